@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 from schemas.base import Model, Whole
 
 DRAFT = "draft"
-MAX_CHANGES = 200  # kept in a pointer; with the longest comments they stay far below Kafka's limit for one message
+MAX_CHANGES = 200  # In a pointer; with the longest comments they stay far below Kafka's limit for one message.
 MAX_COMMENT_LENGTH = 500
 TableId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 VersionName = Annotated[str, Field(pattern=r"^[0-9a-f]{8}$")]
@@ -27,7 +27,7 @@ class TableKind(StrEnum):
     TABLE = "table"
 
 
-class LiveChangeKind(StrEnum):
+class LiveAction(StrEnum):
     """How a version became the live one."""
 
     PUBLISH = "publish"
@@ -87,7 +87,7 @@ class LiveChange(TableRecord):
 
     version: VersionName
     previous: VersionName | None = None
-    action: LiveChangeKind = LiveChangeKind.PUBLISH
+    action: LiveAction = LiveAction.PUBLISH
     author: Author
     comment: Comment = ""
     at: AwareDatetime

@@ -48,7 +48,7 @@ class CancelRunHandler:
             await self.updater.store_intention(event, row, CancelledBeforeSending())
             return Done()
         if row.phase not in ACCEPTED_PHASES:
-            return DeadLetter(_run_in_fallout(row))
+            return DeadLetter(_run_in_fallout(row), is_consequence=True)
         finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
         row = await finder.find(event, row)
         if row.external_id is None:

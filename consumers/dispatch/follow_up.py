@@ -55,7 +55,7 @@ async def wait_for_id(command: FollowUp, event: Event, row: RunRow, delay: float
         return RetryLater(delay, external_id_pending(row))
     problem = external_id_missing(row, f"The {command.noun}")
     await command.refused(event, row, (reason_of(problem),))
-    return DeadLetter(problem)
+    return DeadLetter(problem, is_consequence=True)
 
 
 async def _retry(command: FollowUp, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:

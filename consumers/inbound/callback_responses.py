@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CallbackOutcome = Literal[
     "stored",
+    "ignored",
     "unknownPath",
     "unknownSpoke",
     "unauthenticated",

@@ -17,6 +17,7 @@ from consumers.inbound.callback_parser import NotACallbackError, callback_event_
 from consumers.inbound.callback_responses import CallbackRefusedError, json_response
 from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import bound_port, open_port
+from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from producers.publisher import Message, PublishError
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
@@ -44,16 +45,24 @@ class CountCallback(Protocol):
         """Count one request."""
 
 
+def accept_any(received: InboundReceived) -> None:
+    """Refuse nothing."""
+
+
 def ignore_callback(spoke: str, outcome: CallbackOutcome) -> None:
     """Count nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackConfig:
-    """How callbacks of one external system are received: TMF653 v4 expects 201, v5 expects 204."""
+    """How callbacks of one external system are received: TMF653 v4 expects 201, v5 expects 204.
+
+    `check` raises `NotUnderstoodError` for a callback that its spoke certainly cannot read.
+    """
 
     success_status: Literal[201, 204] = 201
     authenticator: CallbackAuthenticator
+    check: Callable[[InboundReceived], None] = accept_any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +152,7 @@ class Listener:
         known = name if name in self._spokes else UNKNOWN_SPOKE
         self._in_progress += 1
         try:
-            response = await self._accept_callback(request, name)
+            outcome, response = await self._accept_callback(request, name)
         except CallbackRefusedError as refused:
             self._count(known, refused.outcome)
             return refused.response()
@@ -154,7 +163,7 @@ class Listener:
             return self._retry_later("notStored", "the callback could not be stored: send it again later").response()
         finally:
             self._in_progress -= 1
-        self._count(known, "stored")
+        self._count(known, outcome)
         return response
 
     async def _unknown_path(self, _: web.Request) -> web.Response:
@@ -163,15 +172,17 @@ class Listener:
         sentence = "callbacks are taken at /{spoke}/listener and /{spoke}/listener/{event}: correct the URL"
         return CallbackRefusedError(404, "unknownPath", sentence).response()
 
-    async def _accept_callback(self, request: web.Request, name: str) -> web.Response:
+    async def _accept_callback(self, request: web.Request, name: str) -> tuple[CallbackOutcome, web.Response]:
         spoke = self._authenticated(request, name)
         body = await self._read_body(request)
         received = self._parse(request, name, body)
         event_id = callback_event_id(received, self._new_id())
-        await self._publish(_event(received, event_id, request))
+        outcome = _check(spoke, received)
+        if outcome == "stored":
+            await self._publish(_event(received, event_id, request))
         if spoke.success_status == 204:  # noqa: PLR2004 - the only other one
-            return web.Response(status=204)
-        return json_response(201, {"id": event_id, "callback": request.path})
+            return outcome, web.Response(status=204)
+        return outcome, json_response(201, {"id": event_id, "callback": request.path})
 
     def _authenticated(self, request: web.Request, name: str) -> CallbackConfig:
         spoke = self._spokes.get(name)
@@ -220,6 +231,17 @@ class Listener:
 
     def _retry_later(self, outcome: CallbackOutcome, sentence: str) -> CallbackRefusedError:
         return CallbackRefusedError(503, outcome, sentence, {"Retry-After": str(self._limits.retry_after)})
+
+
+def _check(spoke: CallbackConfig, received: InboundReceived) -> CallbackOutcome:
+    """Return what becomes of a callback that can be parsed."""
+    try:
+        spoke.check(received)
+    except NotAboutARunError:
+        return "ignored"  # acknowledged, or its sender would repeat it
+    except NotUnderstoodError as error:
+        raise CallbackRefusedError(400, "notACallback", f"the callback cannot be read: {error}") from error
+    return "stored"
 
 
 def _event(received: InboundReceived, event_id: str, request: web.Request) -> Event:

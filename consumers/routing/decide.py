@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from router.selection.load import RoutingTables
     from router.selection.outbound_policy import PolicyDecision
-    from router.selection.spoke_selector import ChosenSpoke, Selector
+    from router.selection.spoke_selector import ChosenSpoke, SpokeSelector
     from router.tables.decision import Decision
     from schemas.problem import Problem
     from schemas.run_document import RunDocument
@@ -49,7 +49,7 @@ class AllDefinitionsUsedUp:
         return tuple([one.name for one in self.definitions])
 
 
-def _none_used_up(_: Selector) -> Container[str]:
+def _none_used_up(_: SpokeSelector) -> Container[str]:
     return frozenset()
 
 
@@ -69,7 +69,7 @@ class Decider:
     _routes: dict[str, Route] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
-    def selector(self) -> Selector:
+    def selector(self) -> SpokeSelector:
         """The selector that is live now."""
         return self.tables().selector
 
@@ -80,7 +80,7 @@ class Decider:
         return {one.name: one for row in selector.thresholds for one in [_counted_definition(selector, row)]}
 
     def decide(
-        self, root: RunDocument, used_up: Callable[[Selector], Container[str]] = _none_used_up
+        self, root: RunDocument, used_up: Callable[[SpokeSelector], Container[str]] = _none_used_up
     ) -> Route | AllDefinitionsUsedUp | Problem:
         """Decide, or return why nothing is decided. `used_up` returns the rows that may not be used now."""
         facts, tables = facts_of(root), self.tables()
@@ -108,7 +108,7 @@ class Decider:
             for name in decision.missing:
                 self.on_missing_input(decision.table.id, name)
 
-    def _cached_route(self, policy_decision: PolicyDecision, chosen: ChosenSpoke, selector: Selector) -> Route:
+    def _cached_route(self, policy_decision: PolicyDecision, chosen: ChosenSpoke, selector: SpokeSelector) -> Route:
         # `repr` and not the values themselves: a dict takes 1, 1.0 and True for one key, but people do not.
         used_up = [row.id for row in chosen.decision.skipped]
         by = (policy_decision.decision.reference, chosen.decision.reference)
@@ -120,11 +120,11 @@ class Decider:
         return self._routes[key]
 
 
-def _counted_definition(selector: Selector, row: str) -> CountedDefinition:
+def _counted_definition(selector: SpokeSelector, row: str) -> CountedDefinition:
     return CountedDefinition(selector=selector.table.id, row=row, threshold=selector.thresholds[row])
 
 
-def _make_route(policy_decision: PolicyDecision, chosen: ChosenSpoke, selector: Selector) -> Route:
+def _make_route(policy_decision: PolicyDecision, chosen: ChosenSpoke, selector: SpokeSelector) -> Route:
     pinned = PinnedDecision(
         policy=policy_decision.decision.reference,
         selector=chosen.decision.reference,

@@ -109,7 +109,7 @@ def _threshold_reached(
 ) -> ThresholdReachedError | None:
     for use in save.uses:
         place = counter_of(use)
-        if uses.get(place, 0) + counted.get(place, 0) >= use.at_most or _is_deleted_window(use, uses, counted):
+        if uses.get(place, 0) + counted.get(place, 0) >= use.max_uses or _is_deleted_window(use, uses, counted):
             return ThresholdReachedError(use)
     return None
 

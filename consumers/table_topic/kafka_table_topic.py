@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from consumers.table_topic.kafka_table_reader import KafkaTableReader
 from consumers.table_topic.port import PlanOutdatedError, TableTopicError
+from consumers.table_topic.published_tables import PublishedTables
 from producers.kafka_transaction import ProducerFencedError, TransactionalWriter
 from producers.publisher import Message, PublishError
-from router.tables.versions import PublishedTables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from consumers.table_topic.port import TableTopicRead
-    from router.tables.publish_plan import PublishPlan
+    from consumers.table_topic.publish_plan import PublishPlan
 
 READ_TIMEOUT = 30.0  # seconds to read it to its end
 READ_TIMEOUT_AFTER_ERROR = 3.0  # seconds for that after Kafka has reported an error

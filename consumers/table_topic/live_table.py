@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from consumers.runtime.faults import internal_problem
+from consumers.table_topic.published_tables import UnreadableRecord
 from router.selection.load import load_as, table_of
 from router.tables.diagnostics import TableErrors
-from router.tables.versions import UnreadableRecord
 from schemas.published_tables import LivePointer
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from router.selection.load import Loaded
-    from router.tables.versions import PublishedTables, Record
+    from consumers.table_topic.published_tables import PublishedRecord, PublishedTables
+    from router.selection.load import LoadedTable
     from schemas.published_tables import TableKind, TableVersion
 
 MAX_MISTAKES_SHOWN = 5  # mistakes of one version; `southbound tables check` prints all of them
@@ -25,16 +25,16 @@ MAX_MISTAKES_SHOWN = 5  # mistakes of one version; `southbound tables check` pri
 class TableObserver(Protocol):
     """Observes which version decides, and which one could not be used."""
 
-    def version_live(self, table: str, version: str, before: str | None) -> None:
+    def version_live(self, table: str, version: str, previous_version: str | None) -> None:
         """Note that this version decides from now on."""
 
-    def version_refused(self, table: str, why: str, kept: str | None) -> None:
+    def version_refused(self, table: str, reason: str, active_version: str | None) -> None:
         """Note why what is live on the topic cannot be used, and which version is kept."""
 
     def version_accepted(self, table: str) -> None:
         """Note that what is live on the topic decides."""
 
-    def follow_failed(self, why: str) -> None:
+    def follow_failed(self, reason: str) -> None:
         """Note why the topic cannot be followed."""
 
 
@@ -46,9 +46,9 @@ class LiveTable:
     kind: TableKind
     spokes: Collection[str]
     observer: TableObserver
-    used: Loaded | None = None
+    used: LoadedTable | None = None
     refused: str = ""
-    _seen: tuple[Record | None, ...] = ()
+    _seen: tuple[PublishedRecord | None, ...] = ()
 
     @property
     def version(self) -> str | None:
@@ -62,11 +62,11 @@ class LiveTable:
         if (pointer, live) == self._seen:
             return
         self._seen = (pointer, live)
-        if why := await self._why_not(pointer, live):
+        if reason := await self._why_not(pointer, live):
             if isinstance(pointer, LivePointer) and self.used is None:
                 await self._fall_back(published, pointer)
-            self.refused = why
-            self.observer.version_refused(self.table, why, self.version)
+            self.refused = reason
+            self.observer.version_refused(self.table, reason, self.version)
         elif self.used:
             self.refused = ""
             self.observer.version_accepted(self.table)
@@ -82,14 +82,14 @@ class LiveTable:
 
     async def _fall_back(self, published: PublishedTables, pointer: LivePointer) -> None:
         """Use what other processes still use: this process has just started, and what is live would stop it."""
-        for move in pointer.earlier:
-            if await self._use(move.version, published.version(self.table, move.version)) is None:
+        for change in pointer.earlier:
+            if await self._use(change.version, published.version(self.table, change.version)) is None:
                 return
 
     async def _use(self, version: str, live: TableVersion | UnreadableRecord | None) -> str | None:
         """Decide by this version from now on, or return why not."""
-        before = self.version
-        if version == before:
+        previous_version = self.version
+        if version == previous_version:
             return None
         if live is None:
             return f"{self.table}@{version} is live, but the topic does not have it: roll back"
@@ -97,18 +97,18 @@ class LiveTable:
         if isinstance(loaded, str):
             return loaded
         self.used = loaded
-        self.observer.version_live(self.table, version, before)
+        self.observer.version_live(self.table, version, previous_version)
         return None
 
-    def _loaded(self, live: TableVersion) -> Loaded | str:
+    def _loaded(self, live: TableVersion) -> LoadedTable | str:
         name = f"{live.table}@{live.version}"
         try:
             loaded = load_as(self.kind, live.text, name, self.spokes)
-        except TableErrors as wrong:
-            more = len(wrong.sentences) - MAX_MISTAKES_SHOWN
-            return "; ".join([*wrong.sentences[:MAX_MISTAKES_SHOWN], *([f"and {more} more"] if more > 0 else [])])
+        except TableErrors as errors:
+            more = len(errors.sentences) - MAX_MISTAKES_SHOWN
+            return "; ".join([*errors.sentences[:MAX_MISTAKES_SHOWN], *([f"and {more} more"] if more > 0 else [])])
         except Exception as error:  # noqa: BLE001 - else one table would end every worker at once
             problem = internal_problem("UNEXPECTED", f"{name} broke the loader", error)
             return f"{problem.sentence}\n{problem.detail}"
-        found = table_of(loaded).id
-        return loaded if found == self.table else f"{name} holds the table {found}"
+        table_id = table_of(loaded).id
+        return loaded if table_id == self.table else f"{name} holds the table {table_id}"

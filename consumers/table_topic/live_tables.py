@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.table_topic.live_table import LiveTable
+from consumers.table_topic.published_tables import PublishedTables
 from router.selection.load import RoutingTables
 from router.selection.outbound_policy import OutboundPolicy
-from router.selection.spoke_selector import Selector
-from router.tables.versions import PublishedTables
+from router.selection.spoke_selector import SpokeSelector
 from schemas.published_tables import TableKind
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ class PublishedTableIds:
 class LiveTables:
     """The pair for decisions: call it to get the one of this moment. One task processes the records of the topic."""
 
-    def __init__(self, wanted: PublishedTableIds, spokes: Collection[str], observer: TableObserver) -> None:
-        def one(table: str, kind: TableKind) -> LiveTable:
+    def __init__(self, table_ids: PublishedTableIds, spokes: Collection[str], observer: TableObserver) -> None:
+        def live_table(table: str, kind: TableKind) -> LiveTable:
             return LiveTable(table=table, kind=kind, spokes=spokes, observer=observer)
 
-        self._policy = one(wanted.policy, TableKind.POLICY)
-        self._selector = one(wanted.selector, TableKind.SELECTOR)
+        self._policy = live_table(table_ids.policy, TableKind.POLICY)
+        self._selector = live_table(table_ids.selector, TableKind.SELECTOR)
         self._observer = observer
         self._published = PublishedTables()
         self._read_to_the_end = False
@@ -60,31 +60,31 @@ class LiveTables:
             return None
         if not self._read_to_the_end:
             return self._trouble or BEING_READ
-        return "; ".join(one.refused or _why_unusable(one) for one in self._both if one.used is None)
+        return "; ".join(table.refused or _why_unusable(table) for table in self._both if table.used is None)
 
     @property
     def warnings(self) -> Mapping[str, str]:
         """For each table that is not what is live on the topic, the reason."""
         topic = {"tables topic": self._trouble} if self._trouble else {}
-        return topic | {one.table: _kept_version(one) for one in self._both if one.refused}
+        return topic | {table.table: _kept_version(table) for table in self._both if table.refused}
 
-    async def process(self, news: TableTopicRead) -> None:
+    async def process(self, read: TableTopicRead) -> None:
         """Process records of the topic."""
-        self._published = self._published.with_records(news.entries)
-        if news.problem and news.problem != self._trouble:
-            self._observer.follow_failed(news.problem)
-        self._trouble = news.problem
-        self._read_to_the_end = self._read_to_the_end or news.at_end
+        self._published = self._published.with_records(read.entries)
+        if read.problem and read.problem != self._trouble:
+            self._observer.follow_failed(read.problem)
+        self._trouble = read.problem
+        self._read_to_the_end = self._read_to_the_end or read.at_end
         # Before the end, what is read may have been replaced long ago.
         if self._read_to_the_end:
-            for one in self._both:
-                await one.follow(self._published)
+            for table in self._both:
+                await table.follow(self._published)
             self._exchange()
 
-    async def process_all(self, news: AsyncIterator[TableTopicRead]) -> None:
+    async def process_all(self, reads: AsyncIterator[TableTopicRead]) -> None:
         """Follow the topic for the life of the process."""
-        async for some in news:
-            await self.process(some)
+        async for read in reads:
+            await self.process(read)
 
     @property
     def _both(self) -> tuple[LiveTable, LiveTable]:
@@ -92,7 +92,7 @@ class LiveTables:
 
     def _exchange(self) -> None:
         policy, selector = self._policy.used, self._selector.used
-        if isinstance(policy, OutboundPolicy) and isinstance(selector, Selector):
+        if isinstance(policy, OutboundPolicy) and isinstance(selector, SpokeSelector):
             self._pair = RoutingTables(policy=policy, selector=selector)
 
 

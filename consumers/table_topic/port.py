@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
-    from router.tables.publish_plan import PublishPlan
-    from router.tables.versions import PublishedTables
+    from consumers.table_topic.publish_plan import PublishPlan
+    from consumers.table_topic.published_tables import PublishedTables
 
 Entry = tuple[bytes | None, bytes | None]  # key and value of a record
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from router.tables.decision import CollectedDecision, Undecided
-from router.tables.explain.wording import value_in_words
+from router.tables.explain.wording import describe_value
 from router.tables.model import NO_ROW
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class SkippedEvent(StrEnum):
-    """Events that no table decides on; the value is how they are counted."""
+    """Events that no table decides on; the value is the key of their count in JSON."""
 
     CHILD = "children"  # they follow their root
-    PINNED = "changes and cancellations"  # they keep what was decided for the run
-    FOREIGN = "other events"
-    UNREADABLE = "undecodable"
+    PINNED = "changes_and_cancellations"  # they keep what was decided for the run
+    FOREIGN = "other_events"
+    UNDECODABLE = "undecodable"
 
 
 # Tuples, because they are hashed for every event.
@@ -49,19 +49,20 @@ class RouteVerdicts:
     def __init__(self) -> None:
         self._verdicts: dict[str, RouteVerdict] = {}
 
-    def of(self, decision: Decision | Undecided) -> RouteVerdict:
+    def verdict_of(self, decision: Decision | Undecided) -> RouteVerdict:
         """Return the verdict of one decision."""
         if isinstance(decision, Undecided):
             return RouteVerdict(NO_ROW, decision.reason.value)
         if not isinstance(decision, CollectedDecision):
             return self._verdict_of(decision.row)
-        each = [self._verdict_of(row) for row in decision.rows]
-        return RouteVerdict(",".join([one.row for one in each]), " and ".join([one.result for one in each]))
+        verdicts = [self._verdict_of(row) for row in decision.rows]
+        rows = ",".join([verdict.row for verdict in verdicts])
+        return RouteVerdict(rows, " and ".join([verdict.result for verdict in verdicts]))
 
     def _verdict_of(self, row: Row) -> RouteVerdict:
         verdict = self._verdicts.get(row.id)
         if verdict is None:
-            words = ", ".join(f"{name} {value_in_words(value)}" for name, value in row.outputs.items())
+            words = ", ".join(f"{name} {describe_value(value)}" for name, value in row.outputs.items())
             verdict = self._verdicts[row.id] = RouteVerdict(row.id, words)
         return verdict
 
@@ -69,47 +70,47 @@ class RouteVerdicts:
 class RouteChange(NamedTuple):
     """The verdict of the live table on a run, and that of the draft."""
 
-    now: RouteVerdict
+    baseline: RouteVerdict
     draft: RouteVerdict
 
     @property
     def is_difference(self) -> bool:
         """Whether it makes a difference: another row with the same result makes none."""
-        return self.now.result != self.draft.result
+        return self.baseline.result != self.draft.result
 
 
 @dataclass(slots=True, kw_only=True)
 class BacktestTally:
-    """The counts so far; those of several readers can be added. `runs` names the first `most` runs of each change."""
+    """The counts so far; those of several readers can be added. `runs` has the first `max_runs` runs of each change."""
 
-    most: int
+    max_runs: int
     changes: Counter[RouteChange] = field(default_factory=Counter)
     runs: dict[RouteChange, list[str]] = field(default_factory=dict)
-    asides: Counter[SkippedEvent] = field(default_factory=Counter)
+    skipped: Counter[SkippedEvent] = field(default_factory=Counter)
 
     def count(self, change: RouteChange, run_id: str) -> None:
         """Count a requested run."""
         self.changes[change] += 1
         if change.is_difference:
-            self._name(change, run_id)
+            self._name_run(change, run_id)
 
-    def _name(self, change: RouteChange, run_id: str) -> None:
+    def _name_run(self, change: RouteChange, run_id: str) -> None:
         named = self.runs.setdefault(change, [])
-        if len(named) < self.most and run_id not in named:
+        if len(named) < self.max_runs and run_id not in named:
             named.append(run_id)
 
     def add(self, other: BacktestTally) -> None:
         """Add what another reader counted."""
         self.changes.update(other.changes)
-        self.asides.update(other.asides)
+        self.skipped.update(other.skipped)
         for change, run_ids in other.runs.items():
             for run_id in run_ids:
-                self._name(change, run_id)
+                self._name_run(change, run_id)
 
     @property
     def events(self) -> int:
         """How many events were read."""
-        return self.decided + self.asides.total()
+        return self.decided + self.skipped.total()
 
     @property
     def decided(self) -> int:

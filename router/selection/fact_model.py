@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.selection.fact_paths import fact_path
-from router.selection.partial_facts import facts_given
+from router.selection.partial_facts import facts_from_example
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ class RunFactModel:
         Raises:
             ExampleFactsError: a field is unknown, or has a value that no run document can have.
         """
-        return facts_given(example)
+        return facts_from_example(example)
 
 
 RUN_FACTS = RunFactModel()

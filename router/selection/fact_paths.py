@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Facts that no field holds: a run's position in its hierarchy and its plan.
-DERIVED: dict[str, tuple[str, Callable[[RunDocument], object]]] = {
+DERIVED_FACTS: dict[str, tuple[str, Callable[[RunDocument], object]]] = {
     "has_children": ("boolean", lambda run: bool(run.children or run.child_run_ids)),
     "child_count": ("number", lambda run: len(run.children) or len(run.child_run_ids)),
     "is_child": ("boolean", lambda run: run.parent_run_id is not None),
     "planned": ("boolean", lambda run: run.start_date_time is not None),
 }
 
-_NAMED = re.compile(r"characteristic\[([^\[\]]+)\]((?:\.\w+)*)")
+_CHARACTERISTIC = re.compile(r"characteristic\[([^\[\]]+)\]((?:\.\w+)*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,15 @@ def fact_path(text: str) -> FactPath:
     Raises:
         UnknownFactError: a run document has no such fact.
     """
-    if text in DERIVED:
-        return FactPath(text, DERIVED[text][0])
-    if named := _NAMED.fullmatch(text):
+    if text in DERIVED_FACTS:
+        return FactPath(text, DERIVED_FACTS[text][0])
+    if named := _CHARACTERISTIC.fullmatch(text):
         return FactPath(text, "any", named[1].strip(), tuple(named[2].split(".")[1:]), may_be_list=True)
     if text == "characteristic" or text.startswith("characteristic["):
         raise UnknownFactError(f"path '{text}' needs the name of a characteristic: characteristic[speed]")
     fields = tuple(text.split("."))
     fact_type = _type_at(text, RunDocument, fields)
-    may_be_list = fact_type == "any" or _passes_list(RunDocument, fields)
+    may_be_list = fact_type == "any" or _passes_through_list(RunDocument, fields)
     return FactPath(text, fact_type, fields=fields, getter=attrgetter(text), may_be_list=may_be_list)
 
 
@@ -65,7 +65,7 @@ def _type_at(text: str, model: type[Model], fields: tuple[str, ...]) -> str:
     name, rest = fields[0], fields[1:]
     if name not in model.model_fields:
         raise UnknownFactError(_no_such_fact(text, name, model))
-    inner = _inner(model.model_fields[name].annotation)
+    inner = _unwrapped_annotation(model.model_fields[name].annotation)
     if not rest:
         return _leaf_type(text, inner)
     if not _is_model(inner):
@@ -73,10 +73,10 @@ def _type_at(text: str, model: type[Model], fields: tuple[str, ...]) -> str:
     return _type_at(text, inner, rest)
 
 
-def _passes_list(model: type[Model], fields: tuple[str, ...]) -> bool:
+def _passes_through_list(model: type[Model], fields: tuple[str, ...]) -> bool:
     annotation = model.model_fields[fields[0]].annotation
-    inner = _inner(annotation)
-    return _is_list(annotation) or (_is_model(inner) and len(fields) > 1 and _passes_list(inner, fields[1:]))
+    inner = _unwrapped_annotation(annotation)
+    return _is_list(annotation) or (_is_model(inner) and len(fields) > 1 and _passes_through_list(inner, fields[1:]))
 
 
 def _is_list(annotation: object) -> bool:
@@ -84,9 +84,9 @@ def _is_list(annotation: object) -> bool:
 
 
 def _no_such_fact(text: str, name: str, model: type[Model]) -> str:
-    derived = DERIVED if model is RunDocument else ()
-    near = difflib.get_close_matches(name, [*model.model_fields, *derived], n=1)
-    hint = f"; did you mean '{text.replace(name, near[0], 1)}'?" if near else ""
+    derived = DERIVED_FACTS if model is RunDocument else ()
+    matches = difflib.get_close_matches(name, [*model.model_fields, *derived], n=1)
+    hint = f"; did you mean '{text.replace(name, matches[0], 1)}'?" if matches else ""
     return f"path '{text}' is not a fact of a run{hint}"
 
 
@@ -111,14 +111,14 @@ def _column_type(annotation: object) -> str:
     return types.get(annotation, "any")
 
 
-def _inner(annotation: object) -> object:
+def _unwrapped_annotation(annotation: object) -> object:
     """Look through `| None`, `Annotated` and `tuple[…, ...]`."""
     origin = get_origin(annotation)
     if origin is Annotated or origin is tuple:
-        return _inner(get_args(annotation)[0])
+        return _unwrapped_annotation(get_args(annotation)[0])
     if origin in (Union, UnionType):
         present = [part for part in get_args(annotation) if part is not type(None)]
-        return _inner(present[0]) if len(present) == 1 else object
+        return _unwrapped_annotation(present[0]) if len(present) == 1 else object
     return annotation
 
 

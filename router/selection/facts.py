@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.selection.fact_paths import DERIVED, FactPath, fact_path
+from router.selection.fact_paths import DERIVED_FACTS, FactPath, fact_path
 from router.tables.feel.errors import CellError
 from router.tables.feel.literals import read_date, read_datetime, read_duration, read_number, read_time
 from router.tables.feel.values import canonical
@@ -40,13 +40,13 @@ class RunFacts:
         return self._known[path]
 
     def _read(self, path: FactPath) -> object:
-        if path.text in DERIVED:
-            return DERIVED[path.text][1](self._run)
+        if path.text in DERIVED_FACTS:
+            return DERIVED_FACTS[path.text][1](self._run)
         if path.characteristic is None:
             return _field(self._run, path)
-        return _inside(self._named(path.characteristic), path.fields)
+        return _nested_value(self._characteristic(path.characteristic), path.fields)
 
-    def _named(self, name: str) -> object:
+    def _characteristic(self, name: str) -> object:
         if self._characteristics is None:
             self._characteristics = _by_name(self._run.characteristic)
         return self._characteristics.get(name)
@@ -72,7 +72,7 @@ def _follow(node: object, fields: tuple[str, ...]) -> object:
     return node
 
 
-def _inside(value: object, keys: tuple[str, ...]) -> object:
+def _nested_value(value: object, keys: tuple[str, ...]) -> object:
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
@@ -83,7 +83,7 @@ def _by_name(characteristics: tuple[Characteristic, ...]) -> dict[str, object]:
     values: dict[str, list[object]] = {}
     for characteristic in characteristics:
         values.setdefault(characteristic.name, []).append(_value_of(characteristic))
-    return {name: found[0] if len(found) == 1 else found for name, found in values.items()}
+    return {name: listed[0] if len(listed) == 1 else listed for name, listed in values.items()}
 
 
 def _value_of(characteristic: Characteristic) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.selection.fact_paths import DERIVED, fact_path
+from router.selection.fact_paths import DERIVED_FACTS, fact_path
 from schemas.codec.projection import ItemsNamed
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from router.tables.table import DecisionTable
     from schemas.codec.projection import Wanted
 
-_BEHIND: Mapping[str, Wanted] = {
+_DERIVED_FIELDS: Mapping[str, Wanted] = {
     "has_children": {"children": {}, "child_run_ids": None},  # only how many there are
     "child_count": {"children": {}, "child_run_ids": None},
     "is_child": {"parent_run_id": None},
@@ -32,35 +32,35 @@ def fields_of_paths(paths: Iterable[str]) -> Wanted:
     Raises:
         UnknownFactError: a run document has no such fact.
     """
-    wanted: Wanted = {}
+    needed: Wanted = {}
     for path in paths:
-        wanted = _both(wanted, _behind(path))
-    return wanted
+        needed = _merge(needed, _fields_of_path(path))
+    return needed
 
 
-def _behind(path: str) -> Wanted:
-    if path in DERIVED:
-        return _BEHIND[path]
+def _fields_of_path(path: str) -> Wanted:
+    if path in DERIVED_FACTS:
+        return _DERIVED_FIELDS[path]
     checked = fact_path(path)
     if checked.characteristic is not None:
         return {"characteristic": ItemsNamed(frozenset({checked.characteristic}))}
-    *above, last = checked.fields
-    wanted: Wanted = {last: None}
-    for name in reversed(above):
-        wanted = {name: wanted}
-    return wanted
+    *groups, last = checked.fields
+    needed: Wanted = {last: None}
+    for name in reversed(groups):
+        needed = {name: needed}
+    return needed
 
 
-def _both(one: Wanted, other: Wanted) -> Wanted:
-    shared = {name: _of_both(one[name], other[name]) for name in one.keys() & other.keys()}
-    return {**one, **other, **shared}
+def _merge(first: Wanted, second: Wanted) -> Wanted:
+    shared = {name: _merge_field(first[name], second[name]) for name in first.keys() & second.keys()}
+    return {**first, **second, **shared}
 
 
-def _of_both(one: Wanted | ItemsNamed | None, other: Wanted | ItemsNamed | None) -> Wanted | ItemsNamed | None:
-    if one is None or other is None:
+def _merge_field(first: Wanted | ItemsNamed | None, second: Wanted | ItemsNamed | None) -> Wanted | ItemsNamed | None:
+    if first is None or second is None:
         return None
-    if isinstance(one, ItemsNamed) and isinstance(other, ItemsNamed):
-        return ItemsNamed(one.names | other.names)
-    if isinstance(one, ItemsNamed) or isinstance(other, ItemsNamed):
+    if isinstance(first, ItemsNamed) and isinstance(second, ItemsNamed):
+        return ItemsNamed(first.names | second.names)
+    if isinstance(first, ItemsNamed) or isinstance(second, ItemsNamed):
         return None
-    return _both(one, other)
+    return _merge(first, second)

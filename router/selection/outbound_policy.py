@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from router.selection.fact_model import RUN_FACTS
+from router.selection.selector_file import RUN_TABLE_LAYOUT
 from router.tables.decision import Undecided, decide
-from router.tables.formats.loader import TABLE, check_file, read_file, table_tree_from_yaml
+from router.tables.formats.loader import check_file, read_table_file, table_tree_from_yaml
 from router.tables.hit_policy import HitPolicy
 
 if TYPE_CHECKING:
@@ -50,18 +51,18 @@ def load_policy(text: str, source_name: str) -> OutboundPolicy:
     Raises:
         TableErrors: everything that is wrong, each with file, line, row and column.
     """
-    return policy_from(table_tree_from_yaml(text, source_name))
+    return build_policy(table_tree_from_yaml(text, source_name))
 
 
-def policy_from(written: TableTree) -> OutboundPolicy:
+def build_policy(tree: TableTree) -> OutboundPolicy:
     """Check an outbound policy and run its saved tests.
 
     Raises:
         TableErrors: everything that is wrong, each with its place, row and column.
     """
-    file = read_file(written, TABLE, RUN_FACTS)
+    file = read_table_file(tree, RUN_TABLE_LAYOUT, RUN_FACTS)
     _check_outputs(file)
-    _check_hits(file)
+    _check_single_hit(file)
     check_file(file, partial(decide, file.table))
     return OutboundPolicy(table=file.table)
 
@@ -72,7 +73,7 @@ def _check_outputs(file: TableFile) -> None:
     _check_payload(outputs.get("payload"), file.fields)
 
 
-def _check_hits(file: TableFile) -> None:
+def _check_single_hit(file: TableFile) -> None:
     policy = file.table.policy
     if policy.is_multiple_hit:
         single = ", ".join(other for other in HitPolicy if not other.is_multiple_hit)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from router.selection.fact_paths import DERIVED
+from router.selection.fact_paths import DERIVED_FACTS
 from router.selection.facts import RunFacts
 from router.tables.facts import ExampleFactsError
 from router.tables.feel.values import canonical
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def facts_given(given: Mapping[str, object]) -> RunFacts:
+def facts_from_example(given: Mapping[str, object]) -> RunFacts:
     """Return facts from the part of a run document that a saved test has; the rest is missing.
 
     Facts that no field holds (`has_children`) may be included too, and characteristics as `{name: value}`.
@@ -24,16 +24,16 @@ def facts_given(given: Mapping[str, object]) -> RunFacts:
     Raises:
         ExampleFactsError: a field is unknown or has a value that no run document can have.
     """
-    known = {name: canonical(value) for name, value in given.items() if name in DERIVED}
-    parts = {name: value for name, value in given.items() if name not in DERIVED}
+    known = {name: canonical(value) for name, value in given.items() if name in DERIVED_FACTS}
+    parts = {name: value for name, value in given.items() if name not in DERIVED_FACTS}
     if isinstance(named := parts.get("characteristic"), dict):
         parts["characteristic"] = [{"name": name, "value": value} for name, value in named.items()]
-    document, blanks = _completed(parts)
+    document, blanks = _complete(parts)
     return RunFacts(document, dict.fromkeys(blanks) | known)
 
 
 # What a run document must have and a saved test may omit.
-_FILLING: dict[str, object] = {
+_PLACEHOLDERS: dict[str, object] = {
     "run_id": "?",
     "name": "?",
     "test_specification": {"id": "?"},
@@ -42,12 +42,12 @@ _FILLING: dict[str, object] = {
 _GROUPS = ("test_specification", "related_service")
 
 
-def _completed(parts: Mapping[str, object]) -> tuple[RunDocument, list[str]]:
+def _complete(parts: Mapping[str, object]) -> tuple[RunDocument, list[str]]:
     """Fill in what is required, and return the paths that must still count as missing."""
-    blanks = [name for name in _FILLING if name not in parts and name not in _GROUPS]
+    blanks = [name for name in _PLACEHOLDERS if name not in parts and name not in _GROUPS]
     blanks += [f"{group}.id" for group in _GROUPS if "id" not in _group(parts.get(group))]
     blanks += ["root_run_id"] if "root_run_id" not in parts and "run_id" not in parts else []
-    filled = {**_FILLING, **parts}
+    filled = {**_PLACEHOLDERS, **parts}
     for group in _GROUPS:
         if isinstance(filled[group], dict):
             filled[group] = {"id": "?", **_group(filled[group])}
@@ -62,12 +62,12 @@ def _document(parts: Mapping[str, object]) -> RunDocument:
     try:
         return RunDocument.model_validate(parts)
     except ValidationError as error:
-        found = error.errors()
-        sentences = [_wrong(".".join(map(str, one["loc"])), one["msg"]) for one in found]
-        raise ExampleFactsError(sentences, [one["loc"] for one in found]) from None
+        problems = error.errors()
+        sentences = [_error_sentence(".".join(map(str, problem["loc"])), problem["msg"]) for problem in problems]
+        raise ExampleFactsError(sentences, [problem["loc"] for problem in problems]) from None
 
 
-def _wrong(field: str, message: str) -> str:
+def _error_sentence(field: str, message: str) -> str:
     if message == "Extra inputs are not permitted":
         return f"'{field}' is not a field of a run document"
     return f"'{field}' cannot be so: {message}"

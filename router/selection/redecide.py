@@ -17,7 +17,7 @@ from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from router.tables.facts import Facts
     from schemas.codec.projection import PartialEvent
     from schemas.codec.schema_registry import RegistryIds
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BATCH_SIZE = 32  # events; with more, what was read has left the processor's caches before it is decided on
 MAX_CACHED_CHANGES = 8_192  # changes, by what the tables read of a run; most runs are decided like an earlier one
 
-Headers = Iterable[tuple[str, bytes | None]] | None
+RecordHeaders = Iterable[tuple[str, bytes | None]] | None
 
 
 class BacktestDecider:
@@ -34,53 +34,56 @@ class BacktestDecider:
     Definitions that are used up are not known here: the first that matches is taken.
     """
 
-    def __init__(self, *, now: Loaded, draft: Loaded, most: int, registry: RegistryIds | None = None) -> None:
-        self.tally = BacktestTally(most=most)
-        self._reader = PartialEventReader(fields_read_by(table_of(now), table_of(draft)), registry)
-        self._now, self._draft = decision_function(now), decision_function(draft)
+    def __init__(
+        self, *, baseline: LoadedTable, draft: LoadedTable, max_runs: int, registry: RegistryIds | None = None
+    ) -> None:
+        self.tally = BacktestTally(max_runs=max_runs)
+        self._reader = PartialEventReader(fields_read_by(table_of(baseline), table_of(draft)), registry)
+        self._baseline, self._draft = decision_function(baseline), decision_function(draft)
         self._verdicts = RouteVerdicts(), RouteVerdicts()
         self._changes: dict[bytes, RouteChange] = {}
 
-    def take(self, events: Iterable[tuple[bytes | None, Headers]]) -> None:
+    def process(self, events: Iterable[tuple[bytes | None, RecordHeaders]]) -> None:
         """Decide on events again, or count them as skipped; an event is a value with its headers."""
         events = iter(events)
-        while some := list(islice(events, BATCH_SIZE)):
-            self._decide_batch(some)
+        while batch := list(islice(events, BATCH_SIZE)):
+            self._decide_batch(batch)
 
-    def _decide_batch(self, events: Sequence[tuple[bytes | None, Headers]]) -> None:
+    def _decide_batch(self, events: Sequence[tuple[bytes | None, RecordHeaders]]) -> None:
         # Each step is done for all of them: interleaved steps take half as much time again.
-        requests = [(part, part.sameness) for part in starmap(self._request, events) if part]
+        requests = [(part, part.sameness) for part in starmap(self._read_request, events) if part]
         changes = [self._changes.get(sameness) if sameness else None for _, sameness in requests]
         fresh = [request for request, change in zip(requests, changes, strict=True) if change is None]
-        decided = iter(self._decided([part for part, _ in fresh]))
+        decided = iter(self._decide_parts([part for part, _ in fresh]))
         for (part, sameness), known in zip(requests, changes, strict=True):
             change = known or next(decided)
             if change is None:
-                self.tally.asides[SkippedEvent.UNREADABLE] += 1
+                self.tally.skipped[SkippedEvent.UNDECODABLE] += 1
                 continue
             self.tally.count(change, part.run_id)
             if known is None and sameness:
                 self._keep(sameness, change)
 
-    def _request(self, value: bytes | None, headers: Headers) -> PartialEvent | None:
+    def _read_request(self, value: bytes | None, headers: RecordHeaders) -> PartialEvent | None:
         """Read the request of a root; everything else is counted as skipped."""
         try:
             part = self._reader.read(value, headers)
         except UndecodableError:
-            self.tally.asides[SkippedEvent.UNREADABLE] += 1
+            self.tally.skipped[SkippedEvent.UNDECODABLE] += 1
             return None
         if part.kind is RunRequested and not part.is_child:
             return part
-        self.tally.asides[_ASIDES.get(part.kind, SkippedEvent.FOREIGN)] += 1
+        self.tally.skipped[_SKIPPED_BY_KIND.get(part.kind, SkippedEvent.FOREIGN)] += 1
         return None
 
-    def _decided(self, parts: Sequence[PartialEvent]) -> list[RouteChange | None]:
+    def _decide_parts(self, parts: Sequence[PartialEvent]) -> list[RouteChange | None]:
         """Return the decisions of both tables on requests; None for one that turns out to be unreadable."""
         facts = [self._facts(part) for part in parts]
-        now, draft = self._verdicts
-        by_now = [now.of(self._now(one)) if one else None for one in facts]
-        by_draft = [draft.of(self._draft(one)) if one else None for one in facts]
-        return [RouteChange(one, other) if one and other else None for one, other in zip(by_now, by_draft, strict=True)]
+        baseline, draft = self._verdicts
+        by_baseline = [baseline.verdict_of(self._baseline(run)) if run else None for run in facts]
+        by_draft = [draft.verdict_of(self._draft(run)) if run else None for run in facts]
+        pairs = zip(by_baseline, by_draft, strict=True)
+        return [RouteChange(old, new) if old and new else None for old, new in pairs]
 
     def _facts(self, part: PartialEvent) -> Facts | None:
         try:
@@ -94,4 +97,8 @@ class BacktestDecider:
         self._changes[sameness] = change
 
 
-_ASIDES = {RunRequested: SkippedEvent.CHILD, RunChanged: SkippedEvent.PINNED, RunCancelled: SkippedEvent.PINNED}
+_SKIPPED_BY_KIND = {
+    RunRequested: SkippedEvent.CHILD,
+    RunChanged: SkippedEvent.PINNED,
+    RunCancelled: SkippedEvent.PINNED,
+}

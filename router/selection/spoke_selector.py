@@ -27,7 +27,7 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selector:
+class SpokeSelector:
     """Request definitions: the rows of `table` are the active ones, by order; `inactive` take no part.
 
     `orders` and `thresholds` are by row id.
@@ -66,7 +66,9 @@ class ChosenSpoke:
     threshold: Threshold | None
 
 
-def choose_spoke(selector: Selector, facts: Facts, used_up: Container[str] = frozenset()) -> ChosenSpoke | Undecided:
+def choose_spoke(
+    selector: SpokeSelector, facts: Facts, used_up: Container[str] = frozenset()
+) -> ChosenSpoke | Undecided:
     """Choose the first active definition that matches and is not used up; `used_up` has row ids."""
     decision = decide_selector(selector, facts, used_up)
     if isinstance(decision, Undecided):
@@ -78,7 +80,9 @@ def choose_spoke(selector: Selector, facts: Facts, used_up: Container[str] = fro
     )
 
 
-def decide_selector(selector: Selector, facts: Facts, used_up: Container[str] = frozenset()) -> Decision | Undecided:
+def decide_selector(
+    selector: SpokeSelector, facts: Facts, used_up: Container[str] = frozenset()
+) -> Decision | Undecided:
     """Decide as `choose_spoke` does, and return the bare decision."""
     table = selector.table
     values = table.values_of(facts)
@@ -87,10 +91,12 @@ def decide_selector(selector: Selector, facts: Facts, used_up: Container[str] = 
         if row.id not in used_up:
             return Decision(table=table, row=row, values=values, skipped=tuple(skipped))
         skipped.append(row)
-    return _without_row(selector, values, tuple(skipped))
+    return _decide_without_row(selector, values, tuple(skipped))
 
 
-def _without_row(selector: Selector, values: tuple[object, ...], skipped: tuple[Row, ...]) -> Decision | Undecided:
+def _decide_without_row(
+    selector: SpokeSelector, values: tuple[object, ...], skipped: tuple[Row, ...]
+) -> Decision | Undecided:
     table = selector.table
     # A default is for runs that no definition matches, not for runs that wait for a used-up one.
     if skipped:

@@ -28,11 +28,11 @@ class ThresholdWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThresholdUse:
-    """One use of a definition, in the window in which it counts; at most `at_most` fit into it."""
+    """One use of a definition, in the window in which it counts; at most `max_uses` fit into it."""
 
     definition: str
     window: ThresholdWindow
-    at_most: int
+    max_uses: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class CountedDefinition:
     def use_at(self, moment: datetime) -> ThresholdUse:
         """Return the use that a decision at this moment makes."""
         window = window_at(self.threshold.period, moment)
-        return ThresholdUse(definition=self.name, window=window, at_most=self.threshold.max)
+        return ThresholdUse(definition=self.name, window=window, max_uses=self.threshold.max)
 
 
 def window_at(period: timedelta, moment: datetime) -> ThresholdWindow:
@@ -77,8 +77,11 @@ def window_at(period: timedelta, moment: datetime) -> ThresholdWindow:
 
 def waiting_reason(definitions: Sequence[CountedDefinition], moment: datetime) -> Reason:
     """Return the reason that names the definitions that a run waits for, and when the next of their windows opens."""
-    opens = min(one.use_at(moment).window.end for one in definitions)
-    names = ", ".join(f"{one.name} ({one.threshold.max} per {_in_words(one.threshold.period)})" for one in definitions)
+    opens = min(definition.use_at(moment).window.end for definition in definitions)
+    names = ", ".join(
+        f"{definition.name} ({definition.threshold.max} per {_iso_duration(definition.threshold.period)})"
+        for definition in definitions
+    )
     return Reason(
         code=WAITS_FOR_THRESHOLD,
         message=f"Every request definition that fits is used up, or has older runs waiting for it: {names}. "
@@ -86,11 +89,11 @@ def waiting_reason(definitions: Sequence[CountedDefinition], moment: datetime) -
     )
 
 
-def _in_words(period: timedelta) -> str:
+def _iso_duration(period: timedelta) -> str:
     hours, rest = divmod(period.seconds, 3600)
     minutes, seconds = divmod(rest, 60)
     days = f"{period.days}D" if period.days else ""
     exact = f"{seconds}.{period.microseconds:06d}".rstrip("0").rstrip(".") if period.microseconds else f"{seconds}"
     parts = ((hours, f"{hours}H"), (minutes, f"{minutes}M"), (exact != "0", f"{exact}S"))
-    time = "".join(text for there, text in parts if there)
+    time = "".join(text for is_present, text in parts if is_present)
     return f"P{days}T{time}" if time else f"P{days}"

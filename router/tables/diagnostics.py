@@ -72,7 +72,7 @@ class Diagnostics:
     def __bool__(self) -> bool:
         return bool(self._entries)
 
-    def raise_any(self) -> None:
+    def raise_if_any(self) -> None:
         """Raise the problems, if there are any.
 
         Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from router.tables.feel.writer import value_text
-from router.tables.formats.entries import bare_cell
+from router.tables.formats.entries import shortest_cell_text
 from router.tables.formats.yaml_writer import flow_yaml
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class TablePart:
         return self.kind, self.name
 
 
-def parts_of(document: TableDocument) -> list[TablePart]:
+def parts_of_table(document: TableDocument) -> list[TablePart]:
     """Return the parts of a table in the order of its file."""
     return list(_table_parts(document.table, (_row(row, document) for row in document.rows)))
 
@@ -59,7 +59,7 @@ def _table_parts(table: DecisionTable, rows: Iterator[TablePart]) -> Iterator[Ta
 
 def _input(column: Input) -> TablePart:
     attributes = {("path", ""): column.path or column.name, ("type", ""): column.type}
-    values = bare_cell(column.allowed) if column.allowed else ""
+    values = shortest_cell_text(column.allowed) if column.allowed else ""
     return TablePart(kind="input", name=column.name, attributes={**attributes, **_if_present("values", values)})
 
 
@@ -73,15 +73,15 @@ def _output(column: Output) -> TablePart:
 def _row(row: Row, document: TableDocument) -> TablePart:
     table = document.table
     cells = zip(table.inputs, row.cells, strict=True)
-    written = {("cell", column.name): _cell(cell, column, table) for column, cell in cells if not cell.is_any}
+    conditions = {("cell", column.name): _cell(cell, column, table) for column, cell in cells if not cell.is_any}
     extras = {(extra.label, ""): extra.text for extra in document.extras.get(row.id, ()) if extra.text}
     return TablePart(
-        kind="row", name=row.id, attributes={**extras, **written, **_outputs(row), **_if_present("note", row.note)}
+        kind="row", name=row.id, attributes={**extras, **conditions, **_outputs(row), **_if_present("note", row.note)}
     )
 
 
 def _cell(cell: Cell, column: Input, table: DecisionTable) -> str:
-    return bare_cell(cell, [other.name for other in table.inputs if other is not column])
+    return shortest_cell_text(cell, [other.name for other in table.inputs if other is not column])
 
 
 def _outputs(row: Row) -> dict[AttributeKey, str]:
@@ -101,8 +101,8 @@ def _value_text(value: object) -> str:
     return "null" if value is None else value_text(value)
 
 
-def _if_present(what: str, text: str) -> dict[AttributeKey, str]:
-    return {(what, ""): text} if text else {}
+def _if_present(attribute: str, text: str) -> dict[AttributeKey, str]:
+    return {(attribute, ""): text} if text else {}
 
 
 ANY_CELL = "-"
@@ -116,14 +116,14 @@ ORDERED_KINDS: tuple[PartKind, ...] = ("input", "output", "row")
 class TableChange:
     """One difference between two versions.
 
-    `part` and `column` name the changed attribute. `before` and `after` are its texts; `after` is empty for what was
+    `field` and `column` name the changed attribute. `before` and `after` are its texts; `after` is empty for what was
     removed, `before` for what was added.
     """
 
-    what: Literal["added", "removed", "changed", "moved"]
+    change: Literal["added", "removed", "changed", "moved"]
     kind: PartKind
     name: str
-    part: str = ""
+    field: str = ""
     column: str = ""
     before: str = ""
     after: str = ""
@@ -131,16 +131,14 @@ class TableChange:
     @property
     def sentence(self) -> str:
         """The difference in one sentence."""
-        thing = self.kind if self.kind == "default" else f"{self.kind} {self._name_in_sentence}"
-        match self.what:
+        subject = self.kind if self.kind == "default" else f"{self.kind} {self._name_in_sentence}"
+        match self.change:
             case "moved":
-                return f"{thing} moved from place {self.before} to {self.after}"
-            case "changed" if self.part == "switched":
-                return f"{thing} switched {self.after}"
+                return f"{subject} moved from place {self.before} to {self.after}"
             case "changed":
-                return f"{thing}: {self._location} {self.before} → {self.after}"
+                return f"{subject}: {self._location} {self.before} → {self.after}"
             case _:
-                return f"{thing} {self.what}: {self.before or self.after}"
+                return f"{subject} {self.change}: {self.before or self.after}"
 
     @property
     def _name_in_sentence(self) -> str:
@@ -148,85 +146,87 @@ class TableChange:
 
     @property
     def _location(self) -> str:
-        return f"{self.part} '{self.column}'" if self.column else self.part
+        return f"{self.field} '{self.column}'" if self.column else self.field
 
 
-def differences(before: TableDocument, after: TableDocument) -> tuple[TableChange, ...]:
+def compare_tables(before: TableDocument, after: TableDocument) -> tuple[TableChange, ...]:
     """Return the differences between two versions. Comments and layout of the files are not compared."""
-    old, new = ({part.key: part for part in parts_of(document)} for document in (before, after))
+    old, new = ({part.key: part for part in parts_of_table(document)} for document in (before, after))
     of_table = _table_changes(next(iter(old.values())), next(iter(new.values())))
-    removed = [_removed(part) for key, part in old.items() if key not in new and part.kind != "table"]
+    removed = [_removal(part) for key, part in old.items() if key not in new and part.kind != "table"]
     removed_columns = {name for kind, name in old.keys() - new.keys() if kind in ("input", "output")}
     common = [key for key in new if key in old]
-    changed = [change for key in common for change in _changes(old[key], new[key], removed_columns)]
-    added = [_added(part) for key, part in new.items() if key not in old and part.kind != "table"]
-    return (*of_table, *removed, *added, *_moves([*old.values()], [*new.values()]), *changed)
+    changed = [change for key in common for change in _field_changes(old[key], new[key], removed_columns)]
+    added = [_addition(part) for key, part in new.items() if key not in old and part.kind != "table"]
+    # Where an attribute orders the rows, its changes are reported instead of places.
+    kinds = [kind for kind in ORDERED_KINDS if kind != "row" or after.ordered_by_place]
+    moved = [change for kind in kinds for change in _order_changes(kind, [*old.values()], [*new.values()])]
+    return (*of_table, *removed, *added, *moved, *changed)
 
 
 def _table_changes(before: TablePart, after: TablePart) -> Iterator[TableChange]:
     """Yield the changes of the table's own attributes, also if its id changed."""
     if before.name != after.name:
         yield TableChange(
-            what="changed", kind="table", name=after.name, part="id", before=before.name, after=after.name
+            change="changed", kind="table", name=after.name, field="id", before=before.name, after=after.name
         )
-        yield from _changes(before, after, frozenset())
+        yield from _field_changes(before, after, frozenset())
 
 
-def _removed(thing: TablePart) -> TableChange:
-    return TableChange(what="removed", kind=thing.kind, name=thing.name, before=_description(thing))
+def _removal(part: TablePart) -> TableChange:
+    return TableChange(change="removed", kind=part.kind, name=part.name, before=_description(part))
 
 
-def _added(thing: TablePart) -> TableChange:
-    return TableChange(what="added", kind=thing.kind, name=thing.name, after=_description(thing))
+def _addition(part: TablePart) -> TableChange:
+    return TableChange(change="added", kind=part.kind, name=part.name, after=_description(part))
 
 
-def _description(thing: TablePart) -> str:
-    cells = ", ".join(f"{column} {text}" for (part, column), text in thing.attributes.items() if part == "cell")
-    results = ", ".join(f"{column} {text}" for (part, column), text in thing.attributes.items() if part == "output")
-    rest = ", ".join(
-        _attribute_text(part, text) for part, text in thing.attributes.items() if part[0] not in ("cell", "output")
+def _description(part: TablePart) -> str:
+    cells = ", ".join(f"{column} {text}" for (field, column), text in part.attributes.items() if field == "cell")
+    results = ", ".join(f"{column} {text}" for (field, column), text in part.attributes.items() if field == "output")
+    others = ", ".join(
+        _attribute_text(key, text) for key, text in part.attributes.items() if key[0] not in ("cell", "output")
     )
-    decides = f"{cells or 'anything'} → {results}" if thing.kind == "row" else results
-    return "; ".join(filter(None, [decides, rest]))
+    decides = f"{cells or 'anything'} → {results}" if part.kind == "row" else results
+    return "; ".join(filter(None, [decides, others]))
 
 
-def _attribute_text(part: AttributeKey, text: str) -> str:
-    return " ".join(filter(None, [*part, text]))
+def _attribute_text(key: AttributeKey, text: str) -> str:
+    return " ".join(filter(None, [*key, text]))
 
 
-def _changes(before: TablePart, after: TablePart, removed_columns: frozenset[str] | set[str]) -> Iterator[TableChange]:
-    for part in dict.fromkeys((*before.attributes, *after.attributes)):
-        what, column = part
-        old, new = (_attribute(thing.attributes, part) for thing in (before, after))
+def _field_changes(
+    before: TablePart, after: TablePart, removed_columns: frozenset[str] | set[str]
+) -> Iterator[TableChange]:
+    for key in dict.fromkeys((*before.attributes, *after.attributes)):
+        field, column = key
+        old, new = (_attribute(part.attributes, key) for part in (before, after))
         # A removed column is reported once, and not again for every row.
-        if old != new and not (column in removed_columns and part not in after.attributes):
+        if old != new and not (column in removed_columns and key not in after.attributes):
             name = after.name
             yield TableChange(
-                what="changed", kind=after.kind, name=name, part=what, column=column, before=old, after=new
+                change="changed", kind=after.kind, name=name, field=field, column=column, before=old, after=new
             )
 
 
-def _attribute(parts: Mapping[AttributeKey, str], part: AttributeKey) -> str:
-    return parts.get(part, ANY_CELL if part[0] == "cell" else NO_VALUE)
+def _attribute(attributes: Mapping[AttributeKey, str], key: AttributeKey) -> str:
+    return attributes.get(key, ANY_CELL if key[0] == "cell" else NO_VALUE)
 
 
-def _moves(old: Sequence[TablePart], new: Sequence[TablePart]) -> Iterator[TableChange]:
-    """Yield a smallest set of moves that turns the old order into the new one."""
-    for kind in ORDERED_KINDS:
-        before, after = (_positions(things, kind) for things in (old, new))
-        if any(("order", "") in thing.attributes for thing in new if thing.kind == kind):
-            continue  # the rows of a selector have an `order` attribute, whose change is reported instead
-        common = [name for name in after if name in before]
-        for name in _displaced([before[name] for name in common], common):
-            yield TableChange(what="moved", kind=kind, name=name, before=str(before[name]), after=str(after[name]))
+def _order_changes(kind: PartKind, old: Sequence[TablePart], new: Sequence[TablePart]) -> Iterator[TableChange]:
+    """Yield a smallest set of moves that turns the old order of the parts of a kind into the new one."""
+    before, after = (_positions(parts, kind) for parts in (old, new))
+    common = [name for name in after if name in before]
+    for name in _out_of_order([before[name] for name in common], common):
+        yield TableChange(change="moved", kind=kind, name=name, before=str(before[name]), after=str(after[name]))
 
 
-def _positions(things: Sequence[TablePart], kind: PartKind) -> dict[str, int]:
-    names = [thing.name for thing in things if thing.kind == kind]
+def _positions(parts: Sequence[TablePart], kind: PartKind) -> dict[str, int]:
+    names = [part.name for part in parts if part.kind == kind]
     return {name: place for place, name in enumerate(names, start=1)}
 
 
-def _displaced(places: Sequence[int], names: Sequence[str]) -> list[str]:
+def _out_of_order(places: Sequence[int], names: Sequence[str]) -> list[str]:
     """Return the names whose places are not part of a longest increasing subsequence."""
     ends: list[int] = []  # the smallest last place of an increasing subsequence of each length
     lengths: list[int] = []

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from router.tables.model import Output, Row
 
-    Rows = tuple[Row, ...]
+    MatchingRows = tuple[Row, ...]
     Outputs = tuple[Output, ...]
 
 
@@ -56,7 +56,7 @@ class _Aggregation:
     empty_result: Callable[[], object] = lambda: None
 
 
-def select_rows(policy: HitPolicy, outputs: Outputs, hits: Rows) -> Rows | UndecidedReason:
+def select_rows(policy: HitPolicy, outputs: Outputs, hits: MatchingRows) -> MatchingRows | UndecidedReason:
     """Return the rows that a hit policy selects from `hits` (at least one, in table order), or why it selects none."""
     return _ROW_SELECTIONS.get(policy, _all_rows)(outputs, hits)
 
@@ -83,29 +83,29 @@ def result_of_default(policy: HitPolicy, result: object) -> object:
     return aggregation.aggregate_default(result) if aggregation else result
 
 
-def _first_row(_outputs: Outputs, hits: Rows) -> Rows:
+def _first_row(_outputs: Outputs, hits: MatchingRows) -> MatchingRows:
     return hits[:1]
 
 
-def _only_row(_outputs: Outputs, hits: Rows) -> Rows | UndecidedReason:
+def _only_row(_outputs: Outputs, hits: MatchingRows) -> MatchingRows | UndecidedReason:
     return hits if len(hits) == 1 else UndecidedReason.SEVERAL_ROWS_MATCH
 
 
-def _first_if_outputs_equal(_outputs: Outputs, hits: Rows) -> Rows | UndecidedReason:
+def _first_if_outputs_equal(_outputs: Outputs, hits: MatchingRows) -> MatchingRows | UndecidedReason:
     first = hits[0].outputs
     agree = all(_outputs_equal(first, row.outputs) for row in hits[1:])
     return hits[:1] if agree else UndecidedReason.OUTPUTS_DIFFER
 
 
-def _outputs_equal(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    return all(are_equal(value, other[name]) for name, value in one.items())
+def _outputs_equal(outputs: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    return all(are_equal(value, other[name]) for name, value in outputs.items())
 
 
-def _highest_priority(outputs: Outputs, hits: Rows) -> Rows:
+def _highest_priority(outputs: Outputs, hits: MatchingRows) -> MatchingRows:
     return _by_priority(outputs, hits)[:1]
 
 
-def _by_priority(outputs: Outputs, hits: Rows) -> Rows:
+def _by_priority(outputs: Outputs, hits: MatchingRows) -> MatchingRows:
     """Sort by the first output, then the second …, each in the order of its allowed values. The sort is stable."""
     return tuple(sorted(hits, key=lambda row: [_rank(column, row.outputs[column.name]) for column in outputs]))
 
@@ -116,11 +116,11 @@ def _rank(column: Output, value: object) -> int:
     return next(places, len(column.allowed))
 
 
-def _all_rows(_outputs: Outputs, hits: Rows) -> Rows:
+def _all_rows(_outputs: Outputs, hits: MatchingRows) -> MatchingRows:
     return hits
 
 
-_ROW_SELECTIONS: dict[HitPolicy, Callable[[Outputs, Rows], Rows | UndecidedReason]] = {
+_ROW_SELECTIONS: dict[HitPolicy, Callable[[Outputs, MatchingRows], MatchingRows | UndecidedReason]] = {
     HitPolicy.FIRST: _first_row,
     HitPolicy.UNIQUE: _only_row,
     HitPolicy.ANY: _first_if_outputs_equal,
@@ -165,7 +165,7 @@ _AGGREGATIONS: dict[HitPolicy, _Aggregation] = {
     HitPolicy.COLLECT_COUNT: _Aggregation(len, _unchanged, lambda: 0),
 }
 
-_LETTERS = {
+_INITIALS = {
     "f": HitPolicy.FIRST,
     "u": HitPolicy.UNIQUE,
     "a": HitPolicy.ANY,
@@ -192,7 +192,7 @@ _COLLECT_SUFFIXES = {
 
 _SPELLINGS: dict[str, HitPolicy] = {
     **{policy.value: policy for policy in HitPolicy},
-    **_LETTERS,
+    **_INITIALS,
     **{f"{word}{how}": policy for word in ("collect", "c") for how, policy in _COLLECT_SUFFIXES.items()},
 }
 
@@ -205,7 +205,7 @@ def find_hit_policy(spelling: str) -> HitPolicy | None:
     return _SPELLINGS.get("-".join(spelling.lower().replace("_", " ").split()))
 
 
-def hit_policy_problems(policy: HitPolicy, outputs: Outputs, rows: Rows) -> Iterator[str]:
+def hit_policy_problems(policy: HitPolicy, outputs: Outputs, rows: MatchingRows) -> Iterator[str]:
     """Yield a sentence for each requirement of a hit policy that the columns and rows do not meet."""
     if policy in _BY_PRIORITY and not any(column.allowed for column in outputs):
         yield f"policy '{policy}' sorts by the order of the allowed values, but no output lists its values"
@@ -229,7 +229,7 @@ _AGGREGATED_KINDS = {
 _AGGREGATING = frozenset({*_AGGREGATED_KINDS, HitPolicy.COLLECT_COUNT})
 
 
-def _value_kind_problems(policy: HitPolicy, column: Output, rows: Rows) -> Iterator[str]:
+def _value_kind_problems(policy: HitPolicy, column: Output, rows: MatchingRows) -> Iterator[str]:
     allowed, action = _AGGREGATED_KINDS[policy]
     kinds = {kind_of(row.outputs[column.name]) for row in rows} - {ValueKind.NULL}
     if kinds - allowed or len(kinds) > 1:

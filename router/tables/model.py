@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from router.tables.facts import Facts
-    from router.tables.feel.conditions import CellCheck, Inputs
+    from router.tables.feel.conditions import CellCheck, InputContext
     from router.tables.feel.unary_test import Cell
 
 DEFAULT_ROW = "default"
@@ -51,31 +51,31 @@ class Row:
     outputs: Mapping[str, object]
     note: str = ""
     first_output: object = field(init=False, repr=False, compare=False)
-    _checks: tuple[tuple[int, CellCheck], ...] = field(init=False, repr=False, compare=False)
+    _predicates: tuple[tuple[int, CellCheck], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "first_output", next(iter(self.outputs.values()), None))
         checks = tuple((place, cell.matches_canonical) for place, cell in enumerate(self.cells) if not cell.is_any)
-        object.__setattr__(self, "_checks", checks)
+        object.__setattr__(self, "_predicates", checks)
         object.__setattr__(self, "outputs", MappingProxyType(dict(self.outputs)))
 
-    def matches(self, values: tuple[object, ...], inputs: Inputs) -> bool:
+    def matches(self, values: tuple[object, ...], inputs: InputContext) -> bool:
         """Return whether every cell matches. `values` are canonical, one per input; `inputs` has them by name."""
-        for place, holds in self._checks:  # noqa: SIM110 - `all()` with a generator takes twice as long
+        for place, holds in self._predicates:  # noqa: SIM110 - `all()` with a generator takes twice as long
             if not holds(values[place], inputs):
                 return False
         return True
 
-    def mismatches(self, values: tuple[object, ...], inputs: Inputs) -> list[int]:
+    def mismatches(self, values: tuple[object, ...], inputs: InputContext) -> list[int]:
         """Return the positions of the cells that do not match, counted from 0."""
-        return [place for place, holds in self._checks if not holds(values[place], inputs)]
+        return [place for place, holds in self._predicates if not holds(values[place], inputs)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedTest:
     """An example that a table must decide as expected.
 
-    `given` is the part of a run document as it was written; `facts` are built from it. `row` is the expected row, or
+    `given` is the example as it was written; `facts` are built from it. `row` is the expected row, or
     several separated by commas (`R1, R3`) under a multiple hit policy; None for any row with these outputs. `outputs`
     are the expected outputs, of the first row if there are several.
     """

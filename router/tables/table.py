@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from router.tables.facts import Facts
-    from router.tables.feel.conditions import Inputs
-    from router.tables.index.index import AnyIndex
+    from router.tables.feel.conditions import InputContext
+    from router.tables.index.index import RowIndex
     from router.tables.model import Input, Output, Row, SavedTest
 
 MIN_INDEXED_ROWS = 4  # with fewer rows, testing each of them is as fast (make bench-tables)
@@ -45,7 +45,7 @@ class DecisionTable:
     _paths: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _has_references: bool = field(init=False, repr=False, compare=False)
     _get_values: Callable[[Mapping[str, object]], tuple[object, ...]] = field(init=False, repr=False, compare=False)
-    _index: AnyIndex | None = field(init=False, repr=False, compare=False)
+    _index: RowIndex | None = field(init=False, repr=False, compare=False)
     is_first_policy: bool = field(init=False, repr=False, compare=False)  # cached: comparing enum members takes 0.1 µs
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class DecisionTable:
         object.__setattr__(self, "_paths", tuple(column.path or column.name for column in self.inputs))
         object.__setattr__(self, "is_first_policy", self.policy is HitPolicy.FIRST)
         object.__setattr__(self, "_get_values", values_getter(self._names))
-        has_references = any(cell.names for row in self.rows for cell in row.cells)
+        has_references = any(cell.referenced_inputs for row in self.rows for cell in row.cells)
         object.__setattr__(self, "_has_references", has_references)
         is_indexed = len(self.rows) >= MIN_INDEXED_ROWS
         object.__setattr__(self, "_index", compile_index(self.rows, len(self.inputs)) if is_indexed else None)
@@ -116,19 +116,19 @@ class DecisionTable:
             return self._index.matching_rows(values, inputs)
         return self.scan_rows(values, inputs)
 
-    def scan_rows(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
+    def scan_rows(self, values: tuple[object, ...], inputs: InputContext) -> Iterator[Row]:
         """Yield the rows that match by testing each row. It is faster for few rows, and the reference for the index."""
         return (row for row in self.rows if row.matches(values, inputs))
 
     @property
-    def index(self) -> AnyIndex | None:
+    def index(self) -> RowIndex | None:
         """The index of the rows; None if there are too few rows for one."""
         return self._index
 
-    def inputs_for_cells(self, values: tuple[object, ...]) -> Inputs:
+    def inputs_for_cells(self, values: tuple[object, ...]) -> InputContext:
         """Return the values by name if a cell refers to another input, else an empty mapping."""
         return self.values_by_name(values) if self._has_references else NO_INPUTS
 
-    def values_by_name(self, values: tuple[object, ...]) -> Inputs:
+    def values_by_name(self, values: tuple[object, ...]) -> InputContext:
         """Return the values by input name, for cells that refer to other inputs."""
         return dict(zip(self._names, values, strict=True))

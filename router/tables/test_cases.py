@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.decision import Undecided
 from router.tables.explain.explain import explanation_lines
-from router.tables.explain.wording import value_in_words
+from router.tables.explain.wording import describe_value
 from router.tables.model import DEFAULT_ROW, NO_ROW, ROW_SEPARATOR
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TestOutcome:
+class SavedTestResult:
     """A saved test with the decision of its table. `expected` and `actual` are in words."""
 
     test: SavedTest
@@ -29,17 +29,17 @@ class TestOutcome:
     passed: bool
 
 
-def check_test(test: SavedTest, decision: Decision | Undecided) -> TestOutcome:
+def check_test(test: SavedTest, decision: Decision | Undecided) -> SavedTestResult:
     """Compare a decision with what a saved test expects."""
     rows = NO_ROW if isinstance(decision, Undecided) else ROW_SEPARATOR.join(row.id for row in decision.rows)
     outputs = {} if isinstance(decision, Undecided) else decision.outputs
-    wrong = [name for name, value in test.outputs.items() if name not in outputs or outputs[name] != value]
-    return TestOutcome(
+    differing = [name for name, value in test.outputs.items() if name not in outputs or outputs[name] != value]
+    return SavedTestResult(
         test=test,
         decision=decision,
         expected=_expectation_text(test.row, test.outputs),
-        actual=_expectation_text(rows, {name: outputs[name] for name in wrong if name in outputs}),
-        passed=not wrong and test.row in (None, rows),
+        actual=_expectation_text(rows, {name: outputs[name] for name in differing if name in outputs}),
+        passed=not differing and test.row in (None, rows),
     )
 
 
@@ -53,7 +53,7 @@ def failure_sentence(test: SavedTest, decision: Decision | Undecided) -> str | N
 
 
 def _expectation_text(row: str | None, outputs: Mapping[str, object]) -> str:
-    words = [f"{name} {value_in_words(value)}" for name, value in outputs.items()]
+    words = [f"{name} {describe_value(value)}" for name, value in outputs.items()]
     named = {None: [], NO_ROW: ["no row"], DEFAULT_ROW: ["the default row"]}.get(row, [f"row {row}"])
     return " with ".join(filter(None, [*named, ", ".join(words)]))
 

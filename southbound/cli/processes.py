@@ -49,7 +49,7 @@ def run(
 def demo(config: ConfigOption = None) -> int:
     """Run ten scenarios on a real Kafka with two simulated external systems, and show their results.
 
-    Uses the Kafka of `kafka.bootstrap` if that is set, else starts one in Docker, else in a local JVM. It creates topics
+    Uses the Kafka of `kafka.bootstrap` if that is set, else starts one in Docker or in a local JVM. It creates topics
     of its own and uses the shipped tables and profiles; runs that a configured store already has are not changed.
     Nothing is left running. Exits with 0 only if every scenario ended as expected.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -98,7 +99,7 @@ async def serve(
             raise NotReachableError(str(error)) from error
         except RegistryError as error:
             raise NotConfiguredError(str(error)) from error
-        health.checks, health.warnings = _health_checks(resources, workers), resources.tables.warnings
+        health.checks, health.warnings = _health_checks(resources, workers), partial(_warnings, resources, workers)
         reduce_gc()
         on_ready(RunningService(resources=resources, workers=workers, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
@@ -140,6 +141,15 @@ def _health_checks(resources: SharedResources, workers: Mapping[str, Worker]) ->
     return {"store": _store_check(resources)} | {
         role: _worker_check(worker, f"{group}.{role}") for role, worker in workers.items()
     }
+
+
+def _warnings(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapping[str, str]:
+    limited = {
+        f"{role} {source}".strip(): sentence
+        for role, worker in workers.items()
+        for source, sentence in worker.warnings().items()
+    }
+    return {**resources.tables.warnings(), **limited}
 
 
 def _store_check(resources: SharedResources) -> HealthCheck:

@@ -156,22 +156,24 @@ class TableMonitor:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def version_live(self, table: str, version: str, before: str | None) -> None:
+    def version_live(self, table: str, version: str, previous_version: str | None) -> None:
         """Record that a version is live from now on."""
-        if before is not None:
-            self._metrics.remove_gauge(TABLE_LIVE, table, before)
+        if previous_version is not None:
+            self._metrics.remove_gauge(TABLE_LIVE, table, previous_version)
         self._metrics.set(TABLE_LIVE, 1, table, version)
-        log.info("table is live", table=table, version=version, previous_version=before)
+        log.info("table is live", table=table, version=version, previous_version=previous_version)
 
-    def version_refused(self, table: str, why: str, kept: str | None) -> None:
+    def version_refused(self, table: str, reason: str, active_version: str | None) -> None:
         """Record that the live version of a table cannot be used; `kept` is the version that stays in use."""
         self._metrics.set(TABLE_REFUSED, 1, table)
-        log.error("the live table cannot be used: roll it back", table=table, reason=why, active_version=kept)
+        log.error(
+            "the live table cannot be used: roll it back", table=table, reason=reason, active_version=active_version
+        )
 
     def version_accepted(self, table: str) -> None:
         """Record that the live version of a table can be used."""
         self._metrics.set(TABLE_REFUSED, 0, table)
 
-    def follow_failed(self, why: str) -> None:
+    def follow_failed(self, reason: str) -> None:
         """Log that the topic of published tables cannot be read."""
-        log.error("published tables cannot be read", reason=why)
+        log.error("published tables cannot be read", reason=reason)

@@ -34,7 +34,7 @@ from tests.builders.runs import NOON
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from schemas.catalogue import Message
 
 SHIPPED = DEFAULTS / "tables/outbound-policy.yaml"
@@ -110,7 +110,7 @@ def _cpu_seconds_used() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def _tables(rows: int) -> tuple[Loaded, Loaded]:
+def _tables(rows: int) -> tuple[LoadedTable, LoadedTable]:
     text = SHIPPED.read_text()
     if rows:
         more = "".join(
@@ -120,7 +120,7 @@ def _tables(rows: int) -> tuple[Loaded, Loaded]:
         )
         text = text.replace("\nrows:\n", f"\nrows:\n{more}")
     draft = text.replace("{spec: fibre-tree}", "{spec: fibre-tree, speed: '< 500'}")
-    return load_any(text, "now.yaml", tested=False), load_any(draft, "draft.yaml", tested=False)
+    return load_any(text, "now.yaml", run_tests=False), load_any(draft, "draft.yaml", run_tests=False)
 
 
 def _produce_events(settings: Settings, events: int, *, identical_runs: bool) -> None:

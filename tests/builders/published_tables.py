@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from router.tables.publish_plan import Authorship, TableSubmission
+from consumers.table_topic.publish_plan import Authorship, TableSubmission
 from schemas.published_tables import TableKind
 from tests.builders.runs import NOON
 

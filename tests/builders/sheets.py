@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from router.selection.load import any_from
+from router.selection.load import build_any
+from router.selection.selector_file import SELECTOR_SHEETS
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets.csv_file import table_tree_from_csv
 from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx
@@ -77,12 +78,12 @@ def open_workbook(content: bytes) -> Workbook:
 def csv_mistakes(content: bytes, source: str = "policy.csv") -> tuple[str, ...]:
     """Return the problems of a CSV file."""
     with pytest.raises(TableErrors) as refused:
-        any_from(table_tree_from_csv(content, source))
+        build_any(table_tree_from_csv(content, source, SELECTOR_SHEETS))
     return refused.value.sentences
 
 
 def xlsx_mistakes(content: bytes, source: str = "policy.xlsx") -> tuple[str, ...]:
     """Return the problems of a spreadsheet."""
     with pytest.raises(TableErrors) as refused:
-        any_from(table_tree_from_xlsx(content, source))
+        build_any(table_tree_from_xlsx(content, source, SELECTOR_SHEETS))
     return refused.value.sentences

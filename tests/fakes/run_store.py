@@ -98,7 +98,7 @@ class InMemoryRunStore:
         self.closed = True
 
     def _check(self, row: RunRow | RequestRow | ThresholdUse) -> None:
-        if isinstance(row, ThresholdUse) and (self._counted(row).uses >= row.at_most or self._is_expired_window(row)):
+        if isinstance(row, ThresholdUse) and (self._counted(row).uses >= row.max_uses or self._is_expired_window(row)):
             raise ThresholdReachedError(row)
         if not isinstance(row, RunRow):
             return

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from consumers.table_topic.port import PlanOutdatedError, TableTopicRead
-from router.tables.versions import PublishedTables
+from consumers.table_topic.published_tables import PublishedTables
 from southbound.operations.tables import lookup as table_shelf
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pytest
 
     from consumers.table_topic.port import Entry
-    from router.tables.publish_plan import PublishPlan
+    from consumers.table_topic.publish_plan import PublishPlan
     from southbound.settings.settings import Settings
 
 

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
-from router.selection.partial_facts import facts_given
-from router.selection.spoke_selector import Selector, Threshold, decide_selector
+from router.selection.partial_facts import facts_from_example
+from router.selection.spoke_selector import SpokeSelector, Threshold, decide_selector
 from router.tables.decision import Decision, decide
 from router.tables.feel.literals import quote
 from router.tables.feel.unary_test import Cell, Months, parse
-from router.tables.feel.values import at_fixed_offset
+from router.tables.feel.values import with_fixed_offset
 from router.tables.feel.writer import value_text
 from router.tables.hit_policy import HitPolicy, hit_policy_problems
 from router.tables.model import DEFAULT_ROW, NO_ROW, Input, Output, Row, SavedTest
@@ -32,7 +32,9 @@ texts = st.sampled_from(AMBIGUOUS_TEXTS) | st.sampled_from(NAMES) | st.text(char
 notes = st.just("") | texts.map(str.strip)
 zones = st.sampled_from([None, UTC, timezone(timedelta(hours=-5, minutes=-30))])
 # At the end of summer time, a moment of a named zone equals none of another zone in Python (PEP 495).
-moments = st.datetimes(timezones=zones | st.just(ZoneInfo("Europe/Paris")), allow_imaginary=False).map(at_fixed_offset)
+moments = st.datetimes(timezones=zones | st.just(ZoneInfo("Europe/Paris")), allow_imaginary=False).map(
+    with_fixed_offset
+)
 numbers = st.integers(-(10**20), 10**20) | st.decimals(Decimal(-1000), Decimal(1000), places=3, allow_nan=False).map(
     lambda number: int(number) if number == number.to_integral_value() else number
 )
@@ -92,7 +94,7 @@ def cells(draw: st.DrawFn, column: Input, others: dict[str, str]) -> Cell:
     """Draw a cell that is valid in its column."""
     column_type = column.type
     if column.allowed is not None:
-        allowed = st.sampled_from([found.text for found in column.allowed.literals])
+        allowed = st.sampled_from([found.text for found in column.allowed.equality_literals])
         return parse(draw(st.just("-") | allowed), column_type, others)
     if column_type == "any":
         column_type = draw(st.sampled_from(sorted(VALUES)))
@@ -183,10 +185,10 @@ def tables(draw: st.DrawFn) -> DecisionTable:
 
 
 @st.composite
-def _tests(draw: st.DrawFn, table: DecisionTable | Selector) -> SavedTest:
+def _tests(draw: st.DrawFn, table: DecisionTable | SpokeSelector) -> SavedTest:
     given = draw(fact_documents)
-    known = facts_given(given)
-    decided = decide_selector(table, known) if isinstance(table, Selector) else decide(table, known)
+    known = facts_from_example(given)
+    decided = decide_selector(table, known) if isinstance(table, SpokeSelector) else decide(table, known)
     hit = decided if isinstance(decided, Decision) else None
     row = draw(st.sampled_from([", ".join(row.id for row in hit.rows), None])) if hit else NO_ROW
     expected = dict(hit.outputs) if hit and (row is None or draw(st.booleans())) else {}
@@ -200,7 +202,7 @@ thresholds = st.none() | st.builds(
 
 
 @st.composite
-def selectors(draw: st.DrawFn) -> Selector:
+def selectors(draw: st.DrawFn) -> SpokeSelector:
     """Draw a selector whose saved tests pass."""
     drawn = draw(tables())
     outs = (Output(name="spoke", type="string"),)
@@ -214,7 +216,7 @@ def selectors(draw: st.DrawFn) -> Selector:
     default = None if drawn.default is None else Row(id=DEFAULT_ROW, outputs=draw(spokes))
     kept = tuple(row for row, is_active in zip(ordered, active, strict=True) if is_active)
     table = replace(drawn, policy=HitPolicy.FIRST, outputs=outs, rows=kept, default=default, tests=())
-    selector = Selector(
+    selector = SpokeSelector(
         table=table,
         orders={row.id: order for row, order in zip(ordered, orders, strict=True)},
         thresholds=limits,
@@ -224,9 +226,9 @@ def selectors(draw: st.DrawFn) -> Selector:
     return replace(selector, table=replace(table, tests=saved))
 
 
-def without_version(found: object) -> DecisionTable | Selector:
+def without_version(found: object) -> DecisionTable | SpokeSelector:
     """Return a table or selector without the version, which names the text that it was loaded from."""
-    if isinstance(found, Selector):
+    if isinstance(found, SpokeSelector):
         return replace(found, table=replace(found.table, version=""))
     assert isinstance(found, DecisionTable)
     return replace(found, version="")

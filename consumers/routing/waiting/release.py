@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from consumers.routing.waiting.threshold_cache import ThresholdCache
     from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
-    from router.selection.spoke_selector import Selector
+    from router.selection.spoke_selector import SpokeSelector
 
     Names = tuple[str, ...]
 
@@ -47,7 +47,7 @@ class WaitingQueueReleaser:
     warn: ReportSentence
     interval: float = 1.0
     waiting_requests: int = 0  # at the end of the last round
-    _last_selector: Selector | None = field(default=None, init=False)
+    _last_selector: SpokeSelector | None = field(default=None, init=False)
     _foreign_waits: ForeignWaits = field(default_factory=ForeignWaits, init=False)
 
     async def run(self) -> None:
@@ -105,9 +105,9 @@ class WaitingQueueReleaser:
         for name in names & counted.keys():
             use = counted[name].use_at(now)
             used_count = used.get((name, use.window.start), 0)
-            free[name] = max(use.at_most - used_count, 0)
+            free[name] = max(use.max_uses - used_count, 0)
             if not free[name]:
-                self.threshold_cache.mark_used_up(replace(use, at_most=used_count))
+                self.threshold_cache.mark_used_up(replace(use, max_uses=used_count))
         return free
 
     async def _redecide_after_selector_change(self, lengths: Mapping[Names, int]) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Container, Iterable, Sequence
     from datetime import datetime
 
-    from router.selection.spoke_selector import Selector
+    from router.selection.spoke_selector import SpokeSelector
     from router.selection.thresholds import ThresholdUse
 
 NO_ROWS: frozenset[str] = frozenset()
@@ -59,7 +59,7 @@ class ThresholdCache:
     def is_used_up(self, use: ThresholdUse) -> bool:
         """Return whether there is certainly no free use; a threshold that was raised since is worth a try."""
         known = self._full.get(use.definition)
-        return known is not None and known.window == use.window and use.at_most <= known.at_most
+        return known is not None and known.window == use.window and use.max_uses <= known.max_uses
 
     def count_used_up(self, moment: datetime) -> int:
         """Return the number of definitions that are used up at this moment."""
@@ -67,14 +67,14 @@ class ThresholdCache:
 
     def blocked_for_new_request(
         self, moment: datetime, refused: Container[str]
-    ) -> Callable[[Selector], Container[str]]:
+    ) -> Callable[[SpokeSelector], Container[str]]:
         """Return the definitions that are used up at `moment` or queued for, including those in `refused`."""
         queued = self._queued
         return lambda selector: _UsedUpRows(self, selector, moment, refused, queued) if selector.thresholds else NO_ROWS
 
     def blocked_for_next_in_queue(
         self, moment: datetime, refused: Container[str]
-    ) -> Callable[[Selector], Container[str]]:
+    ) -> Callable[[SpokeSelector], Container[str]]:
         """Return the definitions that are used up at `moment` for the first request in the queue."""
         return lambda selector: _UsedUpRows(self, selector, moment, refused, NO_ROWS)
 
@@ -84,7 +84,7 @@ class _UsedUpRows:
     """The used-up rows of a selector, evaluated only for rows that match: there may be thousands."""
 
     known: ThresholdCache
-    selector: Selector
+    selector: SpokeSelector
     moment: datetime
     refused: Container[str]
     queued: Container[str]

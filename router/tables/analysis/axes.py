@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from router.tables.feel.unary_test import Cell
-    from router.tables.index.bitsets import ColumnBitsets, Rows
+    from router.tables.index.bitsets import ColumnBitsets, RowSet
     from router.tables.model import Input
 
 # A set of classes of one axis is an int, like a set of rows. Bit n is the class with the key n in `Axis.classes`.
-Classes = int
+ClassSet = int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class ValueClass:
 
     kind: ValueKind
     position: int
-    rows: Rows
+    rows: RowSet
     sample: object
 
 
@@ -55,35 +55,35 @@ class Axis:
     input: Input
     bitsets: ColumnBitsets
     classes: Mapping[int, ValueClass]
-    expected: Classes
-    all_classes: Classes
-    classes_by_kind: Mapping[ValueKind, Classes]
-    unnamed_by_kind: Mapping[ValueKind, Classes]
-    readable: Classes
-    classes_by_row: tuple[Classes, ...]
-    unindexed_rows: Rows
+    expected: ClassSet
+    all_classes: ClassSet
+    classes_by_kind: Mapping[ValueKind, ClassSet]
+    unnamed_by_kind: Mapping[ValueKind, ClassSet]
+    readable: ClassSet
+    classes_by_row: tuple[ClassSet, ...]
+    unindexed_rows: RowSet
 
 
 def build_axis(column: Input, cells: Sequence[Cell]) -> Axis:
     """Divide the values of an input into classes, by the cells of its column, one per row."""
     masks = column_bitsets(cells, [column.allowed] if column.allowed else [])
-    classes = dict(enumerate(_classes(column, masks)))
+    classes = dict(enumerate(_value_classes(column, masks)))
     kept = {bit: each for bit, each in classes.items() if each.sample is not _NO_SAMPLE}
-    full = _bits(kept)
-    by_kind: dict[ValueKind, Classes] = {}
+    full = _class_set(kept)
+    by_kind: dict[ValueKind, ClassSet] = {}
     for bit, value_class in kept.items():
         by_kind[value_class.kind] = by_kind.get(value_class.kind, 0) | 1 << bit
-    unnamed = _bits(bit for bit, each in kept.items() if not each.position % 2)
+    unnamed = _class_set(bit for bit, each in kept.items() if not each.position % 2)
     firsts = _first_bits(classes)
     return Axis(
         input=column,
         bitsets=masks,
         classes=kept,
-        expected=_bits(_expected(kept, masks)) or full,
+        expected=_class_set(_expected_bits(kept, masks)) or full,
         all_classes=full,
         classes_by_kind=by_kind,
         unnamed_by_kind={kind: bits & unnamed for kind, bits in by_kind.items()},
-        readable=_bits(bit for bit, each in kept.items() if each.sample is SAMPLES.get(each.kind)),
+        readable=_class_set(bit for bit, each in kept.items() if each.sample is SAMPLES.get(each.kind)),
         classes_by_row=tuple([_classes_of_cell(cell, masks, firsts, full) for cell in cells]),
         unindexed_rows=masks.unindexed_rows,
     )
@@ -92,17 +92,19 @@ def build_axis(column: Input, cells: Sequence[Cell]) -> Axis:
 _NO_SAMPLE = object()  # the sample of a class without values
 
 
-def _classes(column: Input, masks: ColumnBitsets) -> Iterator[ValueClass]:
+def _value_classes(column: Input, masks: ColumnBitsets) -> Iterator[ValueClass]:
     """Yield the classes of every kind of the column's type: those on scales, then null, then all other kinds as one."""
     for kind, scale in masks.scales.items():
         for place, rows in enumerate(masks.rows_by_class[kind]):
             sample = _sample(kind, scale.points, place)
-            yield ValueClass(kind=kind, position=place, rows=rows, sample=_if_allowed(sample, column))
+            yield ValueClass(kind=kind, position=place, rows=rows, sample=_allowed_or_none(sample, column))
     if ValueKind.NULL not in masks.scales:
         yield ValueClass(kind=ValueKind.NULL, position=1, rows=masks.null_rows, sample=None)
     others = (SAMPLES[kind] for kind in SAMPLES if kind in TYPES[column.type] and kind not in masks.scales)
     sample = next(others, _NO_SAMPLE)
-    yield ValueClass(kind=ValueKind.OTHER, position=0, rows=masks.other_kind_rows, sample=_if_allowed(sample, column))
+    yield ValueClass(
+        kind=ValueKind.OTHER, position=0, rows=masks.other_kind_rows, sample=_allowed_or_none(sample, column)
+    )
 
 
 def _sample(kind: ValueKind, points: Sequence[object], place: int) -> object:
@@ -114,20 +116,20 @@ def _sample(kind: ValueKind, points: Sequence[object], place: int) -> object:
     return _NO_SAMPLE if sample is None else sample
 
 
-def _if_allowed(sample: object, column: Input) -> object:
+def _allowed_or_none(sample: object, column: Input) -> object:
     """Return the sample of a class if the column allows it. A missing value is always allowed."""
     if sample is None or sample is _NO_SAMPLE or column.allowed is None:
         return sample
     return sample if column.allowed.matches_canonical(sample, NO_INPUTS) else _NO_SAMPLE
 
 
-def _expected(classes: Mapping[int, ValueClass], masks: ColumnBitsets) -> Iterator[int]:
+def _expected_bits(classes: Mapping[int, ValueClass], masks: ColumnBitsets) -> Iterator[int]:
     named = {kind for kind in masks.scales if kind is not ValueKind.NULL} or {ValueKind.OTHER}
     null = {ValueKind.NULL} & masks.scales.keys()
     return (bit for bit, each in classes.items() if each.kind in named | null)
 
 
-def _bits(places: Mapping[int, object] | Iterator[int]) -> Classes:
+def _class_set(places: Mapping[int, object] | Iterator[int]) -> ClassSet:
     return sum(1 << bit for bit in places)
 
 
@@ -138,11 +140,11 @@ def _first_bits(classes: Mapping[int, ValueClass]) -> dict[ValueKind, int]:
     return firsts
 
 
-def _classes_of_cell(cell: Cell, masks: ColumnBitsets, firsts: Mapping[ValueKind, int], full: Classes) -> Classes:
+def _classes_of_cell(cell: Cell, masks: ColumnBitsets, firsts: Mapping[ValueKind, int], full: ClassSet) -> ClassSet:
     conditions = conditions_by_kind(cell)
     if not conditions:
         return full
-    accepted: Classes = 0
+    accepted: ClassSet = 0
     if accepts_all_but_null(conditions):
         null = firsts[ValueKind.NULL] + (ValueKind.NULL in masks.scales)
         accepted = full & ~(1 << null)

@@ -37,11 +37,11 @@ class Overlaps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unreachable:
+class UnreachableRow:
     """A row that never decides.
 
     The rows of `covered_by`, above it, together accept everything that it accepts; if there are none, it accepts no
-    value. `list_inputs` are inputs that may be lists, by which a run could still reach the row.
+    value. `list_inputs` are inputs that may be lists, through which values could still reach the row.
     """
 
     row: str
@@ -75,7 +75,7 @@ class Analysis:
 
     overlaps: tuple[Overlap, ...]
     overlap_count: int
-    unreachable: tuple[Unreachable, ...]
+    unreachable: tuple[UnreachableRow, ...]
     gaps: tuple[Gap, ...]
     unchecked: str
     errors: tuple[str, ...]
@@ -83,6 +83,6 @@ class Analysis:
     notes: tuple[str, ...]
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether everything was checked."""
         return not self.unchecked

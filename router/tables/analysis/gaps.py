@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.analysis.findings import Gap
 from router.tables.analysis.search import UncoveredSearch
-from router.tables.analysis.wording import box_in_words, example_of
+from router.tables.analysis.wording import describe_box, example_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,13 +33,13 @@ def find_gaps(space: ValueSpace, budget: StepBudget, max_gaps: int) -> tuple[Gap
     return tuple(_gap(space, box, within) for box in boxes)
 
 
-def _largest_boxes(space: ValueSpace, uncovered: list[Box], within: Box, most: int) -> list[Box]:
+def _largest_boxes(space: ValueSpace, uncovered: list[Box], within: Box, max_boxes: int) -> list[Box]:
     """Widen each box as far as no row accepts a part of it, and leave out boxes inside others."""
     largest = sorted(uncovered, key=lambda box: -_share(box, within))[:_MAX_WIDENED]
     widened = sorted({_widen(space, box, within) for box in largest}, key=lambda box: (-_share(box, within), box))
     kept: list[Box] = []
     for box in widened:
-        if len(kept) < most and not any(_is_inside(box, other) for other in kept):
+        if len(kept) < max_boxes and not any(_is_inside(box, other) for other in kept):
             kept.append(box)
     return kept
 
@@ -65,4 +65,4 @@ def _shares(box: Box, within: Box) -> Iterable[float]:
 
 
 def _gap(space: ValueSpace, box: Box, within: Box) -> Gap:
-    return Gap(where=box_in_words(space, box), example=example_of(space, box), share=_share(box, within))
+    return Gap(where=describe_box(space, box), example=example_of(space, box), share=_share(box, within))

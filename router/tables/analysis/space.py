@@ -13,17 +13,17 @@ from router.tables.analysis.axes import build_axis
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from router.tables.analysis.axes import Axis, Classes
-    from router.tables.index.bitsets import Rows
+    from router.tables.analysis.axes import Axis, ClassSet
+    from router.tables.index.bitsets import RowSet
     from router.tables.table import DecisionTable
 
-Box = tuple["Classes", ...]  # the classes of each axis
+Box = tuple["ClassSet", ...]  # the classes of each axis
 
 
-class RangeUnionTree:
+class SegmentTree:
     """A segment tree over the row sets of classes: it combines the sets of any range of classes in few steps."""
 
-    def __init__(self, leaves: list[Rows], combine: Callable[[Rows, Rows], Rows], neutral: Rows) -> None:
+    def __init__(self, leaves: list[RowSet], combine: Callable[[RowSet, RowSet], RowSet], neutral: RowSet) -> None:
         self._combine = combine
         self._neutral = neutral
         self._size = len(leaves)
@@ -31,7 +31,7 @@ class RangeUnionTree:
         for place in range(self._size - 1, 0, -1):
             self._nodes[place] = combine(self._nodes[2 * place], self._nodes[2 * place + 1])
 
-    def join(self, first: int, end: int) -> Rows:
+    def join(self, first: int, end: int) -> RowSet:
         """Combine the sets from `first` to just before `end`."""
         result = self._neutral
         low, high = first + self._size, end + self._size
@@ -46,7 +46,7 @@ class RangeUnionTree:
         return result
 
 
-def contiguous_ranges(classes: Classes) -> Iterator[tuple[int, int]]:
+def contiguous_ranges(classes: ClassSet) -> Iterator[tuple[int, int]]:
     """Yield the ranges of adjacent classes in a set, the lowest first."""
     while classes:
         first = (classes & -classes).bit_length() - 1
@@ -59,19 +59,19 @@ def contiguous_ranges(classes: Classes) -> Iterator[tuple[int, int]]:
 class AxisRows:
     """The rows that accept classes on one axis. Results are remembered by set of classes."""
 
-    def __init__(self, axis: Axis, rows: Rows) -> None:
+    def __init__(self, axis: Axis, rows: RowSet) -> None:
         size = max(axis.classes, default=0) + 1
         self._all = rows
-        self._any_tree = RangeUnionTree(
+        self._any_tree = SegmentTree(
             [axis.classes[bit].rows if bit in axis.classes else 0 for bit in range(size)], or_, 0
         )
-        self._all_tree = RangeUnionTree(
+        self._all_tree = SegmentTree(
             [axis.classes[bit].rows if bit in axis.classes else rows for bit in range(size)], and_, rows
         )
-        self._overlapping: dict[Classes, Rows] = {}
-        self._covering: dict[Classes, Rows] = {}
+        self._overlapping: dict[ClassSet, RowSet] = {}
+        self._covering: dict[ClassSet, RowSet] = {}
 
-    def rows_overlapping(self, classes: Classes) -> Rows:
+    def rows_overlapping(self, classes: ClassSet) -> RowSet:
         """Return the rows that accept some of these classes."""
         if classes not in self._overlapping:
             self._overlapping[classes] = reduce(
@@ -79,7 +79,7 @@ class AxisRows:
             )
         return self._overlapping[classes]
 
-    def rows_covering(self, classes: Classes) -> Rows:
+    def rows_covering(self, classes: ClassSet) -> RowSet:
         """Return the rows that accept all of these classes."""
         if classes not in self._covering:
             self._covering[classes] = reduce(
@@ -97,8 +97,8 @@ class ValueSpace:
 
     table: DecisionTable
     axes: tuple[Axis, ...]
-    rows: Rows
-    unindexed_rows: Rows
+    rows: RowSet
+    unindexed_rows: RowSet
     _rows_on_axes: tuple[AxisRows, ...]
 
     @property
@@ -115,27 +115,27 @@ class ValueSpace:
         """Return the box that a row accepts."""
         return tuple(axis.classes_by_row[place] for axis in self.axes)
 
-    def row_bit(self, place: int) -> Rows:
+    def row_bit(self, place: int) -> RowSet:
         """Return the set that contains one row."""
         return 1 << (len(self.table.rows) - 1 - place)
 
-    def rows_above(self, place: int) -> Rows:
+    def rows_above(self, place: int) -> RowSet:
         """Return the set of the rows above a row."""
         return self.rows ^ ((1 << (len(self.table.rows) - place)) - 1)
 
-    def rows_overlapping(self, box: Box) -> Rows:
+    def rows_overlapping(self, box: Box) -> RowSet:
         """Return the rows that accept part of a box."""
         return reduce(
             and_, (on.rows_overlapping(classes) for on, classes in zip(self._rows_on_axes, box, strict=True)), self.rows
         )
 
-    def rows_covering(self, box: Box) -> Rows:
+    def rows_covering(self, box: Box) -> RowSet:
         """Return the rows that accept the whole box."""
         return reduce(
             and_, (on.rows_covering(classes) for on, classes in zip(self._rows_on_axes, box, strict=True)), self.rows
         )
 
-    def rows_covering_from(self, box: Box, order: Sequence[int]) -> list[Rows]:
+    def rows_covering_from(self, box: Box, order: Sequence[int]) -> list[RowSet]:
         """Return for each step of an axis order the rows that accept the box on this axis and all later ones.
 
         Last, all rows.
@@ -143,7 +143,7 @@ class ValueSpace:
         covering = [self._rows_on_axes[axis].rows_covering(box[axis]) for axis in reversed(order)]
         return list(accumulate(covering, and_, initial=self.rows))[::-1]
 
-    def positions(self, rows: Rows) -> Iterator[int]:
+    def positions(self, rows: RowSet) -> Iterator[int]:
         """Yield the positions of the rows of a set, from the top."""
         while rows:
             yield len(self.table.rows) - rows.bit_length()
@@ -165,6 +165,6 @@ def build_space(table: DecisionTable) -> ValueSpace:
     )
 
 
-def ids_of_rows(space: ValueSpace, rows: Rows) -> tuple[str, ...]:
+def ids_of_rows(space: ValueSpace, rows: RowSet) -> tuple[str, ...]:
     """Return the ids of the rows of a set, from the top."""
     return tuple(space.table.rows[place].id for place in space.positions(rows))

@@ -6,14 +6,14 @@ from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 from router.tables.analysis.space import contiguous_ranges
-from router.tables.explain.wording import value_in_words
+from router.tables.explain.wording import describe_value
 from router.tables.feel.values import ValueKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from router.tables.analysis.axes import Axis, Classes, ValueClass
-    from router.tables.analysis.findings import Gap, Overlap, Overlaps, Unreachable
+    from router.tables.analysis.axes import Axis, ClassSet, ValueClass
+    from router.tables.analysis.findings import Gap, Overlap, Overlaps, UnreachableRow
     from router.tables.analysis.space import Box, ValueSpace
     from router.tables.table import DecisionTable
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MAX_PARTS = 6  # of one input; the rest is counted
 
 
-def box_in_words(space: ValueSpace, box: Box) -> str:
+def describe_box(space: ValueSpace, box: Box) -> str:
     """Describe the allowed values of each input. Inputs without conditions are left out."""
     parts = [
         _axis_in_words(axis, classes) for axis, classes in zip(space.axes, box, strict=True) if _has_conditions(axis)
@@ -38,16 +38,16 @@ def example_of(space: ValueSpace, box: Box) -> dict[str, object]:
     return {axis.input.name: _example(axis, classes) for axis, classes in zip(space.axes, box, strict=True)}
 
 
-def _example(axis: Axis, classes: Classes) -> object:
+def _example(axis: Axis, classes: ClassSet) -> object:
     some = classes & axis.expected or classes
-    return axis.classes[_lowest(some & axis.readable or some)].sample
+    return axis.classes[_lowest_bit(some & axis.readable or some)].sample
 
 
-def _lowest(classes: Classes) -> int:
+def _lowest_bit(classes: ClassSet) -> int:
     return (classes & -classes).bit_length() - 1
 
 
-def _axis_in_words(axis: Axis, classes: Classes) -> str:
+def _axis_in_words(axis: Axis, classes: ClassSet) -> str:
     name = axis.input.name
     if axis.expected & ~classes == 0:
         return f"{name}=any"
@@ -63,14 +63,14 @@ def _join_parts(parts: list[str], more: int) -> str:
     return " or ".join([parts[0], *others, *([f"{more} more"] if more else [])])
 
 
-def _parts(axis: Axis, classes: Classes) -> Iterator[str]:
+def _parts(axis: Axis, classes: ClassSet) -> Iterator[str]:
     for kind, of_kind in axis.classes_by_kind.items():
         some = classes & of_kind
         if some:
             yield from _parts_of_kind(axis, kind, some)
 
 
-def _parts_of_kind(axis: Axis, kind: ValueKind, some: Classes) -> Iterator[str]:
+def _parts_of_kind(axis: Axis, kind: ValueKind, some: ClassSet) -> Iterator[str]:
     between = axis.unnamed_by_kind[kind]
     if kind is ValueKind.NULL:
         yield "missing"
@@ -78,12 +78,12 @@ def _parts_of_kind(axis: Axis, kind: ValueKind, some: Classes) -> Iterator[str]:
         yield "=any" if axis.expected & some else "of another type"
     elif between and not between & ~some:
         # The set contains all values that occur in no cell, so it is described by what it does not contain.
-        yield _rest_in_words(axis, kind, axis.classes_by_kind[kind] & ~some)
+        yield _describe_complement(axis, kind, axis.classes_by_kind[kind] & ~some)
     else:
         yield from _intervals_in_words(axis, kind, some)
 
 
-def _rest_in_words(axis: Axis, kind: ValueKind, named: Classes) -> str:
+def _describe_complement(axis: Axis, kind: ValueKind, named: ClassSet) -> str:
     count = named.bit_count()
     places = (place for first, end in contiguous_ranges(named) for place in range(first, end))
     shown = ", ".join(_value_text(axis.classes[place].sample) for place in islice(places, _MAX_PARTS))
@@ -91,18 +91,18 @@ def _rest_in_words(axis: Axis, kind: ValueKind, named: Classes) -> str:
     return f"=anything but {shown}{more}" if named else f"={kind.value}"
 
 
-def _intervals_in_words(axis: Axis, kind: ValueKind, some: Classes) -> Iterator[str]:
+def _intervals_in_words(axis: Axis, kind: ValueKind, some: ClassSet) -> Iterator[str]:
     """Yield adjacent classes as one interval. Two consecutive dates are adjacent: no value lies between them."""
     of_kind = axis.classes_by_kind[kind]
-    whole = (1 << of_kind.bit_length()) - (of_kind & -of_kind)
+    span = (1 << of_kind.bit_length()) - (of_kind & -of_kind)
     points = axis.bitsets.scales[kind].points
-    for first, end in contiguous_ranges(some | whole & ~of_kind):
+    for first, end in contiguous_ranges(some | span & ~of_kind):
         inside = some & ((1 << end) - (1 << first))
         if inside:
-            yield _interval(points, axis.classes[_lowest(inside)], axis.classes[inside.bit_length() - 1])
+            yield _describe_interval(points, axis.classes[_lowest_bit(inside)], axis.classes[inside.bit_length() - 1])
 
 
-def _interval(points: tuple[object, ...], first: ValueClass, last: ValueClass) -> str:
+def _describe_interval(points: tuple[object, ...], first: ValueClass, last: ValueClass) -> str:
     low = points[(first.position - 1) // 2] if first.position else None
     high = points[last.position // 2] if last.position // 2 < len(points) else None
     low_in, high_in = first.position % 2 == 1, last.position % 2 == 1
@@ -114,7 +114,7 @@ def _interval(points: tuple[object, ...], first: ValueClass, last: ValueClass) -
 
 
 def _value_text(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else value_in_words(value)
+    return f'"{value}"' if isinstance(value, str) else describe_value(value)
 
 
 _MAX_SENTENCES = 20  # of one kind
@@ -126,31 +126,31 @@ _MAX_ROWS = 5  # in one sentence
 _MULTIPLE_HIT_POLICIES = ("output-order", "rule-order", "collect")
 
 
-def unreachable_errors(rows: Sequence[Unreachable]) -> tuple[str, ...]:
+def unreachable_errors(rows: Sequence[UnreachableRow]) -> tuple[str, ...]:
     """Return a sentence for each row that nothing reaches."""
     never = [row for row in rows if not row.list_inputs]
     return _limited([_unreachable(row) for row in never], len(never), "rows are never reached")
 
 
-def list_warnings(rows: Sequence[Unreachable]) -> tuple[str, ...]:
+def list_warnings(rows: Sequence[UnreachableRow]) -> tuple[str, ...]:
     """Return a sentence for each row that only a list may reach."""
     only = [row for row in rows if row.list_inputs]
     return _limited([_reached_by_lists(row) for row in only], len(only), "rows are reached by lists only")
 
 
-def _reached_by_lists(row: Unreachable) -> str:
+def _reached_by_lists(row: UnreachableRow) -> str:
     lists = f"a list in {_ids_in_words([repr(name) for name in row.list_inputs])}"
     covered = f"{_covered_by(row)} every single value that it takes"
     return f"row {row.row} is reached only by {lists}: {covered}; move it up unless that is intended"
 
 
-def _unreachable(row: Unreachable) -> str:
+def _unreachable(row: UnreachableRow) -> str:
     if not row.covered_by:
         return f"row {row.row} never matches: there is no value that one of its cells takes; correct the cell"
     return f"row {row.row} is never reached: {_covered_by(row)} everything that it takes; move it up or delete it"
 
 
-def _covered_by(row: Unreachable) -> str:
+def _covered_by(row: UnreachableRow) -> str:
     if len(row.covered_by) == 1:
         return f"row {row.covered_by[0]} above it takes"
     return f"rows {_ids_in_words(row.covered_by)} above it together take"
@@ -191,7 +191,7 @@ def _overlap(overlap: Overlap, consequence: str) -> str:
 
 
 def gap_warnings(table: DecisionTable, gaps: Sequence[Gap]) -> tuple[str, ...]:
-    """Return a sentence for each gap that leaves a run undecided."""
+    """Return a sentence for each gap, in which nothing is decided."""
     if table.default is not None or table.policy.startswith(_MULTIPLE_HIT_POLICIES):
         return ()
     consequence = "and there is no default row: add a row or a default"
@@ -207,7 +207,7 @@ def gap_notes(table: DecisionTable, gaps: Sequence[Gap]) -> tuple[str, ...]:
     return ()
 
 
-def unchecked_sentence(doubtful: Sequence[str], unknown: Sequence[str], steps: int) -> str:
+def unchecked_sentence(unindexed: Sequence[str], unknown: Sequence[str], steps: int) -> str:
     """Return a sentence about what was not checked.
 
     `steps` is the number of steps after which the search for gaps ended, 0 if it was complete.
@@ -217,18 +217,18 @@ def unchecked_sentence(doubtful: Sequence[str], unknown: Sequence[str], steps: i
         parts.append(f"the search for gaps ended after {steps:,} steps, so there may be more")
     if unknown:
         parts.append(f"whether {_rows_in_words(unknown)} can be reached would take too long to find out")
-    if doubtful:
+    if unindexed:
         parts.append(
-            f"what {_rows_in_words(doubtful)} takes depends on other inputs, so overlaps and gaps there are not found"
+            f"what {_rows_in_words(unindexed)} takes depends on other inputs, so overlaps and gaps there are not found"
         )
     return f"not fully checked: {'; '.join(parts)}" if parts else ""
 
 
-def _limited(sentences: list[str], count: int, what: str) -> tuple[str, ...]:
+def _limited(sentences: list[str], count: int, noun: str) -> tuple[str, ...]:
     """Return the first sentences, and one with the number of the others."""
     shown = sentences[:_MAX_SENTENCES]
     more = count - len(shown)
-    return (*shown, f"{more} more {what}") if more > 0 else tuple(shown)
+    return (*shown, f"{more} more {noun}") if more > 0 else tuple(shown)
 
 
 def _rows_in_words(ids: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.decision import Undecided
 from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss
-from router.tables.explain.wording import cell_in_words, shorten, value_in_words
+from router.tables.explain.wording import cell_in_words, describe_value, shorten
 from router.tables.index.bitsets import positions_from_end
 from schemas.problem import Problem
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from router.tables.decision import Decision
     from router.tables.feel.unary_test import Cell
-    from router.tables.index.index import AnyIndex
+    from router.tables.index.index import RowIndex
     from router.tables.model import Row
     from router.tables.table import DecisionTable
 
-    Values = tuple[object, ...]
+    InputValues = tuple[object, ...]
 
 
-def find_near_misses(table: DecisionTable, values: Values, until: Row, max_rows: int) -> list[tuple[Row, int]]:
+def find_near_misses(table: DecisionTable, values: InputValues, until: Row, max_rows: int) -> list[tuple[Row, int]]:
     """Return the first rows above `until` that mismatch in exactly one column, with the position of that column."""
     inputs = table.inputs_for_cells(values)
     above = (
@@ -32,23 +32,23 @@ def find_near_misses(table: DecisionTable, values: Values, until: Row, max_rows:
         if table.index
         else takewhile(lambda row: row is not until, table.rows)
     )
-    near = []
+    near_misses = []
     for row in above:
         if len(places := row.mismatches(values, inputs)) == 1:
-            near.append((row, places[0]))
-            if len(near) == max_rows:
+            near_misses.append((row, places[0]))
+            if len(near_misses) == max_rows:
                 break
-    return near
+    return near_misses
 
 
-def _candidate_rows(index: AnyIndex, values: Sequence[object], until: Row) -> Iterator[Row]:
+def _candidate_rows(index: RowIndex, values: Sequence[object], until: Row) -> Iterator[Row]:
     """Yield the rows above `until` that may mismatch in one column only, according to the index.
 
     Rows that the index cannot evaluate are among them.
     """
     exact = index.exact
     matching, near = exact.all_rows, 0
-    for place, by_type, rare in exact.steps:
+    for place, by_type, rare in exact.lookups:
         accepting = by_type.get(type(values[place]), rare)(values[place])
         near = near & accepting | matching & ~accepting
         matching &= accepting
@@ -57,7 +57,7 @@ def _candidate_rows(index: AnyIndex, values: Sequence[object], until: Row) -> It
     return (exact.rows[-place] for place in positions_from_end(candidates >> end << end))
 
 
-def closest_rows(table: DecisionTable, values: Values, inactive_rows: Iterable[Row] = ()) -> list[Row]:
+def closest_rows(table: DecisionTable, values: InputValues, inactive_rows: Iterable[Row] = ()) -> list[Row]:
     """Return the rows with the fewest mismatches. Being switched off, as `inactive_rows` are, counts as one more."""
     inputs = table.values_by_name(values)  # an inactive row may refer to other inputs even if no row of the table does
     counts = [(len(row.mismatches(values, inputs)), row) for row in table.rows]
@@ -130,12 +130,12 @@ def describe_match(table: DecisionTable, row: Row, values: Sequence[object]) -> 
 def _near_miss(table: DecisionTable, row: Row, values: tuple[object, ...], inactive_rows: Iterable[Row]) -> NearMiss:
     places = row.mismatches(values, table.values_by_name(values))[:MAX_CELLS]
     mismatches = tuple([describe_cell(table, row, values, place) for place in places])
-    return NearMiss(row=row.id, mismatches=mismatches, switched_off=any(row is other for other in inactive_rows))
+    return NearMiss(row=row.id, mismatches=mismatches, inactive=any(row is other for other in inactive_rows))
 
 
 def describe_cell(table: DecisionTable, row: Row, values: Sequence[object], place: int) -> CellComparison:
     """Describe the value of an input and the cell that it was compared with."""
-    return CellComparison(table.inputs[place].name, value_in_words(values[place]), _expected_in_words(row.cells[place]))
+    return CellComparison(table.inputs[place].name, describe_value(values[place]), _expected_in_words(row.cells[place]))
 
 
 @lru_cache(maxsize=4096)  # the near misses are nearly always the same rows, and writing their cells takes longest

@@ -61,14 +61,12 @@ class NearMiss:
 
     row: str
     mismatches: tuple[CellComparison, ...]
-    switched_off: bool = False
+    inactive: bool = False
 
     @property
     def sentence(self) -> str:
         """Why the row does not match, in one sentence."""
-        reasons = [cell.mismatch_text for cell in self.mismatches] + (
-            ["it is switched off"] if self.switched_off else []
-        )
+        reasons = [cell.mismatch_text for cell in self.mismatches] + (["it is switched off"] if self.inactive else [])
         start = "would have matched" if len(reasons) == 1 else "came closest"
         return f"{self.row} {start} but {', and '.join(reasons)}"
 
@@ -128,9 +126,7 @@ def _dump_explanation(explanation: Explanation) -> list[object]:
         [row.row, None if row.is_default else [_dump_cell(cell) for cell in row.cells], row.more_cells]
         for row in explanation.rows
     ]
-    near = [
-        [row.row, [_dump_cell(cell) for cell in row.mismatches], row.switched_off] for row in explanation.near_misses
-    ]
+    near = [[row.row, [_dump_cell(cell) for cell in row.mismatches], row.inactive] for row in explanation.near_misses]
     return [explanation.reference, rows, explanation.used_up, near, explanation.unnamed_near_misses]
 
 
@@ -139,8 +135,8 @@ def _dump_cell(cell: CellComparison) -> list[str]:
     return [cell.column, cell.value] if same else [cell.column, cell.value, cell.expected]
 
 
-def _load_explanation(written: list[Any]) -> Explanation:
-    reference, rows, used_up, near, unnamed = written
+def _load_explanation(stored: list[Any]) -> Explanation:
+    reference, rows, used_up, near, unnamed = stored
     return Explanation(
         reference=reference,
         rows=tuple([_load_match(*row) for row in rows]),
@@ -155,8 +151,8 @@ def _load_match(row: str, cells: list[list[str]] | None, more: int) -> MatchedRo
     return MatchedRow(row=row, cells=comparisons, more_cells=more, is_default=cells is None)
 
 
-def _load_near_miss(row: str, mismatches: list[list[str]], switched_off: bool) -> NearMiss:  # noqa: FBT001 - the order of the stored list
-    return NearMiss(row=row, mismatches=tuple([_load_cell(*cell) for cell in mismatches]), switched_off=switched_off)
+def _load_near_miss(row: str, mismatches: list[list[str]], inactive: bool) -> NearMiss:  # noqa: FBT001 - the order of the stored list
+    return NearMiss(row=row, mismatches=tuple([_load_cell(*cell) for cell in mismatches]), inactive=inactive)
 
 
 def _load_cell(column: str, value: str, wants: str | None = None) -> CellComparison:

@@ -30,7 +30,7 @@ class WhyNot:
 
     row: str
     cells: tuple[CheckedCell, ...]
-    switched_off: bool
+    inactive: bool
     deciding_rows: tuple[str, ...]
     reason: str
 
@@ -48,7 +48,7 @@ class WhyNot:
     def sentence(self) -> str:
         """Why the row did not decide, in one sentence."""
         mismatches = [column.comparison.mismatch_text for column in self.cells if not column.matches]
-        off = ["it is switched off"] if self.switched_off else []
+        off = ["it is switched off"] if self.inactive else []
         if reasons := [*mismatches, *off]:
             return f"{self.row} does not match: {', and '.join(reasons)}"
         if self.decides:
@@ -56,12 +56,12 @@ class WhyNot:
         return f"{self.row} matches, but {self.reason}"
 
 
-def why_not(decision: Decision | Undecided, row: Row, *, switched_off: bool = False) -> WhyNot:
+def why_not(decision: Decision | Undecided, row: Row, *, inactive: bool = False) -> WhyNot:
     """Explain why a row of the table did not make this decision."""
     return WhyNot(
         row=row.id,
         cells=_checked_cells(decision.table, row, decision.values),
-        switched_off=switched_off,
+        inactive=inactive,
         deciding_rows=() if isinstance(decision, Undecided) else tuple([deciding.id for deciding in decision.rows]),
         reason=_reason(decision, row),
     )

@@ -15,7 +15,7 @@ _MAX_VALUE_LENGTH = 80
 _MAX_NUMBER_BITS = 200
 
 
-def value_in_words(value: object) -> str:
+def describe_value(value: object) -> str:
     """Return a value in words: null is `missing`, and long values are shortened."""
     match value:
         case None:
@@ -27,7 +27,7 @@ def value_in_words(value: object) -> str:
         case Months():
             return f"P{value.count}M"
         case tuple():
-            return f"[{shorten(', '.join(map(value_in_words, value)), _MAX_VALUE_LENGTH)}]"
+            return f"[{shorten(', '.join(map(describe_value, value)), _MAX_VALUE_LENGTH)}]"
         case _:
             return shorten(str(value), _MAX_VALUE_LENGTH) or "empty"
 
@@ -39,15 +39,15 @@ def shorten(text: str, max_length: int) -> str:
 
 def cell_in_words(cell: Cell) -> str:
     """Return what a cell matches, in words, with strings unquoted."""
-    words = ", ".join([condition_text(condition, _operand_in_words) for condition in cell.conditions])
+    words = ", ".join([condition_text(condition, _describe_operand) for condition in cell.conditions])
     return f"anything but {words}" if cell.negated else words or "anything"
 
 
-def _operand_in_words(operand: Operand) -> str:
+def _describe_operand(operand: Operand) -> str:
     if isinstance(operand, Literal):
-        return _literal_in_words(operand)
+        return _describe_literal(operand)
     return f"the value of `{operand.text}`"
 
 
-def _literal_in_words(literal: Literal) -> str:
+def _describe_literal(literal: Literal) -> str:
     return literal.value or '""' if isinstance(literal.value, str) else literal.text

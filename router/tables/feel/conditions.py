@@ -12,30 +12,30 @@ from typing import Any
 
 from router.tables.feel.values import ORDERED, ValueKind, are_equal, canonical, kind_of, value_at
 
-Inputs = Mapping[str, object]
-CellCheck = Callable[[object, Inputs], bool]
+InputContext = Mapping[str, object]
+CellCheck = Callable[[object, InputContext], bool]
 
 _NUMBERS = frozenset({int, Decimal})  # the types of canonical numbers; `type()` keeps bool out
 
-NO_INPUTS: Inputs = MappingProxyType({})
+NO_INPUTS: InputContext = MappingProxyType({})
 
 
 class Operator(StrEnum):
     """A comparison operator, as FEEL spells it."""
 
     EQUAL = "="
-    DIFFERENT = "!="
+    NOT_EQUAL = "!="
     LESS = "<"
-    AT_MOST = "<="
-    MORE = ">"
-    AT_LEAST = ">="
+    LESS_OR_EQUAL = "<="
+    GREATER = ">"
+    GREATER_OR_EQUAL = ">="
 
 
-_ORDER: dict[Operator, Callable[[Any, Any], bool]] = {
+_ORDER_COMPARISONS: dict[Operator, Callable[[Any, Any], bool]] = {
     Operator.LESS: operator.lt,
-    Operator.AT_MOST: operator.le,
-    Operator.MORE: operator.gt,
-    Operator.AT_LEAST: operator.ge,
+    Operator.LESS_OR_EQUAL: operator.le,
+    Operator.GREATER: operator.gt,
+    Operator.GREATER_OR_EQUAL: operator.ge,
 }
 
 
@@ -75,10 +75,10 @@ class Interval:
     includes_high: bool
 
     @property
-    def ends(self) -> tuple[Comparison, Comparison]:
+    def endpoint_comparisons(self) -> tuple[Comparison, Comparison]:
         """The two comparisons that the interval consists of."""
-        low = Comparison(Operator.AT_LEAST if self.includes_low else Operator.MORE, self.low)
-        return low, Comparison(Operator.AT_MOST if self.includes_high else Operator.LESS, self.high)
+        low = Comparison(Operator.GREATER_OR_EQUAL if self.includes_low else Operator.GREATER, self.low)
+        return low, Comparison(Operator.LESS_OR_EQUAL if self.includes_high else Operator.LESS, self.high)
 
 
 Condition = Comparison | Interval
@@ -97,10 +97,10 @@ def compare(comparison: Operator, value: object, other: object) -> bool:
     """Compare two canonical values. Values of different kinds never compare, and null equals only null."""
     if comparison is Operator.EQUAL:
         return are_equal(value, other)
-    if comparison is Operator.DIFFERENT:
+    if comparison is Operator.NOT_EQUAL:
         return value is not None and _comparable(value, other) and not are_equal(value, other)
     kind = kind_of(value)
-    return kind in ORDERED and kind is kind_of(other) and _ORDER[comparison](value, other)
+    return kind in ORDERED and kind is kind_of(other) and _ORDER_COMPARISONS[comparison](value, other)
 
 
 def _comparable(value: object, other: object) -> bool:
@@ -114,17 +114,19 @@ def compile_check(conditions: tuple[Condition, ...], *, negated: bool) -> CellCh
     strings = frozenset(required_string(condition) for condition in conditions)
     if None not in strings:
         return _string_set_check(strings, negated=negated)
-    return _with_list_elements(_any_of([_check(condition) for condition in conditions]), negated=negated)
+    return _with_list_elements(
+        _any_predicate([_condition_predicate(condition) for condition in conditions]), negated=negated
+    )
 
 
-def _matches_any(_value: object, _inputs: Inputs) -> bool:
+def _matches_any(_value: object, _inputs: InputContext) -> bool:
     return True
 
 
 def _string_set_check(strings: frozenset[str | None], *, negated: bool) -> CellCheck:
     """Look strings up in a set: nearly every cell of a real table is a list of strings."""
 
-    def check(value: object, _inputs: Inputs) -> bool:
+    def check(value: object, _inputs: InputContext) -> bool:
         if type(value) is str:
             return (value in strings) is not negated
         if type(value) is tuple:
@@ -135,7 +137,7 @@ def _string_set_check(strings: frozenset[str | None], *, negated: bool) -> CellC
 
 
 def _with_list_elements(positive: CellCheck, *, negated: bool) -> CellCheck:
-    def check(value: object, inputs: Inputs) -> bool:
+    def check(value: object, inputs: InputContext) -> bool:
         if type(value) is tuple:
             return any(positive(item, inputs) for item in value) is not negated
         return positive(value, inputs) is not negated
@@ -152,26 +154,26 @@ def required_string(condition: Condition) -> str | None:
             return None
 
 
-def _any_of(checks: list[CellCheck]) -> CellCheck:
+def _any_predicate(checks: list[CellCheck]) -> CellCheck:
     if len(checks) == 1:
         return checks[0]
     return lambda value, inputs: any(check(value, inputs) for check in checks)
 
 
-def _check(condition: Condition) -> CellCheck:
+def _condition_predicate(condition: Condition) -> CellCheck:
     if isinstance(condition, Interval):
-        low, high = (_check(end) for end in condition.ends)
+        low, high = (_condition_predicate(end) for end in condition.endpoint_comparisons)
         return lambda value, inputs: low(value, inputs) and high(value, inputs)
     if isinstance(condition.operand, InputReference):
         return _reference_check(condition.operator, condition.operand.text)
-    return _literal_check(condition.operator, condition.operand.value)
+    return _literal_predicate(condition.operator, condition.operand.value)
 
 
-def _literal_check(comparison: Operator, literal: object) -> CellCheck:
+def _literal_predicate(comparison: Operator, literal: object) -> CellCheck:
     kind = kind_of(literal)
-    if comparison is Operator.DIFFERENT:
+    if comparison is Operator.NOT_EQUAL:
         return lambda value, _inputs: compare(comparison, value, literal)
-    compared: Callable[[Any, Any], bool] = _ORDER.get(comparison, operator.eq)
+    compared: Callable[[Any, Any], bool] = _ORDER_COMPARISONS.get(comparison, operator.eq)
     if kind is ValueKind.BOOLEAN or kind is ValueKind.NULL:
         return lambda value, _inputs: value is literal
     if kind is ValueKind.NUMBER:
@@ -180,7 +182,7 @@ def _literal_check(comparison: Operator, literal: object) -> CellCheck:
 
 
 def _reference_check(comparison: Operator, name: str) -> CellCheck:
-    def check(value: object, inputs: Inputs) -> bool:
+    def check(value: object, inputs: InputContext) -> bool:
         other = canonical(value_at(inputs, name))
         if type(other) is tuple and comparison is Operator.EQUAL:
             return any(are_equal(value, item) for item in other)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from router.tables.feel.errors import CellError
-from router.tables.feel.values import Months, at_fixed_offset
+from router.tables.feel.values import Months, with_fixed_offset
+from schemas.files.surrogates import join_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,6 @@ _MAX_INT_EXPONENT = 40  # a number with a larger exponent stays a decimal instea
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "'": "'", "\\": "\\"}
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{6}|.)", re.DOTALL)
-_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Java writes nanoseconds; Python's `time` keeps microseconds and drops the rest.
 _CLOCK = re.compile(r"T?([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)(.*)", re.DOTALL)
@@ -48,25 +48,16 @@ def read_string(literal: str) -> str:
     return join_surrogates(text) if "\\" in literal else text
 
 
-def join_surrogates(text: str) -> str:
-    """Replace each pair of surrogates, which JSON's escapes produce, with the character that it encodes."""
-    return _SURROGATE_PAIR.sub(_combined_surrogates, text)
-
-
-def _combined_surrogates(pair: re.Match[str]) -> str:
-    return pair[0].encode("utf-16", "surrogatepass").decode("utf-16")
-
-
 def _unescape(match: re.Match[str]) -> str:
     code = match[1]
     if len(code) > 1:
-        return _character(code)
+        return _code_point(code)
     if code not in _ESCAPES:
         raise CellError(f'a string has no escape "\\{code}"; write \\\\ for a backslash')
     return _ESCAPES[code]
 
 
-def _character(code: str) -> str:
+def _code_point(code: str) -> str:
     try:
         return chr(int(code[1:], 16))
     except ValueError:
@@ -105,7 +96,7 @@ def read_datetime(text: str) -> datetime:
     if not separator:
         return datetime.combine(read_date(day), time())
     clock, zone = _clock_and_zone(rest)
-    return at_fixed_offset(datetime.combine(read_date(day), clock, tzinfo=zone))
+    return with_fixed_offset(datetime.combine(read_date(day), clock, tzinfo=zone))
 
 
 def _clock_and_zone(text: str) -> tuple[time, tzinfo | None]:
@@ -191,7 +182,7 @@ def _reader_for(text: str) -> Callable[[str], object]:
     return read_time if ":" in text else read_date
 
 
-READERS: dict[str, Callable[[str], object]] = {
+CONVERSION_FUNCTIONS: dict[str, Callable[[str], object]] = {
     "date": read_date,
     "time": read_time,
     "date and time": read_datetime,

@@ -17,7 +17,7 @@ from router.tables.feel.conditions import (
 )
 from router.tables.feel.errors import CellError
 from router.tables.feel.lexer import Token, TokenKind
-from router.tables.feel.literals import READERS, read_at_literal, read_number, read_string
+from router.tables.feel.literals import CONVERSION_FUNCTIONS, read_at_literal, read_number, read_string
 from router.tables.feel.values import TYPES, ValueKind, kind_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _CONSTANTS: dict[str, object] = {"true": True, "false": False, "null": None}
 _KEYWORDS = frozenset({"between", "every", "for", "function", "if", "in", "not", "some"})
-_END = Token(TokenKind.DASH, "", -1)
+_END_TOKEN = Token(TokenKind.DASH, "", -1)
 
 
 class CellParser:
@@ -52,20 +52,20 @@ class CellParser:
         if len(self._tokens) == 1 and self._peek().kind is TokenKind.DASH:
             return (), False
         negated = self._starts_with_not()
-        conditions = self._negated() if negated else self._conditions()
+        conditions = self._negation() if negated else self._conditions()
         self._expect_end()
         return conditions, negated
 
     def _peek(self, ahead: int = 0) -> Token:
         index = self._next + ahead
-        return self._tokens[index] if index < len(self._tokens) else _END
+        return self._tokens[index] if index < len(self._tokens) else _END_TOKEN
 
-    def _take(self) -> Token:
+    def _advance(self) -> Token:
         token = self._peek()
         self._next += 1
         return token
 
-    def _take_if(self, text: str) -> bool:
+    def _accept(self, text: str) -> bool:
         if self._peek().text != text:
             return False
         self._next += 1
@@ -74,23 +74,23 @@ class CellParser:
     def _starts_with_not(self) -> bool:
         return self._peek().text == "not" and self._peek(1).text == "("
 
-    def _negated(self) -> tuple[Condition, ...]:
+    def _negation(self) -> tuple[Condition, ...]:
         self._next += 2
         conditions = self._conditions()
-        if not self._take_if(")"):
+        if not self._accept(")"):
             raise CellError(f'"{self._text}": not( is not closed')
         return conditions
 
     def _expect_end(self) -> None:
         rest = self._peek()
-        if rest is _END:
+        if rest is _END_TOKEN:
             return
         tail = self._text[rest.offset :]
         raise CellError(f'"{self._text}" is not understood from "{tail}" on; alternatives are separated by commas')
 
     def _conditions(self) -> tuple[Condition, ...]:
         conditions = [self._condition()]
-        while self._take_if(","):
+        while self._accept(","):
             conditions.append(self._condition())
         return tuple(conditions)
 
@@ -105,22 +105,22 @@ class CellParser:
         return Comparison(Operator.EQUAL, self._operand())
 
     def _comparison(self) -> Comparison:
-        operator = Operator(self._take().text)
+        operator = Operator(self._advance().text)
         operand = self._operand()
-        if operator not in (Operator.EQUAL, Operator.DIFFERENT):
+        if operator not in (Operator.EQUAL, Operator.NOT_EQUAL):
             self._check_order(operand)
         return Comparison(operator, operand)
 
     def _interval(self) -> Interval:
-        opening = self._take()
+        opening = self._advance()
         low = self._operand()
-        if not self._take_if(".."):
+        if not self._accept(".."):
             hint = "one is written [1..5], alternatives stand without brackets"
             raise CellError(f'"{self._span(opening)}" is not an interval; {hint}')
         high = self._operand()
         if self._peek().kind is not TokenKind.BRACKET or self._peek().text == "(":
             raise CellError(f'interval "{self._span(opening)}" is not closed')
-        interval = Interval(low, opening.text == "[", high, self._take().text == "]")
+        interval = Interval(low, opening.text == "[", high, self._advance().text == "]")
         self._check_interval(interval, self._span(opening))
         return interval
 
@@ -133,7 +133,7 @@ class CellParser:
         self._check_order(interval.high)
         match interval:
             case Interval(Literal() as low, low_in, Literal() as high, high_in):
-                _check_ends(low, high, span, includes_both=low_in and high_in)
+                _check_endpoints(low, high, span, includes_both=low_in and high_in)
             case _:
                 pass
 
@@ -142,31 +142,31 @@ class CellParser:
             raise CellError(f'"{self._text}": {operand.text} is neither greater nor smaller than anything')
 
     def _operand(self) -> Operand:
-        token = self._take()
-        read = _LITERALS.get(token.kind)
+        token = self._advance()
+        read = _LITERAL_READERS.get(token.kind)
         if read is not None:
             return self._literal(read(token.text), token.text)
         if token.kind is not TokenKind.NAME:
             raise CellError(self._missing_value_problem(token))
         if self._peek().text == "(":
-            return self._call(token)
+            return self._function_invocation(token)
         if token.text in _CONSTANTS:
             return self._literal(_CONSTANTS[token.text], token.text)
         return self._name(token.text)
 
     def _missing_value_problem(self, token: Token) -> str:
-        if token is _END:
+        if token is _END_TOKEN:
             return f'"{self._text}" ends where a value is expected'
         hint = f"; the comparisons are {', '.join(Operator)}" if token.kind is TokenKind.OPERATOR else ""
         return f'"{self._text}": a value is expected where "{token.text}" stands{hint}'
 
-    def _call(self, function: Token) -> Literal:
-        reader = READERS.get(" ".join(function.text.split()))
+    def _function_invocation(self, function: Token) -> Literal:
+        reader = CONVERSION_FUNCTIONS.get(" ".join(function.text.split()))
         if reader is None:
             raise CellError(f'"{function.text}(" is a function; cells take none but date, time and duration')
         self._next += 1
-        argument = self._take()
-        if argument.kind is not TokenKind.STRING or not self._take_if(")"):
+        argument = self._advance()
+        if argument.kind is not TokenKind.STRING or not self._accept(")"):
             raise CellError(f'{function.text}(…) takes one string in quotes: "{self._span(function)}"')
         return self._literal(reader(read_string(argument.text)), self._span(function))
 
@@ -177,8 +177,8 @@ class CellParser:
             raise CellError(f"{text} is {kind.value}, the column takes {self._type}{hint}")
         return Literal(value, text)
 
-    def _name(self, written: str) -> InputReference:
-        name = written if written in (self._names or ()) else " ".join(written.split())
+    def _name(self, text: str) -> InputReference:
+        name = text if text in (self._names or ()) else " ".join(text.split())
         if self._names is None:
             return _undeclared_reference(name)
         if name not in self._names:
@@ -196,7 +196,7 @@ def _undeclared_reference(name: str) -> InputReference:
     return InputReference(name)
 
 
-def _check_ends(low: Literal, high: Literal, span: str, *, includes_both: bool) -> None:
+def _check_endpoints(low: Literal, high: Literal, span: str, *, includes_both: bool) -> None:
     if kind_of(low.value) is not kind_of(high.value):
         raise CellError(f'interval "{span}" has ends of different types')
     if is_empty_interval(low, high, includes_both=includes_both):
@@ -217,8 +217,8 @@ def _read_at(text: str) -> object:
     return read_at_literal(read_string(text[1:]))
 
 
-_LITERALS: dict[TokenKind, Callable[[str], object]] = {
+_LITERAL_READERS: dict[TokenKind, Callable[[str], object]] = {
     TokenKind.NUMBER: read_number,
     TokenKind.STRING: read_string,
-    TokenKind.AT: _read_at,
+    TokenKind.AT_LITERAL: _read_at,
 }

@@ -28,7 +28,7 @@ SAMPLES: Mapping[ValueKind, object] = {
     ValueKind.DATE: date(2000, 1, 1),
     ValueKind.TIME: time(12),
     ValueKind.ZONED_TIME: time(12, tzinfo=UTC),
-    ValueKind.ZONED_DATETIME: _EPOCH,  # as the times of a run
+    ValueKind.ZONED_DATETIME: _EPOCH,
     ValueKind.DATETIME: _EPOCH.replace(tzinfo=None),
     ValueKind.DAYS: timedelta(days=1),
     ValueKind.MONTHS: Months(1),
@@ -53,8 +53,8 @@ def _number_between(low: Any, high: Any) -> object:  # noqa: ANN401 - whole numb
     return _EXACT.multiply(_EXACT.add(Decimal(low), Decimal(high)), _HALF)
 
 
-def _add_exactly(number: int | Decimal, more: int) -> int | Decimal:
-    return number + more if isinstance(number, int) else _EXACT.add(number, Decimal(more))
+def _add_exactly(number: int | Decimal, step: int) -> int | Decimal:
+    return number + step if isinstance(number, int) else _EXACT.add(number, Decimal(step))
 
 
 def _string_between(low: Any, high: Any) -> object:  # noqa: ANN401 - texts
@@ -97,7 +97,7 @@ def _numbers_between(first: int | None, last: int | None, steps: tuple[int, ...]
             yield last - step
 
 
-def _clock(value: time) -> int:
+def _microseconds_of_day(value: time) -> int:
     """Return the microseconds since midnight, in UTC if the time has a zone."""
     since = timedelta(hours=value.hour, minutes=value.minute, seconds=value.second, microseconds=value.microsecond)
     return (since - (value.utcoffset() or timedelta())) // _MICROSECOND
@@ -121,8 +121,8 @@ _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 
 _COUNTABLE_KINDS: Mapping[ValueKind, _CountableKind] = {
     ValueKind.DATE: _CountableKind(lambda value: value.toordinal(), date.fromordinal),
-    ValueKind.TIME: _CountableKind(_clock, _time, steps=_TIME_STEPS),
-    ValueKind.ZONED_TIME: _CountableKind(_clock, _zoned_time, steps=_TIME_STEPS),
+    ValueKind.TIME: _CountableKind(_microseconds_of_day, _time, steps=_TIME_STEPS),
+    ValueKind.ZONED_TIME: _CountableKind(_microseconds_of_day, _zoned_time, steps=_TIME_STEPS),
     ValueKind.DATETIME: _CountableKind(
         lambda value: (value - _NAIVE_EPOCH) // _MICROSECOND,
         lambda count: _NAIVE_EPOCH + count * _MICROSECOND,

@@ -14,7 +14,7 @@ from router.tables.feel.values import TYPES, Months, canonical
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from router.tables.feel.conditions import CellCheck, Condition, Inputs, Operand
+    from router.tables.feel.conditions import CellCheck, Condition, InputContext, Operand
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Cell:
     def __post_init__(self) -> None:
         object.__setattr__(self, "matches_canonical", compile_check(self.conditions, negated=self.negated))
 
-    def matches(self, value: object, inputs: Inputs = NO_INPUTS) -> bool:
+    def matches(self, value: object, inputs: InputContext = NO_INPUTS) -> bool:
         """Return whether a value matches; `inputs` are the values by input name, for cells that refer to others."""
         return self.matches_canonical(canonical(value), inputs)
 
@@ -43,7 +43,7 @@ class Cell:
         return not self.conditions
 
     @property
-    def literals(self) -> Iterator[Literal]:
+    def equality_literals(self) -> Iterator[Literal]:
         """The values that the cell compares for equality."""
         for condition in self.conditions:
             match condition:
@@ -59,7 +59,7 @@ class Cell:
             yield from _operands(condition)
 
     @property
-    def names(self) -> frozenset[str]:
+    def referenced_inputs(self) -> frozenset[str]:
         """The other inputs that the cell refers to."""
         return frozenset(operand.text for operand in self.operands if isinstance(operand, InputReference))
 

@@ -101,9 +101,9 @@ def _kind_by_instance(value: object) -> ValueKind:
             return ValueKind.OTHER
 
 
-def are_equal(one: object, other: object) -> bool:
+def are_equal(value: object, other: object) -> bool:
     """Return whether two canonical values are equal. Values of different kinds never are."""
-    return kind_of(one) is kind_of(other) and one == other
+    return kind_of(value) is kind_of(other) and value == other
 
 
 def canonical(value: object) -> object:
@@ -124,10 +124,10 @@ def _convert(value: object) -> object:
         case int():
             return int(value)
         case _:
-            return at_fixed_offset(value) if isinstance(value, datetime) else value
+            return with_fixed_offset(value) if isinstance(value, datetime) else value
 
 
-def at_fixed_offset(moment: datetime) -> datetime:
+def with_fixed_offset(moment: datetime) -> datetime:
     """Return a moment of a named zone at its current offset.
 
     Python compares two moments of the same zone by their clocks alone (PEP 495), so after a change of the offset their
@@ -150,14 +150,14 @@ Key = TypeVar("Key")
 Key_contra = TypeVar("Key_contra", contravariant=True)
 
 
-class Holder(Protocol[Key_contra]):
+class SupportsGetItem(Protocol[Key_contra]):
     """A mapping or a sequence of values."""
 
     def __getitem__(self, key: Key_contra, /) -> object:
         """Return the value at a key."""
 
 
-def values_getter(names: Sequence[Key]) -> Callable[[Holder[Key]], tuple[object, ...]]:
+def values_getter(names: Sequence[Key]) -> Callable[[SupportsGetItem[Key]], tuple[object, ...]]:
     """Return a function that gets the values of all names at once. It raises `KeyError` if one is missing."""
     if len(names) > 1:
         return itemgetter(*names)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from router.tables.feel.conditions import Literal, condition_text
 from router.tables.feel.literals import quote
-from router.tables.feel.values import Months, at_fixed_offset
+from router.tables.feel.values import Months, with_fixed_offset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ def value_text(value: object) -> str:
         case timedelta():
             return _days(value)
         case datetime():
-            return at_fixed_offset(value).isoformat()
+            return with_fixed_offset(value).isoformat()
         case date() | time():
             return value.isoformat()
         case _:

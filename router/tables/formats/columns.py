@@ -10,8 +10,8 @@ from router.tables.feel.lexer import NAME_PART, NAME_START
 from router.tables.feel.unary_test import Cell, CellError, parse
 from router.tables.feel.values import TYPES
 from router.tables.formats.entries import cell_text, output_value
-from router.tables.formats.tree import Listing, Scalar
 from router.tables.model import Input, Output
+from schemas.files.located_tree import Listing, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -81,10 +81,10 @@ def _name(block: BlockReader) -> str:
 
 
 def _type(fields: BlockReader, known: Collection[str]) -> str:
-    written = fields.text("type")
-    if not written or written in known:
-        return written or "any"
-    fields.report(f"there is no type '{written}'; the types are {', '.join(known)}", fields.line_of("type"))
+    name = fields.text("type")
+    if not name or name in known:
+        return name or "any"
+    fields.report(f"there is no type '{name}'; the types are {', '.join(known)}", fields.line_of("type"))
     return "any"
 
 

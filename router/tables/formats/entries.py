@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from router.tables.explain.wording import value_in_words
+from router.tables.explain.wording import describe_value
 from router.tables.feel.errors import CellError
 from router.tables.feel.lexer import is_literal_of_another_type, quote_bare_words
 from router.tables.feel.literals import (
@@ -20,14 +20,14 @@ from router.tables.feel.literals import (
     read_time,
 )
 from router.tables.feel.values import TYPES, kind_of
-from router.tables.formats.tree import Block, Listing, Scalar
+from schemas.files.located_tree import Block, Listing, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from router.tables.feel.unary_test import Cell
-    from router.tables.formats.tree import Tree
     from router.tables.model import Output
+    from schemas.files.located_tree import Tree
 
 
 def cell_text(tree: Tree, column_type: str, names: Collection[str]) -> str:
@@ -61,7 +61,7 @@ def output_value(scalar: Scalar, column: Output) -> object:
     if kind_of(value) not in TYPES[column.type]:
         raise CellError(_wrong_type_sentence(scalar, value, column.type))
     if column.allowed and value not in column.allowed:
-        raise CellError(not_allowed_sentence(scalar.text, [value_in_words(allowed) for allowed in column.allowed]))
+        raise CellError(not_allowed_sentence(scalar.text, [describe_value(allowed) for allowed in column.allowed]))
     return value
 
 
@@ -74,12 +74,12 @@ _HINTS = {"string": "; put it in quotes", "boolean": "; write true or false"}
 
 def not_allowed_sentence(text: str, allowed: list[str]) -> str:
     """Return the sentence for a value that is not one of the allowed values of its column."""
-    near = difflib.get_close_matches(text, allowed, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+    matches = difflib.get_close_matches(text, allowed, n=1)
+    hint = f"; did you mean {matches[0]}?" if matches else ""
     return f"{text} is not one of the allowed values {', '.join(allowed)}{hint}"
 
 
-def _as_written(scalar: Scalar) -> object:
+def _yaml_value(scalar: Scalar) -> object:
     return scalar.value
 
 
@@ -88,19 +88,19 @@ def _number(scalar: Scalar) -> object:
     return read_number(scalar.text) if is_number else scalar.value
 
 
-def _reader(read: Callable[[str], object]) -> Callable[[Scalar], object]:
+def _text_reader(read: Callable[[str], object]) -> Callable[[Scalar], object]:
     return lambda scalar: read(scalar.text)
 
 
 _READERS: dict[str, Callable[[Scalar], object]] = {
-    "string": _as_written,
-    "boolean": _as_written,
+    "string": _yaml_value,
+    "boolean": _yaml_value,
     "number": _number,
-    "date": _reader(read_date),
-    "time": _reader(read_time),
-    "datetime": _reader(read_datetime),
-    "days-duration": _reader(read_duration),
-    "months-duration": _reader(read_duration),
+    "date": _text_reader(read_date),
+    "time": _text_reader(read_time),
+    "datetime": _text_reader(read_datetime),
+    "days-duration": _text_reader(read_duration),
+    "months-duration": _text_reader(read_duration),
 }
 
 NULL = "null"
@@ -108,28 +108,28 @@ NULL = "null"
 _QUOTED = re.compile(r'@?"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
-def bare_cell(cell: Cell, names: Collection[str] = ()) -> str:
+def shortest_cell_text(cell: Cell, names: Collection[str] = ()) -> str:
     """Return the shortest text that loads as this cell; `names` are the other inputs of its table."""
     if cell.type != "string":
         return cell.text
     bare = _QUOTED.sub(_unquote, cell.text)
-    return bare if reads_as(bare, cell, names) else _bare_word_by_word(cell, names)
+    return bare if loads_as(bare, cell, names) else _unquote_where_possible(cell, names)
 
 
-def _bare_word_by_word(cell: Cell, names: Collection[str]) -> str:
+def _unquote_where_possible(cell: Cell, names: Collection[str]) -> str:
     """Remove the quotes of each word unless the cell would load differently without them."""
     text, at = cell.text, 0
     while match := _QUOTED.search(text, at):
         word = _unquote(match)
         shorter = text[: match.start()] + word + text[match.end() :]
-        if reads_as(shorter, cell, names):
+        if loads_as(shorter, cell, names):
             text, at = shorter, match.start() + len(word)
         else:
             at = match.end()
     return text
 
 
-def reads_as(text: str, cell: Cell, names: Collection[str] = ()) -> bool:
+def loads_as(text: str, cell: Cell, names: Collection[str] = ()) -> bool:
     """Return whether a text loads as the cell. `null` alone is the missing value, as in every format."""
     try:
         return cell_text(Scalar(text, None if text == NULL else text, 0), cell.type, names).strip() == cell.text
@@ -144,9 +144,9 @@ def _unquote(match: re.Match[str]) -> str:
         return match[0]
 
 
-def bare_values(cell: Cell) -> list[str]:
+def listed_value_texts(cell: Cell) -> list[str]:
     """Return the values of a cell that only lists values; an empty list for any other cell."""
-    only_values = [literal.text for literal in cell.literals]
+    only_values = [literal.text for literal in cell.equality_literals]
     if cell.negated or len(only_values) != len(cell.conditions) or ", ".join(only_values) != cell.text:
         return []
-    return [bare_cell(replace(cell, text=text)) for text in only_values]
+    return [shortest_cell_text(replace(cell, text=text)) for text in only_values]

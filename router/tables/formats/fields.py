@@ -6,25 +6,25 @@ import difflib
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from router.tables.formats.tree import Block, Listing, Scalar
+from schemas.files.located_tree import Block, Listing, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from router.tables.diagnostics import Diagnostics
-    from router.tables.formats.tree import Tree
+    from schemas.files.located_tree import Tree
 
 
 _NO_HINTS: Mapping[str, str] = MappingProxyType({})
 
 
 class BlockReader:
-    """The fields of one block of a file. `where`, such as `row R10`, starts every sentence about the block."""
+    """The fields of one block of a file. `context`, such as `row R10`, starts every sentence about the block."""
 
-    def __init__(self, block: Block, where: str, diagnostics: Diagnostics) -> None:
+    def __init__(self, block: Block, context: str, diagnostics: Diagnostics) -> None:
         self._block = block
         self._diagnostics = diagnostics
-        self.where = where
+        self.context = context
         self.line = block.line
 
     @property
@@ -34,16 +34,16 @@ class BlockReader:
 
     def report(self, problem: str, line: int | None = None) -> None:
         """Add a problem of the block; without `line`, at the block's own line."""
-        start = f"{self.where}: " if self.where else ""
+        start = f"{self.context}: " if self.context else ""
         self._diagnostics.add(line or self.line, start + problem)
 
     def place_name(self, line: int) -> str:
         """Return the name of a line, to refer to it in a sentence about another line."""
         return self._diagnostics.places.short_name(line)
 
-    def named(self, where: str) -> BlockReader:
+    def named(self, context: str) -> BlockReader:
         """Return a reader of the same block with another name in its sentences."""
-        return BlockReader(self._block, where, self._diagnostics)
+        return BlockReader(self._block, context, self._diagnostics)
 
     def check_keys(self, known: Collection[str], foreign_keys: Mapping[str, str] = _NO_HINTS) -> None:
         """Report every key that is not in `known`. `foreign_keys` are hints for keys that other kinds of file have."""
@@ -71,26 +71,26 @@ class BlockReader:
         self.report(f"'{key}' {problem}", self.line_of(key))
         return ""
 
-    def block(self, key: str, where: str) -> BlockReader:
+    def block(self, key: str, context: str) -> BlockReader:
         """Return the block under a key. If it is missing, report it and return an empty block."""
         tree = self.tree(key)
         if isinstance(tree, Block):
-            return BlockReader(tree, where, self._diagnostics)
+            return BlockReader(tree, context, self._diagnostics)
         self.report(f"'{key}' {_shape_problem(tree)} {{name: value}}", self.line_of(key))
-        return BlockReader(Block({}, {}, self.line_of(key)), where, self._diagnostics)
+        return BlockReader(Block({}, {}, self.line_of(key)), context, self._diagnostics)
 
-    def blocks(self, key: str, where: str) -> list[BlockReader]:
+    def blocks(self, key: str, context: str) -> list[BlockReader]:
         """Return the list of blocks under a key. If it is missing, report it and return an empty list."""
         tree = self.tree(key)
         if not isinstance(tree, Listing):
-            self.report(f"'{key}' {_shape_problem(tree)} a list of {where}s", self.line_of(key))
+            self.report(f"'{key}' {_shape_problem(tree)} a list of {context}s", self.line_of(key))
             return []
-        return [fields for item in tree.items if (fields := self._listed_block(item, where))]
+        return [fields for item in tree.items if (fields := self._listed_block(item, context))]
 
-    def _listed_block(self, item: Tree, where: str) -> BlockReader | None:
+    def _listed_block(self, item: Tree, context: str) -> BlockReader | None:
         if isinstance(item, Block):
-            return BlockReader(item, where, self._diagnostics)
-        self._diagnostics.add(item.line, f"{where}: must be {{name: value}}")
+            return BlockReader(item, context, self._diagnostics)
+        self._diagnostics.add(item.line, f"{context}: must be {{name: value}}")
         return None
 
 
@@ -99,5 +99,5 @@ def _shape_problem(tree: Tree | None) -> str:
 
 
 def _hint(key: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+    matches = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean '{matches[0]}'?" if matches else f"known are {', '.join(known)}"

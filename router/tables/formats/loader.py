@@ -14,20 +14,20 @@ from router.tables.formats.columns import read_inputs, read_outputs
 from router.tables.formats.fields import BlockReader
 from router.tables.formats.rows import RowReader, check_ids
 from router.tables.formats.saved_tests import read_tests
-from router.tables.formats.tree import Block, Listing
 from router.tables.formats.yaml_reader import read_yaml
 from router.tables.hit_policy import HitPolicy, find_hit_policy, hit_policy_problems
 from router.tables.model import DEFAULT_ROW, Row
 from router.tables.table import DecisionTable
 from router.tables.test_cases import run_tests
+from schemas.files.located_tree import Block, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from router.tables.decision import Decision, Undecided
     from router.tables.facts import FactModel, Facts
-    from router.tables.formats.tree import Tree
     from router.tables.model import Output
+    from schemas.files.located_tree import Tree
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION_DIGITS = 8
@@ -48,11 +48,9 @@ class FileLayout:
     foreign_keys: Mapping[str, str] = field(default_factory=dict)
 
 
-_SELECTOR_ONLY = "only a spoke selector has it, whose file begins with 'selector:' instead of 'table:'"
-TABLE = FileLayout(
+TABLE_LAYOUT = FileLayout(
     kind="table",
     keys=("table", "policy", "inputs", "outputs", "rows", "default", "tests", "note"),
-    foreign_keys=dict.fromkeys(("order", "active", "threshold"), _SELECTOR_ONLY),
 )
 
 
@@ -81,7 +79,7 @@ class TableFile:
     runs_tests: bool
 
 
-def load_table(text: str, source_name: str, model: FactModel) -> DecisionTable:
+def load_table(text: str, source_name: str, model: FactModel, layout: FileLayout = TABLE_LAYOUT) -> DecisionTable:
     """Load a decision table and run its saved tests.
 
     The version of the table is the first 8 hex digits of the SHA-256 of its text in UTF-8.
@@ -89,16 +87,16 @@ def load_table(text: str, source_name: str, model: FactModel) -> DecisionTable:
     Raises:
         TableErrors: the problems of the file, each with file, line, row and column.
     """
-    return table_from_tree(table_tree_from_yaml(text, source_name), model)
+    return table_from_tree(table_tree_from_yaml(text, source_name), model, layout)
 
 
-def table_from_tree(tree: TableTree, model: FactModel) -> DecisionTable:
+def table_from_tree(tree: TableTree, model: FactModel, layout: FileLayout = TABLE_LAYOUT) -> DecisionTable:
     """Check a decision table and run its saved tests.
 
     Raises:
         TableErrors: the problems of the file, each with its place, row and column.
     """
-    file = read_file(tree, TABLE, model)
+    file = read_table_file(tree, layout, model)
     check_file(file, partial(decide, file.table))
     return file.table
 
@@ -123,7 +121,7 @@ def table_tree_from_yaml(text: str, source_name: str) -> TableTree:
     return TableTree(read_yaml(text, source_name, diagnostics), version_of(text), diagnostics)
 
 
-def read_file(tree: TableTree, layout: FileLayout, model: FactModel) -> TableFile:
+def read_table_file(tree: TableTree, layout: FileLayout, model: FactModel) -> TableFile:
     """Read a table file as far as possible, and collect its problems.
 
     Raises:
@@ -169,8 +167,8 @@ def _rows(file: BlockReader, reader: RowReader, layout: FileLayout) -> list[tupl
 
 
 def _row(block: BlockReader, place: int, reader: RowReader, layout: FileLayout) -> tuple[BlockReader, Row]:
-    written = block.tree("id")
-    fields = block.named(f"row {getattr(written, 'text', '') or f'number {place}'}")
+    row_id = block.tree("id")
+    fields = block.named(f"row {getattr(row_id, 'text', '') or f'number {place}'}")
     fields.check_keys(layout.row_keys, layout.foreign_keys)
     return fields, reader.read(fields)
 
@@ -185,10 +183,10 @@ def _id(fields: BlockReader, kind: str) -> str:
 def _policy(fields: BlockReader, layout: FileLayout) -> HitPolicy:
     if "policy" not in layout.keys:
         return HitPolicy.FIRST
-    written = fields.text("policy", default=HitPolicy.FIRST)
-    if policy := find_hit_policy(written):
+    text = fields.text("policy", default=HitPolicy.FIRST)
+    if policy := find_hit_policy(text):
         return policy
-    fields.report(f"policy '{written}' is not one of {', '.join(HitPolicy)}", fields.line_of("policy"))
+    fields.report(f"policy '{text}' is not one of {', '.join(HitPolicy)}", fields.line_of("policy"))
     return HitPolicy.FIRST
 
 
@@ -204,7 +202,7 @@ def check_file(file: TableFile, decide: Callable[[Facts], Decision | Undecided])
     Raises:
         TableErrors: the file has a problem, or a test failed.
     """
-    file.diagnostics.raise_any()
+    file.diagnostics.raise_if_any()
     for line, sentence in run_tests(file.table.tests, decide) if file.runs_tests else ():
         file.diagnostics.add(line, sentence)
-    file.diagnostics.raise_any()
+    file.diagnostics.raise_if_any()

@@ -10,8 +10,8 @@ from router.tables.facts import UnknownFactError
 from router.tables.feel.unary_test import Cell, CellError, parse
 from router.tables.feel.values import ValueKind, kind_of
 from router.tables.formats.entries import cell_text, not_allowed_sentence, output_value
-from router.tables.formats.tree import Block, Scalar
 from router.tables.model import DEFAULT_ROW, NO_ROW, Row
+from schemas.files.located_tree import Block, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from router.tables.facts import FactModel
     from router.tables.feel.conditions import Literal
     from router.tables.formats.fields import BlockReader
-    from router.tables.formats.tree import Tree
     from router.tables.model import Input, Output
+    from schemas.files.located_tree import Tree
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ANY_TEXT = "-"
@@ -45,7 +45,7 @@ class RowReader:
 
     def outputs(self, fields: BlockReader, key: str) -> dict[str, object]:
         """Read the value of every output column."""
-        block = fields.block(key, fields.where)
+        block = fields.block(key, fields.context)
         if not isinstance(fields.tree(key), Block):
             return dict.fromkeys(self._outputs)
         for name in block.keys:
@@ -59,12 +59,12 @@ class RowReader:
         try:
             return _output_value(tree, column)
         except CellError as error:
-            where = tree.line if tree else block.line
-            block.named(_join_names(block.where, f"output '{column.name}'")).report(str(error), where)
+            line = tree.line if tree else block.line
+            block.named(_join_names(block.context, f"output '{column.name}'")).report(str(error), line)
             return None
 
     def _cells(self, fields: BlockReader) -> tuple[Cell, ...]:
-        when = fields.block("when", fields.where)
+        when = fields.block("when", fields.context)
         for name in when.keys:
             if name not in self._inputs:
                 when.report(self._unknown_column(name, when.tree(name)), when.line_of(name))
@@ -82,13 +82,13 @@ class RowReader:
         try:
             return self._parse_cell(tree, column)
         except CellError as error:
-            when.named(_join_names(when.where, f"column '{column.name}'")).report(str(error), tree.line)
+            when.named(_join_names(when.context, f"column '{column.name}'")).report(str(error), tree.line)
             return Cell(_ANY_TEXT, column.type)
 
     def _parse_cell(self, tree: Tree, column: Input) -> Cell:
         others = {name: other.type for name, other in self._inputs.items() if name != column.name}
         cell = parse(cell_text(tree, column.type, others), column.type, others)
-        for literal in cell.literals:
+        for literal in cell.equality_literals:
             check_allowed(literal, column)
         if column.name in self._zoned:
             _check_zones(cell)
@@ -135,7 +135,7 @@ def _check_zones(cell: Cell) -> None:
     """
     for operand in cell.operands:
         if kind_of(getattr(operand, "value", None)) is ValueKind.DATETIME:
-            raise CellError(f"{operand.text} has no zone, but the run's moments have one: add Z or an offset")
+            raise CellError(f"{operand.text} has no zone, but the values of this column have one: add Z or an offset")
 
 
 def check_ids(rows: Sequence[tuple[BlockReader, Row]]) -> None:

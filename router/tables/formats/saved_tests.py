@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from router.tables.facts import ExampleFactsError
 from router.tables.feel.unary_test import CellError
 from router.tables.formats.entries import output_value
-from router.tables.formats.tree import Scalar, plain_data
 from router.tables.model import DEFAULT_ROW, NO_ROW, ROW_SEPARATOR, SavedTest
+from schemas.files.located_tree import Scalar, plain_data
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -38,7 +38,7 @@ def _test(
     fields.check_keys(("name", "given", "expect", "note"))
     given = _given(fields)
     facts = None if given is None else _facts(fields, given, model)
-    expect = fields.block("expect", fields.where)
+    expect = fields.block("expect", fields.context)
     expect.check_keys(("row", *columns))
     row = _row(expect, row_ids)
     expected = _expected(expect, columns)
@@ -54,8 +54,8 @@ def _given(fields: BlockReader) -> Mapping[str, object] | None:
     data = plain_data(given) if given else None
     if isinstance(data, dict):
         return MappingProxyType(data)
-    what = "'given' must be part of a run document, of the form {field: value}"
-    fields.report(what, fields.line_of("given"))
+    problem = "'given' must be part of a run document, of the form {field: value}"
+    fields.report(problem, fields.line_of("given"))
     return None
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from router.tables.feel.writer import value_text
-from router.tables.formats.entries import NULL, bare_cell, bare_values
+from router.tables.formats.entries import NULL, listed_value_texts, shortest_cell_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,7 +85,7 @@ def _escape(character: str) -> str:
 _NEEDS_NO_QUOTES = re.compile(r"-?[0-9]+(?:\.[0-9]+)?|true|false|null")
 
 
-def write_table(document: TableDocument) -> str:
+def write_yaml(document: TableDocument) -> str:
     """Return a table as YAML text that loads as an equal table. Comments of its file are not kept."""
     return "".join(_lines(document))
 
@@ -126,36 +126,36 @@ def _list_lines(key: str, items: Iterable[object]) -> Iterator[str]:
 
 
 def _input(column: Input) -> dict[str, object]:
-    written: dict[str, object] = {"name": column.name, "path": column.path or column.name, "type": column.type}
+    data: dict[str, object] = {"name": column.name, "path": column.path or column.name, "type": column.type}
     if column.allowed is not None:
-        written["values"] = _allowed(column.allowed)
-    return written
+        data["values"] = _allowed(column.allowed)
+    return data
 
 
 def _allowed(cell: Cell) -> object:
-    values = bare_values(cell)
-    return [_cell(text, cell.type) for text in values] if values else _cell(bare_cell(cell), cell.type)
+    values = listed_value_texts(cell)
+    return [_cell(text, cell.type) for text in values] if values else _cell(shortest_cell_text(cell), cell.type)
 
 
 def _output(column: Output) -> dict[str, object]:
-    written: dict[str, object] = {"name": column.name, "type": column.type}
+    data: dict[str, object] = {"name": column.name, "type": column.type}
     if column.allowed:
-        written["values"] = [_output_data(value) for value in column.allowed]
-    return written
+        data["values"] = [_output_data(value) for value in column.allowed]
+    return data
 
 
 def _row(row: Row, document: TableDocument) -> dict[str, object]:
-    written: dict[str, object] = {"id": row.id, **document.extra_data(row)}
-    written |= {"when": _cells(row, document.table), "then": _outputs(row.outputs)}
+    data: dict[str, object] = {"id": row.id, **document.extra_data(row)}
+    data |= {"when": _cells(row, document.table), "then": _outputs(row.outputs)}
     if row.note:
-        written["note"] = row.note
-    return written
+        data["note"] = row.note
+    return data
 
 
 def _cells(row: Row, table: DecisionTable) -> dict[str, object]:
     names = [column.name for column in table.inputs]
     return {
-        name: _cell(bare_cell(cell, [other for other in names if other != name]), cell.type)
+        name: _cell(shortest_cell_text(cell, [other for other in names if other != name]), cell.type)
         for name, cell in zip(names, row.cells, strict=True)
         if not cell.is_any
     }
@@ -178,10 +178,10 @@ def _output_data(value: object) -> object:
 
 
 def _test(test: SavedTest) -> dict[str, object]:
-    written: dict[str, object] = {"name": test.name, "given": test.given, "expect": expectation_data(test)}
+    data: dict[str, object] = {"name": test.name, "given": test.given, "expect": expectation_data(test)}
     if test.note:
-        written["note"] = test.note
-    return written
+        data["note"] = test.note
+    return data
 
 
 def expectation_data(test: SavedTest) -> dict[str, object]:

@@ -8,7 +8,7 @@ from operator import xor
 from typing import TYPE_CHECKING
 
 from router.tables.feel.values import ValueKind
-from router.tables.index.scales import accepts_all_but_null, class_ranges, conditions_by_kind, scales_of
+from router.tables.index.scales import accepts_all_but_null, build_scales, class_ranges, conditions_by_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 # A set of rows is an int: Python intersects two sets of a thousand rows in 40 ns. The last row is bit 0, so that the
 # bit length of the int finds the first row of a set without creating another int.
-Rows = int
+RowSet = int
 
 
-def positions_from_end(rows: Rows) -> Iterator[int]:
+def positions_from_end(rows: RowSet) -> Iterator[int]:
     """Yield the positions of the rows in a set, the first row first. They count from the end: the last row is 1."""
     while rows:
         first = rows.bit_length()
@@ -45,12 +45,12 @@ class ColumnBitsets:
     """
 
     scales: Scales
-    rows_by_class: Mapping[ValueKind, Sequence[Rows]]
-    null_rows: Rows
-    other_kind_rows: Rows
-    unconditional_rows: Rows
-    negated_rows: Rows
-    unindexed_rows: Rows
+    rows_by_class: Mapping[ValueKind, Sequence[RowSet]]
+    null_rows: RowSet
+    other_kind_rows: RowSet
+    unconditional_rows: RowSet
+    negated_rows: RowSet
+    unindexed_rows: RowSet
 
     def average_share(self, count: int) -> float:
         """Return the average share of `count` rows that accept a value, if every class is equally likely."""
@@ -65,7 +65,9 @@ def column_bitsets(cells: Sequence[Cell], more_cells: Iterable[Cell] = ()) -> Co
     """
     bits = [(1 << place, cell, conditions_by_kind(cell)) for place, cell in enumerate(reversed(cells))]
     fixed = [(bit, conditions) for bit, _, conditions in bits if conditions]
-    scales = scales_of([*(conditions for _, conditions in fixed), *filter(None, map(conditions_by_kind, more_cells))])
+    scales = build_scales(
+        [*(conditions for _, conditions in fixed), *filter(None, map(conditions_by_kind, more_cells))]
+    )
     negated = sum(bit for bit, cell, conditions in bits if conditions and cell.negated)
     unconditional = ((1 << len(cells)) - 1) ^ sum(bit for bit, _ in fixed)
     everything = sum(bit for bit, conditions in fixed if accepts_all_but_null(conditions))
@@ -85,8 +87,8 @@ def column_bitsets(cells: Sequence[Cell], more_cells: Iterable[Cell] = ()) -> Co
 
 
 def _rows_by_class(
-    kind: ValueKind, scale: Scale, cells: Iterable[tuple[Rows, KindConditions]], initial: Rows, everything: Rows
-) -> list[Rows]:
+    kind: ValueKind, scale: Scale, cells: Iterable[tuple[RowSet, KindConditions]], initial: RowSet, everything: RowSet
+) -> list[RowSet]:
     """Return the rows of each class.
 
     A row enters where a class range of its cell begins, and leaves where the range ends.
@@ -97,5 +99,5 @@ def _rows_by_class(
         for first, end in () if bit & in_already else class_ranges(conditions, kind, scale):
             toggled[first] ^= bit
             toggled[end] ^= bit
-    same: dict[Rows, Rows] = {}  # many classes have the same rows, and a set of 10,000 rows takes a kilobyte
+    same: dict[RowSet, RowSet] = {}  # many classes have the same rows, and a set of 10,000 rows takes a kilobyte
     return [same.setdefault(rows, rows) for rows in accumulate(toggled[:-1], xor)]

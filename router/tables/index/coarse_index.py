@@ -22,11 +22,11 @@ from router.tables.index.lookups import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from router.tables.feel.conditions import Inputs
-    from router.tables.index.bitsets import ColumnBitsets, Rows
+    from router.tables.feel.conditions import InputContext
+    from router.tables.index.bitsets import ColumnBitsets, RowSet
     from router.tables.index.coarse_sets import RowSetPair
     from router.tables.index.exact_index import ExactIndex
-    from router.tables.index.lookups import Steps, ValueLookup
+    from router.tables.index.lookups import ColumnLookups, ValueLookup
     from router.tables.model import Row
 
 
@@ -39,12 +39,12 @@ class CoarseIndex:
     """
 
     exact: ExactIndex
-    steps: Steps
+    lookups: ColumnLookups
     initial_pair: RowSetPair
 
-    def first_match(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
+    def first_match(self, values: tuple[object, ...], inputs: InputContext) -> Row | None:
         """Return the first row that matches. Usually it is certain without the exact index."""
-        pair = intersect_columns(self.initial_pair, self.steps, values)
+        pair = intersect_columns(self.initial_pair, self.lookups, values)
         if not pair:
             return None
         rows = self.exact.rows
@@ -53,10 +53,10 @@ class CoarseIndex:
             return rows[-from_end]
         return self.exact.first_match(values, inputs)
 
-    def matching_rows(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
+    def matching_rows(self, values: tuple[object, ...], inputs: InputContext) -> Iterator[Row]:
         """Yield the rows that match, in table order."""
         rows = self.exact.rows
-        possible, certain = unpack_pair(intersect_columns(self.initial_pair, self.steps, values), len(rows))
+        possible, certain = unpack_pair(intersect_columns(self.initial_pair, self.lookups, values), len(rows))
         if possible != certain:
             return self.exact.matching_rows(values, inputs)
         return (rows[-place] for place in positions_from_end(certain))
@@ -67,16 +67,16 @@ def build_coarse_index(exact: ExactIndex, bitsets: Mapping[int, ColumnBitsets]) 
     count = len(exact.rows)
     return CoarseIndex(
         exact=exact,
-        steps=tuple(
+        lookups=tuple(
             (place, _lookups_by_type(bitsets[place], count), _exact_lookup(by_type, rare, count))
-            for place, by_type, rare in exact.steps
+            for place, by_type, rare in exact.lookups
         ),
         initial_pair=pack_pair(exact.all_rows, exact.all_rows ^ exact.unindexed_rows, count),
     )
 
 
 def _exact_lookup(
-    by_type: Mapping[type, ValueLookup[Rows]], rare: ValueLookup[Rows], count: int
+    by_type: Mapping[type, ValueLookup[RowSet]], rare: ValueLookup[RowSet], count: int
 ) -> ValueLookup[RowSetPair]:
     """Return a look-up in the exact index, for types that occur rarely."""
 

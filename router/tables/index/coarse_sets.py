@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.tables.index.bitsets import ColumnBitsets, Rows
+    from router.tables.index.bitsets import ColumnBitsets, RowSet
 
 # With 1,000 rows, six columns of ranges have 2.5 MB of row sets; with 10,000 rows 150 MB, and every look-up waits for
 # memory. Neighbouring classes of a range column differ in few rows, so a group of them shares two sets: the rows that
@@ -38,7 +38,7 @@ def is_coarse_index_worthwhile(columns: Sequence[ColumnBitsets], count: int) -> 
     return open_rows <= MAX_OPEN_ROWS * max(1, count * prod(shares))
 
 
-def has_equality_only(rows_by_class: Sequence[Rows]) -> bool:
+def has_equality_only(rows_by_class: Sequence[RowSet]) -> bool:
     """Return whether the cells only compare for equality, so that all values between the points are one class."""
     return all(rows is rows_by_class[0] for rows in rows_by_class[::2])
 
@@ -59,19 +59,19 @@ def _group_size(classes: int, count: int) -> int:
     return max(2, -(-classes // classes_left) // 2 * 2)
 
 
-def pack_pair(may: Rows, does: Rows, count: int) -> RowSetPair:
+def pack_pair(possible: RowSet, does: RowSet, count: int) -> RowSetPair:
     """Pack two sets of `count` rows into one int."""
-    return may << count | does
+    return possible << count | does
 
 
-def unpack_pair(pair: RowSetPair, count: int) -> tuple[Rows, Rows]:
+def unpack_pair(pair: RowSetPair, count: int) -> tuple[RowSet, RowSet]:
     """Return the two sets of `count` rows of a packed pair."""
     may = pair >> count
     return may, pair ^ may << count
 
 
 def coarse_scale(
-    points: tuple[Any, ...], rows_by_class: Sequence[Rows], count: int
+    points: tuple[Any, ...], rows_by_class: Sequence[RowSet], count: int
 ) -> tuple[tuple[Any, ...], list[RowSetPair]]:
     """Return every n-th point of a scale, and the packed sets of all classes up to each."""
     half = _group_size(len(rows_by_class), count) // 2

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from router.tables.feel.unary_test import Cell
-    from router.tables.index.bitsets import ColumnBitsets, Rows
+    from router.tables.index.bitsets import ColumnBitsets, RowSet
     from router.tables.index.lookups import ValueLookup
 
 # All values of these types have the same kind.
@@ -41,16 +41,16 @@ class ColumnIndex:
     """
 
     bitsets: ColumnBitsets
-    by_type: Mapping[type, ValueLookup[Rows]]
-    by_kind: Mapping[ValueKind, ValueLookup[Rows]]
+    by_type: Mapping[type, ValueLookup[RowSet]]
+    by_kind: Mapping[ValueKind, ValueLookup[RowSet]]
     cells: Sequence[Cell]
 
-    def rows_for_other_type(self, value: object) -> Rows:
+    def rows_for_other_type(self, value: object) -> RowSet:
         """Return the rows for a list, or for a value whose kind does not follow from its type."""
         value = canonical(value)
         return self._rows_for_list(value) if type(value) is tuple else self._rows_for_element(value)
 
-    def _rows_for_list(self, items: tuple[object, ...]) -> Rows:
+    def _rows_for_list(self, items: tuple[object, ...]) -> RowSet:
         """Return the rows that accept a list: a row accepts it if it accepts an element.
 
         A row with `not(…)` accepts a list if the content of `not` accepts none of its elements.
@@ -61,12 +61,12 @@ class ColumnIndex:
             rows |= self._rows_for_element(item) ^ negated
         return rows ^ negated
 
-    def _rows_for_element(self, item: object) -> Rows:
+    def _rows_for_element(self, item: object) -> RowSet:
         if type(item) is tuple:
             return self.bitsets.other_kind_rows  # a nested list equals no value of a cell
         return self.by_type.get(type(item), self._rows_for_single_value)(item)
 
-    def _rows_for_single_value(self, value: object) -> Rows:
+    def _rows_for_single_value(self, value: object) -> RowSet:
         if has_variable_offset(value):
             matches = (cell.matches_canonical(value, NO_INPUTS) for cell in reversed(self.cells))
             return sum(1 << place for place, matching in enumerate(matches) if matching) | self.bitsets.unindexed_rows
@@ -76,8 +76,8 @@ class ColumnIndex:
 
 def compile_column(cells: Sequence[Cell], bitsets: ColumnBitsets) -> ColumnIndex:
     """Compile the look-ups of a column from its cells, one per row, and their row sets."""
-    by_kind: dict[ValueKind, ValueLookup[Rows]] = {}
-    by_type: dict[type, ValueLookup[Rows]] = {NoneType: lambda _: bitsets.null_rows}
+    by_kind: dict[ValueKind, ValueLookup[RowSet]] = {}
+    by_type: dict[type, ValueLookup[RowSet]] = {NoneType: lambda _: bitsets.null_rows}
     for kind, scale in bitsets.scales.items():
         points, rows_by_class = scale.points, bitsets.rows_by_class[kind]
         if has_equality_only(rows_by_class):

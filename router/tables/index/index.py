@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from router.tables.index.word_index import WordIndex
     from router.tables.model import Row
 
-    AnyIndex: TypeAlias = "ExactIndex | CoarseIndex | WordIndex"
+    RowIndex: TypeAlias = "ExactIndex | CoarseIndex | WordIndex"
 
 
-def compile_index(rows: Sequence[Row], width: int) -> AnyIndex:
+def compile_index(rows: Sequence[Row], width: int) -> RowIndex:
     """Build the index of the rows of a table with `width` input columns."""
     columns = {place: [row.cells[place] for row in rows] for place in range(width)}
     bitsets = {

@@ -12,9 +12,11 @@ from router.tables.feel.values import canonical
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Steps = tuple[tuple[int, Mapping[type, "ValueLookup[int]"], "ValueLookup[int]"], ...]  # sets of rows are ints
+    ColumnLookups = tuple[
+        tuple[int, Mapping[type, "ValueLookup[int]"], "ValueLookup[int]"], ...
+    ]  # sets of rows are ints
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 Result_co = TypeVar("Result_co", covariant=True)
 
 
@@ -25,7 +27,7 @@ class ValueLookup(Protocol[Result_co]):
         """Return the result for a value."""
 
 
-def intersect_columns(rows: int, steps: Steps, values: Sequence[object]) -> int:
+def intersect_columns(rows: int, steps: ColumnLookups, values: Sequence[object]) -> int:
     """Return the rows of a set that accept the value of every column.
 
     Each step is the position of a column, its look-ups by type, and the look-up for other types.
@@ -38,32 +40,32 @@ def intersect_columns(rows: int, steps: Steps, values: Sequence[object]) -> int:
     return rows
 
 
-class _RowSets(dict[object, Result]):
+class _RowSets(dict[object, ResultT]):
     """Results by value, with a default. `dict.__getitem__` is faster to call than a function written in Python."""
 
-    def __init__(self, rows: Mapping[object, Result], other: Result) -> None:
+    def __init__(self, rows: Mapping[object, ResultT], other: ResultT) -> None:
         super().__init__(rows)
         self._other = other
 
-    def __missing__(self, _value: object) -> Result:
+    def __missing__(self, _value: object) -> ResultT:
         return self._other
 
 
-def equality_lookup(rows: Mapping[object, Result], other: Result) -> ValueLookup[Result]:
+def equality_lookup(rows: Mapping[object, ResultT], other: ResultT) -> ValueLookup[ResultT]:
     """Return a look-up for a column with equality conditions only. `other` is the result for all other values."""
     return _RowSets(rows, other).__getitem__
 
 
-def with_nan_check(look_up: ValueLookup[Result], nan_result: Result) -> ValueLookup[Result]:
+def with_nan_check(look_up: ValueLookup[ResultT], nan_result: ResultT) -> ValueLookup[ResultT]:
     """Return a look-up that first checks for NaN: NaN cannot be searched, and a signalling NaN cannot be hashed."""
     return lambda value: nan_result if value.is_nan() else look_up(value)
 
 
-def ordered_lookup(points: tuple[Any, ...], results: Sequence[Result]) -> ValueLookup[Result]:
+def ordered_lookup(points: tuple[Any, ...], results: Sequence[ResultT]) -> ValueLookup[ResultT]:
     """Return a look-up that finds a value among points, or in the interval between two of them."""
     count = len(points)
 
-    def look_up(value: Any) -> Result:  # noqa: ANN401 - of the kind of the points
+    def look_up(value: Any) -> ResultT:  # noqa: ANN401 - of the kind of the points
         at = bisect_left(points, value)
         is_point = at < count and points[at] == value
         return results[2 * at + is_point]
@@ -72,8 +74,8 @@ def ordered_lookup(points: tuple[Any, ...], results: Sequence[Result]) -> ValueL
 
 
 def number_lookups(
-    points: tuple[int | Decimal, ...], results: Sequence[Result], nan_result: Result
-) -> dict[type, ValueLookup[Result]]:
+    points: tuple[int | Decimal, ...], results: Sequence[ResultT], nan_result: ResultT
+) -> dict[type, ValueLookup[ResultT]]:
     """Return exact look-ups for each type of number. `nan_result` is the result for NaN.
 
     Comparing floats takes a quarter of the time of comparing decimals, so the floats nearest to the points are
@@ -81,7 +83,7 @@ def number_lookups(
     """
     floats = (*map(nearest_float, points), inf)  # infinity ends every search
 
-    def look_up_any(value: float | Decimal) -> Result:
+    def look_up_any(value: float | Decimal) -> ResultT:
         try:
             near = float(value)
         except OverflowError:
@@ -101,18 +103,18 @@ def number_lookups(
 
 
 def _plain_number_lookups(
-    floats: Sequence[float], results: Sequence[Result], nan_result: Result
-) -> dict[type, ValueLookup[Result]]:
+    floats: Sequence[float], results: Sequence[ResultT], nan_result: ResultT
+) -> dict[type, ValueLookup[ResultT]]:
     """Return look-ups for ints and floats among points that are exact floats, by the number of edges below a value."""
     edges = tuple([edge for point in floats for edge in (point, nextafter(point, inf))])
 
-    def look_up_int(value: int) -> Result:
+    def look_up_int(value: int) -> ResultT:
         try:
             return results[bisect_right(edges, float(value))]
         except OverflowError:  # an int of more than 308 digits
             return results[-1 if value > 0 else 0]
 
-    def look_up_float(value: float) -> Result:
+    def look_up_float(value: float) -> ResultT:
         return results[bisect_right(edges, value)] if value == value else nan_result  # noqa: PLR0124 - see above
 
     return {int: look_up_int, float: look_up_float}

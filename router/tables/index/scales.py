@@ -61,7 +61,7 @@ def _kind_of_condition(condition: Condition) -> ValueKind | None:
         low, high = _kind_of_operand(condition.low), _kind_of_operand(condition.high)
         return low if low is high and low in ORDERED else None
     kind = _kind_of_operand(condition.operand)
-    return kind if kind in ORDERED or condition.operator in (Operator.EQUAL, Operator.DIFFERENT) else None
+    return kind if kind in ORDERED or condition.operator in (Operator.EQUAL, Operator.NOT_EQUAL) else None
 
 
 def _kind_of_operand(operand: Operand) -> ValueKind | None:
@@ -78,7 +78,7 @@ def has_variable_offset(value: object) -> bool:
     return zone is not None and zone.utcoffset(None) is None
 
 
-def scales_of(cells: Iterable[KindConditions]) -> Scales:
+def build_scales(cells: Iterable[KindConditions]) -> Scales:
     """Collect the values that occur in cells, by kind."""
     points_by_kind: dict[ValueKind, set[Any]] = {}
     for conditions in cells:
@@ -102,7 +102,7 @@ def _points(condition: Condition) -> tuple[object, ...]:
 def accepts_all_but_null(conditions: KindConditions) -> bool:
     """Return whether `!= null` is among the conditions: it accepts every value of every kind but null."""
     return any(
-        kind is ValueKind.NULL and getattr(condition, "operator", None) is Operator.DIFFERENT
+        kind is ValueKind.NULL and getattr(condition, "operator", None) is Operator.NOT_EQUAL
         for kind, condition in conditions
     )
 
@@ -126,11 +126,11 @@ def _condition_ranges(condition: Condition, scale: Scale) -> tuple[ClassRange, .
 
 _COVERED_RANGES: dict[Operator, Callable[[int, int], tuple[ClassRange, ...]]] = {
     Operator.EQUAL: lambda at, _: ((at, at + 1),),
-    Operator.DIFFERENT: lambda at, end: ((0, at), (at + 1, end)),
+    Operator.NOT_EQUAL: lambda at, end: ((0, at), (at + 1, end)),
     Operator.LESS: lambda at, _: ((0, at),),
-    Operator.AT_MOST: lambda at, _: ((0, at + 1),),
-    Operator.MORE: lambda at, end: ((at + 1, end),),
-    Operator.AT_LEAST: lambda at, end: ((at, end),),
+    Operator.LESS_OR_EQUAL: lambda at, _: ((0, at + 1),),
+    Operator.GREATER: lambda at, end: ((at + 1, end),),
+    Operator.GREATER_OR_EQUAL: lambda at, end: ((at, end),),
 }
 
 

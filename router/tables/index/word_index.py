@@ -13,7 +13,7 @@ from router.tables.feel.values import values_getter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from router.tables.feel.conditions import Inputs
+    from router.tables.feel.conditions import InputContext
     from router.tables.feel.unary_test import Cell
     from router.tables.index.exact_index import ExactIndex
     from router.tables.model import Row
@@ -39,12 +39,12 @@ def word_choices(rows: Sequence[Row]) -> WordChoices | None:
 
     None if there are too many or a cell has other conditions.
     """
-    room = MAX_CHOICES_PER_ROW * len(rows)
+    max_choices = MAX_CHOICES_PER_ROW * len(rows)
     choices: list[tuple[WordChoice, IndexedRow]] = []
     getters: dict[tuple[int, ...], ValuesGetter] = {}  # rows share few of them
     for place, row in enumerate(rows):
         words = [_words_of_cell(cell) for cell in row.cells]
-        if not 0 < prod(map(len, words)) <= room - len(choices):
+        if not 0 < prod(map(len, words)) <= max_choices - len(choices):
             return None
         for choice in product(*words):
             conditional = tuple(column for column, word in enumerate(choice) if word is not None)
@@ -64,14 +64,14 @@ def _words_of_cell(cell: Cell) -> Sequence[str | None]:
 def group_by_words(choices: WordChoices, *columns: int) -> tuple[RowsByWords, WordChoices]:
     """Group rows by their words in one or two columns. Return the groups, and the rows that accept any value there."""
     groups: dict[str, list[IndexedRow]] = {}
-    left = []
+    remaining = []
     for choice, row in choices:
         words = [choice[column] or "" for column in columns]
         if any(words):
             groups.setdefault(join_words(words) if len(words) > 1 else SEPARATOR + words[0], []).append(row)
         else:
-            left.append((choice, row))
-    return {key: tuple(rows) for key, rows in groups.items()}, left
+            remaining.append((choice, row))
+    return {key: tuple(rows) for key, rows in groups.items()}, remaining
 
 
 def are_groups_small(groupings: Iterable[RowsByWords]) -> bool:
@@ -94,12 +94,12 @@ class WordIndex:
     """
 
     exact: ExactIndex
-    columns: tuple[int, int]
+    key_columns: tuple[int, int]
     rows_by_words: RowsByWords
     later_columns: tuple[tuple[int, RowsByWords], ...]
     unconditional_rows: tuple[IndexedRow, ...]
 
-    def first_match(self, values: tuple[object, ...], inputs: Inputs) -> Row | None:
+    def first_match(self, values: tuple[object, ...], inputs: InputContext) -> Row | None:
         """Return the first row that matches."""
         candidates = self._candidates(values)
         if candidates is None:
@@ -110,7 +110,7 @@ class WordIndex:
                 first = place
         return None if first is None else self.exact.rows[first]
 
-    def matching_rows(self, values: tuple[object, ...], inputs: Inputs) -> Iterator[Row]:
+    def matching_rows(self, values: tuple[object, ...], inputs: InputContext) -> Iterator[Row]:
         """Yield the rows that match, in table order."""
         candidates = self._candidates(values)
         if candidates is None:
@@ -124,7 +124,7 @@ class WordIndex:
             join_words(values)
         except TypeError:
             return None
-        first, second = self.columns
+        first, second = self.key_columns
         # Adding SEPARATOR also turns a string enum into a plain string, which can be looked up.
         start, end = values[first] + SEPARATOR, values[second]
         get = self.rows_by_words.get
@@ -137,19 +137,19 @@ class WordIndex:
 
 def build_word_index(exact: ExactIndex) -> WordIndex | None:
     """Group the rows of an index by its two most selective columns; None if that is not possible or not faster."""
-    columns = [place for place, *_ in exact.steps]
+    columns = [place for place, *_ in exact.lookups]
     choices = word_choices(exact.rows) if len(columns) > 1 else None
     if choices is None:
         return None
     first, second, *others = columns
-    groups, left = group_by_words(choices, first, second)
-    later, left = _group_by_later_columns(left, others)
-    unconditional = tuple(row for _, row in left)
+    groups, remaining = group_by_words(choices, first, second)
+    later, remaining = _group_by_later_columns(remaining, others)
+    unconditional = tuple(row for _, row in remaining)
     if not are_groups_small([groups, *(of_column for _, of_column in later), {SEPARATOR: unconditional}]):
         return None
     return WordIndex(
         exact=exact,
-        columns=(first, second),
+        key_columns=(first, second),
         rows_by_words=groups,
         later_columns=later,
         unconditional_rows=unconditional,

@@ -6,8 +6,8 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from router.selection.publish_checks import Findings
-from router.selection.spoke_selector import Selector
+from router.selection.publish_checks import PublishFindings
+from router.selection.spoke_selector import SpokeSelector
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.backtest.report import BacktestComparison, backtest_json, backtest_text
 from southbound.operations.backtest.run_backtest import run_backtest
@@ -62,7 +62,7 @@ def compare_tables(
     """
     draft = load_named(settings, file)
     reference = load_reference(settings, draft, against)
-    if isinstance(draft, Selector) is not isinstance(reference, Selector):
+    if isinstance(draft, SpokeSelector) is not isinstance(reference, SpokeSelector):
         raise invalid_input(
             [f"{file} is {kind_name(draft)}, and {against} is {kind_name(reference)}: compare tables of one kind"]
         )
@@ -85,7 +85,7 @@ def parse_duration_option(text: str, option: str) -> timedelta:
 MAX_NAMED_RUNS = 20  # runs; `southbound tables backtest --limit` names more
 
 
-def backtest_findings(settings: Settings, name: str, since: str, *, quiet: bool) -> Findings:
+def backtest_findings(settings: Settings, name: str, since: str, *, quiet: bool) -> PublishFindings:
     """Backtest a table against the live one; an error is found if it would drop runs that are decided now.
 
     `name` is a file, or a draft as `ID@draft`. `since` is a duration such as `7d`. `quiet` prints nothing.
@@ -101,12 +101,12 @@ def backtest_findings(settings: Settings, name: str, since: str, *, quiet: bool)
     return _findings_of(comparison.result.tally, since)
 
 
-def _findings_of(tally: BacktestTally, since: str) -> Findings:
+def _findings_of(tally: BacktestTally, since: str) -> PublishFindings:
     dropped = sum(count for change, count in tally.differences if not change.draft.decided)
     rerouted = sum(count for _, count in tally.differences) - dropped
     summary = f"{count_noun(dropped, 'request')} of the last {since} decided now would become dead letters"
     remedy = "add rows or a default for them (`southbound tables backtest` lists them)"
-    return Findings(
+    return PublishFindings(
         errors=(f"{summary}: {remedy}",) if dropped else (),
         warnings=(f"{count_noun(rerouted, 'request')} of the last {since} would have been routed differently",)
         if rerouted

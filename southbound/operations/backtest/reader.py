@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from consumers.runtime.kafka.offset_range import OffsetRange
     from router.selection.backtest import BacktestTally
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from schemas.codec.schema_registry import RegistryIds
 
 CONSUME_BATCH = 2_000  # records fetched from the client at once
@@ -49,19 +49,19 @@ def _exit_with_parent() -> None:
 
 def redecide_in_process(task: ReaderTask, texts: tuple[str, str]) -> BacktestTally:
     """Decide a share again in another process, with the YAML texts of the current table and of the draft."""
-    current, draft = (load_any(text, "table.yaml", tested=False) for text in texts)
+    current, draft = (load_any(text, "table.yaml", run_tests=False) for text in texts)
     return redecide_ranges(task, current, draft)
 
 
-def redecide_ranges(task: ReaderTask, current: Loaded, draft: Loaded) -> BacktestTally:
+def redecide_ranges(task: ReaderTask, current: LoadedTable, draft: LoadedTable) -> BacktestTally:
     """Read the offset ranges of a share and decide every event in them with both tables.
 
     Raises:
         PartitionReadError: Kafka cannot be read up to their ends.
     """
-    decider = BacktestDecider(now=current, draft=draft, most=task.max_named_runs, registry=task.registry)
+    decider = BacktestDecider(baseline=current, draft=draft, max_runs=task.max_named_runs, registry=task.registry)
     with PartitionReader(task.client) as reader:
         records = reader.records(task.ranges, limit=CONSUME_BATCH)
         # A consumed record has its headers as a list of pairs.
-        decider.take((record.value(), record.headers()) for record in records)  # type: ignore[misc]
+        decider.process((record.value(), record.headers()) for record in records)  # type: ignore[misc]
     return decider.tally

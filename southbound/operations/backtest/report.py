@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from router.selection.backtest import BacktestTally, RouteChange, RouteVerdict
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from southbound.operations.backtest.run_backtest import BacktestResult
 
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class BacktestComparison:
     """The draft, the table it is compared with, and the result."""
 
-    draft: Loaded
-    current: Loaded
+    draft: LoadedTable
+    current: LoadedTable
     result: BacktestResult
 
 
@@ -42,7 +42,7 @@ def backtest_text(comparison: BacktestComparison, limit: int) -> Group:
 def _sentences(comparison: BacktestComparison) -> Iterator[str]:
     result, tally = comparison.result, comparison.result.tally
     skipped = ", ".join(
-        f"{tally.asides[reason]:,} {_NOT_REDECIDED[reason]}" for reason in SkippedEvent if tally.asides[reason]
+        f"{tally.skipped[reason]:,} {_NOT_REDECIDED[reason]}" for reason in SkippedEvent if tally.skipped[reason]
     )
     yield f"{_table_version(comparison.draft)} compared with {_table_version(comparison.current)}"
     yield (
@@ -62,11 +62,11 @@ _NOT_REDECIDED = {
     SkippedEvent.CHILD: "children follow their root",
     SkippedEvent.PINNED: "changes and cancellations keep their decision",
     SkippedEvent.FOREIGN: "are not lifecycle events",
-    SkippedEvent.UNREADABLE: "cannot be decoded",
+    SkippedEvent.UNDECODABLE: "cannot be decoded",
 }
 
 
-def _table_version(loaded: Loaded) -> str:
+def _table_version(loaded: LoadedTable) -> str:
     table = table_of(loaded)
     return f"{table.id}@{table.version}"
 
@@ -77,7 +77,7 @@ def _changes_table(tally: BacktestTally, limit: int) -> Table:
     for change, count, named in _limited_changes(tally, limit):
         omitted = ["…"] if count > len(named) else []
         table.add_row(
-            _decision_text(change.now), _decision_text(change.draft), f"{count:,}", " ".join([*named, *omitted])
+            _decision_text(change.baseline), _decision_text(change.draft), f"{count:,}", " ".join([*named, *omitted])
         )
     return table
 
@@ -109,13 +109,13 @@ def _count_cell(count: int | None) -> str:
 def _decisions_per_row(comparison: BacktestComparison) -> Iterator[tuple[str, int | None, int | None]]:
     """Yield each row with its number of decisions by both tables; None where a table does not have the row."""
     tally = comparison.result.tally
-    current = tally.by_row(lambda change: change.now, _row_ids(comparison.current))
+    current = tally.by_row(lambda change: change.baseline, _row_ids(comparison.current))
     draft = tally.by_row(lambda change: change.draft, _row_ids(comparison.draft))
     for row in {**draft, **current}:
         yield row, current.get(row), draft.get(row)
 
 
-def _row_ids(loaded: Loaded) -> list[str]:
+def _row_ids(loaded: LoadedTable) -> list[str]:
     table = table_of(loaded)
     return [row.id for row in (*table.rows, *([table.default] if table.default else ()))]
 
@@ -133,9 +133,14 @@ def backtest_json(comparison: BacktestComparison, limit: int) -> str:
             "decided": tally.decided,
             "rerouted": sum(count for _, count in tally.differences),
             "undecided": tally.undecided,
-            "skipped": {reason.value: tally.asides[reason] for reason in SkippedEvent},
+            "skipped": {reason.value: tally.skipped[reason] for reason in SkippedEvent},
             "changes": [
-                {"current": change.now._asdict(), "draft": change.draft._asdict(), "requests": count, "runs": named}
+                {
+                    "current": change.baseline._asdict(),
+                    "draft": change.draft._asdict(),
+                    "requests": count,
+                    "runs": named,
+                }
                 for change, count, named in _limited_changes(tally, limit)
             ],
             "rows": [

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from consumers.runtime.kafka.partition_reader import PartitionReader, PartitionReadError
 from router.selection.backtest import BacktestTally
 from router.selection.load import document_of, table_of
-from router.tables.formats.yaml_writer import write_table
+from router.tables.formats.yaml_writer import write_yaml
 from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import timedelta
 
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from schemas.codec.schema_registry import RegistryIds
     from southbound.settings.settings import Settings
 
@@ -62,8 +62,8 @@ class BacktestResult:
 def run_backtest(
     settings: Settings,
     *,
-    current: Loaded,
-    draft: Loaded,
+    current: LoadedTable,
+    draft: LoadedTable,
     lookback: timedelta,
     max_named_runs: int,
     readers: int | None = None,
@@ -80,7 +80,7 @@ def run_backtest(
     tasks = _reader_tasks(
         settings, topic, since, max_named_runs, lambda records: readers or reader_count(records, rows)
     )
-    tally = BacktestTally(most=max_named_runs)
+    tally = BacktestTally(max_runs=max_named_runs)
     for part in _tallies(tasks, current, draft):
         tally.add(part)
     return BacktestResult(topic=topic, since=since, tally=tally, seconds=time.monotonic() - started)
@@ -116,7 +116,7 @@ def _registry(settings: Settings) -> RegistryIds | None:
         raise invalid_input([str(error)]) from None
 
 
-def _tallies(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Iterable[BacktestTally]:
+def _tallies(tasks: list[ReaderTask], current: LoadedTable, draft: LoadedTable) -> Iterable[BacktestTally]:
     try:
         if tasks:
             yield from _run_readers(tasks, current, draft)
@@ -127,12 +127,12 @@ def _tallies(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Iterabl
         raise CommandFailedError(ExitCode.UNEXPECTED, sentence) from None
 
 
-def _run_readers(tasks: list[ReaderTask], current: Loaded, draft: Loaded) -> Iterable[BacktestTally]:
+def _run_readers(tasks: list[ReaderTask], current: LoadedTable, draft: LoadedTable) -> Iterable[BacktestTally]:
     """Read the first share in this process, where both tables are loaded, and each other share in its own process."""
     first, *others = tasks
     with reader_pool(len(others)) as readers:
         # A loaded table contains functions, which cannot be pickled, so its text is sent.
-        texts = (write_table(document_of(current)), write_table(document_of(draft))) if others else ("", "")
+        texts = (write_yaml(document_of(current)), write_yaml(document_of(draft))) if others else ("", "")
         other_tallies = readers.map(partial(redecide_in_process, texts=texts), others)
         with reduced_gc():
             first_tally = redecide_ranges(first, current, draft)

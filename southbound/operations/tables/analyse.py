@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from router.selection.load import table_of
 from router.selection.publish_checks import analyse_loaded
 from router.tables.diagnostics import TableErrors
-from router.tables.explain.wording import value_in_words
+from router.tables.explain.wording import describe_value
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import count_noun
 from southbound.operations.tables.formats import load_file
@@ -17,7 +17,7 @@ from southbound.operations.tables.formats import load_file
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from router.tables.analysis.findings import Analysis
 
 
@@ -34,7 +34,7 @@ def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
         except TableErrors as error:
             mistakes += error.sentences
             if as_json:
-                print(to_json({"file": file, "mistakes": error.sentences}).decode())
+                print(to_json({"file": file, "errors": error.sentences}).decode())
             continue
         analysis = analyse_loaded(loaded)
         mistakes += [f"{file}: {sentence}" for sentence in analysis.errors]
@@ -44,7 +44,7 @@ def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
     return ExitCode.SUCCESS
 
 
-def _analysis_text(file: str, loaded: Loaded, analysis: Analysis) -> str:
+def _analysis_text(file: str, loaded: LoadedTable, analysis: Analysis) -> str:
     table = table_of(loaded)
     counts = (
         count_noun(len(table.rows), "row"),
@@ -52,7 +52,7 @@ def _analysis_text(file: str, loaded: Loaded, analysis: Analysis) -> str:
         count_noun(analysis.overlap_count, "pair") + " of rows overlap" + ("s" if analysis.overlap_count == 1 else ""),
         count_noun(len(analysis.gaps), "gap") + " shown",
     )
-    checked = "everything was checked" if analysis.complete else analysis.unchecked
+    checked = "everything was checked" if analysis.is_complete else analysis.unchecked
     lines = [
         f"{file}: {table.id}@{table.version}: {', '.join(counts)}; {checked}",
         *(f"  warning: {sentence}" for sentence in analysis.warnings),
@@ -61,7 +61,7 @@ def _analysis_text(file: str, loaded: Loaded, analysis: Analysis) -> str:
     return "\n".join(lines)
 
 
-def _analysis_json(file: str, loaded: Loaded, analysis: Analysis) -> str:
+def _analysis_json(file: str, loaded: LoadedTable, analysis: Analysis) -> str:
     table = table_of(loaded)
     content = {
         "file": file,
@@ -71,10 +71,10 @@ def _analysis_json(file: str, loaded: Loaded, analysis: Analysis) -> str:
         "errors": analysis.errors,
         "warnings": analysis.warnings,
         "notes": analysis.notes,
-        "complete": analysis.complete,
+        "complete": analysis.is_complete,
         "unchecked": analysis.unchecked,
         "unreachable": [
-            {"row": finding.row, "covered_by": finding.covered_by, "except_lists": finding.list_inputs}
+            {"row": finding.row, "covered_by": finding.covered_by, "list_inputs": finding.list_inputs}
             for finding in analysis.unreachable
         ],
         "overlap_count": analysis.overlap_count,
@@ -99,5 +99,5 @@ def _analysis_json(file: str, loaded: Loaded, analysis: Analysis) -> str:
 def _example(values: Mapping[str, object]) -> dict[str, object]:
     """Return the values for JSON; dates, times and durations as operators write them."""
     return {
-        name: value if isinstance(value, str | int | None) else value_in_words(value) for name, value in values.items()
+        name: value if isinstance(value, str | int | None) else describe_value(value) for name, value in values.items()
     }

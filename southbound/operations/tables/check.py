@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
-from router.selection.load import kind_of, table_of
+from router.selection.load import table_kind, table_of
 from router.selection.outbound_policy import OutboundPolicy
-from router.selection.spoke_selector import Selector
+from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import TableErrors
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_status
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from router.tables.table import DecisionTable
     from southbound.settings.settings import Settings
 
@@ -39,7 +39,7 @@ def check_tables(settings: Settings, files: Sequence[str], *, as_json: bool) -> 
         except TableErrors as error:
             mistakes += error.sentences
             if as_json:
-                print(to_json({"file": file, "mistakes": error.sentences}).decode())
+                print(to_json({"file": file, "errors": error.sentences}).decode())
     if mistakes:
         raise invalid_input(mistakes)
     return ExitCode.SUCCESS
@@ -57,22 +57,22 @@ def known_spokes(folder: Path) -> list[str] | None:
     return [profile.name for profile in profiles]
 
 
-def _check_text(file: str, loaded: Loaded) -> str:
+def _check_text(file: str, loaded: LoadedTable) -> str:
     return f"{file}: {_kind_description(loaded)}"
 
 
-def _check_json(file: str, loaded: Loaded) -> str:
+def _check_json(file: str, loaded: LoadedTable) -> str:
     table = table_of(loaded)
-    facts = {"table": table.id, "version": table.version, "kind": kind_of(loaded), "policy": table.policy}
+    facts = {"table": table.id, "version": table.version, "kind": table_kind(loaded), "policy": table.policy}
     counts = {name: len(getattr(table, name)) for name in ("rows", "inputs", "outputs", "tests")}
-    return to_json({"file": file, **facts, **counts, "default": table.default is not None, "mistakes": []}).decode()
+    return to_json({"file": file, **facts, **counts, "default": table.default is not None, "errors": []}).decode()
 
 
-def _kind_description(loaded: OutboundPolicy | Selector | DecisionTable) -> str:
+def _kind_description(loaded: OutboundPolicy | SpokeSelector | DecisionTable) -> str:
     match loaded:
         case OutboundPolicy():
             return f"outbound policy {_table_description(loaded.table)}"
-        case Selector():
+        case SpokeSelector():
             spokes = sorted({str(row.outputs["spoke"]) for row in loaded.table.rows})
             switched_off = f", {_count_text(len(loaded.inactive), 'row')} switched off" if loaded.inactive else ""
             return f"spoke selector {_table_description(loaded.table)}{switched_off}; chooses among {', '.join(spokes)}"

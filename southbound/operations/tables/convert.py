@@ -22,7 +22,7 @@ from southbound.operations.tables.lookup import is_file, load_named
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from router.tables.diagnostics import Diagnostics
     from southbound.settings.settings import Settings
 
@@ -68,7 +68,7 @@ def import_table(
     return ExitCode.SUCCESS
 
 
-def _write_output(content: bytes, file_format: Format, out: Path | None, json_table: Loaded | None) -> None:
+def _write_output(content: bytes, file_format: Format, out: Path | None, json_table: LoadedTable | None) -> None:
     """Write the converted table; with `json_table`, print a JSON object that describes it."""
     if out is None and file_format is Format.XLSX:
         raise invalid_input(["a spreadsheet does not fit on the screen: name a file, such as -o table.xlsx"])
@@ -98,7 +98,7 @@ def _write_file(content: bytes, out: Path) -> None:
         raise invalid_input([f"{out}: cannot be written ({error.strerror}): correct the path"]) from None
 
 
-def _as_json(content: bytes, file_format: Format, out: Path | None, loaded: Loaded) -> str:
+def _as_json(content: bytes, file_format: Format, out: Path | None, loaded: LoadedTable) -> str:
     table = table_of(loaded)
     destination = {"out": str(out)} if out else {"text": content.decode()}
     return to_json({"table": table.id, "version": table.version, "format": file_format.value, **destination}).decode()

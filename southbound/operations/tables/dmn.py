@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from router.selection.load import document_of
 from router.selection.outbound_policy import OutboundPolicy
-from router.selection.spoke_selector import Selector
+from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import Diagnostics, TableErrors
 from router.tables.formats.dmn import model as dmn
 from router.tables.formats.loader import TableTree
 from router.tables.formats.yaml_reader import read_yaml
-from router.tables.formats.yaml_writer import write_table
+from router.tables.formats.yaml_writer import write_yaml
 from southbound.cli.exit_codes import invalid_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from router.tables.table import DecisionTable
 
 
@@ -51,10 +51,10 @@ def read_dmn(content: bytes, source: str, options: DmnOptions) -> TableTree:
     Raises:
         TableErrors: the model is wrong, or does not have the decision or the inputs of `options`.
     """
-    name, table = _choose_decision(dmn.read(content, source, options.decision), source, options)
+    name, table = _choose_decision(dmn.read_model(content, source, options.decision), source, options)
     location = f"{source}, decision '{name}'"
     diagnostics = Diagnostics(_DecisionPlaces(location))
-    text = write_table(document_of(_with_paths(table, options.paths, location)))
+    text = write_yaml(document_of(_with_paths(table, options.paths, location)))
     return TableTree(read_yaml(text, location, diagnostics), "", diagnostics)
 
 
@@ -93,7 +93,7 @@ def parse_paths(options: Iterable[str]) -> dict[str, str]:
     return {name.strip(): fact.strip() for name, _, fact in pairs}
 
 
-def write_dmn(table: Loaded) -> bytes:
+def write_dmn(table: LoadedTable) -> bytes:
     """Return a table as a DMN model.
 
     Raises:
@@ -101,9 +101,9 @@ def write_dmn(table: Loaded) -> bytes:
     """
     match table:
         case OutboundPolicy():
-            return dmn.write(table.table).encode()
-        case Selector():
+            return dmn.write_model(table.table).encode()
+        case SpokeSelector():
             reason = "a selector has orders, switches and thresholds, which DMN cannot express"
             raise TableErrors([f"{table.table.id}: {reason}: export it as YAML, CSV or XLSX"])
         case _:
-            return dmn.write(table).encode()
+            return dmn.write_model(table).encode()

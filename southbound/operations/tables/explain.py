@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from router.selection.load import decision_function, table_of
-from router.selection.spoke_selector import Selector
+from router.selection.spoke_selector import SpokeSelector
 from router.tables.decision import Undecided
 from router.tables.explain.explain import explain_decision, explain_undecided, explanation_lines
 from router.tables.explain.why_not import why_not
-from router.tables.explain.wording import value_in_words
+from router.tables.explain.wording import describe_value
 from router.tables.feel.writer import value_text
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_result
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from router.tables.decision import Decision
     from router.tables.explain.why_not import WhyNot
     from router.tables.model import Row
@@ -56,14 +56,14 @@ def _decision_sentence(run: ExampleRun, decision: Decision | Undecided) -> str:
 
 def _outputs_text(decision: Decision) -> str:
     rows = [
-        ", ".join(f"{name} {value_in_words(value)}" for name, value in row.outputs.items()) for row in decision.rows
+        ", ".join(f"{name} {describe_value(value)}" for name, value in row.outputs.items()) for row in decision.rows
     ]
     return " and ".join(rows)
 
 
 def _input_texts(decision: Decision | Undecided) -> dict[str, str]:
     columns = zip(decision.table.inputs, decision.values, strict=True)
-    return {column.name: value_in_words(value) for column, value in columns}
+    return {column.name: describe_value(value) for column, value in columns}
 
 
 def _pairs_table(pairs: Mapping[str, str]) -> Table:
@@ -111,8 +111,8 @@ def _why_not_json(why_not: WhyNot) -> dict[str, object]:
         "sentence": why_not.sentence,
         "matches": why_not.matches,
         "decides": why_not.decides,
-        "switched_off": why_not.switched_off,
-        "columns": why_not.cells,
+        "inactive": why_not.inactive,
+        "cells": why_not.cells,
     }
 
 
@@ -151,7 +151,7 @@ def explain_table(settings: Settings, name: str, event: str, *, row: str | None,
     for run in read_example_runs(event):
         decision = decide(run.facts)
         comparison = (
-            why_not(decision, row_to_compare, switched_off=_is_switched_off(loaded, row_to_compare))
+            why_not(decision, row_to_compare, inactive=_is_switched_off(loaded, row_to_compare))
             if row_to_compare
             else None
         )
@@ -162,18 +162,18 @@ def explain_table(settings: Settings, name: str, event: str, *, row: str | None,
     return ExitCode.SUCCESS
 
 
-def _find_row(loaded: Loaded, row_id: str, name: str) -> Row:
+def _find_row(loaded: LoadedTable, row_id: str, name: str) -> Row:
     rows = {row.id: row for row in _all_rows(loaded)}
     if row_id not in rows:
         raise invalid_input([f"{name} has no row {row_id}: there are {', '.join(rows)}"])
     return rows[row_id]
 
 
-def _all_rows(loaded: Loaded) -> list[Row]:
+def _all_rows(loaded: LoadedTable) -> list[Row]:
     table = table_of(loaded)
-    inactive = loaded.inactive if isinstance(loaded, Selector) else ()
+    inactive = loaded.inactive if isinstance(loaded, SpokeSelector) else ()
     return [*table.rows, *inactive, *([table.default] if table.default else [])]
 
 
-def _is_switched_off(loaded: Loaded, row: Row) -> bool:
-    return isinstance(loaded, Selector) and any(row is other for other in loaded.inactive)
+def _is_switched_off(loaded: LoadedTable, row: Row) -> bool:
+    return isinstance(loaded, SpokeSelector) and any(row is other for other in loaded.inactive)

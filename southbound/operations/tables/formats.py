@@ -7,19 +7,20 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from router.selection.load import any_from, document_of
+from router.selection.load import build_any, document_of
 from router.selection.outbound_policy import OutboundPolicy
-from router.selection.spoke_selector import Selector
+from router.selection.selector_file import SELECTOR_SHEETS
+from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.loader import table_tree_from_yaml, version_of
 from router.tables.formats.sheets.csv_file import table_tree_from_csv, write_csv
-from router.tables.formats.yaml_writer import write_table
+from router.tables.formats.yaml_writer import write_yaml
 from southbound.operations.tables.dmn import DmnOptions, read_dmn, write_dmn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from router.selection.load import Loaded
+    from router.selection.load import LoadedTable
     from router.tables.formats.loader import TableTree
 
 
@@ -35,10 +36,10 @@ class Format(StrEnum):
 def _read_xlsx(content: bytes, source: str) -> TableTree:
     from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx  # noqa: PLC0415 - importing the reader takes two fifths of the time of a check
 
-    return table_tree_from_xlsx(content, source)
+    return table_tree_from_xlsx(content, source, SELECTOR_SHEETS)
 
 
-def _write_xlsx(table: Loaded) -> bytes:
+def _write_xlsx(table: LoadedTable) -> bytes:
     from router.tables.formats.sheets.xlsx_writer import write_xlsx  # noqa: PLC0415 - as above
 
     return write_xlsx(document_of(table))
@@ -50,12 +51,12 @@ _UNSUPPORTED_SUFFIXES = (".xls", ".xlsm", ".xlsb", ".ods")
 _NO_DMN_OPTIONS = DmnOptions()
 _READERS: dict[Format, Callable[[bytes, str, DmnOptions], TableTree]] = {
     Format.YAML: lambda content, source, _: table_tree_from_yaml(_decode_text(content, source), source),
-    Format.CSV: lambda content, source, _: table_tree_from_csv(content, source),
+    Format.CSV: lambda content, source, _: table_tree_from_csv(content, source, SELECTOR_SHEETS),
     Format.XLSX: lambda content, source, _: _read_xlsx(content, source),
     Format.DMN: read_dmn,
 }
-_WRITERS: dict[Format, Callable[[Loaded], bytes]] = {
-    Format.YAML: lambda table: write_table(document_of(table)).encode(),
+_WRITERS: dict[Format, Callable[[LoadedTable], bytes]] = {
+    Format.YAML: lambda table: write_yaml(document_of(table)).encode(),
     Format.CSV: lambda table: write_csv(document_of(table)).encode(),
     Format.XLSX: _write_xlsx,
     Format.DMN: write_dmn,
@@ -64,7 +65,7 @@ _WRITERS: dict[Format, Callable[[Loaded], bytes]] = {
 
 def load_file(
     file: str, spokes: Collection[str] | None = None, options: DmnOptions = _NO_DMN_OPTIONS, *, tested: bool = True
-) -> Loaded:
+) -> LoadedTable:
     """Load a table of any format. The version of a table that is not YAML is that of its conversion to YAML.
 
     `options` choose what is read from a DMN model. With `tested` false, its saved tests are read but not run.
@@ -77,12 +78,12 @@ def load_file(
         raise TableErrors([f"{file}: tables are not read from {suffix}: save it as .xlsx"])
     tree = replace(_READERS[format_of(file)](_read_content(file), file, options), runs_tests=tested)
     try:
-        table = any_from(tree, spokes)
+        table = build_any(tree, spokes)
     except TableErrors as error:
         if format_of(file) is Format.DMN and any("is not a fact of a run" in sentence for sentence in error.sentences):
             raise TableErrors([*error.sentences, _path_option_hint(file)]) from None
         raise
-    return table if tree.version else _with_version(table, version_of(write_table(document_of(table))))
+    return table if tree.version else _with_version(table, version_of(write_yaml(document_of(table))))
 
 
 def _path_option_hint(file: str) -> str:
@@ -90,11 +91,9 @@ def _path_option_hint(file: str) -> str:
     return f"{file}: say which facts the inputs stand for, such as `{command}`"
 
 
-def yaml_text(file: str, table: Loaded) -> str:
+def yaml_text(file: str, table: LoadedTable) -> str:
     """Return the YAML text of a loaded file: the file itself, or its conversion; both have the table's version."""
-    return (
-        _decode_text(_read_content(file), file) if format_of(file) is Format.YAML else write_table(document_of(table))
-    )
+    return _decode_text(_read_content(file), file) if format_of(file) is Format.YAML else write_yaml(document_of(table))
 
 
 def format_of(file: str) -> Format:
@@ -102,7 +101,7 @@ def format_of(file: str) -> Format:
     return SUFFIXES.get(Path(file).suffix.lower(), Format.YAML)
 
 
-def write_format(to: Format, table: Loaded) -> bytes:
+def write_format(to: Format, table: LoadedTable) -> bytes:
     """Return a table in a format.
 
     Raises:
@@ -133,9 +132,9 @@ def _unreadable_file_error(file: str, reason: str) -> TableErrors:
     return TableErrors([f"{file}: cannot be read ({reason}): correct the path"])
 
 
-def _with_version(table: Loaded, version: str) -> Loaded:
+def _with_version(table: LoadedTable, version: str) -> LoadedTable:
     match table:
-        case OutboundPolicy() | Selector():
+        case OutboundPolicy() | SpokeSelector():
             return replace(table, table=replace(table.table, version=version))
         case _:
             return replace(table, version=version)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.table_topic.port import TableTopicError
-from router.selection.load import kind_of, load_as, table_of
+from consumers.table_topic.publish_plan import Authorship
+from consumers.table_topic.published_tables import UnreadableRecord
+from router.selection.load import load_as, table_kind, table_of
 from router.selection.outbound_policy import OutboundPolicy
-from router.selection.spoke_selector import Selector
+from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import TableErrors
-from router.tables.publish_plan import Authorship
-from router.tables.versions import UnreadableRecord
 from schemas.published_tables import DRAFT, MAX_COMMENT_LENGTH, LivePointer, TableKind, TableVersion
 from southbound.cli.exit_codes import invalid_input, unreachable
 from southbound.operations.kafka import wait_until_reachable
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from consumers.table_topic.kafka_table_topic import KafkaTableTopic
-    from router.selection.load import Loaded
-    from router.tables.versions import PublishedTables
+    from consumers.table_topic.published_tables import PublishedTables
+    from router.selection.load import LoadedTable
     from schemas.published_tables import TableText
     from southbound.settings.settings import RoutingSettings, Settings
 
@@ -43,7 +43,7 @@ class NamedTable:
     name: str
     kind: TableKind
     text: str
-    loaded: Loaded
+    loaded: LoadedTable
     comment: str = ""
 
     @property
@@ -109,7 +109,7 @@ def load_named_file(file: str, routing: RoutingSettings, spokes: Sequence[str] |
     """
     try:
         loaded = load_file(file, spokes)
-        text, kind = yaml_text(file, loaded), kind_of(loaded)
+        text, kind = yaml_text(file, loaded), table_kind(loaded)
         required_kinds = {routing.policy_id: TableKind.POLICY, routing.selector_id: TableKind.SELECTOR}
         required_kind = required_kinds.get(table_of(loaded).id, kind)
         if required_kind is not kind:
@@ -187,7 +187,7 @@ def _check_table_exists(published: PublishedTables, table: str) -> None:
 LIVE = "live"
 
 
-def load_untested(file: str) -> Loaded:
+def load_untested(file: str) -> LoadedTable:
     """Load a table file of any format without running its saved tests.
 
     Raises:
@@ -199,7 +199,7 @@ def load_untested(file: str) -> Loaded:
         raise invalid_input(error.sentences) from None
 
 
-def load_named(settings: Settings, name: str) -> Loaded:
+def load_named(settings: Settings, name: str) -> LoadedTable:
     """Load a file, or a published table: `ID` (the live version), `ID@VERSION` or `ID@draft`.
 
     Raises:
@@ -208,7 +208,7 @@ def load_named(settings: Settings, name: str) -> Loaded:
     return load_untested(name) if is_file(name) else load_named_version(read_published(settings), name).loaded
 
 
-def load_reference(settings: Settings, draft: Loaded, against: str) -> Loaded:
+def load_reference(settings: Settings, draft: LoadedTable, against: str) -> LoadedTable:
     """Load the table that a draft is compared with: a named one, or for `live` the one that the gateway uses.
 
     Raises:
@@ -222,7 +222,7 @@ def load_reference(settings: Settings, draft: Loaded, against: str) -> Loaded:
     match draft:
         case OutboundPolicy():
             return load_untested(str(routing.policy))
-        case Selector():
+        case SpokeSelector():
             return load_untested(str(routing.selector))
         case _:
             reason = (
@@ -231,9 +231,9 @@ def load_reference(settings: Settings, draft: Loaded, against: str) -> Loaded:
             raise invalid_input([f"{reason}: name the table to compare it with, --against TABLE"])
 
 
-def kind_name(loaded: Loaded) -> str:
+def kind_name(loaded: LoadedTable) -> str:
     """Return the kind of a table in words."""
-    return _KINDS[kind_of(loaded)]
+    return _KINDS[table_kind(loaded)]
 
 
 _KINDS = {

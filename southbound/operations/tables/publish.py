@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from consumers.table_topic.port import PlanOutdatedError
-from router.selection.load import document_of, load_as
-from router.selection.publish_checks import check_before_publishing
-from router.tables.diagnostics import TableErrors
-from router.tables.diff import differences
-from router.tables.publish_plan import (
+from consumers.table_topic.publish_plan import (
     TableSubmission,
     plan_draft,
     plan_publish,
@@ -20,7 +16,11 @@ from router.tables.publish_plan import (
     rollback_version,
     size_problem,
 )
-from router.tables.versions import PublishedTables
+from consumers.table_topic.published_tables import PublishedTables
+from router.selection.load import document_of, load_as
+from router.selection.publish_checks import check_before_publishing
+from router.tables.diagnostics import TableErrors
+from router.tables.diff import compare_tables
 from schemas.published_tables import DRAFT, LivePointer
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
 from southbound.operations.backtest.compare import backtest_findings
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.table_topic.kafka_table_topic import KafkaTableTopic
-    from router.tables.publish_plan import Authorship, PublishPlan
+    from consumers.table_topic.publish_plan import Authorship, PublishPlan
     from southbound.operations.tables.lookup import NamedTable
     from southbound.settings.settings import Settings
 
@@ -152,7 +152,7 @@ def roll_back_table(
 def _report_unchanged(table: str, version: str, *, as_json: bool) -> int:
     print_status(f"{table}@{version} is live already: nothing was written")
     if as_json:
-        content = {"table": table, "version": version, "previous": version, "written": False, "differences": []}
+        content = {"table": table, "version": version, "previous": version, "changed": False, "differences": []}
         print(to_json(content).decode())
     return ExitCode.SUCCESS
 
@@ -200,7 +200,7 @@ def _print_published(
             "table": named.table,
             "version": version,
             "previous": previous,
-            "written": True,
+            "changed": True,
             "author": authorship.author,
         }
         print(
@@ -222,4 +222,4 @@ def _differences_since(published: PublishedTables, named: NamedTable, previous: 
         loaded = load_as(record.kind, record.text, f"{named.table}@{previous}")
     except TableErrors as error:
         return [f"the previous version cannot be compared: {error.sentences[0]}"]
-    return [change.sentence for change in differences(document_of(loaded), document_of(named.loaded))]
+    return [change.sentence for change in compare_tables(document_of(loaded), document_of(named.loaded))]

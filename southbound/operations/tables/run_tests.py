@@ -15,7 +15,7 @@ from southbound.operations.tables.lookup import load_untested
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from router.tables.test_cases import TestOutcome
+    from router.tables.test_cases import SavedTestResult
 
 
 def test_tables(files: Sequence[str], *, as_json: bool) -> int:
@@ -31,7 +31,7 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
         except CommandFailedError as failure:
             mistakes += failure.sentences
             if as_json:
-                print(orjson.dumps({"file": file, "mistakes": failure.sentences}).decode())
+                print(orjson.dumps({"file": file, "errors": failure.sentences}).decode())
             continue
         failed = sum(not outcome.passed for outcome in outcomes)
         for outcome in outcomes:
@@ -45,7 +45,7 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
     return ExitCode.SUCCESS
 
 
-def _test_results(file: str) -> Iterator[TestOutcome]:
+def _test_results(file: str) -> Iterator[SavedTestResult]:
     loaded = load_untested(file)
     decide = decision_function(loaded)
     return (check_test(test, decide(test.facts)) for test in table_of(loaded).tests)
@@ -57,7 +57,7 @@ def _result_summary(tests: int, failed: int) -> str:
     return f"{failed} of {tests} saved tests failed" if failed else f"all {tests} saved tests passed"
 
 
-def _result_text(outcome: TestOutcome) -> str:
+def _result_text(outcome: SavedTestResult) -> str:
     if outcome.passed:
         return f"✓ {outcome.test.name}"
     lines = [
@@ -69,7 +69,7 @@ def _result_text(outcome: TestOutcome) -> str:
     return "\n".join(lines)
 
 
-def _result_json(file: str, outcome: TestOutcome) -> str:
+def _result_json(file: str, outcome: SavedTestResult) -> str:
     table = outcome.decision.table
     return orjson.dumps(
         {
@@ -79,7 +79,7 @@ def _result_json(file: str, outcome: TestOutcome) -> str:
             "line": outcome.test.line,
             "passed": outcome.passed,
             "expected": outcome.expected,
-            "found": outcome.actual,
+            "actual": outcome.actual,
             "explanation": explanation_lines(outcome.decision),
         }
     ).decode()

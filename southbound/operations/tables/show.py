@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 from rich.table import Table
 
+from consumers.table_topic.published_tables import PublishedTables, UnreadableRecord
 from router.selection.load import document_of
-from router.tables.diff import differences
-from router.tables.versions import PublishedTables, UnreadableRecord
+from router.tables.diff import compare_tables
 from schemas.published_tables import DRAFT, LivePointer, TableDraft
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
 from southbound.operations.console import print_result, print_status
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from southbound.settings.settings import Settings
 
 HISTORY_FIELDS = {"version", "previous", "action", "author", "comment", "at"}
+DIFF_FIELDS = ("change", "kind", "name", "field", "column", "before", "after")
 
 
 def list_tables(settings: Settings, *, as_json: bool) -> int:
@@ -118,9 +119,9 @@ def show_diff(settings: Settings, before: str, after: str, *, as_json: bool) -> 
     needs_topic = not (is_file(before) and is_file(after))
     published = read_published(settings) if needs_topic else PublishedTables()
     old, new = _load_both(settings, published, (before, after))
-    changes = differences(document_of(old.loaded), document_of(new.loaded))
+    changes = compare_tables(document_of(old.loaded), document_of(new.loaded))
     for change in changes:
-        fields = {name: getattr(change, name) for name in ("what", "kind", "name", "part", "column", "before", "after")}
+        fields = {key: getattr(change, key) for key in DIFF_FIELDS}
         print(to_json({**fields, "sentence": change.sentence}).decode() if as_json else change.sentence)
     if not changes:
         print_status(f"{before} and {after} decide the same: they differ in layout and comments at most")

@@ -143,7 +143,7 @@ def _analysis_row(sample: TableSample) -> Sequence[str]:
         f"{found.overlap_count:,}",
         f"{len(found.unreachable):,}",
         f"{len(found.gaps)}",
-        "yes" if found.complete else "no",
+        "yes" if found.is_complete else "no",
     )
 
 

@@ -16,17 +16,19 @@ import pytest
 from consumers.inbound.callback_auth import AllowAnyone, TokenAuthenticator
 from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import CannotListenError
-from consumers.inbound.listener import CallbackConfig, Listener, ListenerLimits
+from consumers.inbound.listener import CallbackConfig, Listener, ListenerLimits, accept_any
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
+from tests.builders.spokes import a_spoke
 from tests.fakes.recording_inbound_publisher import RecordingInboundPublisher
 from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from consumers.inbound.callback_responses import CallbackOutcome
     from producers.publisher import Message
+    from schemas.inbound import InboundReceived
 
 DEFAULTS = ListenerLimits()
 TOPIC = "testrun.inbound"
@@ -67,13 +69,14 @@ async def a_listener(
     port: int = 0,
     limits: ListenerLimits = DEFAULTS,
     spokes: Mapping[str, CallbackConfig] | None = None,
+    check: Callable[[InboundReceived], None] = accept_any,
 ) -> AsyncIterator[ListenerRig]:
     counts: list[tuple[str, CallbackOutcome]] = []
     publisher = publisher or RecordingInboundPublisher()
     listener = Listener(
         host="127.0.0.1",
         port=port,
-        spokes=spokes or SPOKES,
+        spokes=spokes or SPOKES | {"fibre-lab": CallbackConfig(authenticator=AllowAnyone(), check=check)},
         publisher=publisher,
         topic=TOPIC,
         envelope=Envelope(Codec()),
@@ -462,3 +465,20 @@ async def test_a_wrong_path_is_answered_with_the_right_one_and_counted() -> None
         assert rig.counts == [("", "unknownPath")]
         async with rig.session.get(f"http://127.0.0.1:{rig.listener.port}/fibre-lab/listener") as answer:
             assert answer.status == 405
+
+
+async def test_flood_of_callbacks_that_no_run_can_be_found_for_is_refused_and_not_stored() -> None:
+    async with a_listener(check=a_spoke().check_callback) as rig:
+        status, body = await rig.post("/fibre-lab/listener", {"eventType": "x", "event": {"nothing": 1}})
+        assert (status, body["code"]) == (400, "notACallback")
+        assert body["reason"] == "the callback cannot be read: x is about nothing, not about a run"
+        assert rig.publisher.published == []
+        assert (await rig.post("/fibre-lab/listener"))[0] == 201
+
+
+async def test_an_event_about_no_run_is_acknowledged_counted_and_not_stored() -> None:
+    event = {"eventId": "e", "eventType": "ServiceTestSpecificationCreateEvent", "event": {"id": "S1"}}
+    async with a_listener(check=a_spoke().check_callback) as rig:
+        assert (await rig.post("/fibre-lab/listener", event))[0] == 201
+        assert rig.publisher.published == []
+        assert rig.counts == [("fibre-lab", "ignored")]

@@ -12,9 +12,9 @@ from confluent_kafka import Producer
 from consumers.table_topic.kafka_table_reader import reader_settings
 from consumers.table_topic.kafka_table_topic import KafkaTableTopic
 from consumers.table_topic.port import PlanOutdatedError, TableTopicError
+from consumers.table_topic.publish_plan import PublishPlan, plan_publish
+from consumers.table_topic.published_tables import PublishedTables
 from producers.kafka_publisher import producer_settings
-from router.tables.publish_plan import PublishPlan, plan_publish
-from router.tables.versions import PublishedTables
 from schemas.published_tables import LivePointer, TableVersion
 from tests.builders.published_tables import a_signature, a_table_text, an_authored_table
 from tests.fakes.table_topic import InMemoryTableTopic
@@ -54,8 +54,8 @@ async def test_a_written_version_is_read_back(topic: TableTopic) -> None:
 
 
 async def test_a_plan_that_deletes_a_key_leaves_no_record_there(topic: TableTopic) -> None:
-    await topic.write(PublishPlan(records={"a": b"1", "b": b"2"}, expects={}))
-    await topic.write(PublishPlan(records={"a": None}, expects={}))
+    await topic.write(PublishPlan(records={"a": b"1", "b": b"2"}, expected_records={}))
+    await topic.write(PublishPlan(records={"a": None}, expected_records={}))
     assert (await topic.read()).tables == ("b",)
 
 
@@ -109,7 +109,7 @@ async def test_a_topic_that_does_not_exist_is_reported_in_a_sentence(kafka_boots
     with pytest.raises(TableTopicError, match=r"does not have topic no-such-topic: run `southbound topics apply`"):
         await topic.read()
     with pytest.raises(TableTopicError, match="no-such-topic"):
-        await topic.write(PublishPlan(records={"a": b"1"}, expects={}))
+        await topic.write(PublishPlan(records={"a": b"1"}, expected_records={}))
 
 
 async def test_a_message_that_the_topic_refuses_aborts_its_whole_plan(
@@ -120,9 +120,9 @@ async def test_a_message_that_the_topic_refuses_aborts_its_whole_plan(
         name=name, reading=reader_settings(kafka_bootstrap), writing=producer_settings(kafka_bootstrap)
     )
     with pytest.raises(TableTopicError):
-        await topic.write(PublishPlan(records={"a": b"1", "b": secrets.token_bytes(9_000)}, expects={}))
+        await topic.write(PublishPlan(records={"a": b"1", "b": secrets.token_bytes(9_000)}, expected_records={}))
     assert (await topic.read()).tables == ()
-    await topic.write(PublishPlan(records={"a": b"1"}, expects={}))
+    await topic.write(PublishPlan(records={"a": b"1"}, expected_records={}))
     assert (await topic.read()).tables == ("a",)
 
 
@@ -172,7 +172,7 @@ async def test_a_plan_that_kafka_refuses_in_the_middle_blocks_no_reader(
     topic = KafkaTableTopic(name=name, reading=reader_settings(kafka_bootstrap), writing=settings)
     too_large = {"a": b"1", "b": b"x" * 5_000}
     with pytest.raises(TableTopicError):
-        await topic.write(PublishPlan(records=too_large, expects={}))
+        await topic.write(PublishPlan(records=too_large, expected_records={}))
     assert (await asyncio.wait_for(topic.read(), 10)).tables == ()
     await publish_table(topic, a_table_text("1"), "ann")
     assert (await asyncio.wait_for(topic.read(), 10)).tables == ("a-table",)

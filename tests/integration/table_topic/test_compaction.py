@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from consumers.table_topic.kafka_table_reader import reader_settings
 from consumers.table_topic.kafka_table_topic import KafkaTableTopic
+from consumers.table_topic.publish_plan import plan_publish, plan_rollback, rollback_version
 from producers.kafka_publisher import producer_settings
-from router.tables.publish_plan import plan_publish, plan_rollback, rollback_version
 from schemas.published_tables import LivePointer, TableVersion
 from tests.builders.published_tables import a_signature, a_table_text, an_authored_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from router.tables.versions import PublishedTables
+    from consumers.table_topic.published_tables import PublishedTables
 
 IMMEDIATE_COMPACTION = {
     "cleanup.policy": "compact",

@@ -24,8 +24,8 @@ from tests.builders.runs import SINGLE, a_document, a_tree
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from router.selection.load import Loaded
-    from router.selection.redecide import Headers
+    from router.selection.load import LoadedTable
+    from router.selection.redecide import RecordHeaders
     from schemas.catalogue import Message
 
 SINGLE_RUN_OUTPUTS = "{hierarchical: false, payload: per-run}"
@@ -34,11 +34,11 @@ DRAFT = (a_row("R1", "spec: fibre-line, mode: PROACTIVE"), a_row("R3", "mode: ON
 
 
 @cache
-def a_policy(*rows: str) -> Loaded:
+def a_policy(*rows: str) -> LoadedTable:
     return load_any(a_file(rows), "a.yaml")
 
 
-def events_of(messages: Iterable[Message], writes: str = "avro") -> list[tuple[bytes | None, Headers]]:
+def events_of(messages: Iterable[Message], writes: str = "avro") -> list[tuple[bytes | None, RecordHeaders]]:
     envelope = Envelope(Codec(output_format="json" if writes == "json" else "avro"))
     return [
         envelope.encode(Event(headers=EventHeaders(id=str(number)), data=message))
@@ -47,12 +47,12 @@ def events_of(messages: Iterable[Message], writes: str = "avro") -> list[tuple[b
 
 
 def tally_of(redecider: BacktestDecider, *messages: Message, writes: str = "avro") -> BacktestTally:
-    redecider.take(events_of(messages, writes))
+    redecider.process(events_of(messages, writes))
     return redecider.tally
 
 
 def a_redecider(*draft: str, max_named_runs: int = 10) -> BacktestDecider:
-    return BacktestDecider(now=a_policy(*NOW), draft=a_policy(*(draft or DRAFT)), most=max_named_runs)
+    return BacktestDecider(baseline=a_policy(*NOW), draft=a_policy(*(draft or DRAFT)), max_runs=max_named_runs)
 
 
 def a_request(run_id: str, spec: str = "fibre-line", mode: str = "ONDEMAND") -> RunRequested:
@@ -79,13 +79,13 @@ def test_runs_that_would_go_elsewhere_are_counted_and_named(writes: str) -> None
 def test_another_row_with_the_same_result_is_no_difference() -> None:
     tally = tally_of(a_redecider(), a_request("D", spec="copper-line"))
     [change] = tally.changes
-    assert (change.now.row, change.draft.row) == ("R2", "R3")
+    assert (change.baseline.row, change.draft.row) == ("R2", "R3")
     assert not change.is_difference
 
 
 def test_every_row_is_counted_in_the_order_of_the_table() -> None:
     tally = tally_of(a_redecider(), a_request("A"), a_request("C", mode="PROACTIVE"), a_request("E", spec="x"))
-    assert tally.by_row(lambda change: change.now, ["R1", "R2"]) == {"R1": 2, "R2": 0, "none": 1}
+    assert tally.by_row(lambda change: change.baseline, ["R1", "R2"]) == {"R1": 2, "R2": 0, "none": 1}
     assert tally.by_row(lambda change: change.draft, ["R1", "R3"]) == {"R1": 1, "R3": 2}
 
 
@@ -101,13 +101,13 @@ def test_only_roots_are_decided_and_other_events_are_counted_separately() -> Non
     changed = RunChanged(run=a_document("A", version=2))
     foreign = CancelRun(run_id="A", root_run_id="A", request_id="RQ", spoke="fibre-lab", decision=SINGLE)
     redecider = a_redecider()
-    redecider.take([(b"nonsense", ()), (None, None)])
+    redecider.process([(b"nonsense", ()), (None, None)])
     tally = tally_of(redecider, a_request("A"), child, changed, RunCancelled(run_id="A", root_run_id="A"), foreign)
-    assert tally.asides == {
+    assert tally.skipped == {
         SkippedEvent.CHILD: 1,
         SkippedEvent.PINNED: 2,
         SkippedEvent.FOREIGN: 1,
-        SkippedEvent.UNREADABLE: 2,
+        SkippedEvent.UNDECODABLE: 2,
     }
     assert (tally.decided, tally.events) == (1, 7)
 
@@ -115,7 +115,7 @@ def test_only_roots_are_decided_and_other_events_are_counted_separately() -> Non
 def test_a_requested_run_with_a_wrong_field_is_undecodable_each_time() -> None:
     wrong = an_invalid_request("A")
     tally = tally_of(a_redecider(), wrong, wrong)
-    assert tally.asides == {SkippedEvent.UNREADABLE: 2}
+    assert tally.skipped == {SkippedEvent.UNDECODABLE: 2}
 
 
 def test_no_more_runs_are_named_than_the_limit_and_none_twice() -> None:
@@ -138,24 +138,24 @@ IN_AVRO, IN_JSON = (events_of(MIXED, writes) for writes in ("avro", "json"))
 
 @given(events=st.lists(st.sampled_from([*IN_AVRO, *IN_JSON, (b"nonsense", ())]), max_size=3 * BATCH_SIZE))
 def test_events_processed_in_a_batch_are_counted_like_single_events(
-    events: list[tuple[bytes | None, Headers]],
+    events: list[tuple[bytes | None, RecordHeaders]],
 ) -> None:
     together, one_by_one = a_redecider(max_named_runs=2), a_redecider(max_named_runs=2)
-    together.take(events)
+    together.process(events)
     for event in events:
-        one_by_one.take([event])
+        one_by_one.process([event])
     assert together.tally == one_by_one.tally
 
 
 def test_a_selector_is_compared_by_its_spoke() -> None:
-    def selector(spoke: str) -> Loaded:
+    def selector(spoke: str) -> LoadedTable:
         return load_any(
             "selector: s\ninputs: [{name: kind, path: related_service.type, type: string}]\n"
             f"rows: [{{id: S1, order: 1, when: {{kind: fibre}}, then: {{spoke: {spoke}}}}}]\n",
             "s.yaml",
         )
 
-    redecider = BacktestDecider(now=selector("fibre-lab"), draft=selector("other-lab"), most=5)
+    redecider = BacktestDecider(baseline=selector("fibre-lab"), draft=selector("other-lab"), max_runs=5)
     fibre = a_document("A").model_copy(update={"related_service": ServiceRef(id="S", type="fibre")})
     tally = tally_of(redecider, RunRequested(run=fibre), a_request("B"))
     assert tally.differences == [
@@ -183,5 +183,5 @@ def test_two_readers_together_count_the_same_as_one(first: list[RunRequested], s
     alone = tally_of(a_redecider(max_named_runs=2), *first, *second)
     total = tally_of(a_redecider(max_named_runs=2), *first)
     total.add(tally_of(a_redecider(max_named_runs=2), *second))
-    assert (total.changes, total.asides, total.events) == (alone.changes, alone.asides, alone.events)
+    assert (total.changes, total.skipped, total.events) == (alone.changes, alone.skipped, alone.events)
     assert total.runs == alone.runs

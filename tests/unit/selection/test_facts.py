@@ -9,7 +9,7 @@ import pytest
 
 from router.selection.fact_paths import fact_path
 from router.selection.facts import facts_of
-from router.selection.partial_facts import facts_given
+from router.selection.partial_facts import facts_from_example
 from router.tables.facts import ExampleFactsError, UnknownFactError
 from router.tables.feel.values import Months
 from schemas.run_document import Characteristic, JsonText, RelatedParty, ServiceRef
@@ -133,7 +133,7 @@ def test_an_unknown_path_is_refused_with_similar_ones(path: str, hint: str) -> N
 
 
 def test_a_saved_test_may_give_only_part_of_a_run() -> None:
-    facts = facts_given(
+    facts = facts_from_example(
         {"test_specification": {"name": "n"}, "characteristic": {"speed": 300}, "has_children": True, "priority": 2}
     )
     given = ("test_specification.name", "characteristic[speed]", "has_children", "priority", "mode")
@@ -143,13 +143,13 @@ def test_a_saved_test_may_give_only_part_of_a_run() -> None:
 
 
 def test_a_whole_document_can_be_given() -> None:
-    facts = facts_given(a_tree().model_dump(mode="json"))
+    facts = facts_from_example(a_tree().model_dump(mode="json"))
     assert (facts.value("run_id"), facts.value("child_count")) == ("TR0001", 3)
 
 
 def test_impossible_values_of_a_run_are_refused_field_by_field() -> None:
     with pytest.raises(ExampleFactsError) as refused:
-        facts_given({"colour": 1, "priority": "high", "related_service": "x", "test_specification": {"idd": 1}})
+        facts_from_example({"colour": 1, "priority": "high", "related_service": "x", "test_specification": {"idd": 1}})
     sentences = " ".join(refused.value.sentences)
     assert "'colour' is not a field of a run document" in sentences
     assert "'test_specification.idd' is not a field" in sentences

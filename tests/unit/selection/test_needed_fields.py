@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.selection.fact_paths import DERIVED
+from router.selection.fact_paths import DERIVED_FACTS
 from router.selection.facts import facts_of
 from router.selection.needed_fields import fields_of_paths
 from schemas.codec.cloudevents import EventHeaders
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from schemas.catalogue import Message
 
 PATHS = (
-    *DERIVED,
+    *DERIVED_FACTS,
     "run_id",
     "parent_run_id",
     "test_specification.id",

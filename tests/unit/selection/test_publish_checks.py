@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.selection.outbound_policy import load_policy
-from router.selection.publish_checks import Findings, check_before_publishing
+from router.selection.publish_checks import PublishFindings, check_before_publishing
 from router.selection.selector_file import load_selector
 from southbound.settings.settings import DEFAULTS
 from tests.harness.gateway import POLICY, SELECTOR
 
 if TYPE_CHECKING:
-    from router.selection.spoke_selector import Selector
+    from router.selection.spoke_selector import SpokeSelector
 
 SHIPPED = load_policy((DEFAULTS / "tables/outbound-policy.yaml").read_text(), "policy")
 
@@ -35,7 +35,7 @@ def test_a_selector_is_refused_while_the_spokes_are_unknown() -> None:
     assert check_before_publishing(SHIPPED, spokes_known=False).errors == ()
 
 
-def a_selector(*rows: str) -> Selector:
+def a_selector(*rows: str) -> SpokeSelector:
     listed = "".join(f"  - {row}\n" for row in rows)
     return load_selector(f"selector: s\ninputs: [{{name: mode, path: mode, type: string}}]\nrows:\n{listed}", "s")
 
@@ -68,5 +68,5 @@ def test_a_row_below_one_without_a_threshold_is_unreachable_whatever_other_thres
 
 
 def test_findings_of_two_checks_are_combined() -> None:
-    first, second = Findings(errors=("a",), warnings=("b",)), Findings(errors=("c",))
-    assert first + second == Findings(errors=("a", "c"), warnings=("b",))
+    first, second = PublishFindings(errors=("a",), warnings=("b",)), PublishFindings(errors=("c",))
+    assert first + second == PublishFindings(errors=("a", "c"), warnings=("b",))

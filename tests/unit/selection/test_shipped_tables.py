@@ -9,7 +9,7 @@ import pytest
 from router.selection.facts import facts_of
 from router.selection.load import load_any
 from router.selection.outbound_policy import OutboundPolicy, PolicyDecision, decide_policy
-from router.selection.spoke_selector import ChosenSpoke, Selector, choose_spoke
+from router.selection.spoke_selector import ChosenSpoke, SpokeSelector, choose_spoke
 from router.tables.decision import Undecided
 from router.tables.diagnostics import TableErrors
 from router.tables.explain.explain import explanation_lines, problem_of
@@ -22,7 +22,7 @@ SHIPPED = Path(__file__).parents[3] / "southbound" / "defaults"
 SPOKES = {profile.stem for profile in (SHIPPED / "spokes").glob("*.yaml")}
 
 
-def shipped(name: str) -> OutboundPolicy | Selector | DecisionTable:
+def shipped(name: str) -> OutboundPolicy | SpokeSelector | DecisionTable:
     return load_any((SHIPPED / "tables" / name).read_text(encoding="utf-8"), name, SPOKES)
 
 
@@ -34,9 +34,9 @@ def policy() -> OutboundPolicy:
 
 
 @pytest.fixture(scope="module")
-def selector() -> Selector:
+def selector() -> SpokeSelector:
     table = shipped("spoke-selector.yaml")
-    assert isinstance(table, Selector)
+    assert isinstance(table, SpokeSelector)
     return table
 
 
@@ -62,13 +62,13 @@ def test_the_same_tree_is_sent_whole_or_not_by_its_specification(
         *((f"copper-{end}", "copper-lab") for end in ("refused", "busy", "line")),
     ],
 )
-def test_every_specification_of_the_demo_has_its_lab(selector: Selector, spec: str, spoke: str) -> None:
+def test_every_specification_of_the_demo_has_its_lab(selector: SpokeSelector, spec: str, spoke: str) -> None:
     choice = choose_spoke(selector, facts_of(a_document(spec=spec)))
     assert isinstance(choice, ChosenSpoke)
     assert choice.spoke == spoke
 
 
-def test_a_satellite_link_has_no_spoke_but_nearly_matching_rows(selector: Selector) -> None:
+def test_a_satellite_link_has_no_spoke_but_nearly_matching_rows(selector: SpokeSelector) -> None:
     run = a_document(spec="satellite-link").model_copy(update={"related_service": ServiceRef(id="S", type="satellite")})
     undecided = choose_spoke(selector, facts_of(run))
     assert isinstance(undecided, Undecided)
@@ -78,7 +78,9 @@ def test_a_satellite_link_has_no_spoke_but_nearly_matching_rows(selector: Select
     assert problem_of(undecided).code == "NO_ROW_MATCHES"
 
 
-def test_every_shipped_row_has_a_note_and_every_table_its_tests(policy: OutboundPolicy, selector: Selector) -> None:
+def test_every_shipped_row_has_a_note_and_every_table_its_tests(
+    policy: OutboundPolicy, selector: SpokeSelector
+) -> None:
     rows = (*policy.table.rows, *selector.table.rows, *selector.inactive)
     assert all(row.note for row in rows)
     tested = {test.row for table in (policy.table, selector.table) for test in table.tests}

@@ -19,7 +19,7 @@ from router.tables.feel.literals import read_duration
 from tests.builders.runs import NOON, a_document
 
 if TYPE_CHECKING:
-    from router.selection.spoke_selector import Selector
+    from router.selection.spoke_selector import SpokeSelector
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -128,7 +128,7 @@ ROWS = ("S1", "S2", "S3", "S4")
 
 
 @st.composite
-def selectors(draw: st.DrawFn) -> Selector:
+def selectors(draw: st.DrawFn) -> SpokeSelector:
     """Draw definitions that match our run or not, with a threshold or without."""
     rows = "".join(_a_row(draw, order, name) for order, name in enumerate(ROWS))
     inputs = "inputs: [{name: spec, path: test_specification.id, type: string}]\n"
@@ -144,11 +144,11 @@ def _a_row(draw: st.DrawFn, order: int, name: str) -> str:
 
 @given(selector=selectors(), full=st.sets(st.sampled_from(ROWS)), queued=st.sets(st.sampled_from(ROWS)))
 def test_the_first_that_fits_and_is_free_is_chosen_and_one_without_threshold_always_is(
-    selector: Selector, full: set[str], queued: set[str]
+    selector: SpokeSelector, full: set[str], queued: set[str]
 ) -> None:
     cache = ThresholdCache()
     for row in full:
-        cache.mark_used_up(ThresholdUse(definition=f"s#{row}", window=window_at(HOUR, NOON), at_most=3))
+        cache.mark_used_up(ThresholdUse(definition=f"s#{row}", window=window_at(HOUR, NOON), max_uses=3))
     cache.replace_queue(f"s#{row}" for row in queued)
     facts = facts_of(a_document())
     fitting = [row.id for row in selector.table.matching_rows(selector.table.values_of(facts))]

@@ -11,8 +11,8 @@ import pytest
 from consumers.routing.decide import Decider, Route
 from consumers.table_topic.live_tables import LiveTables, PublishedTableIds
 from consumers.table_topic.port import TableTopicRead
-from router.tables.publish_plan import TableSubmission, plan_publish, plan_rollback, rollback_version
-from router.tables.versions import PublishedTables
+from consumers.table_topic.publish_plan import TableSubmission, plan_publish, plan_rollback, rollback_version
+from consumers.table_topic.published_tables import PublishedTables
 from schemas.published_tables import LivePointer, TableKind, TableVersion
 from tests.builders.published_tables import a_signature
 from tests.builders.runs import a_document
@@ -20,7 +20,7 @@ from tests.harness.gateway import POLICY, SELECTOR
 
 if TYPE_CHECKING:
     from consumers.table_topic.port import Entry
-    from router.tables.publish_plan import PublishPlan
+    from consumers.table_topic.publish_plan import PublishPlan
 
 ALWAYS_HIERARCHICAL = POLICY.replace("hierarchical: false", "hierarchical: true")
 MOON_LAB_SELECTOR = SELECTOR.replace("fibre-lab", "moon-lab")
@@ -37,17 +37,17 @@ class ObservedTables:
     agreements: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def version_live(self, table: str, version: str, before: str | None) -> None:
-        self.live_versions.append((table, version, before))
+    def version_live(self, table: str, version: str, previous_version: str | None) -> None:
+        self.live_versions.append((table, version, previous_version))
 
-    def version_refused(self, table: str, why: str, kept: str | None) -> None:
-        self.refusals.append((table, why, kept))
+    def version_refused(self, table: str, reason: str, active_version: str | None) -> None:
+        self.refusals.append((table, reason, active_version))
 
     def version_accepted(self, table: str) -> None:
         self.agreements.append(table)
 
-    def follow_failed(self, why: str) -> None:
-        self.problems.append(why)
+    def follow_failed(self, reason: str) -> None:
+        self.problems.append(reason)
 
 
 @dataclass(slots=True)

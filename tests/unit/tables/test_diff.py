@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from router.selection.fact_model import RUN_FACTS
 from router.selection.load import document_of
 from router.selection.selector_file import load_selector
-from router.tables.diff import differences
+from router.tables.diff import compare_tables
 from router.tables.formats.loader import load_table
 from tests.builders.decision_tables import a_file, a_row
 
 if TYPE_CHECKING:
-    from router.selection.spoke_selector import Selector
+    from router.selection.spoke_selector import SpokeSelector
     from router.tables.table import DecisionTable
 
 FIBRE = a_row("R1", "spec: fibre-line")
@@ -29,13 +29,13 @@ def a_table(*rows: str, **more: str) -> DecisionTable:
     return load_table(a_file(rows, **more), "a-table.yaml", RUN_FACTS)
 
 
-def a_selector(*rows: str) -> Selector:
+def a_selector(*rows: str) -> SpokeSelector:
     listed = "".join(f"  - {row}\n" for row in rows)
     return load_selector(f"selector: s\ninputs: [{{name: mode, path: mode, type: string}}]\nrows:\n{listed}", "s.yaml")
 
 
-def sentences_of(before: DecisionTable | Selector, after: DecisionTable | Selector) -> list[str]:
-    return [change.sentence for change in differences(document_of(before), document_of(after))]
+def sentences_of(before: DecisionTable | SpokeSelector, after: DecisionTable | SpokeSelector) -> list[str]:
+    return [change.sentence for change in compare_tables(document_of(before), document_of(after))]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_of_a_definition_order_switch_and_threshold_are_told() -> None:
         "row S2: output 'spoke' b → c",
         "row S2: threshold (none) → 100 per PT1H",
         "row S1: order 1 → 3",
-        "row S1 switched off",
+        "row S1: active true → false",
     ]
 
 
@@ -175,16 +175,16 @@ def table_of(rows: list[DrawnChange]) -> DecisionTable:
 
 @given(generated_rows())
 def test_equal_tables_have_no_differences(rows: list[DrawnChange]) -> None:
-    assert differences(document_of(table_of(rows)), document_of(table_of(rows))) == ()
+    assert compare_tables(document_of(table_of(rows)), document_of(table_of(rows))) == ()
 
 
 @given(generated_rows(), generated_rows())
 def test_every_row_and_cell_that_differs_is_named_and_no_other(old: list[DrawnChange], new: list[DrawnChange]) -> None:
-    changes = differences(document_of(table_of(old)), document_of(table_of(new)))
+    changes = compare_tables(document_of(table_of(old)), document_of(table_of(new)))
     before, after = ({row.id: row for row in rows} for rows in (old, new))
-    assert {c.name for c in changes if c.what == "added"} == after.keys() - before.keys()
-    assert {c.name for c in changes if c.what == "removed"} == before.keys() - after.keys()
-    cells = {(c.name, c.column, c.before, c.after) for c in changes if c.what == "changed"}
+    assert {c.name for c in changes if c.change == "added"} == after.keys() - before.keys()
+    assert {c.name for c in changes if c.change == "removed"} == before.keys() - after.keys()
+    cells = {(c.name, c.column, c.before, c.after) for c in changes if c.change == "changed"}
     assert cells == {
         (one, column, getattr(before[one], column), getattr(after[one], column))
         for one in before.keys() & after.keys()
@@ -198,8 +198,8 @@ def test_the_rows_that_are_said_to_have_moved_are_the_fewest_that_explain_the_or
     rows: list[DrawnChange], data: st.DataObject
 ) -> None:
     shuffled = data.draw(st.permutations(rows))
-    changes = differences(document_of(table_of(rows)), document_of(table_of(shuffled)))
-    assert {change.what for change in changes} <= {"moved"}
+    changes = compare_tables(document_of(table_of(rows)), document_of(table_of(shuffled)))
+    assert {change.change for change in changes} <= {"moved"}
     moved = {change.name for change in changes}
     places = {row.id: place for place, row in enumerate(rows, start=1)}
     stayed = [places[row.id] for row in shuffled if row.id not in moved]

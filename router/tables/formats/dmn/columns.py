@@ -29,21 +29,21 @@ def read_type(element: Element, scope: ModelScope, place: ModelPlace) -> FeelTyp
         return FeelType()
 
 
-def read_allowed_values(values: Element | None, kind: FeelType, place: ModelPlace) -> Cell | None:
+def read_allowed_values(values: Element | None, feel_type: FeelType, place: ModelPlace) -> Cell | None:
     """Read the allowed values of a column, else those of its type; None if every value is allowed."""
     try:
-        written = expression_text(values) if values else ""
-        cell = parse(written, kind.column, {}) if written else _constraint(kind)
+        source = expression_text(values) if values else ""
+        cell = parse(source, feel_type.column, {}) if source else _type_constraint(feel_type)
     except CellError as error:
         place.report(f"allowed values: {error}", values.line if values else 0)
         return None
     return None if cell is None or cell.is_any else cell
 
 
-def _constraint(kind: FeelType) -> Cell | None:
+def _type_constraint(feel_type: FeelType) -> Cell | None:
     """Read the allowed values of a type. Those outside of the S-FEEL grammar are not checked."""
     with suppress(CellError):
-        return parse(kind.allowed, kind.column, {}) if kind.allowed else None
+        return parse(feel_type.allowed_values, feel_type.column, {}) if feel_type.allowed_values else None
     return None
 
 
@@ -51,7 +51,7 @@ def _constraint(kind: FeelType) -> Cell | None:
 class OutputClause:
     """An output column. `allowed` is the unary test of its entries; unlike `column.allowed` it may be a range."""
 
-    column: Output
+    output: Output
     allowed: Cell | None
 
 
@@ -61,18 +61,19 @@ def read_outputs(decision: Element, table: Element, scope: ModelScope, place: Mo
     if not elements:
         place.report("there is no output: a table must decide something", table.line)
     is_single = len(elements) == 1
-    whole = _whole_type(decision, table, scope)
+    decision_type = _decision_type(decision, table, scope)
     columns: dict[str, OutputClause] = {}
     for number, element in enumerate(elements, start=1):
-        under = place.part(f"output {number}")
-        name = _output_name(element, decision.attribute("name") if is_single else "", under)
+        output_place = place.part(f"output {number}")
+        name = _output_name(element, decision.attribute("name") if is_single else "", output_place)
         if name in columns:
-            under.report(f"'{name}' appears twice", element.line)
-        columns[name] = _output(element, name, whole if is_single else scope.component(whole, [name]), scope, under)
+            output_place.report(f"'{name}' appears twice", element.line)
+        inherited = decision_type if is_single else scope.component(decision_type, [name])
+        columns[name] = _output(element, name, inherited, scope, output_place)
     return tuple(columns.values())
 
 
-def _whole_type(decision: Element, table: Element, scope: ModelScope) -> FeelType:
+def _decision_type(decision: Element, table: Element, scope: ModelScope) -> FeelType:
     variable = decision.first_child("variable")
     try:
         return scope.types.resolve(table.attribute("typeRef") or (variable.attribute("typeRef") if variable else ""))
@@ -84,7 +85,7 @@ def _output_name(element: Element, fallback: str, place: ModelPlace) -> str:
     name = normalize_name(element.attribute("name") or fallback or element.attribute("label"))
     if not name:
         place.report("has no name", element.line)
-    return name or place.where
+    return name or place.path
 
 
 def _output(element: Element, name: str, inherited: FeelType, scope: ModelScope, place: ModelPlace) -> OutputClause:
@@ -92,11 +93,10 @@ def _output(element: Element, name: str, inherited: FeelType, scope: ModelScope,
     kind = read_type(element, scope, place)
     kind = replace(kind, column="any") if kind.is_list else kind
     if not element.attribute("typeRef"):
-        kind = replace(kind, allowed=inherited.allowed)
-    takes = read_allowed_values(element.first_child("outputValues"), kind, place)
-    return OutputClause(
-        column=Output(name=name, type=kind.column, allowed=_listed_values(takes) if takes else ()), allowed=takes
-    )
+        kind = replace(kind, allowed_values=inherited.allowed_values)
+    entries_test = read_allowed_values(element.first_child("outputValues"), kind, place)
+    listed_values = _listed_values(entries_test) if entries_test else ()
+    return OutputClause(output=Output(name=name, type=kind.column, allowed=listed_values), allowed=entries_test)
 
 
 def _listed_values(cell: Cell) -> tuple[object, ...]:
@@ -133,25 +133,25 @@ def _input(element: Element, place: ModelPlace, scope: ModelScope) -> Input:
 
 def _name(element: Element, expression: Element, place: ModelPlace, scope: ModelScope) -> str:
     try:
-        name = _expression(expression, scope) or normalize_name(element.attribute("label"))
+        name = _input_expression(expression, scope) or normalize_name(element.attribute("label"))
     except CellError as error:
         place.report(str(error), expression.line)
-        return place.where
+        return place.path
     if not name:
         place.report("has no expression and no label", element.line)
-    return name or place.where
+    return name or place.path
 
 
-def _expression(element: Element, scope: ModelScope) -> str:
+def _input_expression(element: Element, scope: ModelScope) -> str:
     """Return the name or the path that an input tests; empty without an expression.
 
     Raises:
         CellError: the expression is more than a name or a path.
     """
-    written = expression_text(element)
+    source = expression_text(element)
     with suppress(CellError):
-        written = written if scope.is_name(normalize_name(written)) else strip_comments(written)
-    text = normalize_name(written)
+        source = source if scope.is_name(normalize_name(source)) else strip_comments(source)
+    text = normalize_name(source)
     if text and not scope.is_name(text):
         raise CellError(f'"{text}" is more than a name or a path: let the caller compute it')
     return text

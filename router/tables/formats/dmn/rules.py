@@ -42,7 +42,7 @@ def read_output_entry(text: str, column_type: str) -> object:
         raise CellError("has no value; write null if no value is intended")
     if not _LITERAL.fullmatch(text):
         raise CellError(f'{text} is not a literal; write a value such as 5, true, null, date("2026-03-12") or "text"')
-    (literal,) = parse(text, column_type).literals
+    (literal,) = parse(text, column_type).equality_literals
     return literal.value
 
 
@@ -51,7 +51,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 ANY_CELL = Cell("-", "any")
 
 
-def row_ids(rules: Sequence[Element]) -> list[str]:
+def rule_ids(rules: Sequence[Element]) -> list[str]:
     """Return the ids of the rules if all of them can be part of a decision's reference, else numbers (R1, R2)."""
     ids = [extension_text(rule, "row") or rule.attribute("id") for rule in rules]
     usable = all(_ID.fullmatch(row_id) and row_id not in (DEFAULT_ROW, NO_ROW) for row_id in ids)
@@ -75,7 +75,7 @@ class RuleReader:
             id=row_id,
             cells=self._cells(entries, place),
             outputs=_outputs(results, self._outputs, place),
-            note=_note(rule),
+            note=_annotation(rule),
         )
 
     def _cells(self, entries: Sequence[Element], place: ModelPlace) -> tuple[Cell, ...]:
@@ -97,7 +97,7 @@ class RuleReader:
             return ANY_CELL
         others = {name: other for name, other in self._names.items() if name != column.name}
         cell = parse(text, column.type, others)
-        for literal in cell.literals:
+        for literal in cell.equality_literals:
             check_allowed(literal, column)
         return cell
 
@@ -121,19 +121,19 @@ def _outputs(
     entries: Sequence[Element | None], outputs: Sequence[OutputClause], place: ModelPlace
 ) -> dict[str, object]:
     """Read the output entries. A missing one is null."""
-    values: dict[str, object] = {output.column.name: None for output in outputs}
+    values: dict[str, object] = {output.output.name: None for output in outputs}
     for entry, output in zip(entries, outputs, strict=False):
         if entry is not None:
-            values[output.column.name] = _output(entry, output, place)
+            values[output.output.name] = _output(entry, output, place)
     return values
 
 
 def _output(entry: Element, output: OutputClause, place: ModelPlace) -> object:
-    under = place.part(f"output '{output.column.name}'")
+    under = place.part(f"output '{output.output.name}'")
     under.check_language(entry)
     try:
         text = expression_text(entry)
-        value = read_output_entry(text, output.column.type)
+        value = read_output_entry(text, output.output.type)
     except CellError as error:
         under.report(str(error), entry.line)
         return None
@@ -142,6 +142,9 @@ def _output(entry: Element, output: OutputClause, place: ModelPlace) -> object:
     return value
 
 
-def _note(rule: Element) -> str:
-    texts = [rule.text_of("description"), *[entry.text_of("text") for entry in rule.children_named("annotationEntry")]]
+def _annotation(rule: Element) -> str:
+    texts = [
+        rule.find_text("description"),
+        *[entry.find_text("text") for entry in rule.children_named("annotationEntry")],
+    ]
     return "; ".join(filter(None, texts))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
 from router.tables.feel.lexer import TokenKind, tokenize
-from router.tables.formats.dmn.types import FeelType, TypeRefs, UnknownTypeError
+from router.tables.formats.dmn.types import FeelType, ItemDefinitions, UnknownTypeError
 from router.tables.formats.dmn.writer import EXTENSION_NAMESPACE
 
 if TYPE_CHECKING:
@@ -29,17 +29,17 @@ class ModelPlace:
     """A part of a model with its name in sentences: `decision 'Fee', row R3, column 'age'`."""
 
     diagnostics: Diagnostics
-    where: str
+    path: str
 
     def report(self, problem: str, line: int) -> None:
         """Add a problem of this part, shortened to one line."""
         sentence = " ".join(problem.splitlines())
         sentence = sentence if len(sentence) <= _MAX_LENGTH else f"{sentence[: _MAX_LENGTH - 1]}…"
-        self.diagnostics.add(line, f"{self.where}: {sentence}")
+        self.diagnostics.add(line, f"{self.path}: {sentence}")
 
     def part(self, name: str) -> ModelPlace:
         """Return a part of this part."""
-        return ModelPlace(self.diagnostics, f"{self.where}, {name}")
+        return ModelPlace(self.diagnostics, f"{self.path}, {name}")
 
     def check_language(self, element: Element) -> None:
         """Report an expression language other than FEEL."""
@@ -51,7 +51,7 @@ class ModelPlace:
 class ModelScope:
     """The input data and decisions of a model with their types. Cells and expressions may refer to them."""
 
-    def __init__(self, definitions: Element, types: TypeRefs) -> None:
+    def __init__(self, definitions: Element, types: ItemDefinitions) -> None:
         self.types = types
         self._variables = dict(_variables(definitions, types))
 
@@ -76,10 +76,10 @@ class ModelScope:
     def _starts_with_variable(self, path: str) -> bool:
         return path.partition(".")[0] in self._variables
 
-    def component(self, whole: FeelType, path: Sequence[str]) -> FeelType:
+    def component(self, feel_type: FeelType, path: Sequence[str]) -> FeelType:
         """Return the type at a path into the components of a type; `any` if there is none."""
         with suppress(UnknownTypeError):
-            return self.types.component(whole, path)
+            return self.types.component(feel_type, path)
         return FeelType()
 
     def _type_at(self, path: str) -> str:
@@ -91,7 +91,7 @@ def extension_text(element: Element, name: str) -> str:
     """Return the text of our own extension element; empty without one."""
     extension = element.first_child("extensionElements")
     ours = (child for child in extension.children if child.namespace == EXTENSION_NAMESPACE) if extension else ()
-    return next((child.text_of() for child in ours if child.name == name), "")
+    return next((child.find_text() for child in ours if child.name == name), "")
 
 
 def normalize_name(text: str) -> str:
@@ -99,7 +99,7 @@ def normalize_name(text: str) -> str:
     return re.sub(r"\s*\.\s*", ".", " ".join(text.split()))
 
 
-def _variables(definitions: Element, types: TypeRefs) -> Iterator[tuple[str, FeelType]]:
+def _variables(definitions: Element, types: ItemDefinitions) -> Iterator[tuple[str, FeelType]]:
     for element in (*definitions.children_named("inputData"), *definitions.children_named("decision")):
         variable = element.first_child("variable")
         # In the standard the two names are equal, but tools with labels may give the variable a name of its own.
@@ -108,14 +108,14 @@ def _variables(definitions: Element, types: TypeRefs) -> Iterator[tuple[str, Fee
             yield name, _type_of(variable, types)
 
 
-def _type_of(variable: Element | None, types: TypeRefs) -> FeelType:
+def _type_of(variable: Element | None, types: ItemDefinitions) -> FeelType:
     with suppress(UnknownTypeError):
         return types.resolve(variable.attribute("typeRef")) if variable else FeelType()
     return FeelType()  # a column that uses the type reports it
 
 
-def _column_type(of: FeelType) -> str:
-    return "any" if of.is_list else of.column
+def _column_type(feel_type: FeelType) -> str:
+    return "any" if feel_type.is_list else feel_type.column
 
 
 def _names_in(text: str, known: Mapping[str, str]) -> list[str]:

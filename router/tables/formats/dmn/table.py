@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from router.tables.formats.dmn.columns import read_inputs, read_outputs
-from router.tables.formats.dmn.rules import ANY_CELL, RuleReader, read_default, row_ids
+from router.tables.formats.dmn.rules import ANY_CELL, RuleReader, read_default, rule_ids
 from router.tables.formats.dmn.scope import normalize_name
 from router.tables.hit_policy import HitPolicy, find_hit_policy, hit_policy_problems
 from router.tables.model import Input, Row
@@ -30,7 +30,7 @@ def read_table(decision: Element, scope: ModelScope, version: str, place: ModelP
     outputs = read_outputs(decision, element, scope, place)
     table = _table_without_rows(decision, element, outputs, version, place)
     table = replace(table, inputs=read_inputs(element, scope, place))
-    names = _names(decision, element, table, scope)
+    names = _names_in_scope(decision, element, table, scope)
     table = _add_hidden_inputs(table, _rows(element, RuleReader(table.inputs, outputs, names), place), names)
     for problem in hit_policy_problems(table.policy, table.outputs, table.rows):
         place.report(problem, element.line)
@@ -43,9 +43,9 @@ def _table_without_rows(
     return DecisionTable(
         id=table_id(decision.attribute("name")),
         version=version,
-        note=decision.text_of("description"),
+        note=decision.find_text("description"),
         inputs=(),
-        outputs=tuple(output.column for output in outputs),
+        outputs=tuple(output.output for output in outputs),
         policy=_policy(element, place),
         rows=(),
         default=read_default(element, outputs, place.part("default")),
@@ -54,13 +54,15 @@ def _table_without_rows(
 
 def _rows(element: Element, reader: RuleReader, place: ModelPlace) -> tuple[Row, ...]:
     rules = element.children_named("rule")
-    named = zip(rules, row_ids(rules), strict=True)
+    named = zip(rules, rule_ids(rules), strict=True)
     return tuple([reader.read(rule, row_id, place.part(f"row {row_id}")) for rule, row_id in named])
 
 
-def _names(decision: Element, element: Element, table: DecisionTable, scope: ModelScope) -> dict[str, str]:
+def _names_in_scope(decision: Element, element: Element, table: DecisionTable, scope: ModelScope) -> dict[str, str]:
     texts = [
-        entry.text_of("text") for rule in element.children_named("rule") for entry in rule.children_named("inputEntry")
+        entry.find_text("text")
+        for rule in element.children_named("rule")
+        for entry in rule.children_named("inputEntry")
     ]
     columns = {column.name: column.type for column in table.inputs}
     return scope.names_for(normalize_name(decision.attribute("name")), columns, texts)
@@ -72,17 +74,17 @@ def table_id(name: str) -> str:
 
 
 def _policy(element: Element, place: ModelPlace) -> HitPolicy:
-    written = f"{element.attribute('hitPolicy') or 'UNIQUE'} {element.attribute('aggregation')}".strip()
-    policy = find_hit_policy(written)
+    text = f"{element.attribute('hitPolicy') or 'UNIQUE'} {element.attribute('aggregation')}".strip()
+    policy = find_hit_policy(text)
     if policy is None:
-        place.report(f"there is no hit policy '{written}'", element.line)
+        place.report(f"there is no hit policy '{text}'", element.line)
     return policy or HitPolicy.UNIQUE
 
 
 def _add_hidden_inputs(table: DecisionTable, rows: Sequence[Row], names: Mapping[str, str]) -> DecisionTable:
     """Add an input column for every variable that cells refer to and no column tests. Its cells match anything."""
     columns = {column.name for column in table.inputs}
-    hidden = sorted({name for row in rows for cell in row.cells for name in cell.names} - columns)
+    hidden = sorted({name for row in rows for cell in row.cells for name in cell.referenced_inputs} - columns)
     inputs = [Input(name=name, type=names[name], path=name) for name in hidden]
     wide = [replace(row, cells=(*row.cells, *[ANY_CELL] * len(hidden))) for row in rows] if hidden else rows
     return replace(table, inputs=(*table.inputs, *inputs), rows=tuple(wide))

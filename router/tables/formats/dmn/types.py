@@ -40,16 +40,16 @@ class FeelType:
     """The meaning of a type for a column. `allowed` is the text of its allowed values."""
 
     column: str = "any"
-    allowed: str = ""
+    allowed_values: str = ""
     is_list: bool = False
     components: Mapping[str, Element] = field(default_factory=dict)
 
 
-class TypeRefs:
+class ItemDefinitions:
     """The types that a model defines."""
 
     def __init__(self, definitions: Element) -> None:
-        self._items = {item.attribute("name"): item for item in definitions.children_named("itemDefinition")}
+        self._by_name = {item.attribute("name"): item for item in definitions.children_named("itemDefinition")}
 
     def resolve(self, reference: str) -> FeelType:
         """Return the type that a `typeRef` names; `any` for an empty one.
@@ -59,33 +59,33 @@ class TypeRefs:
         """
         return self._resolve(reference, ())
 
-    def component(self, whole: FeelType, path: Sequence[str]) -> FeelType:
+    def component(self, feel_type: FeelType, path: Sequence[str]) -> FeelType:
         """Return the type at a path into the components of a type; `any` if there is no such component."""
         for name in path:
-            if name not in whole.components:
+            if name not in feel_type.components:
                 return FeelType()
-            whole = self._from_definition(whole.components[name], ())
-        return whole
+            feel_type = self._from_definition(feel_type.components[name], ())
+        return feel_type
 
     def _resolve(self, reference: str, seen: tuple[str, ...]) -> FeelType:
         if not reference:
             return FeelType()
-        name = next((name for name in _spellings(reference) if name in self._items), None)
+        name = next((name for name in _spellings(reference) if name in self._by_name), None)
         if name in seen or len(seen) > _MAX_DEPTH:
             raise UnknownTypeError(f"type '{name}' is defined by itself, or through too many others")
         if name is not None:
-            return self._from_definition(self._items[name], (*seen, name))
-        return FeelType(column=_built_in(reference))
+            return self._from_definition(self._by_name[name], (*seen, name))
+        return FeelType(column=_built_in_type(reference))
 
     def _from_definition(self, item: Element, seen: tuple[str, ...]) -> FeelType:
         is_list = item.attribute("isCollection") == "true"
         if components := item.children_named("itemComponent"):
             return FeelType(is_list=is_list, components={part.attribute("name"): part for part in components})
-        base = self._resolve(item.text_of("typeRef") or item.attribute("typeRef"), seen)
-        allowed = item.text_of("allowedValues", "text") or item.text_of("typeConstraint", "text")
+        base = self._resolve(item.find_text("typeRef") or item.attribute("typeRef"), seen)
+        allowed = item.find_text("allowedValues", "text") or item.find_text("typeConstraint", "text")
         return FeelType(
             column=base.column,
-            allowed=allowed or base.allowed,
+            allowed_values=allowed or base.allowed_values,
             is_list=is_list or base.is_list,
             components=base.components,
         )
@@ -97,7 +97,7 @@ def _spellings(reference: str) -> Iterator[str]:
     yield reference.rpartition("}")[2].rpartition(":")[2]
 
 
-def _built_in(reference: str) -> str:
+def _built_in_type(reference: str) -> str:
     *_, name = _spellings(reference)
     word = "".join(name.lower().split())
     if word.startswith(("list<", "range<", "context<", "function<")):

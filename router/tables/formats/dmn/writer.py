@@ -39,13 +39,13 @@ _XML_ID = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write(table: DecisionTable) -> str:
+def write_model(table: DecisionTable) -> str:
     """Return a table as a DMN 1.5 model with one decision, named by the table's id.
 
     Saved tests are left out. Paths, and row ids that are not valid in XML, are written as extension elements.
     """
     root = etree.Element(
-        _dmn("definitions"),
+        _qualified_name("definitions"),
         {"id": "model", "name": table.id, "namespace": EXTENSION_NAMESPACE},
         nsmap={None: DMN_NAMESPACE},
     )
@@ -54,25 +54,25 @@ def write(table: DecisionTable) -> str:
     _add_decision(root, table)
     etree.indent(root)
     _unindent_entries(root)
-    written: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=True)
-    return written.decode() + "\n"
+    content: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return content.decode() + "\n"
 
 
 def _unindent_entries(root: etree._Element) -> None:
-    for text in root.iter(_dmn("text")):
+    for text in root.iter(_qualified_name("text")):
         text.getparent().text = text.tail = None
 
 
-def _dmn(name: str) -> str:
+def _qualified_name(name: str) -> str:
     return f"{{{DMN_NAMESPACE}}}{name}"
 
 
 def _add(parent: etree._Element, tag: str, **attributes: str) -> etree._Element:
-    return etree.SubElement(parent, _dmn(tag), attributes)
+    return etree.SubElement(parent, _qualified_name(tag), attributes)
 
 
 def _add_text(parent: etree._Element, name: str, text: str, **attributes: str) -> None:
-    etree.SubElement(_add(parent, name, **attributes), _dmn("text")).text = _xml_text(text)
+    etree.SubElement(_add(parent, name, **attributes), _qualified_name("text")).text = _xml_text(text)
 
 
 def _xml_text(text: str) -> str:

@@ -41,12 +41,12 @@ class Element:
         """Return the first child of this name; None if there is none."""
         return next(iter(self.children_named(name)), None)
 
-    def text_of(self, *path: str) -> str:
+    def find_text(self, *path: str) -> str:
         """Return the text at a path of child names, without surrounding white space; empty if there is none."""
         if not path:
             return self.text.strip()
         child = self.first_child(path[0])
-        return child.text_of(*path[1:]) if child else ""
+        return child.find_text(*path[1:]) if child else ""
 
     def attribute(self, attribute: str) -> str:
         """Return an attribute without surrounding white space; empty if there is none."""
@@ -66,7 +66,7 @@ def read_xml(content: bytes, source: str) -> Element:
     try:
         root = etree.fromstring(content, _safe_parser())
     except etree.XMLSyntaxError as error:
-        raise TableErrors([_not_xml(source, error.lineno, error.msg)]) from None
+        raise TableErrors([_xml_error_message(source, error.lineno, error.msg)]) from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise TableErrors([f"{source}:1: the file has a DOCTYPE, which no model needs: take it out"])
     return replace(_element(root), declared_namespaces=tuple(root.nsmap.values()))
@@ -84,10 +84,10 @@ def _safe_parser() -> etree.XMLParser:
     )
 
 
-def _not_xml(source: str, line: int | None, what: str | None) -> str:
-    if "ntity" in (what or ""):
+def _xml_error_message(source: str, line: int | None, message: str | None) -> str:
+    if "ntity" in (message or ""):
         return f"{source}:{line or 1}: the file uses entities of its own, which no model needs: write the text out"
-    return f"{source}:{line or 1}: not valid XML: {(what or 'nothing can be read').partition(', line')[0]}"
+    return f"{source}:{line or 1}: not valid XML: {(message or 'nothing can be read').partition(', line')[0]}"
 
 
 def _element(node: etree._Element) -> Element:
@@ -98,12 +98,12 @@ def _element(node: etree._Element) -> Element:
         # Attributes of tools have a namespace, those of the standard have none.
         attributes=MappingProxyType({key: value for key, value in node.attrib.items() if not key.startswith("{")}),
         text="".join([node.text or "", *[child.tail or "" for child in node]]),
-        children=tuple(_element(child) for child in _elements(node)),
+        children=tuple(_element(child) for child in _child_elements(node)),
         line=node.sourceline or 1,
     )
 
 
-def _elements(node: etree._Element) -> Iterator[etree._Element]:
+def _child_elements(node: etree._Element) -> Iterator[etree._Element]:
     return (child for child in node if isinstance(child.tag, str))
 
 
@@ -116,17 +116,17 @@ def expression_text(element: Element) -> str:
     Raises:
         CellError: text is written in another way.
     """
-    for problem in _misplaced(element):
+    for problem in _misplaced_text(element):
         raise CellError(f"{problem}: write <text>…</text> in <{element.name}>, and nothing around it")
-    return element.text_of("text")
+    return element.find_text("text")
 
 
 def is_empty_expression(element: Element | None) -> bool:
     """Return whether an expression has no text, not even misplaced text."""
-    return element is None or not (element.text_of("text") or any(_misplaced(element)))
+    return element is None or not (element.find_text("text") or any(_misplaced_text(element)))
 
 
-def _misplaced(element: Element) -> Iterator[str]:
+def _misplaced_text(element: Element) -> Iterator[str]:
     if element.text.strip():
         yield f"{element.text.strip()} is outside of <text>"
     for child in element.children:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
 from router.tables.formats.sheets.cells import read_output_list
-from router.tables.formats.sheets.grid import COLUMNS, FIXED_COLUMNS, PATH, ROW, THEN, TYPE, VALUES, WHEN
-from router.tables.formats.tree import Scalar, block_of
+from router.tables.formats.sheets.grid import COLUMNS, NOTE, PATH, ROW, THEN, TYPE, VALUES, WHEN
+from schemas.files.located_tree import Scalar, block_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from router.tables.diagnostics import Diagnostics
+    from router.tables.formats.document import ExtraColumn
     from router.tables.formats.sheets.grid import SheetLine, Sheets
-    from router.tables.formats.tree import Block, Tree
+    from schemas.files.located_tree import Block, Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,44 +33,48 @@ class SheetColumn:
 
 
 def read_columns(
-    head: Mapping[str, SheetLine], headings: SheetLine, sheets: Sheets, diagnostics: Diagnostics
+    header: Mapping[str, SheetLine],
+    headings: SheetLine,
+    sheets: Sheets,
+    diagnostics: Diagnostics,
+    extra_columns: Sequence[ExtraColumn],
 ) -> list[SheetColumn]:
     """Read the columns from the lines above the rows, and report cells that belong to no column.
 
     Raises:
         TableErrors: no line defines which columns are inputs and which are outputs.
     """
-    if COLUMNS not in head:
-        what = f"no line above the rows starts with '{COLUMNS}': it has '{WHEN}' over conditions, '{THEN}' over results"
-        raise TableErrors([f"{sheets.source}: {what}"])
-    columns = list(_columns(head, headings, diagnostics))
-    _check_names(columns, headings, diagnostics)
+    if COLUMNS not in header:
+        remedy = f"it has '{WHEN}' over conditions, '{THEN}' over results"
+        raise TableErrors([f"{sheets.source}: no line above the rows starts with '{COLUMNS}': {remedy}"])
+    columns = list(_columns(header, headings, diagnostics))
+    _check_names(columns, headings, diagnostics, (NOTE, *(column.heading for column in extra_columns)))
     return columns
 
 
-def _columns(head: Mapping[str, SheetLine], headings: SheetLine, diagnostics: Diagnostics) -> Iterator[SheetColumn]:
-    widest = max(len(line.cells) for line in (headings, *head.values()))
-    for at in range(1, widest):
-        role, name = head[COLUMNS].cell(at), headings.cell(at)
+def _columns(header: Mapping[str, SheetLine], headings: SheetLine, diagnostics: Diagnostics) -> Iterator[SheetColumn]:
+    width = max(len(line.cells) for line in (headings, *header.values()))
+    for at in range(1, width):
+        role, name = header[COLUMNS].cell(at), headings.cell(at)
         if role.text.strip() not in (WHEN, THEN, ""):
             diagnostics.add(
                 role.line, f"'{role.text}' is not a role of a column; write '{WHEN}' or '{THEN}', or empty it"
             )
         elif role.text.strip() or name.text.strip():
-            yield _column(at, role.text.strip(), head, headings, diagnostics)
+            yield _column(at, role.text.strip(), header, headings, diagnostics)
 
 
 def _column(
-    index: int, role: str, head: Mapping[str, SheetLine], headings: SheetLine, diagnostics: Diagnostics
+    index: int, role: str, header: Mapping[str, SheetLine], headings: SheetLine, diagnostics: Diagnostics
 ) -> SheetColumn:
-    name, column_type = headings.cell(index), _cell_of_line(head, TYPE, index)
+    name, column_type = headings.cell(index), _cell_of_line(header, TYPE, index)
     type_name = column_type.text.strip() if column_type else ""
-    written: dict[str, Tree] = {"name": name} if name.text.strip() else {}
-    written |= {key: cell for key, cell in ((PATH, _cell_of_line(head, PATH, index)), (TYPE, column_type)) if cell}
-    if allowed := _cell_of_line(head, VALUES, index):
-        written[VALUES] = _allowed(allowed, role, type_name, diagnostics)
-    about = block_of(written, name.line)
-    return SheetColumn(index=index, role=role, name=name.text.strip(), type=type_name, definition=about)
+    entries: dict[str, Tree] = {"name": name} if name.text.strip() else {}
+    entries |= {key: cell for key, cell in ((PATH, _cell_of_line(header, PATH, index)), (TYPE, column_type)) if cell}
+    if allowed := _cell_of_line(header, VALUES, index):
+        entries[VALUES] = _allowed_values(allowed, role, type_name, diagnostics)
+    definition = block_of(entries, name.line)
+    return SheetColumn(index=index, role=role, name=name.text.strip(), type=type_name, definition=definition)
 
 
 def _cell_of_line(head: Mapping[str, SheetLine], key: str, index: int) -> Scalar | None:
@@ -77,7 +82,7 @@ def _cell_of_line(head: Mapping[str, SheetLine], key: str, index: int) -> Scalar
     return cell if cell and cell.text.strip() else None
 
 
-def _allowed(cell: Scalar, role: str, column_type: str, diagnostics: Diagnostics) -> Tree:
+def _allowed_values(cell: Scalar, role: str, column_type: str, diagnostics: Diagnostics) -> Tree:
     if role != THEN:
         return cell
     try:
@@ -87,14 +92,16 @@ def _allowed(cell: Scalar, role: str, column_type: str, diagnostics: Diagnostics
         return cell
 
 
-def _check_names(columns: list[SheetColumn], headings: SheetLine, diagnostics: Diagnostics) -> None:
+def _check_names(
+    columns: list[SheetColumn], headings: SheetLine, diagnostics: Diagnostics, fixed_names: Sequence[str]
+) -> None:
     for column in columns:
         place = headings.cell(column.index).line
-        if not column.role and column.name not in FIXED_COLUMNS:
-            near = difflib.get_close_matches(column.name, FIXED_COLUMNS, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
-            what = f"column '{column.name}' has neither '{WHEN}' nor '{THEN}' in the line '{COLUMNS}'{hint}"
-            diagnostics.add(place, what)
+        if not column.role and column.name not in fixed_names:
+            matches = difflib.get_close_matches(column.name, fixed_names, n=1)
+            hint = f"; did you mean '{matches[0]}'?" if matches else ""
+            problem = f"column '{column.name}' has neither '{WHEN}' nor '{THEN}' in the line '{COLUMNS}'{hint}"
+            diagnostics.add(place, problem)
 
 
 def missing_row_line(source: str) -> TableErrors:

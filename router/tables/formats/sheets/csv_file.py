@@ -8,7 +8,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from router.tables.diagnostics import TableErrors
-from router.tables.formats.sheets.grid import LinePlace, SheetPlaces, Sheets, line_of_cells
+from router.tables.formats.sheets.grid import NO_EXTRAS, LinePlace, SheetPlaces, Sheets, build_line
 from router.tables.formats.sheets.reader import table_tree_from_sheets
 from router.tables.formats.sheets.writer import write_sheets
 
@@ -17,11 +17,18 @@ if TYPE_CHECKING:
 
     from router.tables.formats.document import TableDocument
     from router.tables.formats.loader import TableTree
+    from router.tables.formats.sheets.grid import SheetExtras
 
 
 _DELIMITER = re.compile(r'"?\w*"?([,;\t])')
 # At the start of a cell, spreadsheets run or change these. A lone dash is safe, and is the text of most cells.
-_FORMULA_START = re.compile(r"'*(?:[=+@\t\r]|-.)", re.DOTALL)
+# A spreadsheet that splits lines at another separator than ours sees a start of a cell after each of them.
+_CELL_START = r"(?:^|(?<=[;|\t\r\n]))"
+_FORMULA = r"[' \u00a0\u3000]*(?:[=+@\t\r\uff1d\uff0b\uff20]|[-\uff0d].)"
+_TO_ESCAPE = re.compile(f"{_CELL_START}(?={_FORMULA})", re.DOTALL)
+_ESCAPED = re.compile(f"{_CELL_START}'(?={_FORMULA})", re.DOTALL)
+# Excel writes and reads the separator in front of the first line.
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
 def write_csv(table: TableDocument) -> str:
@@ -38,33 +45,37 @@ def write_csv(table: TableDocument) -> str:
 
 
 def _escape(text: str) -> str:
-    return f"'{text}" if _FORMULA_START.match(text) else text
+    return _TO_ESCAPE.sub("'", text)
 
 
 def _unescape(text: str) -> str:
-    return text[1:] if text.startswith("'") and _FORMULA_START.match(text) else text
+    return _ESCAPED.sub("", text)
 
 
-def table_tree_from_csv(content: bytes, source_name: str) -> TableTree:
+def table_tree_from_csv(content: bytes, source_name: str, extras: SheetExtras = NO_EXTRAS) -> TableTree:
     """Read a table from CSV in UTF-8, separated by commas, semicolons or tabs.
 
     Raises:
         TableErrors: it is not such a file, or does not have the structure of a table.
     """
     text = _decode(content, source_name)
-    match = _DELIMITER.match(text)
+    separator_line = _SEPARATOR_LINE.match(text)
+    match = separator_line or _DELIMITER.match(text)
     delimiter = match[1] if match else ","
     places, lines = [], []
+    if separator_line:
+        text = text[separator_line.end() :]
     for number, (line, cells) in enumerate(_records(text, delimiter, source_name)):
-        places.append(LinePlace(start=f"{source_name}:{line}", sheet="", row=number + 1))
-        lines.append(line_of_cells(number, ((cell, cell) for cell in map(_unescape, cells))))
+        line += bool(separator_line)  # noqa: PLW2901 - counted in the file
+        places.append(LinePlace(prefix=f"{source_name}:{line}", sheet="", row=number + 1))
+        lines.append(build_line(number, ((cell, cell) for cell in map(_unescape, cells))))
     sheets = Sheets(
         source=source_name,
         lines=tuple(lines),
         places=SheetPlaces(tuple(places)),
         decimal_comma=delimiter != ",",
     )
-    return table_tree_from_sheets(sheets)
+    return table_tree_from_sheets(sheets, extras)
 
 
 def _decode(content: bytes, source: str) -> str:
@@ -72,8 +83,8 @@ def _decode(content: bytes, source: str) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        what = "has a byte that is not UTF-8: save the file as 'CSV UTF-8'"
-        raise TableErrors([f"{source}:{line}: {what}"]) from None
+        problem = "has a byte that is not UTF-8: save the file as 'CSV UTF-8'"
+        raise TableErrors([f"{source}:{line}: {problem}"]) from None
 
 
 def _records(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list[str]]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.tables.formats.tree import Scalar
+from schemas.files.located_tree import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from router.tables.formats.document import ExtraColumn
 
 
 COLUMNS = "columns"
@@ -33,17 +35,7 @@ EXPECT = "expect"
 
 NOTE = "note"
 
-ORDER = "order"
-
-ACTIVE = "active"
-
-MAX = "max"
-
-PERIOD = "period"
-
 COLUMN_LINES = (COLUMNS, PATH, TYPE, VALUES)
-
-FIXED_COLUMNS = (NOTE, ORDER, ACTIVE, MAX, PERIOD)
 
 _MAX_COLUMNS = 16_384  # of a spreadsheet
 
@@ -60,7 +52,7 @@ REASONS_HEADING = "what is wrong (this column is not read)"
 class LinePlace:
     """The place of a line: `start` names the file and its line or sheet, `row` is the row number in the spreadsheet."""
 
-    start: str
+    prefix: str
     sheet: str
     row: int
 
@@ -78,7 +70,7 @@ class SheetLine:
         return self.cells[column] if column < len(self.cells) else Scalar(EMPTY, EMPTY, self.place + column)
 
     @property
-    def first(self) -> str:
+    def first_text(self) -> str:
         """The text of the first cell, which defines what the line is."""
         return self.cell(0).text.strip()
 
@@ -96,7 +88,7 @@ class SheetPlaces:
 
     def full_name(self, place: int) -> str:
         """Return the address of a cell with its file and sheet."""
-        return f"{self.lines[place // _MAX_COLUMNS].start}, {self.short_name(place)}"
+        return f"{self.lines[place // _MAX_COLUMNS].prefix}, {self.short_name(place)}"
 
     def short_name(self, place: int) -> str:
         """Return `cell` and its address."""
@@ -106,7 +98,7 @@ class SheetPlaces:
         """Return the address of a cell, such as C14."""
         return f"{column_letters(place % _MAX_COLUMNS)}{self.lines[place // _MAX_COLUMNS].row}"
 
-    def sheet(self, place: int) -> str:
+    def sheet_name(self, place: int) -> str:
         """Return the title of a cell's sheet."""
         return self.lines[place // _MAX_COLUMNS].sheet
 
@@ -126,7 +118,22 @@ class Sheets:
     decimal_comma: bool = False
 
 
-def place_of(line: int, column: int) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetExtras:
+    """What a sheet may have besides the columns of a decision table.
+
+    `columns` are the columns of extra fields of the rows. `kinds_with_fixed_outputs` are the first keys of files that
+    do not define their outputs.
+    """
+
+    columns: tuple[ExtraColumn, ...] = ()
+    kinds_with_fixed_outputs: tuple[str, ...] = ()
+
+
+NO_EXTRAS = SheetExtras()
+
+
+def cell_place(line: int, column: int) -> int:
     """Return the place number of a cell by its line and column, both from 0."""
     return line * _MAX_COLUMNS + column
 
@@ -136,11 +143,11 @@ def column_of(place: int) -> int:
     return place % _MAX_COLUMNS
 
 
-def line_of_cells(number: int, cells: Iterable[tuple[str, object]], sheet: str = "") -> SheetLine:
+def build_line(number: int, cells: Iterable[tuple[str, object]], sheet: str = "") -> SheetLine:
     """Return the line with this number (from 0), with the text and value of each cell."""
-    start = place_of(number, 0)
-    made = tuple([Scalar(text, value, start + column) for column, (text, value) in enumerate(cells)])
-    return SheetLine(made, sheet, start)
+    start = cell_place(number, 0)
+    scalars = tuple([Scalar(text, value, start + column) for column, (text, value) in enumerate(cells)])
+    return SheetLine(scalars, sheet, start)
 
 
 def without_reasons_column(lines: Sequence[SheetLine]) -> tuple[SheetLine, ...]:
@@ -149,7 +156,7 @@ def without_reasons_column(lines: Sequence[SheetLine]) -> tuple[SheetLine, ...]:
         line.sheet: column
         for line in lines
         for column, cell in enumerate(line.cells)
-        if cell.text == REASONS_HEADING and is_heading(line.first)
+        if cell.text == REASONS_HEADING and is_heading(line.first_text)
     }
     return tuple(
         SheetLine(line.cells[: columns[line.sheet]], line.sheet, line.place) if line.sheet in columns else line

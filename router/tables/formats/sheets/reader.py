@@ -21,32 +21,30 @@ from router.tables.formats.sheets.grid import (
     column_of,
     without_reasons_column,
 )
-from router.tables.formats.sheets.rows import SheetRows
+from router.tables.formats.sheets.rows import SheetRowReader
 from router.tables.formats.sheets.tests import read_sheet_tests
-from router.tables.formats.tree import Block, Listing
 from router.tables.model import DEFAULT_ROW
+from schemas.files.located_tree import Block, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from router.tables.formats.sheets.columns import SheetColumn
-    from router.tables.formats.sheets.grid import SheetLine, Sheets
-    from router.tables.formats.tree import Tree
-
-_SELECTOR = "selector"
+    from router.tables.formats.sheets.grid import SheetExtras, SheetLine, Sheets
+    from schemas.files.located_tree import Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _SheetSections:
     """The sections of a sheet: the lines above the rows, the headings, the rows and the saved tests."""
 
-    head: dict[str, SheetLine]
+    header: dict[str, SheetLine]
     headings: SheetLine
     rows: tuple[SheetLine, ...]
     tests: tuple[SheetLine, ...]
 
 
-def table_tree_from_sheets(sheets: Sheets, version: str = "") -> TableTree:
+def table_tree_from_sheets(sheets: Sheets, extras: SheetExtras) -> TableTree:
     """Read a table from lines of cells.
 
     Raises:
@@ -54,21 +52,21 @@ def table_tree_from_sheets(sheets: Sheets, version: str = "") -> TableTree:
     """
     diagnostics = Diagnostics(sheets.places)
     sections = _split_sections(sheets, diagnostics)
-    for place, why in sheets.unreadable:
-        diagnostics.add_unreadable(place, f"{_location(place, sections)}{why}")
-    columns = read_columns(sections.head, sections.headings, sheets, diagnostics)
-    reader = SheetRows(columns, diagnostics, decimal_comma=sheets.decimal_comma)
-    return TableTree(_tree(sections, columns, reader, diagnostics), version, diagnostics)
+    for place, reason in sheets.unreadable:
+        diagnostics.add_unreadable(place, f"{_location(place, sections)}{reason}")
+    columns = read_columns(sections.header, sections.headings, sheets, diagnostics, extras.columns)
+    reader = SheetRowReader(columns, extras.columns, diagnostics, decimal_comma=sheets.decimal_comma)
+    return TableTree(_tree(sections, columns, reader, extras, diagnostics), "", diagnostics)
 
 
 def _split_sections(sheets: Sheets, diagnostics: Diagnostics) -> _SheetSections:
     lines = without_reasons_column(sheets.lines)
-    starts = [at for at, line in enumerate(lines) if line.first == ROW]
+    starts = [at for at, line in enumerate(lines) if line.first_text == ROW]
     if not starts:
         raise missing_row_line(sheets.source)
     tests = next((at for at in range(starts[0], len(lines)) if _starts_tests(lines, at)), len(lines))
     return _SheetSections(
-        head=_head(lines[: starts[0]], diagnostics),
+        header=_read_header(lines[: starts[0]], diagnostics),
         headings=lines[starts[0]],
         rows=tuple(line for line in lines[starts[0] + 1 : tests] if not line.is_empty),
         tests=tuple(line for line in lines[tests:] if not line.is_empty),
@@ -81,7 +79,7 @@ def _starts_tests(lines: Sequence[SheetLine], index: int) -> bool:
     On a sheet of their own or after an empty line, as a row may have the id `test`.
     """
     line, before = lines[index], lines[index - 1]
-    is_heading = line.first == TEST and line.cell(1).text.strip() == GIVEN
+    is_heading = line.first_text == TEST and line.cell(1).text.strip() == GIVEN
     return is_heading and (before.is_empty or before.sheet != line.sheet)
 
 
@@ -91,39 +89,49 @@ def _location(place: int, sections: _SheetSections) -> str:
     line = next((line for line in sections.rows if line.place == place - column), None)
     if line is None or not column:
         return ""
-    what = (
-        "output" if COLUMNS in sections.head and sections.head[COLUMNS].cell(column).text.strip() == THEN else "column"
+    kind = (
+        "output"
+        if COLUMNS in sections.header and sections.header[COLUMNS].cell(column).text.strip() == THEN
+        else "column"
     )
-    return f"row {line.first}, {what} '{sections.headings.cell(column).text.strip()}': "
+    return f"row {line.first_text}, {kind} '{sections.headings.cell(column).text.strip()}': "
 
 
-def _head(lines: Iterable[SheetLine], diagnostics: Diagnostics) -> dict[str, SheetLine]:
-    head: dict[str, SheetLine] = {}
+def _read_header(lines: Iterable[SheetLine], diagnostics: Diagnostics) -> dict[str, SheetLine]:
+    header: dict[str, SheetLine] = {}
     for line in lines:
-        if line.first in head:
-            diagnostics.add(line.place, f"'{line.first}' appears twice")
-        elif line.first:
-            head[line.first] = line
+        if line.first_text in header:
+            diagnostics.add(line.place, f"'{line.first_text}' appears twice")
+        elif line.first_text:
+            header[line.first_text] = line
         elif not line.is_empty:
             diagnostics.add(
                 line.place, f"the first cell is empty; it defines what the line is, such as '{TYPE}' or '{NOTE}'"
             )
-    return head
+    return header
 
 
-def _tree(sections: _SheetSections, columns: list[SheetColumn], reader: SheetRows, diagnostics: Diagnostics) -> Block:
+def _tree(
+    sections: _SheetSections,
+    columns: list[SheetColumn],
+    reader: SheetRowReader,
+    extras: SheetExtras,
+    diagnostics: Diagnostics,
+) -> Block:
     entries: dict[str, Tree] = {}
-    for key, line in sections.head.items():
+    for key, line in sections.header.items():
         if key not in COLUMN_LINES:
             entries[key] = line.cell(1)
             reader.report_unknown_cells(line, {0, 1})
     top = sections.headings.place
     entries["inputs"] = Listing(tuple(c.definition for c in columns if c.role == WHEN), top)
-    if _SELECTOR not in entries:
+    if not any(kind in entries for kind in extras.kinds_with_fixed_outputs):
         entries["outputs"] = Listing(tuple(c.definition for c in columns if c.role == THEN), top)
-    entries["rows"] = Listing(tuple(reader.row(line) for line in sections.rows if line.first != DEFAULT_ROW), top)
+    entries["rows"] = Listing(
+        tuple(reader.read_row(line) for line in sections.rows if line.first_text != DEFAULT_ROW), top
+    )
     for line in sections.rows:
-        if line.first == DEFAULT_ROW:
+        if line.first_text == DEFAULT_ROW:
             reader.add_default(line, entries)
     if sections.tests:
         entries["tests"] = read_sheet_tests(sections.tests, diagnostics)
@@ -133,4 +141,4 @@ def _tree(sections: _SheetSections, columns: list[SheetColumn], reader: SheetRow
 
 
 def _line_of(key: str, tree: Tree, sections: _SheetSections) -> int:
-    return sections.head[key].cell(1).line if key in sections.head else tree.line
+    return sections.header[key].cell(1).line if key in sections.header else tree.line

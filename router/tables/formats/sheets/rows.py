@@ -13,45 +13,55 @@ from router.tables.formats.sheets.cells import (
     read_numeric,
     read_output,
 )
-from router.tables.formats.sheets.grid import ACTIVE, MAX, NOTE, ORDER, PERIOD, THEN, WHEN
-from router.tables.formats.tree import Scalar, block_of
+from router.tables.formats.sheets.grid import NOTE, THEN, WHEN
+from schemas.files.located_tree import Block, Scalar, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from router.tables.diagnostics import Diagnostics
+    from router.tables.formats.document import ExtraColumn
     from router.tables.formats.sheets.columns import SheetColumn
     from router.tables.formats.sheets.grid import SheetLine
-    from router.tables.formats.tree import Block, Tree
+    from schemas.files.located_tree import Tree
 
 
-class SheetRows:
+class SheetRowReader:
     """Reads the rows of a sheet by its columns."""
 
-    def __init__(self, columns: Sequence[SheetColumn], diagnostics: Diagnostics, *, decimal_comma: bool) -> None:
+    def __init__(
+        self,
+        columns: Sequence[SheetColumn],
+        extra_columns: Sequence[ExtraColumn],
+        diagnostics: Diagnostics,
+        *,
+        decimal_comma: bool,
+    ) -> None:
         self._columns = columns
+        self._extra_columns = extra_columns
         self._fixed_columns = {column.name: column.index for column in columns if not column.role}
         self._known_columns = {0, *(column.index for column in columns)}
         self._diagnostics = diagnostics
         self._decimal_comma = decimal_comma
 
-    def row(self, line: SheetLine) -> Block:
+    def read_row(self, line: SheetLine) -> Block:
         """Read one row."""
         self.report_unknown_cells(line, self._known_columns)
-        entries: dict[str, Tree] = {"id": line.cell(0)} if line.first else {}
-        entries |= {"when": self._part(line, WHEN, self._condition), "then": self._part(line, THEN, self._result)}
-        for key, read in ((ORDER, _whole), (ACTIVE, read_boolean), (NOTE, _unchanged)):
-            if cell := self._fixed_cell(line, key):
-                entries[key] = read(cell)
-        if threshold := self._threshold(line):
-            entries["threshold"] = threshold
+        entries: dict[str, Tree] = {"id": line.cell(0)} if line.first_text else {}
+        entries |= {
+            "when": self._read_entries(line, WHEN, self._read_input_entry),
+            "then": self._read_entries(line, THEN, self._read_output_entry),
+        }
+        entries |= self._extra_fields(line)
+        if note := self._fixed_cell(line, NOTE):
+            entries[NOTE] = note
         return block_of(entries, line.place)
 
     def add_default(self, line: SheetLine, entries: dict[str, Tree]) -> None:
         """Read the default row, which has outputs only, into `entries`."""
         if "default" in entries:
             self._diagnostics.add(line.place, "the default row appears twice")
-        entries["default"] = self._part(line, THEN, self._result)
+        entries["default"] = self._read_entries(line, THEN, self._read_output_entry)
         results = {column.index for column in self._columns if column.role == THEN}
         for at, cell in enumerate(line.cells):
             if at and at not in results and cell.text.strip() not in ("", "-"):
@@ -63,7 +73,7 @@ class SheetRows:
             if at not in known and cell.text.strip():
                 self._diagnostics.add(cell.line, f"'{cell.text}' is in no column: give it a heading or empty the cell")
 
-    def _part(self, line: SheetLine, role: str, read: Callable[[Scalar, str], Scalar]) -> Block:
+    def _read_entries(self, line: SheetLine, role: str, read: Callable[[Scalar, str], Scalar]) -> Block:
         entries: dict[str, Tree] = {}
         for column in self._columns:
             if column.role == role:
@@ -75,32 +85,48 @@ class SheetRows:
         try:
             return read(cell, column.type)
         except CellError as error:
-            what = "column" if column.role == WHEN else "output"
-            self._diagnostics.add_unreadable(cell.line, f"row {line.first}, {what} '{column.name}': {error}")
+            kind = "column" if column.role == WHEN else "output"
+            self._diagnostics.add_unreadable(cell.line, f"row {line.first_text}, {kind} '{column.name}': {error}")
             return cell
 
-    def _condition(self, cell: Scalar, column_type: str) -> Scalar:
+    def _read_input_entry(self, cell: Scalar, column_type: str) -> Scalar:
         if self._decimal_comma and column_type == "number":
             check_decimal_comma(cell)
         return read_condition(cell, column_type)
 
-    def _result(self, cell: Scalar, column_type: str) -> Scalar:
-        return read_output(cell, column_type or "string")  # a selector does not define the type of its only output
+    def _read_output_entry(self, cell: Scalar, column_type: str) -> Scalar:
+        return read_output(
+            cell, column_type or "string"
+        )  # a column without a type belongs to a kind of file with fixed outputs
 
     def _fixed_cell(self, line: SheetLine, key: str) -> Scalar | None:
         cell = line.cell(self._fixed_columns[key]) if key in self._fixed_columns else None
         return cell if cell and cell.text.strip() else None
 
-    def _threshold(self, line: SheetLine) -> Block | None:
-        most, period = self._fixed_cell(line, MAX), self._fixed_cell(line, PERIOD)
-        entries: dict[str, Tree] = {MAX: _whole(most)} if most else {}
-        entries |= {PERIOD: period} if period else {}
-        return block_of(entries, min(tree.line for tree in entries.values())) if entries else None
+    def _extra_fields(self, line: SheetLine) -> dict[str, Tree]:
+        """Read the extra fields that the row has, by key."""
+        fields: dict[str, Tree] = {}
+        for column in self._extra_columns:
+            if cell := self._fixed_cell(line, column.heading):
+                key, *inner = column.path
+                value = _READERS[column.type](cell)
+                fields[key] = _with_entry(fields.get(key), inner[0], value) if inner else value
+        return fields
 
 
-def _whole(cell: Scalar) -> Scalar:
+def _with_entry(field: Tree | None, key: str, value: Scalar) -> Block:
+    """Return a field with one more entry; its place is that of its first cell."""
+    entries: dict[str, Tree] = dict(field.entries) if isinstance(field, Block) else {}
+    entries[key] = value
+    return block_of(entries, min(tree.line for tree in entries.values()))
+
+
+def _whole_number(cell: Scalar) -> Scalar:
     return read_numeric(cell) if re.fullmatch(r"\s*-?[0-9]+\s*", cell.text) else cell
 
 
-def _unchanged(cell: Scalar) -> Scalar:
-    return cell
+_READERS: dict[str, Callable[[Scalar], Scalar]] = {
+    "whole number": _whole_number,
+    "boolean": read_boolean,
+    "text": lambda cell: cell,
+}

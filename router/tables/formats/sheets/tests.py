@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from router.tables.diagnostics import Diagnostics, TableErrors
 from router.tables.formats.sheets.grid import EXPECT, GIVEN, NOTE, TEST
-from router.tables.formats.tree import Block, Listing, Scalar, block_of
 from router.tables.formats.yaml_reader import read_yaml
+from schemas.files.located_tree import Block, Listing, Scalar, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from router.tables.formats.sheets.grid import SheetLine
-    from router.tables.formats.tree import Tree
+    from schemas.files.located_tree import Tree
 
 _COLUMNS = (TEST, GIVEN, EXPECT, NOTE)
 
@@ -59,21 +59,21 @@ def _entries(line: SheetLine, columns: dict[str, int], diagnostics: Diagnostics)
         elif name == NOTE:
             yield name, cell
         elif name in (GIVEN, EXPECT):
-            yield name, _yaml_in_cell(cell, f"test '{line.first}': '{name}'", diagnostics)
+            yield name, _yaml_in_cell(cell, f"test '{line.first_text}': '{name}'", diagnostics)
 
 
-def _yaml_in_cell(cell: Scalar, what: str, diagnostics: Diagnostics) -> Tree:
+def _yaml_in_cell(cell: Scalar, context: str, diagnostics: Diagnostics) -> Tree:
     """Read the YAML inside a cell. The place of each value is the cell."""
-    inside = Diagnostics(_CellPlaces())
+    cell_diagnostics = Diagnostics(_CellPlaces())
     try:
-        tree = read_yaml(cell.text, what, inside)
+        tree = read_yaml(cell.text, context, cell_diagnostics)
     except TableErrors as error:
         for sentence in error.sentences:
-            problem = sentence.removeprefix(f"{what}:").partition(": ")[2]
-            diagnostics.add_unreadable(cell.line, f"{what}: {problem}")
+            problem = sentence.removeprefix(f"{context}:").partition(": ")[2]
+            diagnostics.add_unreadable(cell.line, f"{context}: {problem}")
         return Scalar(cell.text, cell.value, cell.line)
-    for _, sentence in inside.entries:
-        diagnostics.add(cell.line, f"{what}: {sentence}")
+    for _, sentence in cell_diagnostics.entries:
+        diagnostics.add(cell.line, f"{context}: {sentence}")
     return _at_place(tree, cell.line)
 
 

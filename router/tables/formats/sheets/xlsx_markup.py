@@ -9,6 +9,7 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
+from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets.grid import REASONS_HEADING, is_heading
 from router.tables.formats.sheets.xlsx_package import escape_for_xlsx, open_workbook
 
@@ -27,6 +28,8 @@ _WRONG_FILL = PatternFill("solid", fgColor="FFFFC7CE")
 _NO_FILL = PatternFill()
 _REASON_FONT = Font(color="FF9C0006")
 _WIDTH = 80
+_MAX_CELLS = 2_000_000  # of the rectangle around all cells of a sheet, which marking it goes through
+_TOO_LARGE = "has cells far away from the others, perhaps only formatted: delete the empty rows and columns"
 _MAX_CELL_CHARACTERS = 32_767  # of a cell in Excel
 
 
@@ -40,10 +43,14 @@ def add_reasons(content: bytes, source: str, diagnostics: Diagnostics, places: S
     """
     workbook = open_workbook(content, source, read_only=False)
     for sheet in workbook.worksheets:
-        _clean(sheet)
-    for title in dict.fromkeys(places.sheet(place) for place, _ in diagnostics.entries):
+        if sheet.max_row * sheet.max_column > _MAX_CELLS:
+            raise TableErrors([f"{source}, sheet {sheet.title}: {_TOO_LARGE}"])
+        _remove_marks(sheet)
+    for title in dict.fromkeys(places.sheet_name(place) for place, _ in diagnostics.entries):
         problems = [
-            (places.address(place), problem) for place, problem in diagnostics.entries if places.sheet(place) == title
+            (places.address(place), problem)
+            for place, problem in diagnostics.entries
+            if places.sheet_name(place) == title
         ]
         _mark(workbook, title, problems)
     marked = BytesIO()
@@ -51,7 +58,7 @@ def add_reasons(content: bytes, source: str, diagnostics: Diagnostics, places: S
     return marked.getvalue()
 
 
-def _clean(sheet: Worksheet) -> None:
+def _remove_marks(sheet: Worksheet) -> None:
     for cell in [cell for row in sheet.iter_rows() for cell in row if cell.comment is not None]:
         if cell.comment.author == _AUTHOR:
             cell.comment, cell.fill = None, _NO_FILL
@@ -82,8 +89,8 @@ def _writable_cell(sheet: Worksheet, address: str) -> WorkbookCell:
 
 def _by_cell(problems: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
     by_cell: dict[str, list[str]] = {}
-    for address, what in problems:
-        by_cell.setdefault(address, []).append(what)
+    for address, sentence in problems:
+        by_cell.setdefault(address, []).append(sentence)
     return by_cell
 
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
 from router.tables.formats.sheets.grid import (
+    NO_EXTRAS,
     UNREADABLE,
     LinePlace,
     SheetPlaces,
     Sheets,
+    build_line,
+    cell_place,
     column_letters,
-    line_of_cells,
-    place_of,
 )
+from router.tables.formats.sheets.number_format import shown_number
 from router.tables.formats.sheets.reader import table_tree_from_sheets
 from router.tables.formats.sheets.xlsx_package import READ_ERRORS, not_readable_error, open_workbook, unescape_from_xlsx
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
     from router.tables.formats.loader import TableTree
-    from router.tables.formats.sheets.grid import SheetLine
+    from router.tables.formats.sheets.grid import SheetExtras, SheetLine
 
 
 _MAX_NUMBER = 10**15  # Excel keeps 15 digits of a number and sets the others to zero
@@ -58,13 +60,27 @@ def text_and_value(cell: WorkbookCell) -> tuple[str, object]:
             return text, text
 
 
-def _number(number: float, shown_as: str) -> tuple[str, object]:
-    if "%" in shown_as:
-        raise CellError(f"the cell shows {number * 100:g}%, but holds {number}: {_REMEDY}")
+def _number(number: float, number_format: str) -> tuple[str, object]:
     if abs(number) >= _MAX_NUMBER:
         raise CellError(f"the cell holds a number of more digits than Excel keeps: {_REMEDY}")
-    whole = int(number)
-    return (str(whole), whole) if whole == number else (repr(number), number)
+    integer = int(number)
+    text = str(integer) if integer == number else repr(number)
+    shown = shown_number(number, number_format)
+    if shown is None:
+        raise CellError(f"the cell holds {text}, and shows it in the format {number_format[:40]}: {_REMEDY}")
+    if shown.replace(",", "") != text and not _is_same_number(shown, number):
+        raise CellError(f"the cell shows {shown or 'nothing'}, but holds {text}: {_REMEDY}")
+    return (text, integer) if integer == number else (text, number)
+
+
+def _is_same_number(shown: str, number: float) -> bool:
+    """Return whether what a cell shows is its number; 007 and 7% are not the texts of 7 and 0.07."""
+    plain = shown.replace(",", "")
+    has_leading_zeros = plain.lstrip("-").startswith("0") and plain.lstrip("-")[1:2].isdigit()
+    try:
+        return not has_leading_zeros and float(plain) == number
+    except ValueError:
+        return False
 
 
 TABLE_SHEET = "Table"
@@ -75,16 +91,16 @@ _MAX_ROWS = 100_000
 
 _MAX_COLUMNS = 500
 
-_LAST_ROW = 1_048_576  # of a spreadsheet; reading ends after it
+_MAX_SHEET_ROWS = 1_048_576  # of a spreadsheet; reading ends after it
 
 
-def table_tree_from_xlsx(content: bytes, source_name: str) -> TableTree:
+def table_tree_from_xlsx(content: bytes, source_name: str, extras: SheetExtras = NO_EXTRAS) -> TableTree:
     """Read a table from the sheets `Table` and `Tests`. Other sheets are ignored.
 
     Raises:
         TableErrors: it is not an XLSX file, contains formulas or dates, or does not have the structure of a table.
     """
-    return table_tree_from_sheets(_sheets(content, source_name))
+    return table_tree_from_sheets(_sheets(content, source_name), extras)
 
 
 def _sheets(content: bytes, source: str) -> Sheets:
@@ -103,9 +119,9 @@ def _sheets(content: bytes, source: str) -> Sheets:
 def _table_sheets(workbook: Workbook, source: str) -> list[Worksheet]:
     by_name = {sheet.title.strip().lower(): sheet for sheet in workbook.worksheets}
     if TABLE_SHEET.lower() not in by_name:
-        has = ", ".join(sheet.title for sheet in workbook.worksheets)
-        what = f"there is no sheet '{TABLE_SHEET}' (the sheets are {has}): rename the one with the rows"
-        raise TableErrors([f"{source}: {what}"])
+        names = ", ".join(sheet.title for sheet in workbook.worksheets)
+        problem = f"there is no sheet '{TABLE_SHEET}' (the sheets are {names}): rename the one with the rows"
+        raise TableErrors([f"{source}: {problem}"])
     return [by_name[name.lower()] for name in (TABLE_SHEET, TESTS_SHEET) if name.lower() in by_name]
 
 
@@ -117,7 +133,7 @@ def _rows(sheet: Worksheet) -> Iterator[tuple[int, tuple[WorkbookCell, ...]]]:
             cells = cells[:-1]  # noqa: PLW2901 - the row without what is empty at its end
         if cells:
             yield row, cells
-        elif row > _LAST_ROW:
+        elif row > _MAX_SHEET_ROWS:
             return
 
 
@@ -132,25 +148,25 @@ class _SheetCollector:
 
     def read(self, sheet: Worksheet) -> None:
         """Read one sheet."""
-        before = 0
+        last_row = 0
         for row, cells in _rows(sheet):
             self._check_size(sheet.title, row, len(cells))
-            if row > before + 1:
+            if row > last_row + 1:
                 self._add(sheet.title, row - 1, ())  # one empty line replaces all of them
             self._add(sheet.title, row, cells)
-            before = row
+            last_row = row
 
     def _check_size(self, title: str, row: int, width: int) -> None:
         if row > _MAX_ROWS or width > _MAX_COLUMNS:
-            where = f"row {_MAX_ROWS} or column {column_letters(_MAX_COLUMNS - 1)}"
-            raise TableErrors([f"{self._source}, sheet {title}: a cell beyond {where} is not empty: delete it"])
+            limit = f"row {_MAX_ROWS} or column {column_letters(_MAX_COLUMNS - 1)}"
+            raise TableErrors([f"{self._source}, sheet {title}: a cell beyond {limit} is not empty: delete it"])
 
     def _add(self, title: str, row: int, cells: Iterable[WorkbookCell]) -> None:
         number = len(self._lines)
         start = f"{self._source}, sheet {title}"
-        self._places.append(LinePlace(start=start, sheet=title, row=row))
-        read = [self._read(cell, place_of(number, column)) for column, cell in enumerate(cells)]
-        self._lines.append(line_of_cells(number, read, title))
+        self._places.append(LinePlace(prefix=start, sheet=title, row=row))
+        read = [self._read(cell, cell_place(number, column)) for column, cell in enumerate(cells)]
+        self._lines.append(build_line(number, read, title))
 
     def _read(self, cell: WorkbookCell, place: int) -> tuple[str, object]:
         try:

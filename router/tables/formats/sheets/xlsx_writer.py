@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
     from router.tables.formats.document import TableDocument
-    from router.tables.formats.sheets.writer import Line
+    from router.tables.formats.sheets.writer import TextLine
 
 
-_AS_TEXT = "@"
+_TEXT_FORMAT = "@"
 _HEADING = Font(bold=True)
-_SHADE = PatternFill("solid", fgColor="FFDDE6F0")
+_HEADING_FILL = PatternFill("solid", fgColor="FFDDE6F0")
 _WRAPPED = Alignment(wrap_text=True, vertical="top")
 _MAX_CELL_CHARACTERS = 32_767  # of a cell in Excel
 _MIN_WIDTH, _MAX_WIDTH = 10, 60
@@ -38,21 +38,21 @@ def write_xlsx(table: TableDocument) -> bytes:
     Raises:
         TableErrors: a cell would be longer than Excel allows.
     """
-    written = write_sheets(table)
+    content = write_sheets(table)
     workbook = Workbook()
     sheet = workbook.active
     sheet.title = TABLE_SHEET
-    _fill(sheet, written.table, headings=range(written.heading_line + 1))
-    sheet.freeze_panes = sheet.cell(written.heading_line + 2, 2)
+    _fill(sheet, content.table, headings=range(content.heading_line + 1))
+    sheet.freeze_panes = sheet.cell(content.heading_line + 2, 2)
     tests = workbook.create_sheet(TESTS_SHEET)
-    _fill(tests, written.tests, headings=range(1))
+    _fill(tests, content.tests, headings=range(1))
     tests.freeze_panes = "A2"
-    content = BytesIO()
-    workbook.save(content)
-    return content.getvalue()
+    file = BytesIO()
+    workbook.save(file)
+    return file.getvalue()
 
 
-def _fill(sheet: Worksheet, lines: Sequence[Line], *, headings: range) -> None:
+def _fill(sheet: Worksheet, lines: Sequence[TextLine], *, headings: range) -> None:
     for number, line in enumerate(lines):
         for column, text in enumerate(line):
             _write(sheet.cell(number + 1, column + 1), text, is_heading=number in headings)
@@ -61,22 +61,22 @@ def _fill(sheet: Worksheet, lines: Sequence[Line], *, headings: range) -> None:
 
 
 def _write(cell: WorkbookCell, text: str, *, is_heading: bool) -> None:
-    written = escape_for_xlsx(text)
-    if len(written) > _MAX_CELL_CHARACTERS:
-        where = f"sheet {cell.parent.title}, cell {cell.coordinate}"
-        what = f"needs {len(written)} characters, Excel allows {_MAX_CELL_CHARACTERS}: export the table as YAML or CSV"
-        raise TableErrors([f"{where}: {what}"])
-    cell.number_format = _AS_TEXT
+    escaped = escape_for_xlsx(text)
+    if len(escaped) > _MAX_CELL_CHARACTERS:
+        address = f"sheet {cell.parent.title}, cell {cell.coordinate}"
+        limit = f"needs {len(escaped)} characters, Excel allows {_MAX_CELL_CHARACTERS}"
+        raise TableErrors([f"{address}: {limit}: export the table as YAML or CSV"])
+    cell.number_format = _TEXT_FORMAT
     cell.alignment = _WRAPPED
     if text:
-        cell.value = written
+        cell.value = escaped
         cell.data_type = "s"  # also for a text that starts with = or looks like an error of Excel
     if is_heading:
-        cell.font, cell.fill = _HEADING, _SHADE
+        cell.font, cell.fill = _HEADING, _HEADING_FILL
 
 
 def _format_column(sheet: Worksheet, column: int, texts: Sequence[str]) -> None:
     """Set the width of a column, and the text format for cells that are added below the last row."""
     dimension = sheet.column_dimensions[get_column_letter(column + 1)]
-    dimension.number_format = _AS_TEXT
+    dimension.number_format = _TEXT_FORMAT
     dimension.width = min(max(_MIN_WIDTH, *(len(text) + 2 for text in texts), 0), _MAX_WIDTH)

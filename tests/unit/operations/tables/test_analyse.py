@@ -49,7 +49,7 @@ def test_json_contains_every_finding_with_an_example(covered: Path) -> None:
     assert result.exit_code == ExitCode.INVALID_INPUT
     [line] = result.stdout.splitlines()
     found = json.loads(line)
-    assert found["unreachable"] == [{"row": "R2", "covered_by": ["R1"], "except_lists": []}]
+    assert found["unreachable"] == [{"row": "R2", "covered_by": ["R1"], "list_inputs": []}]
     assert found["complete"] is True
     assert found["gaps"][0]["where"] == 'spec="a", mode="PROACTIVE"'
     assert found["gaps"][0]["example"]["spec"] == "a"

@@ -10,7 +10,7 @@ from openpyxl import load_workbook
 
 from router.selection.load import document_of, load_any
 from router.tables.formats.loader import version_of
-from router.tables.formats.yaml_writer import write_table
+from router.tables.formats.yaml_writer import write_yaml
 from southbound.cli.exit_codes import ExitCode
 from southbound.settings.settings import DEFAULTS
 from tests.harness.command_line import southbound
@@ -47,7 +47,7 @@ def test_a_shipped_table_is_exported_and_imported_unchanged(file: str, to: str) 
     out = southbound("tables", "export", file, "--to", to, "-o", f"table.{to}")
     result = southbound("tables", "import", f"table.{to}")
     assert (out.exit_code, result.exit_code) == (ExitCode.SUCCESS, ExitCode.SUCCESS)
-    assert result.stdout == write_table(document_of(load_any(Path(file).read_text(encoding="utf-8"), file)))
+    assert result.stdout == write_yaml(document_of(load_any(Path(file).read_text(encoding="utf-8"), file)))
 
 
 def test_without_a_file_the_table_goes_to_standard_output() -> None:
@@ -155,7 +155,7 @@ def test_a_policy_exported_as_dmn_is_imported_without_its_tests() -> None:
     out = southbound("tables", "export", POLICY, "--to", "dmn", "-o", "policy.dmn")
     assert "DMN cannot hold saved tests" in out.stderr
     result = southbound("tables", "import", "policy.dmn")
-    expected = write_table(document_of(load_any(Path(POLICY).read_text(encoding="utf-8"), POLICY)))
+    expected = write_yaml(document_of(load_any(Path(POLICY).read_text(encoding="utf-8"), POLICY)))
     assert result.stdout == expected.partition("tests:\n")[0]
 
 
@@ -219,10 +219,10 @@ def test_check_prints_json() -> None:
     result = southbound("tables", "check", POLICY, "broken.yaml", "--json")
     good, bad = map(json.loads, result.stdout.splitlines())
     assert result.exit_code == ExitCode.INVALID_INPUT
-    assert (good["table"], good["kind"], good["mistakes"]) == ("outbound-policy", "policy", [])
+    assert (good["table"], good["kind"], good["errors"]) == ("outbound-policy", "policy", [])
     assert good["version"] == version_of(Path(POLICY).read_text(encoding="utf-8"))
     assert bad["file"] == "broken.yaml"
-    assert any("broken.yaml:2: there are no rows" in mistake for mistake in bad["mistakes"])
+    assert any("broken.yaml:2: there are no rows" in mistake for mistake in bad["errors"])
 
 
 def test_import_and_export_print_json() -> None:

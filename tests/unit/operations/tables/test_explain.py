@@ -146,7 +146,7 @@ def test_json_contains_every_saved_test(failing: str) -> None:
     result = southbound("tables", "test", failing, "--json")
     results = [json.loads(line) for line in result.stdout.splitlines()]
     assert [(saved["test"], saved["passed"]) for saved in results] == [("whole", True), ("too much", False)]
-    assert (results[1]["expected"], results[1]["found"], results[1]["line"]) == ("row R1", "no row", 15)
+    assert (results[1]["expected"], results[1]["actual"], results[1]["line"]) == ("row R1", "no row", 15)
 
 
 def test_the_command_succeeds_when_all_saved_tests_pass(tmp_path: Path) -> None:
@@ -186,5 +186,5 @@ def test_json_contains_a_file_that_does_not_load(command: str) -> None:
     result = southbound("tables", command, "nowhere.yaml", POLICY, "--json")
     assert result.exit_code == ExitCode.INVALID_INPUT
     missing, *others = map(json.loads, result.stdout.splitlines())
-    assert (missing["file"], len(missing["mistakes"])) == ("nowhere.yaml", 1)
+    assert (missing["file"], len(missing["errors"])) == ("nowhere.yaml", 1)
     assert {analysed["file"] for analysed in others} == {POLICY}

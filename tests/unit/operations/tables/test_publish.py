@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from router.tables.publish_plan import plan_publish
-from router.tables.versions import PublishedTables
+from consumers.table_topic.publish_plan import plan_publish
+from consumers.table_topic.published_tables import PublishedTables
 from schemas.published_tables import LivePointer
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.tables import lookup as table_shelf
@@ -21,7 +21,7 @@ from tests.harness.command_line import southbound
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from router.tables.publish_plan import PublishPlan
+    from consumers.table_topic.publish_plan import PublishPlan
 
 POLICY = (DEFAULTS / "tables/outbound-policy.yaml").read_text()
 SELECTOR = (DEFAULTS / "tables/spoke-selector.yaml").read_text()
@@ -289,7 +289,7 @@ def test_json_is_printed_even_when_nothing_was_written(file: Path) -> None:
     (first,) = json_objects("publish", str(file))
     (again,) = json_objects("publish", str(file))
     (restored,) = json_objects("rollback", "outbound-policy", str(first["version"]))
-    assert (first["written"], again["written"], restored["written"]) == (True, False, False)
+    assert (first["changed"], again["changed"], restored["changed"]) == (True, False, False)
     assert first["version"] == again["version"] == again["previous"] == restored["version"]
 
 

@@ -100,7 +100,7 @@ def test_an_analysis_of_a_small_table_agrees_with_a_look_at_every_point(drawn: D
     space = small_space(table)
     hits = {point: matching(table, values_at(space, point)) for point in class_combinations(space)}
     analysis = analyse(table, 10**9, max_overlaps=10**6)
-    assert analysis.complete
+    assert analysis.is_complete
     firsts = {ids[0] for ids in hits.values() if ids}
     assert {each.row for each in analysis.unreachable} == {row.id for row in table.rows} - firsts
     pairs = {pair for ids in hits.values() for pair in combinations(ids, 2)}
@@ -227,7 +227,7 @@ def test_what_depends_on_another_input_is_never_claimed_and_is_said_to_be_unchec
     rows = [a_row("R1", 'speed: "> priority"'), a_row("R2", 'speed: "> 5"'), a_row("R3", 'speed: "<= 5"')]
     analysis = analyse(a_table(rows))
     assert (analysis.unreachable, analysis.gaps, analysis.overlaps) == ((), (), ())
-    assert not analysis.complete
+    assert not analysis.is_complete
     assert analysis.unchecked == (
         "not fully checked: what row R1 takes depends on other inputs, so overlaps and gaps there are not found"
     )
@@ -239,7 +239,7 @@ def test_an_analysis_that_runs_out_of_steps_says_so_and_what_it_says_is_true() -
     ]
     analysis = analyse(a_table(rows), 100)
     assert "the search for gaps ended after 100 steps, so there may be more" in analysis.unchecked
-    assert not analysis.complete
+    assert not analysis.is_complete
     assert all(matching(a_table(rows), gap.example) == [] for gap in analysis.gaps)
 
 

@@ -142,7 +142,7 @@ def test_what_is_kept_is_told_in_the_same_words(
 words = st.text(max_size=12)
 compared_cells = st.lists(st.builds(CellComparison, words, words, words), max_size=3).map(tuple)
 matched = st.builds(MatchedRow, row=words, cells=compared_cells, more_cells=st.integers(0, 9))
-close_rows = st.builds(NearMiss, row=words, mismatches=compared_cells, switched_off=st.booleans())
+close_rows = st.builds(NearMiss, row=words, mismatches=compared_cells, inactive=st.booleans())
 
 
 @given(
@@ -242,7 +242,7 @@ def test_why_not_of_a_definition_that_is_used_up_or_switched_off() -> None:
     facts = facts_of(a_document(characteristic=(Characteristic(name="speed", value=3),)))
     decision = decide_selector(selector, facts, used_up={"S1"})
     assert why_not(decision, selector.table.rows[0]).sentence == "S1 matches, but it is used up for now, so S2 decides"
-    off = why_not(decision, selector.inactive[0], switched_off=True)
+    off = why_not(decision, selector.inactive[0], inactive=True)
     assert off.sentence == "S3 does not match: it is switched off"
     waiting = decide_selector(selector, facts, used_up={"S1", "S2"})
     assert why_not(waiting, selector.table.rows[1]).sentence.startswith("S2 matches, but every matching row of s@")
@@ -260,7 +260,7 @@ def test_a_row_that_is_switched_off_may_look_at_other_inputs_where_no_other_row_
     decision = decide_selector(selector, facts_of(a_document(characteristic=given_values)))
     assert isinstance(decision, Undecided)
     assert "\n".join(explanation_lines(decision)) == "S2 would have matched but it is switched off"
-    assert why_not(decision, selector.inactive[0], switched_off=True).cells[0].matches
+    assert why_not(decision, selector.inactive[0], inactive=True).cells[0].matches
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow], deadline=None)

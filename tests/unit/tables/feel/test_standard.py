@@ -331,7 +331,7 @@ def test_a_name_is_what_another_input_is(text: str, value: object, inputs: dict[
 @pytest.mark.parametrize("written", ["upper limit", "upper  limit", "upper\n\tlimit"])
 def test_any_space_will_do_inside_a_declared_name(written: str) -> None:
     cell = parse(f"< {written}", "number", {"upper limit": "number", "upper": "number"})
-    assert cell.names == {"upper limit"}
+    assert cell.referenced_inputs == {"upper limit"}
     assert cell.matches(5, {"upper limit": 6})
 
 

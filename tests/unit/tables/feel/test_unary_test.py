@@ -228,7 +228,7 @@ def test_a_name_is_the_value_of_another_input(
 
 def test_a_declared_name_may_have_any_signs() -> None:
     cell = parse("> a + b's", "number", {"a + b's": "number", "a": "number"})
-    assert cell.names == {"a + b's"}
+    assert cell.referenced_inputs == {"a + b's"}
 
 
 REFUSED = [

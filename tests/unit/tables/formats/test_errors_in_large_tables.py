@@ -10,7 +10,7 @@ from router.tables.diagnostics import TableErrors
 from router.tables.formats.loader import load_table
 from router.tables.formats.sheets.csv_file import write_csv
 from router.tables.formats.sheets.xlsx_writer import write_xlsx
-from router.tables.formats.yaml_writer import write_table
+from router.tables.formats.yaml_writer import write_yaml
 from tests.builders.decision_tables import a_file, a_row
 from tests.builders.sheets import csv_mistakes, open_workbook, workbook_bytes, xlsx_mistakes
 
@@ -20,7 +20,7 @@ THOUSAND = load_table(
 
 
 def test_a_typo_in_one_cell_of_a_thousand_rows_is_one_sentence_in_yaml() -> None:
-    text = write_table(document_of(THOUSAND)).replace("[700..705]", "[700..705")
+    text = write_yaml(document_of(THOUSAND)).replace("[700..705]", "[700..705")
     with pytest.raises(TableErrors) as refused:
         load_any(text, "policy.yaml")
     assert refused.value.sentences == (

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.selection.fact_model import RUN_FACTS
+from router.selection.selector_file import RUN_TABLE_LAYOUT
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.loader import load_table
 from tests.builders.decision_tables import INPUTS, OUTPUTS, SENT, a_file, a_row
@@ -14,7 +15,7 @@ from tests.builders.decision_tables import INPUTS, OUTPUTS, SENT, a_file, a_row
 
 def sentences(text: str, source: str = "outbound-policy.yaml") -> tuple[str, ...]:
     with pytest.raises(TableErrors) as refused:
-        load_table(text, source, RUN_FACTS)
+        load_table(text, source, RUN_FACTS, RUN_TABLE_LAYOUT)
     return refused.value.sentences
 
 
@@ -154,8 +155,8 @@ def test_a_wrong_output_column_is_named(outputs: str, sentence: str) -> None:
         ("# only a comment\n", "t.yaml:1: the file is empty"),
         ("rows: [", "t.yaml:1: not valid YAML: expected the node content, but found '<stream end>' (column 8)"),
         ("a: 1\nb: c: d\n", "t.yaml:2: not valid YAML: mapping values are not allowed here (column 5)"),
-        ("\tx: 1", "t.yaml:1: not valid YAML: found character '\\t' that cannot start any token (column 1)"),
-        ("a\0b", "t.yaml:1: not valid YAML: unacceptable character #x0000"),
+        ("\tx: 1", "t.yaml:1: not valid YAML: found a tab: indent with spaces (column 1)"),
+        ("a\0b", "t.yaml:1: not valid YAML: the character U+0000 is not allowed: remove it"),
         ("a: 1\n---\nb: 1\n", "t.yaml:2: a second YAML document begins here"),
         ("[" * 5000, "t.yaml:1: nested too deep for a table"),
         ("just a text", "t.yaml:1: a table file starts with 'table: its-id'"),

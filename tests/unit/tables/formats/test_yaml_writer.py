@@ -21,14 +21,14 @@ from router.tables.feel.literals import read_date, read_datetime, read_duration,
 from router.tables.feel.unary_test import Months, parse
 from router.tables.feel.values import canonical
 from router.tables.feel.writer import value_text
-from router.tables.formats.entries import bare_cell
+from router.tables.formats.entries import shortest_cell_text
 from router.tables.formats.loader import load_table
-from router.tables.formats.yaml_writer import flow_yaml, write_table
+from router.tables.formats.yaml_writer import flow_yaml, write_yaml
 from tests.builders.decision_tables import a_file, a_row
 from tests.generators.decision_tables import moments, selectors, tables, texts, without_version
 
 if TYPE_CHECKING:
-    from router.selection.spoke_selector import Selector
+    from router.selection.spoke_selector import SpokeSelector
     from router.tables.table import DecisionTable
 
 SHIPPED = sorted((Path(__file__).parents[4] / "southbound/defaults/tables").glob("*.yaml"))
@@ -37,27 +37,27 @@ SHIPPED = sorted((Path(__file__).parents[4] / "southbound/defaults/tables").glob
 @settings(deadline=None)
 @given(table=tables())
 def test_a_table_reads_back_as_itself(table: DecisionTable) -> None:
-    assert without_version(load_table(write_table(document_of(table)), "t.yaml", RUN_FACTS)) == table
+    assert without_version(load_table(write_yaml(document_of(table)), "t.yaml", RUN_FACTS)) == table
 
 
 @settings(deadline=None)
 @given(selector=selectors())
-def test_a_selector_reads_back_as_itself(selector: Selector) -> None:
-    assert without_version(load_selector(write_table(document_of(selector)), "s.yaml")) == selector
+def test_a_selector_reads_back_as_itself(selector: SpokeSelector) -> None:
+    assert without_version(load_selector(write_yaml(document_of(selector)), "s.yaml")) == selector
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_a_shipped_table_reads_back_as_itself(path: Path) -> None:
     loaded = load_any(path.read_text(encoding="utf-8"), path.name)
-    again = load_any(write_table(document_of(loaded)), path.name)
-    assert write_table(document_of(again)) == write_table(document_of(loaded))
+    again = load_any(write_yaml(document_of(loaded)), path.name)
+    assert write_yaml(document_of(again)) == write_yaml(document_of(loaded))
     inner, inner_again = (one.table if isinstance(one, OutboundPolicy) else one for one in (loaded, again))
     assert without_version(inner) == without_version(inner_again)
 
 
 def test_a_row_is_one_line_as_an_operator_would_write_it() -> None:
     row = a_row("R10", 'spec: "fibre-line, not in use", priority: 5, speed: "[100..1000)"')
-    lines = write_table(document_of(load_table(a_file([row], more="note: Ours.\n"), "t.yaml", RUN_FACTS))).splitlines()
+    lines = write_yaml(document_of(load_table(a_file([row], more="note: Ours.\n"), "t.yaml", RUN_FACTS))).splitlines()
     assert lines[:6] == [
         "table: a-table",
         "policy: first",
@@ -89,7 +89,7 @@ def test_a_row_is_one_line_as_an_operator_would_write_it() -> None:
     ],
 )
 def test_quotes_stand_only_where_a_cell_would_mean_something_else_without(cell: str, written: str) -> None:
-    assert bare_cell(parse(cell, "string", {"mode": "string"}), ["mode"]) == written
+    assert shortest_cell_text(parse(cell, "string", {"mode": "string"}), ["mode"]) == written
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,12 @@ from tests.generators.tables_with_values import DrawnSearch, tables, tables_of_w
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from router.tables.index.index import AnyIndex
+    from router.tables.index.index import RowIndex
 
 slow = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
-def finds_the_same(drawn: DrawnSearch, index: AnyIndex) -> None:
+def finds_the_same(drawn: DrawnSearch, index: RowIndex) -> None:
     """Check that an index finds the rows of a scan, for raw and for canonical values."""
     table = drawn.table
     for given_values in drawn.values:

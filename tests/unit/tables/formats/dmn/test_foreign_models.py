@@ -20,7 +20,7 @@ GOOD = DmnText(inputs="x: number", outputs="y: number", rules=("1 => 10", "- => 
 
 
 def read_model(content: str | bytes) -> DecisionTable:
-    (table,) = dmn.read(content if isinstance(content, bytes) else content.encode(), "m.dmn").values()
+    (table,) = dmn.read_model(content if isinstance(content, bytes) else content.encode(), "m.dmn").values()
     return table
 
 
@@ -153,7 +153,7 @@ def test_comments_stand_in_every_expression_of_a_model_and_are_no_part_of_the_ta
     )
     table = read_model(as_xml(model))
     assert [table.evaluate({"x": x}) for x in (1, 9)] == [1, 2]
-    assert dmn.read(dmn.write(table).encode(), "again.dmn")["decision"].rows == table.rows
+    assert dmn.read_model(dmn.write_model(table).encode(), "again.dmn")["decision"].rows == table.rows
 
 
 # -- types

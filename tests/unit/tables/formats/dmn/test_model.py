@@ -113,7 +113,7 @@ def test_a_model_of_version_1_1_with_prefixes_comments_and_cdata(tmp_path: Path)
 
 
 def test_a_model_of_several_decisions_gives_its_tables() -> None:
-    tables = dmn.read(OF_1_3.encode(), "loans.dmn")
+    tables = dmn.read_model(OF_1_3.encode(), "loans.dmn")
     assert list(tables) == ["Terms", "Letter"]
     terms = tables["Terms"]
     assert terms.evaluate({"applicant": {"age": 20, "risk": "low"}}) == {"Approved/Declined": "Approved", "rate": 3}
@@ -126,9 +126,9 @@ def test_a_model_of_several_decisions_gives_its_tables() -> None:
 
 def test_the_version_of_a_table_names_the_content_of_its_file() -> None:
     content = OF_1_3.encode()
-    table = dmn.read(content, "a.dmn")["Terms"]
-    assert table.version == dmn.read(content, "b.dmn")["Letter"].version
-    assert table.version != dmn.read(content + b"\n", "a.dmn")["Terms"].version
+    table = dmn.read_model(content, "a.dmn")["Terms"]
+    assert table.version == dmn.read_model(content, "b.dmn")["Letter"].version
+    assert table.version != dmn.read_model(content + b"\n", "a.dmn")["Terms"].version
 
 
 @pytest.mark.parametrize("version", NAMESPACES)
@@ -140,12 +140,12 @@ def test_files_mix_up_http_and_https(version: str) -> None:
         if b"https://" in text
         else text.replace(b"http://www", b"https://www")
     )
-    assert dmn.read(other, "m.dmn")["Decision"].evaluate({"x": 1}) == 2
+    assert dmn.read_model(other, "m.dmn")["Decision"].evaluate({"x": 1}) == 2
 
 
 def test_the_first_tools_of_version_1_1_named_it_otherwise() -> None:
     text = OF_1_1.replace("20151101/dmn.xsd", "20151101/dmn11.xsd")
-    assert "Dish" in dmn.read(text.encode(), "dish.dmn")
+    assert "Dish" in dmn.read_model(text.encode(), "dish.dmn")
 
 
 TYPES = [
@@ -185,26 +185,26 @@ def test_a_type_is_known_in_every_spelling(written: str, column: str) -> None:
     text = as_xml(model).replace(
         b'<inputExpression typeRef="number">', f"<inputExpression typeRef={quoteattr(written)}>".encode()
     )
-    assert dmn.read(text, "m.dmn")["Decision"].inputs[0].type == column
+    assert dmn.read_model(text, "m.dmn")["Decision"].inputs[0].type == column
 
 
 def test_a_constraint_that_is_no_unary_test_of_ours_is_not_checked() -> None:
     items = an_item("tText", "string", 'matches(?, "[a-z]+")')
     model = DmnText(inputs="x: tText", outputs="y: tText", rules=('"A" => "B"',), items=items, given=())
-    table = dmn.read(as_xml(model), "m.dmn")["Decision"]
+    table = dmn.read_model(as_xml(model), "m.dmn")["Decision"]
     assert (table.inputs[0].allowed, table.outputs[0].allowed) == (None, ())
 
 
 def test_a_rule_may_have_an_id_that_only_the_model_can_hold() -> None:
     model = DmnText(inputs="x: number", outputs="y: number", rules=("1 => 1", "2 => 2"), given=())
     text = as_xml(model).replace(b"<rule>", b'<rule id="same">')
-    assert [row.id for row in dmn.read(text, "m.dmn")["Decision"].rows] == ["R1", "R2"]
+    assert [row.id for row in dmn.read_model(text, "m.dmn")["Decision"].rows] == ["R1", "R2"]
 
 
 def test_an_input_of_a_list_type_takes_lists() -> None:
     items = an_item("tTags", "string", '"a", "b"', is_list=True)
     model = DmnText(inputs="tags: tTags", outputs="y: number", rules=('"a" => 1',), items=items, given=())
-    assert dmn.read(as_xml(model), "m.dmn")["Decision"].evaluate({"tags": ["b", "a"]}) == 1
+    assert dmn.read_model(as_xml(model), "m.dmn")["Decision"].evaluate({"tags": ["b", "a"]}) == 1
 
 
 def test_a_large_model_is_read(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_a_large_model_is_read(tmp_path: Path) -> None:
 
 def test_a_table_of_another_decision_is_named_by_that_decision() -> None:
     with pytest.raises(TableErrors) as refused:
-        dmn.read(OF_1_3.replace('"long"', "long").encode(), "loans.dmn")
+        dmn.read_model(OF_1_3.replace('"long"', "long").encode(), "loans.dmn")
     (sentence,) = refused.value.sentences
     assert sentence.startswith("loans.dmn:39: decision 'Letter', row R1, output 'Letter': long is not a literal; ")
 
@@ -225,11 +225,11 @@ def test_a_table_of_another_decision_is_named_by_that_decision() -> None:
 def test_a_cell_names_a_variable_whose_element_has_another_name() -> None:
     limit = '<inputData name="Limit of speed"><variable name="limit" typeRef="number"/></inputData>'
     model = DmnText(inputs="x: number", outputs="y: number", rules=("> limit => 1",), items=limit, given=())
-    table = dmn.read(as_xml(model), "m.dmn")["Decision"]
+    table = dmn.read_model(as_xml(model), "m.dmn")["Decision"]
     assert table.evaluate({"x": 5, "limit": 4}) == 1
     assert table.evaluate({"x": 5, "limit": 6}) is None
 
 
 def test_a_name_may_have_the_apostrophe_of_the_standard() -> None:
     model = DmnText(inputs="Member\u2019s age: number", outputs="y: number", rules=("> 17 => 1",), given=())
-    assert dmn.read(as_xml(model), "m.dmn")["Decision"].evaluate({"Member\u2019s age": 18}) == 1
+    assert dmn.read_model(as_xml(model), "m.dmn")["Decision"].evaluate({"Member\u2019s age": 18}) == 1

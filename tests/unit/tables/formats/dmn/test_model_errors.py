@@ -26,7 +26,7 @@ LITERALS = 'write a value such as 5, true, null, date("2026-03-12") or "text"'
 
 def sentences(content: bytes | str) -> tuple[str, ...]:
     with pytest.raises(TableErrors) as refused:
-        dmn.read(content if isinstance(content, bytes) else content.encode(), "model.dmn")
+        dmn.read_model(content if isinstance(content, bytes) else content.encode(), "model.dmn")
     return refused.value.sentences
 
 
@@ -217,7 +217,7 @@ def test_any_damage_to_a_model_gives_tables_or_sentences(data: st.DataObject) ->
     end = data.draw(st.integers(start, min(len(text), start + 60)))
     damaged = text[:start] + data.draw(parts | st.text(max_size=5)) + text[end:]
     try:
-        assert dmn.read(damaged.encode("utf-8", "surrogatepass"), "model.dmn")
+        assert dmn.read_model(damaged.encode("utf-8", "surrogatepass"), "model.dmn")
     except TableErrors as refused:
         assert all(sentence.startswith("model.dmn:") for sentence in refused.sentences)  # noqa: PT017 - both ends are fine
 
@@ -253,4 +253,4 @@ def test_a_model_of_very_many_names_is_refused_before_every_cell_is_searched_for
 
 def test_a_model_may_be_as_deep_as_the_parser_reads() -> None:
     nested = "<extensionElements>" + "<x>" * 250 + "</x>" * 250 + "</extensionElements>"
-    assert dmn.read(as_xml(replace(GOOD, items=nested)), "model.dmn")["Decision"].evaluate({"x": 2}) == 2
+    assert dmn.read_model(as_xml(replace(GOOD, items=nested)), "model.dmn")["Decision"].evaluate({"x": 2}) == 2

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.selection.fact_model import RUN_FACTS
-from router.selection.load import any_from, document_of
+from router.selection.load import build_any, document_of
 from router.tables.formats.loader import load_table
 from router.tables.formats.sheets.csv_file import table_tree_from_csv, write_csv
 from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx
@@ -79,7 +79,7 @@ def test_what_excel_made_of_a_cell_is_refused_with_its_address(
 
 def test_numbers_and_booleans_that_an_operator_typed_into_excel_are_taken() -> None:
     lines = a_sheet(["R1", "a", "", "", "bundle"], ["R2", "a", "", "FALSE", "bundle"])
-    table = any_from(table_tree_from_xlsx(as_xlsx(lines, {"C8": 100.0, "D8": True, "C9": 0.5}), "t.xlsx"))
+    table = build_any(table_tree_from_xlsx(as_xlsx(lines, {"C8": 100.0, "D8": True, "C9": 0.5}), "t.xlsx"))
     assert isinstance(table, DecisionTable)
     assert [row.cells[1].text for row in table.rows] == ["100", "0.5"]
     assert [row.outputs["whole"] for row in table.rows] == [True, False]
@@ -153,7 +153,7 @@ def test_a_csv_of_another_country_has_semicolons_and_its_decimal_commas_are_not_
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "with a byte order mark"])
 def test_csv_is_read_as_every_spreadsheet_saves_it(delimiter: str, mark: bytes) -> None:
-    table = any_from(table_tree_from_csv(mark + as_csv(a_sheet(GOOD), delimiter), "t.csv"))
+    table = build_any(table_tree_from_csv(mark + as_csv(a_sheet(GOOD), delimiter), "t.csv"))
     assert isinstance(table, DecisionTable)
     assert [row.id for row in table.rows] == ["R1"]
 

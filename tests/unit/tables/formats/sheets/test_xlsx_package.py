@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from router.selection.fact_model import RUN_FACTS
-from router.selection.load import any_from, document_of
+from router.selection.load import build_any, document_of
 from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets import xlsx_package as xlsx_files
 from router.tables.formats.sheets.grid import REASONS_HEADING, SheetPlaces
@@ -29,7 +29,7 @@ WRONG = as_xlsx(a_sheet(["R1", "a", "[1..5", "true", "bundel", ""], ["R2", "a", 
 def annotated_copy(content: bytes) -> bytes:
     """Return the copy of a spreadsheet with the reasons."""
     with pytest.raises(TableErrors) as refused:
-        any_from(table_tree_from_xlsx(content, "t.xlsx"))
+        build_any(table_tree_from_xlsx(content, "t.xlsx"))
     diagnostics = refused.value.diagnostics
     assert diagnostics is not None
     assert isinstance(diagnostics.places, SheetPlaces)
@@ -63,7 +63,7 @@ def test_the_copy_shows_the_reason_at_the_cell_and_beside_the_row() -> None:
 def test_the_copy_can_be_corrected_and_imported_as_it_is() -> None:
     workbook = open_workbook(annotated_copy(WRONG))
     workbook["Table"]["C8"], workbook["Table"]["E8"] = "[1..5]", "bundle"
-    any_from(table_tree_from_xlsx(workbook_bytes(workbook), "t.errors.xlsx"))
+    build_any(table_tree_from_xlsx(workbook_bytes(workbook), "t.errors.xlsx"))
 
 
 def test_a_copy_that_is_refused_again_has_only_the_new_reasons() -> None:
@@ -93,7 +93,7 @@ def test_any_text_survives_the_escapes_of_a_spreadsheet(text: str) -> None:
 @pytest.mark.parametrize("word", ["_x0041_", "a\r\nb", "\x07", "\0", "￾", "#N/A", "=1+1", " a "])
 def test_signs_that_xml_does_not_keep_come_back(word: str) -> None:
     lines = a_sheet(["R1", "a", "-", "true", "bundle", escape_for_xlsx(f"x{word}x")])
-    table = any_from(table_tree_from_xlsx(as_xlsx(lines), "t.xlsx"))
+    table = build_any(table_tree_from_xlsx(as_xlsx(lines), "t.xlsx"))
     assert getattr(table, "rows")[0].note == f"x{word}x"  # noqa: B009 - a decision table, as the lines say
 
 

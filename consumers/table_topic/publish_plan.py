@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from router.tables.formats.loader import version_of
 from schemas.published_tables import (
     MAX_CHANGES,
-    LiveChangeKind,
+    LiveAction,
     LivePointer,
     TableDraft,
     TableVersion,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from router.tables.versions import PublishedTables, Record
+    from consumers.table_topic.published_tables import PublishedRecord, PublishedTables
     from schemas.published_tables import LiveChange, TableKind
 
 MAX_RECORD_BYTES = 900_000  # of one record; Kafka's default limit for a message is 1,048,588 bytes
@@ -35,11 +35,11 @@ class PublishPlan:
     """
 
     records: Mapping[str, bytes | None]
-    expects: Mapping[str, Record | None]
+    expected_records: Mapping[str, PublishedRecord | None]
 
     def is_current(self, published: PublishedTables) -> bool:
         """Return whether all expected records are still in place."""
-        return all(published.records.get(key) == record for key, record in self.expects.items())
+        return all(published.records.get(key) == record for key, record in self.expected_records.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class TableSubmission:
 def plan_draft(submission: TableSubmission, authorship: Authorship) -> PublishPlan:
     """Plan saving a draft. A draft has no history: the last write wins."""
     draft = TableDraft(**_text_fields(submission, authorship), saved_at=authorship.at)
-    return PublishPlan(records={draft.key: _json(draft)}, expects={})
+    return PublishPlan(records={draft.key: _json(draft)}, expected_records={})
 
 
 def plan_publish(published: PublishedTables, submission: TableSubmission, authorship: Authorship) -> PublishPlan:
@@ -81,21 +81,21 @@ def plan_publish(published: PublishedTables, submission: TableSubmission, author
     if not isinstance(published.version(submission.table, version.version), TableVersion):
         records[version.key] = _json(version)
     pointer = _next_pointer(
-        published, submission.table, submission.kind, version.version, authorship, LiveChangeKind.PUBLISH
+        published, submission.table, submission.kind, version.version, authorship, LiveAction.PUBLISH
     )
     records[pointer.key] = _json(pointer)
     draft = published.draft(submission.table)
     if isinstance(draft, TableDraft) and draft.version == version.version:
         records[draft_key(submission.table)] = None
-    return PublishPlan(records=records, expects={pointer.key: published.live(submission.table)})
+    return PublishPlan(records=records, expected_records={pointer.key: published.live(submission.table)})
 
 
 def plan_rollback(published: PublishedTables, version: TableVersion, authorship: Authorship) -> PublishPlan:
     """Plan making an earlier version live again. Its text is on the topic already."""
-    pointer = _next_pointer(
-        published, version.table, version.kind, version.version, authorship, LiveChangeKind.ROLLBACK
+    pointer = _next_pointer(published, version.table, version.kind, version.version, authorship, LiveAction.ROLLBACK)
+    return PublishPlan(
+        records={pointer.key: _json(pointer)}, expected_records={pointer.key: published.live(version.table)}
     )
-    return PublishPlan(records={pointer.key: _json(pointer)}, expects={pointer.key: published.live(version.table)})
 
 
 def rollback_version(changes: tuple[LiveChange, ...]) -> str | None:
@@ -105,7 +105,7 @@ def rollback_version(changes: tuple[LiveChange, ...]) -> str | None:
     """
     history: list[str] = []
     for change in reversed(changes):
-        if change.action is LiveChangeKind.ROLLBACK and change.version in history:
+        if change.action is LiveAction.ROLLBACK and change.version in history:
             while history[-1] != change.version:
                 history.pop()
         elif change.version not in history[-1:]:
@@ -125,7 +125,7 @@ def size_problem(plan: PublishPlan) -> str | None:
 
 
 def _next_pointer(
-    published: PublishedTables, table: str, kind: TableKind, version: str, authorship: Authorship, how: LiveChangeKind
+    published: PublishedTables, table: str, kind: TableKind, version: str, authorship: Authorship, action: LiveAction
 ) -> LivePointer:
     live = published.live(table)
     known = live if isinstance(live, LivePointer) else None
@@ -134,7 +134,7 @@ def _next_pointer(
         kind=kind,
         version=version,
         previous=known.version if known else None,
-        action=how,
+        action=action,
         author=authorship.author,
         comment=authorship.comment,
         at=authorship.at,

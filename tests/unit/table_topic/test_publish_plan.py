@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from router.tables.publish_plan import (
+from consumers.table_topic.publish_plan import (
     MAX_RECORD_BYTES,
     plan_draft,
     plan_publish,
@@ -19,15 +19,15 @@ from router.tables.publish_plan import (
     rollback_version,
     size_problem,
 )
-from router.tables.versions import PublishedTables, UnreadableRecord
-from schemas.published_tables import MAX_CHANGES, LiveChange, LiveChangeKind, LivePointer, TableDraft, TableVersion
+from consumers.table_topic.published_tables import PublishedTables, UnreadableRecord
+from schemas.published_tables import MAX_CHANGES, LiveAction, LiveChange, LivePointer, TableDraft, TableVersion
 from tests.builders.published_tables import a_signature, a_table_text, an_authored_table
 from tests.builders.runs import NOON
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from router.tables.publish_plan import PublishPlan
+    from consumers.table_topic.publish_plan import PublishPlan
 
 LogEntry = tuple[bytes | None, bytes | None]
 GOLDEN = Path(__file__).parents[2] / "data" / "tables"
@@ -90,7 +90,7 @@ def test_the_history_says_which_version_came_when_by_whom_and_why() -> None:
     assert (newest.author, newest.comment, newest.action, newest.previous) == (
         "ben",
         "quicker",
-        LiveChangeKind.PUBLISH,
+        LiveAction.PUBLISH,
         oldest.version,
     )
     assert (oldest.author, oldest.previous) == ("ann", None)
@@ -101,9 +101,9 @@ def test_going_back_makes_the_version_before_live_and_is_itself_history() -> Non
     shelf.roll_back()
     assert shelf.note == "1"
     assert [move.action for move in shelf.live.changes] == [
-        LiveChangeKind.ROLLBACK,
-        LiveChangeKind.PUBLISH,
-        LiveChangeKind.PUBLISH,
+        LiveAction.ROLLBACK,
+        LiveAction.PUBLISH,
+        LiveAction.PUBLISH,
     ]
 
 
@@ -260,6 +260,6 @@ def test_a_text_keeps_its_spaces_because_its_hash_is_its_name() -> None:
 def test_a_move_is_known_by_its_time() -> None:
     assert a_table_log("1").live.changes == (
         LiveChange(
-            version=an_authored_table(a_table_text("1")).version, action=LiveChangeKind.PUBLISH, author="ann", at=NOON
+            version=an_authored_table(a_table_text("1")).version, action=LiveAction.PUBLISH, author="ann", at=NOON
         ),
     )

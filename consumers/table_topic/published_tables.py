@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -12,10 +12,6 @@ from schemas.published_tables import DRAFT, LivePointer, TableDraft, TableVersio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from schemas.published_tables import TableRecord
-
-    R = TypeVar("R", bound=TableRecord)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +21,7 @@ class UnreadableRecord:
     sentence: str
 
 
-Record = TableVersion | LivePointer | TableDraft | UnreadableRecord
+PublishedRecord = TableVersion | LivePointer | TableDraft | UnreadableRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +31,7 @@ class PublishedTables:
     Compaction deletes only older ones, so it changes nothing here.
     """
 
-    records: Mapping[str, Record] = field(default_factory=lambda: MappingProxyType({}))
+    records: Mapping[str, PublishedRecord] = field(default_factory=lambda: MappingProxyType({}))
 
     def with_records(self, records: Iterable[tuple[bytes | None, bytes | None]]) -> PublishedTables:
         """Return the state after more records (key and value), in the order of the topic."""
@@ -74,15 +70,15 @@ class PublishedTables:
         return record if isinstance(record, TableDraft | UnreadableRecord) else None
 
 
-def _parse_record(key: str, value: bytes) -> Record:
+def _parse_record(key: str, value: bytes) -> PublishedRecord:
     _, at, name = key.partition("@")
     model = TableDraft if name == DRAFT else TableVersion if at else LivePointer
     try:
         record: TableVersion | LivePointer | TableDraft = model.model_validate_json(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        return UnreadableRecord(sentence=f"record {key} cannot be read: {f'{where}: ' if where else ''}{first['msg']}")
+        field = ".".join(map(str, first["loc"]))
+        return UnreadableRecord(sentence=f"record {key} cannot be read: {f'{field}: ' if field else ''}{first['msg']}")
     if record.key != key:
         return UnreadableRecord(sentence=f"record {key} contains the key {record.key}")
     return record
