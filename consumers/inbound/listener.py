@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 from uuid import uuid4
 
 import structlog
 from aiohttp import web
 
+from consumers.inbound.bounded_server import BoundedServer
+from consumers.inbound.callback_auth import AllowAnyone
 from consumers.inbound.callback_parser import NotACallbackError, callback_event_id, parse_callback
 from consumers.inbound.callback_responses import CallbackRefusedError, json_response
+from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import bound_port, open_port
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from producers.publisher import Message, PublishError
@@ -72,6 +75,7 @@ class ListenerLimits:
     max_concurrent: int = 1_000
     retry_after: int = 2  # seconds, sent when a callback cannot be stored
     shutdown_timeout: float = 10.0  # for callbacks that are being stored when the listener stops
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 class Listener:
@@ -105,6 +109,7 @@ class Listener:
         self._count = on_callback
         self._new_id = new_id
         self._in_progress = 0
+        self._hides_names = any(not isinstance(spoke.authenticator, AllowAnyone) for spoke in spokes.values())
 
     @property
     def port(self) -> int:
@@ -123,13 +128,17 @@ class Listener:
         for path in ("/{spoke}/listener", "/{spoke}/listener/{event:.*}"):
             app.router.add_post(path, self._receive)
         app.router.add_post("/{path:.*}", self._unknown_path)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._limits.shutdown_timeout)
-        await self._runner.setup()
-        await web.SockSite(self._runner, bound, backlog=1024).start()
+        self._server = BoundedServer(
+            app,
+            self._limits.connections,
+            on_closed=lambda reason: self._count(UNKNOWN_SPOKE, reason),
+            shutdown_timeout=self._limits.shutdown_timeout,
+        )
+        await self._server.start(bound)
 
     async def stop(self) -> None:
         """Accept nothing new, and respond to what is in progress."""
-        await self._runner.cleanup()
+        await self._server.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -177,11 +186,14 @@ class Listener:
 
     def _authenticated(self, request: web.Request, name: str) -> CallbackConfig:
         spoke = self._spokes.get(name)
-        if spoke is None:
+        if spoke is None and not self._hides_names:
             raise CallbackRefusedError(404, "unknownSpoke", f"there is no spoke {name[:80]!r}: correct the URL")
-        if not spoke.authenticator.accepts(request.headers):
-            sentence = f"the credentials are not those agreed for callbacks of {name}"
-            raise CallbackRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": "Bearer"})
+        if spoke is None or not spoke.authenticator.accepts(request.headers):
+            # The same response for both: it must not show which spokes there are.
+            sentence = f"{name[:80]!r} is no spoke, or the credentials are not those agreed for its callbacks"
+            outcome: CallbackOutcome = "unauthenticated" if spoke else "unknownSpoke"
+            headers = {"WWW-Authenticate": "Bearer"}
+            raise CallbackRefusedError(401, outcome, sentence, headers, code="unauthenticated")
         if self._in_progress > self._limits.max_concurrent:
             raise self._retry_later("overloaded", "too many callbacks are under way: send it again later")
         return spoke
