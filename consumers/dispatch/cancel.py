@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.find_external_id import ExternalIdFinder
@@ -69,9 +69,10 @@ class CancelRunHandler:
         if result.accepted_response().status == NO_CONTENT:
             return ExternalReport(external_id=row.external_id, state=RunState.CANCELLED)
         try:
-            return self.caller.spoke(row.spoke).read_reply(result.accepted_response())
+            report = self.caller.spoke(row.spoke).read_reply(result.accepted_response())
         except NotUnderstoodError:
             return ExternalReport(external_id=row.external_id)
+        return replace(report, as_of=result.asked_at)
 
     async def _handle_ended_run(self, event: Event, row: RunRow) -> Outcome:
         if row.state is RunState.CANCELLED or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):

@@ -36,7 +36,8 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
         to_report(spellings, run),
         event_id=first_text(body, "eventId") or received.event_id,
     )
-    return _add_ids(replace(report, thin=_is_thin(report, run, event_type)), received)
+    thin = _is_thin(report, run, event_type)
+    return _add_ids(replace(report, thin=thin, announces_change=_announces_change(event_type)), received)
 
 
 def _event_run(event: object, event_type: str) -> Json:
@@ -59,6 +60,10 @@ def _is_thin(report: ExternalReport, run: Json, event_type: str) -> bool:
     if "testMeasure" in run:
         return False
     return report.raw_state is None or report.state in _STATES_WITH_MEASURES
+
+
+def _announces_change(event_type: str) -> bool:
+    return "statechange" in event_type.lower() or _says_deleted(event_type)
 
 
 def _says_deleted(event_type: str) -> bool:
