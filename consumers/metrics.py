@@ -94,6 +94,13 @@ AWAITING_RETRY = Metric(
     labels=("role",),
     meaning="Records that wait for their next attempt.",
 )
+HELD = Metric(
+    name="southbound_records_held",
+    kind=Gauge,
+    labels=("role",),
+    meaning="Records that wait because too many of their source became dead letters or hang; included in those that "
+    "wait for their next attempt.",
+)
 CALLS = Metric(
     name="southbound_calls_total",
     kind=Counter,
@@ -116,7 +123,13 @@ CALLBACKS = Metric(
     name="southbound_callbacks_total",
     kind=Counter,
     labels=("spoke", "outcome"),
-    meaning="Notifications of external systems: stored, or the reason why they were refused.",
+    meaning="Notifications of external systems: stored, ignored (about no run), or the reason why they were refused.",
+)
+REPORTS_IGNORED = Metric(
+    name="southbound_reports_ignored_total",
+    kind=Counter,
+    labels=("spoke",),
+    meaning="Events of external systems that were stored and are not about a run, such as those of specifications.",
 )
 REQUESTS_WAITING = Metric(
     name="southbound_requests_waiting",
@@ -162,10 +175,12 @@ METRICS: Final = (
     BUFFERED,
     RUNNING,
     AWAITING_RETRY,
+    HELD,
     CALLS,
     CALL_SECONDS,
     RUNS_ENDED,
     CALLBACKS,
+    REPORTS_IGNORED,
     TABLE_LIVE,
     TABLE_REFUSED,
     REQUESTS_WAITING,
@@ -299,5 +314,6 @@ class WorkerMetrics:
             (BUFFERED, lambda: figures().buffered),
             (RUNNING, lambda: figures().running),
             (AWAITING_RETRY, lambda: figures().parked),
+            (HELD, lambda: figures().held),
         ):
             self._metrics.track(metric, read, self._role)

@@ -115,7 +115,8 @@ def external_id_unknown(spoke: str, report: ExternalReport) -> Problem:
     return Problem(
         code="UNKNOWN_EXTERNAL_ID",
         sentence=f"{spoke} reported on {report.external_id or 'a run without an id'}, "
-        "which no run in the run store carries: check that the system answers for our runs.",
+        "which no run in the run store carries: check that the system answers for our runs, and set callback_auth "
+        "if it names the id of a run only in callbacks.",
     )
 
 

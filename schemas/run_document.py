@@ -16,6 +16,8 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from schemas.base import LONG_MAX, LONG_MIN, Model, Whole
 from schemas.vocabulary import Mode
 
+_LONG_RANGE = f"{LONG_MIN} to {LONG_MAX}"
+
 
 def _to_utc(moment: datetime) -> datetime:
     """Read a moment without a zone as UTC, truncated to Avro's milliseconds."""
@@ -54,7 +56,7 @@ JsonValue = bool | int | float | str | JsonText | None
 def value_from_json(value: object) -> object:
     """Convert any JSON value to a `JsonValue`; refuse numbers that could not be passed on unchanged."""
     if isinstance(value, int) and not LONG_MIN <= value <= LONG_MAX:
-        raise ValueError(f"a number of {value.bit_length()} bits does not fit into 64 bits; send it as text")
+        raise ValueError(f"is a number that does not fit into 64 bits with a sign ({_LONG_RANGE}); send it as text")
     if isinstance(value, float) and not isfinite(value):
         raise ValueError(f"{value} is not a finite number")
     if isinstance(value, list) or (isinstance(value, dict) and set(value) != {"json_text"}):

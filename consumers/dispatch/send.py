@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.dispatch.bundle import cancelled_child_updates
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.dispatch.post import PostAttempt
+from consumers.dispatch.post import PostAttempt, was_posted_before
 from consumers.problems import external_id_missing, external_id_pending, parent_not_accepted, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.profile import RelationshipEncoding
@@ -76,6 +76,8 @@ class SendRunHandler:
         )
         if rows[0].sent_at is not None:
             return await post_attempt.look_up(_not_yet_accepted(rows))
+        if was_posted_before(rows[0]):
+            return await post_attempt.post_unless_found(_not_yet_accepted(rows))
         return await post_attempt.post(await self._without_cancelled(event, rows))
 
     async def _read_parent(self, command: SendRun, row: RunRow) -> RunRow | None:
@@ -92,14 +94,14 @@ class SendRunHandler:
             return Done()
         problem = parent_not_accepted(row, parent)
         await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
-        return DeadLetter(problem)
+        return DeadLetter(problem, is_consequence=True)
 
     async def _wait_for_parents_id(self, event: Event, row: RunRow, parent: RunRow, delay: float | None) -> Outcome:
         if delay is not None:
             return RetryLater(delay, external_id_pending(parent))
         problem = external_id_missing(parent, f"Run {row.run_id}, a child of it,")
         await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
-        return DeadLetter(problem)
+        return DeadLetter(problem, is_consequence=True)
 
     async def _without_cancelled(self, event: Event, rows: tuple[RunRow, ...]) -> tuple[RunRow, ...]:
         """End the children that were cancelled before the bundle was sent; return the other rows."""

@@ -63,7 +63,7 @@ class BasicAuthenticator:
 
     def accepts(self, headers: Mapping[str, str]) -> bool:
         """Compare in constant time."""
-        expected = b64encode(f"{self.user}:{self.password}".encode()).decode()
+        expected = _basic_credentials(self.user, self.password)
         return _equal(_secret_after_scheme("basic", headers.get("Authorization", "")), expected)
 
 
@@ -84,6 +84,29 @@ def authenticator_for(auth: CallbackAuth, environment: Mapping[str, str]) -> Cal
             return TokenAuthenticator(token=token, header=auth.header)
         case _:
             assert_never(auth)
+
+
+def headers_for(auth: CallbackAuth, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the headers with which a callback passes the check that a profile asks for.
+
+    Raises:
+        SecretMissingError: a secret is not where the profile says.
+    """
+    match auth:
+        case NoAuth():
+            return {}
+        case BasicAuth():
+            password = fetch_secret(auth.password, environment).get_secret_value()
+            return {"Authorization": f"Basic {_basic_credentials(auth.username, password)}"}
+        case CallbackToken():
+            token = fetch_secret(auth.token, environment).get_secret_value()
+            return {auth.header: f"Bearer {token}" if auth.header.lower() == "authorization" else token}
+        case _:
+            assert_never(auth)
+
+
+def _basic_credentials(user: str, password: str) -> str:
+    return b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _secret_after_scheme(scheme: str, value: str) -> str:

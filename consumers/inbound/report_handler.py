@@ -7,18 +7,22 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.bundle import identifies_run, run_id_candidates
+from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.problems import answer_behind, call_failed, event_misplaced, external_id_unknown, report_unreadable
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
-from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from router.responses import Verdict
 from router.runs.events import Reported
 from router.runs.report_merging import is_behind, merge_answer
-from router.runs.reports import ExternalReport
+from router.runs.reports import ExternalReport, not_found_as_cancelled
+from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel, RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
@@ -44,6 +48,7 @@ class ReportHandler:
     caller: Caller
     retry_interval: float = 0.5
     max_report_age: float = 60.0
+    on_ignored: Callable[[str], None] = lambda _: None  # called with the spoke of an event that is about no run
 
     async def handle(self, event: Event, attempt: Attempt) -> Outcome:
         """Handle one report."""
@@ -52,13 +57,16 @@ class ReportHandler:
             return DeadLetter(event_misplaced(event, "the inbound topic"))
         try:
             report = self._read_report(received)
+        except NotAboutARunError:
+            self.on_ignored(received.spoke)
+            return Done()
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(received.spoke, str(error)))
         report = replace(report, external_id=report.external_id or received.external_id or None)
-        row = await self._find_run(received.spoke, report)
+        row = await self._find_reported_run(event, received, report, attempt)
         if row is None:
             return self._handle_unknown_run(event, received, report, attempt)
-        return await self._handle(event, row, report, attempt)
+        return await self._handle(event, row, report, attempt, authentic=self._is_authentic(received))
 
     def _read_report(self, received: InboundReceived) -> ExternalReport:
         if received.channel is Channel.POLL and not received.body:
@@ -66,9 +74,25 @@ class ReportHandler:
         report = self.caller.spoke(received.spoke).read_callback(received)
         return replace(report, as_of=received.received_at) if received.channel is Channel.POLL else report
 
-    async def _find_run(self, spoke: str, report: ExternalReport) -> RunRow | None:
+    def _is_authentic(self, received: InboundReceived) -> bool:
+        authenticated = self.caller.spoke(received.spoke).profile.authenticates_callbacks
+        return received.channel is not Channel.CALLBACK or authenticated
+
+    async def _find_reported_run(
+        self, event: Event, received: InboundReceived, report: ExternalReport, attempt: Attempt
+    ) -> RunRow | None:
+        """Find the run; an external id from a callback that anyone may send counts only if a look-up confirms it."""
+        row = await self._find_run(received.spoke, report, may_name_run=True)
+        if row is None or row.external_id is not None or self._is_authentic(received):
+            return row
+        if attempt.number & (attempt.number - 1):  # 1, 2, 4, 8, …: a callback is repeated often while it waits
+            return None
+        row = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, row)
+        return row if row.external_id == report.external_id else None
+
+    async def _find_run(self, spoke: str, report: ExternalReport, *, may_name_run: bool) -> RunRow | None:
         row = await self.updater.store.run_by_external_id(spoke, report.external_id) if report.external_id else None
-        return row or await self._find_run_by_name(spoke, report)
+        return row or (await self._find_run_by_name(spoke, report) if may_name_run else None)
 
     async def _find_run_by_name(self, spoke: str, report: ExternalReport) -> RunRow | None:
         """Find, by our id or its name, a run that the system accepted without naming an external id."""
@@ -90,16 +114,21 @@ class ReportHandler:
         self.caller.exclude_attempt(received.spoke, attempt, event.id)  # no call was made: all retries of one are left
         return RetryLater(self.retry_interval, problem)
 
-    async def _handle(self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt) -> Outcome:
+    async def _handle(
+        self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt, *, authentic: bool
+    ) -> Outcome:
         if event.id not in row.processed_reports and report.thin:
-            return await self._hydrate(event, row, report, attempt)
-        return await self._record(event, row, report)
+            return await self._hydrate(event, row, _as_requested_end(row, report), attempt)
+        return await self._record(event, row, report, authentic=authentic)
 
     async def _hydrate(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
         spoke = self.caller.spoke(row.spoke)
         result = await self.caller.call(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
+        if result.meaning.verdict is Verdict.LOST and row.cancel_requested:
+            gone = not_found_as_cancelled(thin.external_id, result.meaning.reasons)
+            return await self._record(event, row, gone, authentic=True)
         if result.meaning.verdict is Verdict.LOST and attempt.number >= MAX_NOT_FOUND:
-            return await self._record(event, row, _not_found_report(thin, result))
+            return await self._record(event, row, _not_found_report(thin, result), authentic=True)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return self._retry(event, row, result, attempt)
         try:
@@ -114,27 +143,28 @@ class ReportHandler:
         self, event: Event, row: RunRow, thin: ExternalReport, answer: ExternalReport, attempt: Attempt
     ) -> Outcome:
         """Record what event and answer report together, once the answer is not older than the event."""
-        if is_behind(row, thin, answer):
+        cancelled = thin.deleted and thin.state is RunState.CANCELLED  # as was requested
+        if not cancelled and is_behind(row, thin, answer):
             reads = MAX_READS_UNTIL_STATE if thin.state else MAX_READS_UNTIL_CHANGE
             delay = self.caller.delay_of_reread(row.spoke, attempt, event.id, reads)
             if delay is not None:
                 return RetryLater(delay, answer_behind(row, thin, answer))
-        return await self._record(event, row, merge_answer(thin, answer))
+        return await self._record(event, row, merge_answer(thin, answer), authentic=True)
 
-    async def _record(self, event: Event, row: RunRow, report: ExternalReport) -> Outcome:
+    async def _record(self, event: Event, row: RunRow, report: ExternalReport, *, authentic: bool) -> Outcome:
         if event.id in row.processed_reports:
             await self.updater.republish(event, row)
         else:
             await self.updater.store_fact(event, row, Reported(report_id=event.id, report=report))
         for nested in report.children:
-            await self._record_nested(event, row.spoke, nested)
+            await self._record_nested(event, row.spoke, nested, authentic=authentic)
         return Done()
 
-    async def _record_nested(self, event: Event, spoke: str, report: ExternalReport) -> None:
+    async def _record_nested(self, event: Event, spoke: str, report: ExternalReport, *, authentic: bool) -> None:
         """Record what a bundle's report says of the embedded runs; ignore what belongs to no run of ours."""
-        row = await self._find_run(spoke, report)
+        row = await self._find_run(spoke, report, may_name_run=authentic)
         if row is not None:
-            await self._record(event, row, report)
+            await self._record(event, row, report, authentic=authentic)
 
     def _retry(
         self, event: Event, row: RunRow, result: CallResult, attempt: Attempt, unreadable: Problem | None = None
@@ -142,6 +172,13 @@ class ReportHandler:
         problem = unreadable or call_failed(result, f"Run {row.run_id} could not be read at {row.spoke}")
         delay = self.caller.delay_after(row.spoke, result, attempt, event.id)
         return DeadLetter(problem) if delay is None else RetryLater(delay, problem)
+
+
+def _as_requested_end(row: RunRow, report: ExternalReport) -> ExternalReport:
+    """Return the report of a deletion that was requested as that of a cancelled run; its content is what was."""
+    if not (report.deleted and row.cancel_requested) or report.state in TERMINAL:
+        return report
+    return replace(report, state=RunState.CANCELLED, raw_state="deleted")
 
 
 def _not_found_report(thin: ExternalReport, result: CallResult) -> ExternalReport:

@@ -57,6 +57,11 @@ class Backpressure:
         self.paused: frozenset[Partition] = frozenset()
 
     @property
+    def full(self) -> frozenset[Partition]:
+        """The partitions that receive nothing, because they have too much in memory."""
+        return frozenset(self._full)
+
+    @property
     def is_holding_back(self) -> bool:
         """Whether no batch is polled because enough records are in memory."""
         return self._holding_back_since is not None

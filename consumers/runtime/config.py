@@ -10,7 +10,9 @@ from consumers.runtime.backpressure import Watermarks
 from consumers.runtime.dead_letter_limit import DeadLetterLimitConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from consumers.runtime.handler import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,9 @@ class WorkerConfig:
     )  # after an exception of the handler, or a dead letter that Kafka refuses
     watermarks: Watermarks = field(default_factory=Watermarks)
     dead_letter_limit: DeadLetterLimitConfig = field(default_factory=DeadLetterLimitConfig)
+    source_of: Callable[[Record], str] | None = None  # which producer or system a record comes from
+    hanging_after: float | None = None  # a handler that runs longer takes no place of other sources' records
+    max_hanging: int = 32  # such handlers of one source; while there are so many, its other records wait
 
 
 def consumer_settings(

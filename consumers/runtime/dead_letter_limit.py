@@ -1,4 +1,7 @@
-"""Stop the work when too many dead letters come in a row: the cause is then larger than single records."""
+"""Hold back a source whose records become dead letters in a row; other sources are not affected.
+
+A source is what a record comes from: a producer of lifecycle events, or an external system.
+"""
 
 from __future__ import annotations
 
@@ -6,51 +9,110 @@ from dataclasses import dataclass
 
 from schemas.problem import Problem
 
+_SHOWN_NAME_LENGTH = 100  # characters of a source's name in a sentence; its producer chose it
+_GROWTH = 10  # a source that goes on is stopped again when its dead letters in a row have grown so many times
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterLimitConfig:
-    """How many dead letters in a row stop the work, and for how long."""
+    """How many dead letters of one source in a row stop its records, and for how long.
+
+    After the stop at most `running_after` of its records run at a time, so that others go first, until one of them is
+    finished or none becomes a dead letter for `forget_after` seconds. The source is stopped again at ten times as many
+    dead letters, and so on, so that records behind rubbish wait for a few stops only, whatever its amount.
+    """
 
     limit: int = 100
-    cool_down: float = 60.0  # seconds
+    cool_down: float = 10.0  # seconds
+    running_after: int = 16
+    forget_after: float = 300.0  # seconds
+    max_sources: int = 1_000  # that are counted at a time; the one whose last dead letter is oldest is forgotten
+
+
+@dataclass(slots=True)
+class _Streak:
+    """The dead letters of one source in a row."""
+
+    count: int = 0
+    stop_at: int = 0
+    stopped_until: float = 0.0
+    last_at: float = 0.0
+    last: Problem | None = None
 
 
 class DeadLetterLimit:
-    """Counts dead letters in a row; after the cool-down, one finished record resets the count."""
+    """Counts the dead letters of each source in a row; a finished record of the source ends its count."""
 
     def __init__(self, policy: DeadLetterLimitConfig) -> None:
         self._policy = policy
-        self._in_a_row = 0
-        self._shut_until: float | None = None
+        self._streaks: dict[str, _Streak] = {}  # the one with the oldest dead letter first
 
     @property
     def in_a_row(self) -> int:
-        """The number of dead letters since the last record that was finished."""
-        return self._in_a_row
+        """The largest number of dead letters that one source has had since its last finished record."""
+        return max([streak.count for streak in self._streaks.values()], default=0)
 
-    def stops_work(self, now: float) -> bool:
-        """Return whether no further record may start."""
-        if self._shut_until is not None and now >= self._shut_until:
-            self._shut_until = None
-        return self._shut_until is not None
+    @property
+    def counts_any(self) -> bool:
+        """Whether any source has had a dead letter since its last finished record."""
+        return bool(self._streaks)
 
-    def finished(self) -> None:
-        """Note that a record was finished."""
-        self._in_a_row = 0
+    def finished(self, source: str) -> None:
+        """Note that a record of a source was finished."""
+        self._streaks.pop(source, None)
 
-    def dead_lettered(self, now: float) -> bool:
-        """Note a dead letter; return True if this one stops the work."""
-        self._in_a_row += 1
-        if self._in_a_row < self._policy.limit or self._shut_until is not None:
+    def dead_lettered(self, source: str, problem: Problem, now: float) -> bool:
+        """Note a dead letter; return True if this one stops the source."""
+        streak = self._streaks.pop(source, None)
+        if streak is None or now - streak.last_at >= self._policy.forget_after:
+            streak = _Streak(stop_at=self._policy.limit)
+        self._streaks[source] = streak
+        if len(self._streaks) > self._policy.max_sources:
+            del self._streaks[next(iter(self._streaks))]
+        streak.count, streak.last_at, streak.last = streak.count + 1, now, problem
+        if streak.count < streak.stop_at or now < streak.stopped_until:
             return False
-        self._shut_until = now + self._policy.cool_down
+        streak.stop_at = max(streak.stop_at, streak.count) * _GROWTH
+        streak.stopped_until = now + self._policy.cool_down
         return True
 
-    def problem(self, role: str, dead_letters: str, last: Problem) -> Problem:
-        """Return the problem that says why the work stopped and where to look."""
+    def may_run(self, source: str, now: float, *, crowded: bool = False) -> int | None:
+        """Return how many records of a source may run at a time; None if it is not limited.
+
+        `crowded`: the records of others find no more room in memory, so that none can be held back.
+        """
+        streak = self._streaks.get(source)
+        if streak is None or streak.count < self._policy.limit or now - streak.last_at >= self._policy.forget_after:
+            return None
+        return 0 if now < streak.stopped_until and not crowded else self._policy.running_after
+
+    def problem(self, source: str, role: str, dead_letters: str) -> Problem:
+        """Return the problem that says why records of a source wait, and where to look."""
+        streak = self._streaks.get(source, _Streak())
         return Problem(
             code="DEAD_LETTER_LIMIT_REACHED",
-            sentence=f"{self._in_a_row} dead letters in a row in {role}:"
-            f" work stops for {self._policy.cool_down:g} s; look at topic {dead_letters}",
-            detail=f"the last one: {last.sentence}",
+            sentence=f"{streak.count} dead letters in a row{_origin(source)} in {role}: its records wait for"
+            f" {self._policy.cool_down:g} s, then those of others go first; look at topic {dead_letters}",
+            detail=f"the last one: {streak.last.sentence}" if streak.last else "",
         )
+
+    def warnings(self, now: float) -> dict[str, str]:
+        """Return a sentence for each source that is limited, by its printable name."""
+        limited = [source for source in self._streaks if self.may_run(source, now) is not None]
+        return {printable(source): self._warning(source, now) for source in limited}
+
+    def _warning(self, source: str, now: float) -> str:
+        streak = self._streaks[source]
+        does = "wait" if now < streak.stopped_until else "run after those of others"
+        last = f"; the last one: {streak.last.sentence}" if streak.last else ""
+        return f"{streak.count} dead letters in a row: its records {does}{last}"
+
+
+def printable(source: str) -> str:
+    """Return the name of a source as it may be shown to people."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in source[:_SHOWN_NAME_LENGTH])
+    return shown + ("…" if len(source) > _SHOWN_NAME_LENGTH else "")
+
+
+def _origin(source: str) -> str:
+    return f" from {printable(source)}" if source else ""

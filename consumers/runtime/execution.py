@@ -104,6 +104,11 @@ class RecordTasks:
         """Whether no handler runs."""
         return not self._running
 
+    @property
+    def running(self) -> Collection[Record]:
+        """The records whose handler runs."""
+        return self._running.keys()
+
     def start(self, record: Record, work: Coroutine[None, None, None]) -> None:
         """Run a handler as a task."""
         self._running[record] = asyncio.get_running_loop().create_task(work)

@@ -24,12 +24,17 @@ class RetryLater:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """Never: publish the original bytes with the reason on the dead-letter topic, then continue the lane."""
+    """Never: publish the original bytes with the reason on the dead-letter topic, then continue the lane.
+
+    `is_consequence`: the reason is another dead letter (a parent's, say), so this one is not counted as a problem.
+    """
 
     problem: Problem
+    is_consequence: bool = False
 
 
 Outcome = Done | RetryLater | DeadLetter
+NO_SOURCE = ""  # of records whose origin does not matter
 
 
 class Attempt(NamedTuple):

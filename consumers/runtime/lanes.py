@@ -135,6 +135,13 @@ class Lanes:
         self._parked[record] = lane
         self._end_attempt(lane)
 
+    def hold(self, record: Record) -> None:
+        """Park a record that was taken and whose handler was not called, until `unpark`; that is no attempt."""
+        lane = self._lanes[_lane_name(record)]
+        lane.attempts -= 1
+        self._parked[record] = lane
+        self._end_attempt(lane)
+
     def unpark(self, record: Record) -> bool:
         """Make a parked record ready again; return False if it is no longer parked."""
         lane = self._parked.pop(record, None)

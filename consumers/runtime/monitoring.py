@@ -33,7 +33,8 @@ class WorkerFigures:
     running: int
     startable: int
     parked: int
-    consecutive_dead_letters: int
+    held: int  # of the parked ones: held back because of their source
+    consecutive_dead_letters: int  # the most that one source has had
 
 
 class Observer(Protocol):
@@ -110,7 +111,9 @@ def partition_statuses(
     )
 
 
-def worker_figures(offsets: OffsetTracker, lanes: Lanes, paused: int, consecutive_dead_letters: int) -> WorkerFigures:
+def worker_figures(
+    offsets: OffsetTracker, lanes: Lanes, *, paused: int, held: int, consecutive_dead_letters: int
+) -> WorkerFigures:
     """Return the numbers of this moment, over all partitions."""
     return WorkerFigures(
         partitions=len(offsets.owned),
@@ -119,6 +122,7 @@ def worker_figures(offsets: OffsetTracker, lanes: Lanes, paused: int, consecutiv
         running=lanes.running,
         startable=lanes.startable,
         parked=lanes.parked,
+        held=held,
         consecutive_dead_letters=consecutive_dead_letters,
     )
 

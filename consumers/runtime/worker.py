@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, assert_never
 from consumers.runtime import consumer_port as port
 from consumers.runtime.backpressure import Backpressure
 from consumers.runtime.committer import Committer
-from consumers.runtime.dead_letter_limit import DeadLetterLimit
 from consumers.runtime.dead_letters import DeadLetterPublisher
 from consumers.runtime.execution import HandlerExecution, RecordTasks
 from consumers.runtime.faults import ProblemReporter, internal_problem
@@ -27,6 +26,7 @@ from consumers.runtime.kafka.membership import proof_duration
 from consumers.runtime.lanes import Lanes
 from consumers.runtime.monitoring import AttemptEnded, NullObserver, partition_statuses, worker_figures
 from consumers.runtime.offsets import OffsetTracker
+from consumers.runtime.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -67,7 +67,7 @@ class Worker:
         self._prioritised: Sequence[Worker] = ()  # their records come before ours
         self._offsets = OffsetTracker()
         self._backpressure = Backpressure(config.watermarks)
-        self._dead_letter_guard = DeadLetterLimit(config.dead_letter_limit)
+        self._sources = Sources(config)
         self._tasks = RecordTasks(self._guarded)
         self._committer = Committer(consumer, self._offsets, self._observer, clock)
         self._revoked: frozenset[Partition] = frozenset()
@@ -108,7 +108,7 @@ class Worker:
 
     def is_full(self) -> bool:
         """Return whether records wait that may only be started when others have ended."""
-        return self._lanes.startable > 0 and self._lanes.running >= self._max_in_flight()
+        return self._lanes.startable > 0 and self._lanes.running - self._sources.hanging >= self._max_in_flight()
 
     def may_send(self) -> bool:
         """Return whether this process is certainly still a member of its group; call it right before sending.
@@ -124,8 +124,16 @@ class Worker:
     def figures(self) -> WorkerFigures:
         """Return the numbers of this moment."""
         return worker_figures(
-            self._offsets, self._lanes, len(self._backpressure.paused), self._dead_letter_guard.in_a_row
+            self._offsets,
+            self._lanes,
+            paused=len(self._backpressure.paused),
+            held=self._sources.held,
+            consecutive_dead_letters=self._sources.in_a_row,
         )
+
+    def warnings(self) -> dict[str, str]:
+        """Return a sentence for each source whose records are held back because of dead letters."""
+        return self._sources.warnings(self._clock())
 
     # Events of the Kafka consumer
 
@@ -206,6 +214,7 @@ class Worker:
 
     def _on_abandoned(self, record: Record) -> None:
         if self._tasks.mark_ended(record):  # else it ended by itself and was settled
+            self._sources.ended(record)
             self._retire(record)
             self._continue()
 
@@ -224,19 +233,23 @@ class Worker:
     def _start_ready(self) -> None:
         while self._may_start() and (started := self._lanes.start(self._clock())):
             record, attempt = started
-            self._tasks.start(record, self._run_attempt(record, attempt))
+            if self._sources.admits(record, self._clock()):
+                self._tasks.start(record, self._run_attempt(record, attempt))
+            else:
+                self._lanes.hold(record)
+
+    def _release_held(self) -> None:
+        for record in self._sources.releasable(self._clock()):
+            self._lanes.unpark(record)
 
     def _may_start(self) -> bool:
-        return self._lanes.running < self._max_in_flight() and not (self._stopping or self._is_limited())
+        return self._lanes.running - self._sources.hanging < self._max_in_flight() and not self._stopping
 
     def _max_in_flight(self) -> int:
         # Runs under way come before new ones: their rows and commands are still in memory, and they end sooner.
         yields = self._prioritised and any(other.is_full() for other in self._prioritised)
         limit = self._config.max_in_flight
         return min(self._config.max_in_flight_yielding, limit) if yields else limit
-
-    def _is_limited(self) -> bool:
-        return self._dead_letter_guard.in_a_row > 0 and self._dead_letter_guard.stops_work(self._clock())
 
     async def _run_attempt(self, record: Record, attempt: Attempt) -> None:
         began = self._clock()
@@ -248,15 +261,14 @@ class Worker:
 
     def _settle(self, record: Record, attempt: Attempt, outcome: Outcome) -> None:
         self._tasks.mark_ended(record)
+        self._sources.ended(record)
         match outcome:
-            case Done():
-                self._dead_letter_guard.finished()
+            case Done() | DeadLetter():
                 self._finish(record)
+                if problem := self._sources.settled(record, outcome, self._clock()):
+                    self._problems.report(problem, self._clock())
             case RetryLater():
                 self._park(record, attempt, outcome)
-            case DeadLetter():
-                self._finish(record)
-                self._count_dead_letter(outcome.problem)
             case _:
                 assert_never(outcome)
         self._continue()
@@ -287,15 +299,9 @@ class Worker:
         self._lanes.unpark(record)
         self._start_ready()
 
-    def _count_dead_letter(self, last: Problem) -> None:
-        now = self._clock()
-        if self._dead_letter_guard.dead_lettered(now):
-            self._problems.report(
-                self._dead_letter_guard.problem(self._config.role, self._config.dead_letter_topic, last), now
-            )
-            self._control_flow()
-
     def _continue(self) -> None:
+        if self._sources.holds_any:
+            self._release_held()
         self._start_ready()
         if self._revoked:
             self._release_if_idle()
@@ -312,13 +318,16 @@ class Worker:
             self._guarded(self._on_timer)
 
     def _on_timer(self) -> None:
-        self._start_ready()  # the dead-letter limit may be over
+        self._sources.check_hanging(self._tasks.running)
+        self._release_held()
+        self._start_ready()
         self._control_flow()
+        self._sources.crowded = self._backpressure.full
         self._commit()
 
     def _control_flow(self) -> None:
         loads = {partition: self._lanes.load_of(partition) for partition in self._offsets.owned}
-        flow = self._backpressure.decide(self._clock(), loads, pause_all=self._stopping or self._is_limited())
+        flow = self._backpressure.decide(self._clock(), loads, pause_all=self._stopping)
         if flow.pause or flow.resume or (flow.poll and not self._poll_requested):
             self._consumer.control_flow(flow)
             self._poll_requested = self._poll_requested or flow.poll

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -11,6 +10,7 @@ from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.authentication import Authentication, authentication_for
 from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.port import UnknownSpokeError, do_nothing
+from consumers.spokes.slot_limit import SlotLimit
 from consumers.spokes.transport import HttpRequest
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class _SpokeConnection:
     headers: dict[str, str]
     authentication: Authentication
     transport: Transport
-    limit: asyncio.Semaphore
+    limit: SlotLimit
 
 
 class SpokeClient:
@@ -55,7 +55,7 @@ class SpokeClient:
                 headers={"Accept": profile.media_types.accept, "User-Agent": "southbound"},
                 authentication=credentials[profile.name],
                 transport=transport_for(profile),
-                limit=asyncio.Semaphore(profile.concurrency),
+                limit=SlotLimit(profile.concurrency),
             )
             for profile in profiles
         }

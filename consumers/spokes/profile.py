@@ -87,7 +87,7 @@ class RetrySettings(ProfileModel):
 
 
 class ResultChannel(StrEnum):
-    """How responses arrive; only `poll` makes Southbound do something, the others are declarations."""
+    """How responses arrive: `poll` makes Southbound poll, `callback` gives the system an address at the listener."""
 
     SYNC = "sync"
     CALLBACK = "callback"
@@ -160,9 +160,11 @@ class Profile(ProfileModel):
     `state_spellings` maps the system's states to ours, beyond the spellings that are known anyway.
     `success_codes` are the statuses that mean success.
     `version` is only a declaration for now: 4.0, 4.1 and 4.2 have the same form for what is sent and read here.
-    `result_channels`: only `poll` changes what Southbound does. Final answers in a response and callbacks are handled
-    with or without `sync` and `callback`.
+    `result_channels`: `poll` makes Southbound poll, and a system with neither `callback` here nor `callback_auth` has
+    no address at the listener. Final answers in a response are handled with or without `sync`.
     `poll_after`: a run is polled when the system has reported nothing for so many seconds.
+    `unauthenticated_callbacks`: without `callback_auth`, the listener starts only on a loopback address, unless this
+    field says `accept from anyone`.
     """
 
     name: Annotated[str, AfterValidator(_check_spoke_name)]
@@ -171,6 +173,7 @@ class Profile(ProfileModel):
     version: Version = "4.1"
     auth: Auth = NoAuth()
     callback_auth: CallbackAuth = NoAuth()
+    unauthenticated_callbacks: Literal["refuse", "accept from anyone"] = "refuse"
     media_types: MediaTypes = MediaTypes()
     patchable: frozenset[Patchable] = frozenset()
     changeable_states: frozenset[KnownState] = _CHANGEABLE_STATES
@@ -190,6 +193,16 @@ class Profile(ProfileModel):
     send_state: bool = False
     send_measure_ids: bool = True
     max_response_bytes: int = Field(default=5_000_000, ge=1_000)
+
+    @property
+    def authenticates_callbacks(self) -> bool:
+        """Whether a callback proves that it comes from the system."""
+        return not isinstance(self.callback_auth, NoAuth)
+
+    @property
+    def takes_callbacks(self) -> bool:
+        """Whether the listener has an address for the system: not for one that is only polled, without credentials."""
+        return self.authenticates_callbacks or ResultChannel.CALLBACK in self.result_channels
 
     @property
     def settle_seconds(self) -> float:

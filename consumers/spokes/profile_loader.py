@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import SPOKE_FACTORIES
-from schemas.files.located_yaml import Positioned, YamlMistakeError, read_yaml
+from schemas.files.yaml_file import YamlFile, YamlFileError, read_yaml_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,15 +51,15 @@ def load_profiles(paths: Iterable[Path]) -> tuple[Profile, ...]:
 
 def _load(path: Path) -> Profile:
     try:
-        read = read_yaml(path)
-    except YamlMistakeError as mistake:
+        read = read_yaml_file(path)
+    except YamlFileError as mistake:
         raise ProfilesWrongError([str(mistake)]) from None
     if not isinstance(read.value, dict):
         raise ProfilesWrongError([f"{path}:1: a profile is a mapping with at least 'name' and 'base_url'"])
     return _validate(path, read)
 
 
-def _validate(path: Path, yaml: Positioned) -> Profile:
+def _validate(path: Path, yaml: YamlFile) -> Profile:
     name = yaml.value.get("name", "?") if isinstance(yaml.value, dict) else "?"
     mistakes: list[tuple[int, str]] = []
     profile = None
@@ -74,7 +74,7 @@ def _validate(path: Path, yaml: Positioned) -> Profile:
     return profile
 
 
-def _mistake(path: Path, name: object, yaml: Positioned, error: ErrorDetails) -> tuple[int, str]:
+def _mistake(path: Path, name: object, yaml: YamlFile, error: ErrorDetails) -> tuple[int, str]:
     line, field = yaml.locate(error["loc"])
     return line, f"{path}:{line}: spoke '{name}', field '{field}': {_sentence(error, field)}"
 
@@ -96,7 +96,7 @@ def _did_you_mean(field: str) -> str:
     return f": did you mean '{close[0]}'?" if close else ""
 
 
-def _unknown_dialect(path: Path, name: object, yaml: Positioned) -> list[tuple[int, str]]:
+def _unknown_dialect(path: Path, name: object, yaml: YamlFile) -> list[tuple[int, str]]:
     dialect = yaml.value.get("dialect", "tmf653") if isinstance(yaml.value, dict) else None
     if not isinstance(dialect, str) or dialect in SPOKE_FACTORIES:
         return []

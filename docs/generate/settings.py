@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args, get_origin
 from pydantic import SecretStr
 
 from docs.generate.markdown import table
+from southbound.settings.kafka_client_names import ALLOWED_CLIENT_SETTINGS
 from southbound.settings.settings import DEFAULTS, Section, sections
 from southbound.settings.sources import variable_name
 
@@ -45,9 +46,26 @@ TLS, under `kafka.client`, with the names that librdkafka uses.
 """
 
 
+_CLIENT_SETTINGS = """
+## Settings of librdkafka
+
+`kafka.client` takes these names. Others are refused, because they could load code (`plugin.library.paths`), start a
+program (`sasl.kerberos.kinit.cmd`) or write files (`offset.store.path`), or because Southbound sets them. Commands on
+files, such as `southbound tables check` and the pre-commit hook, do not read the settings of Kafka at all.
+
+"""
+
+
 def page() -> str:
     """Return the text of the page."""
-    return INTRODUCTION + "".join(_group(name, section) for name, section in sections().items())
+    groups = "".join(_group(name, section) for name, section in sections().items())
+    return (
+        INTRODUCTION
+        + groups
+        + _CLIENT_SETTINGS
+        + ", ".join(f"`{name}`" for name in sorted(ALLOWED_CLIENT_SETTINGS))
+        + ".\n"
+    )
 
 
 def _group(name: str, section: type[Section]) -> str:

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 def is_behind(row: RunRow, event: ExternalReport, answer: ExternalReport) -> bool:
     """Return whether the answer to a GET is older than the event that led to it.
 
-    An event that names no state but announces a change has not arrived in an answer with the state that is known.
+    An event that names no state but announces a change has not arrived in an answer with the state that is known, nor
+    a deletion in an answer that shows a run that goes on.
     """
     if row.phase in ENDED_PHASES or answer.state not in RANK:
         return False
+    if event.deleted:
+        return answer.state not in TERMINAL
     if event.announces_change and event.state is None:
         return answer.state is row.state
     return _rank(answer.state) < _rank(event.state)

@@ -13,8 +13,8 @@ from router.selection.spoke_selector import SpokeSelector, decide_selector
 from router.tables.decision import decide
 from router.tables.formats.document import document_of_table
 from router.tables.formats.loader import load_table, table_from_tree, table_tree_from_yaml
-from router.tables.formats.tree import Block, Scalar
 from router.tables.table import DecisionTable
+from schemas.files.located_tree import Block, Scalar
 from schemas.published_tables import TableKind
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from router.tables.formats.document import ExtraColumn, ExtraField, TableDocumen
 from router.tables.formats.entries import not_allowed_sentence
 from router.tables.formats.loader import TABLE_LAYOUT, FileLayout, check_file, read_table_file, table_tree_from_yaml
 from router.tables.formats.sheets.grid import SheetExtras
-from router.tables.formats.tree import Block, Scalar
 from router.tables.model import Output
+from schemas.files.located_tree import Block, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import PurePath
+from typing import TYPE_CHECKING, cast
 
 from pydantic import ValidationError
 
@@ -16,14 +18,19 @@ from schemas.catalogue import CATALOGUE, find_event_type
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.codec.errors import located_field_messages
-from schemas.files.located_yaml import NotAFileError, WrittenEvent, written_events
+from schemas.files.located_json import LocatedJsonError, line_in_json, read_located_json
+from schemas.files.located_tree import Listing, Tree, locate, plain_data
+from schemas.files.located_yaml import LocatedYamlError, YamlLimitError, read_located_yaml
 from schemas.run_document import Moment, NonEmptyStr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from schemas.catalogue import EventType
 
+MAX_EVENTS = 100_000  # per file: all of them are held in memory, because none is sent unless all are valid
+_JSON_LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
+_YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 _NAMES = ", ".join(entry.name for entry in CATALOGUE)
 
 
@@ -71,49 +78,162 @@ def read_events(text: str, *, file: str, new_id: Callable[[], str]) -> tuple[Eve
         EventFileError: with every mistake and its line.
     """
     try:
-        written = written_events(text, file)
-    except NotAFileError as wrong:
-        raise EventFileError([FileMistake(file=file, line=wrong.line, claim=str(wrong))]) from None
-    if not written:
-        raise EventFileError([FileMistake(file=file, line=1, claim="holds no event; write {type: …, data: {…}}")])
-    read = [_event(one, new_id) for one in written]
-    mistakes = [claim for one in read if not isinstance(one, Event) for claim in one]
+        written = _split(text, file)
+        _check_count(len(written))
+    except _MistakesError as error:
+        raise EventFileError(_mistakes(file, error)) from None
+    return _events(written, file, new_id)
+
+
+def _check_count(events: int) -> None:
+    if events == 0:
+        raise _MistakesError((1, "holds no event; write {type: …, data: {…}}"))
+    if events > MAX_EVENTS:
+        raise _MistakesError((1, f"holds more than {MAX_EVENTS:,} events: split the file"))
+
+
+def _events(written: Iterable[_WrittenEvent], file: str, new_id: Callable[[], str]) -> tuple[Event, ...]:
+    events: list[Event] = []
+    mistakes: list[FileMistake] = []
+    for one in written:
+        try:
+            events.append(_event(one, new_id))
+        except _MistakesError as error:
+            mistakes += _mistakes(file, error)
     if mistakes:
-        raise EventFileError(FileMistake(file=file, line=line, claim=claim) for line, claim in mistakes)
-    return tuple(one for one in read if isinstance(one, Event))
+        raise EventFileError(mistakes)
+    return tuple(events)
 
 
-def _event(written: WrittenEvent, new_id: Callable[[], str]) -> Event | list[tuple[int, str]]:
-    if isinstance(written.content, NotAFileError):
-        return [(written.content.line, str(written.content))]
+class _MistakesError(Exception):
+    """Mistakes with their lines."""
+
+    def __init__(self, *mistakes: tuple[int, str]) -> None:
+        super().__init__()
+        self.mistakes = mistakes
+
+
+def _mistakes(file: str, error: _MistakesError) -> list[FileMistake]:
+    return [FileMistake(file=file, line=line, claim=claim) for line, claim in error.mistakes]
+
+
+@dataclass(frozen=True, slots=True)
+class _WrittenEvent:
+    """One event as it is written. `line_of` returns the line of a field, or of what should contain it."""
+
+    read: Callable[[], object]
+    line_of: Callable[[Sequence[int | str]], int]
+
+
+def _split(text: str, file: str) -> list[_WrittenEvent]:
+    suffix = PurePath(file).suffix.lower()
+    if suffix in _JSON_LINES_SUFFIXES or (suffix not in _YAML_SUFFIXES and _is_json_lines(text)):
+        return _split_json_lines(text)
+    if suffix == ".json" or (suffix not in _YAML_SUFFIXES and _is_json(text)):
+        return _split_json(text)
+    return _split_yaml(text)
+
+
+def _is_json_lines(text: str) -> bool:
+    first, _, others = text.lstrip().partition("\n")
+    return first.startswith("{") and bool(others.strip()) and _is_json(first)
+
+
+def _is_json(text: str) -> bool:
     try:
-        frame = _EventFields.model_validate_json(json.dumps(written.content))
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _split_json_lines(text: str) -> list[_WrittenEvent]:
+    lines = enumerate(text.split("\n"), start=1)
+    return [
+        _WrittenEvent(partial(_read_json_line, line, number), partial(_always, number))
+        for number, line in lines
+        if line.strip()
+    ]
+
+
+def _read_json_line(line: str, number: int) -> object:
+    # Each line is read alone: one broken line must not hide the mistakes in the others.
+    try:
+        return read_located_json(line)
+    except LocatedJsonError as error:
+        raise _MistakesError((number, error.problem)) from None
+
+
+def _always(line: int, _path: Sequence[int | str]) -> int:
+    return line
+
+
+def _split_json(text: str) -> list[_WrittenEvent]:
+    try:
+        content = read_located_json(text)
+    except LocatedJsonError as error:
+        raise _MistakesError((error.line, error.problem)) from None
+    if not isinstance(content, list):
+        return [_WrittenEvent(lambda: content, partial(line_in_json, text))]
+    return [
+        _WrittenEvent(partial(content.__getitem__, place), partial(_line_of_item, text, place))
+        for place in range(len(content))
+    ]
+
+
+def _line_of_item(text: str, place: int, path: Sequence[int | str]) -> int:
+    return line_in_json(text, (place, *path))
+
+
+def _split_yaml(text: str) -> list[_WrittenEvent]:
+    try:
+        read = read_located_yaml(text)
+    except YamlLimitError as error:
+        raise _MistakesError((error.line, error.problem)) from None
+    except LocatedYamlError as error:
+        what = "neither JSON nor YAML" if error.column is None else "not YAML"
+        raise _MistakesError((error.line, f"{what}: {error.problem[:160]}")) from None
+    if read.problems:
+        raise _MistakesError(*((problem.line, f"not YAML: {problem.sentence}") for problem in read.problems))
+    trees = [tree for document in read.documents for tree in _items(document.root)]
+    return [_WrittenEvent(partial(plain_data, tree), partial(_line_in_tree, tree)) for tree in trees]
+
+
+def _items(root: Tree) -> tuple[Tree, ...]:
+    return root.items if isinstance(root, Listing) else (root,)
+
+
+def _line_in_tree(tree: Tree, path: Sequence[int | str]) -> int:
+    return locate(tree, path)[0]
+
+
+def _event(written: _WrittenEvent, new_id: Callable[[], str]) -> Event:
+    content = written.read()
+    try:
+        fields = _EventFields.model_validate_json(json.dumps(content))
     except ValidationError as wrong:
-        return _claims(written, wrong, "event", ())
-    entry = find_event_type(frame.type)
+        raise _invalid(written, wrong, "event", ()) from None
+    entry = find_event_type(fields.type)
     if entry is None:
-        return [
-            (
-                written.line_of(("type",)),
-                f"event: unknown type {frame.type[:40]!r}; known are {_NAMES}",
-            )
-        ]
+        unknown = f"event: unknown type {fields.type[:40]!r}; known are {_NAMES}"
+        raise _MistakesError((written.line_of(("type",)), unknown))
     try:
-        data = entry.model.model_validate_json(json.dumps(written.content["data"]))
+        data = entry.model.model_validate_json(json.dumps(cast("dict[str, object]", content)["data"]))
     except ValidationError as wrong:
-        return _claims(written, wrong, entry.name, ("data",))
-    return Event(headers=_headers(frame, entry, new_id), data=data)
+        raise _invalid(written, wrong, entry.name, ("data",)) from None
+    return Event(headers=_headers(fields, entry, new_id), data=data)
 
 
-def _headers(frame: _EventFields, entry: EventType, new_id: Callable[[], str]) -> EventHeaders:
+def _invalid(written: _WrittenEvent, wrong: ValidationError, name: str, above: tuple[str, ...]) -> _MistakesError:
+    claims = located_field_messages(wrong)
+    return _MistakesError(*((written.line_of((*above, *loc)), f"{name}: {claim}") for loc, claim in claims))
+
+
+def _headers(fields: _EventFields, entry: EventType, new_id: Callable[[], str]) -> EventHeaders:
     return EventHeaders(
-        id=frame.id or new_id(),
+        id=fields.id or new_id(),
         type=entry.ce_type,
-        source=frame.source,
-        time=frame.time,
-        subject=frame.subject,
+        source=fields.source,
+        time=fields.time,
+        subject=fields.subject,
     )
-
-
-def _claims(written: WrittenEvent, wrong: ValidationError, name: str, above: tuple[str, ...]) -> list[tuple[int, str]]:
-    return [(written.line_of((*above, *loc)), f"{name}: {claim}") for loc, claim in located_field_messages(wrong)]

@@ -38,6 +38,31 @@ def read_settings(config: Path | None) -> Settings:
     return read_settings_with_origins(config).settings
 
 
+def read_file_settings(config: Path | None) -> Settings:
+    """Read the settings for a command on files, which needs none of Kafka.
+
+    Raises:
+        CommandFailedError: with every mistake in them.
+    """
+    from southbound.settings.settings import SettingsError, load_settings_for_files
+
+    try:
+        return load_settings_for_files(config, os.environ)
+    except SettingsError as error:
+        raise invalid_input(error.mistakes) from None
+
+
+def read_settings_for_tables(config: Path | None, *names: str) -> Settings:
+    """Read the settings for a command on tables: with those of Kafka only if one of the names is a published table.
+
+    Raises:
+        CommandFailedError: with every mistake in them.
+    """
+    from southbound.operations.tables.lookup import is_file
+
+    return read_file_settings(config) if all(map(is_file, names)) else read_settings(config)
+
+
 def read_settings_with_origins(config: Path | None) -> LoadedSettings:
     """Read the settings with the origin of each.
 
@@ -57,8 +82,12 @@ def read_settings_with_origins(config: Path | None) -> LoadedSettings:
 
 def _check_librdkafka_settings(loaded: LoadedSettings) -> None:
     from southbound.settings.kafka_check import invalid_settings
+    from southbound.settings.kafka_client_names import refusal
 
-    problems = invalid_settings(loaded.settings.kafka.overrides())
+    kafka = loaded.settings.kafka
+    allowed = {name: value for name, value in kafka.client.items() if refusal(name) is None}
+    ours = kafka.model_copy(update={"client": allowed}).overrides()
+    problems = invalid_settings({**kafka.client, **ours})
     sentences = [
         f"{loaded.collected.origin('kafka', 'client', *([n] if n else []))}: kafka.client: {c}" for n, c in problems
     ]

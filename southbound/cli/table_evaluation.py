@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
+from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings, read_settings_for_tables
 
 
 def add_to(tables: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def explain(
     - `southbound tables explain spoke-selector@draft --event run.json --row S40`
     - `echo '{test_specification: {id: fibre-line}}' | southbound tables explain policy.yaml --event -`
     """
-    settings = read_settings(config)
+    settings = read_settings_for_tables(config, table)
     from southbound.operations.tables.explain import explain_table
 
     return explain_table(settings, table, event, row=row, as_json=json)

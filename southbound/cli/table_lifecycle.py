@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
+from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings, read_settings_for_tables
 
 AuthorOption = Annotated[
     str | None, typer.Option(metavar="NAME", help="The author; without it the user of this system.")
@@ -147,7 +147,7 @@ def diff(
     - `southbound tables diff outbound-policy outbound-policy.yaml`: the changes that publishing the file would make
     - `southbound tables diff outbound-policy@1a2b3c4d outbound-policy`
     """
-    settings = read_settings(config)
+    settings = read_settings_for_tables(config, before, after)
     from southbound.operations.tables.show import show_diff
 
     return show_diff(settings, before, after, as_json=json)

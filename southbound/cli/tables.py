@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from southbound.cli import table_evaluation, table_lifecycle
-from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
+from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_file_settings, read_settings_for_tables
 
 OutOption = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
@@ -38,7 +38,7 @@ def check(
     - `southbound tables check my-policy.yaml`
     - `southbound tables check tables/*.yaml`
     """
-    settings = read_settings(config)
+    settings = read_file_settings(config)
     from southbound.operations.tables.check import check_tables
 
     return check_tables(settings, files, as_json=as_json)
@@ -87,7 +87,7 @@ def export(
     - `southbound tables export outbound-policy.xlsx --to csv`
     - `southbound tables export outbound-policy@draft --to xlsx -o draft.xlsx`
     """
-    settings = read_settings(config)
+    settings = read_settings_for_tables(config, file)
     from southbound.operations.tables.convert import export_table
     from southbound.operations.tables.formats import Format
 
@@ -120,7 +120,7 @@ def import_(
     - `southbound tables import spoke-selector.csv`
     - `southbound tables import model.dmn --decision Dispatch --path 'Line speed=characteristic[speed]'`
     """
-    settings = read_settings(config)
+    settings = read_file_settings(config)
     from southbound.operations.tables.check import known_spokes
     from southbound.operations.tables.convert import import_table
     from southbound.operations.tables.dmn import DmnOptions, parse_paths

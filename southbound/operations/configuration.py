@@ -16,6 +16,7 @@ from consumers.table_topic.live_tables import PublishedTableIds
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_result
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.open_callbacks import open_callback_mistakes, openly_accepted
 from southbound.settings.settings import sections
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
         rules = load_rules(settings.routing)
     except InvalidConfigurationError as error:
         raise invalid_input(error.mistakes) from None
-    if mistakes := list(dict.fromkeys(_missing_secrets(rules.profiles, environment))):
+    mistakes = list(dict.fromkeys(_missing_secrets(rules.profiles, environment)))
+    mistakes += open_callback_mistakes(settings.listener.host, rules.profiles)
+    if mistakes:
         raise invalid_input(mistakes)
     for line in _valid_configuration_lines(settings, rules):
         print(line)
@@ -67,6 +70,8 @@ def _valid_configuration_lines(settings: Settings, rules: RoutingRules) -> Itera
     yield from _table_lines(rules.tables)
     for profile in rules.profiles:
         yield f"spoke {profile.name}: {profile.base_url}"
+    for name in openly_accepted(settings.listener.host, rules.profiles):
+        yield f"spoke {name}: anyone who reaches {settings.listener.host} can report its results, as it accepts"
     yield f"not contacted: Kafka {settings.kafka.servers}, run store {_mask(settings.store.url)}"
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING
 
+from consumers.inbound.callback_auth import headers_for
 from consumers.inbound.listen_socket import CannotListenError
+from consumers.spokes.credentials import SecretMissingError
+from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.open_broker import open_broker
 from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
@@ -22,7 +26,7 @@ from southbound.simulator.script import ScriptError, demo_script, read_script
 from southbound.simulator.tmf_definition import DefinitionMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from southbound.settings.settings import Settings
@@ -103,10 +107,17 @@ def run_simulator(settings: Settings, script: Path | None, latency: float, first
         f"http://{LOOPBACK_FOR_WILDCARD.get(settings.listener.host, settings.listener.host)}:{settings.listener.port}"
     )
 
+    credentials = _callback_headers(settings)
+
     async def run() -> None:
         systems = [
             ExternalSystem(
-                name=name, port=port, script=behaviours, callback_url=f"{listener}/{name}/listener", latency=latency
+                name=name,
+                port=port,
+                script=behaviours,
+                callback_url=f"{listener}/{name}/listener",
+                callback_headers=credentials.get(name),
+                latency=latency,
             )
             for port, name in enumerate(SYSTEM_NAMES, start=first_port)
         ]
@@ -117,6 +128,20 @@ def run_simulator(settings: Settings, script: Path | None, latency: float, first
     except (CannotListenError, DefinitionMissingError) as error:
         raise unreachable(str(error)) from None
     return ExitCode.SUCCESS
+
+
+def _callback_headers(settings: Settings) -> dict[str, Mapping[str, str]]:
+    """Return what each system sends with its callbacks: the credentials that its profile asks for."""
+    folder = settings.routing.spokes
+    try:
+        profiles = load_profiles(sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
+        return {
+            profile.name: headers_for(profile.callback_auth, os.environ)
+            for profile in profiles
+            if profile.name in SYSTEM_NAMES
+        }
+    except (ProfilesWrongError, SecretMissingError) as error:
+        raise invalid_input(str(error).splitlines()) from None
 
 
 def _stop_event() -> asyncio.Event:

@@ -25,10 +25,12 @@ from consumers.metrics import (
     CALLS,
     DEFINITIONS_USED_UP,
     INPUTS_MISSING,
+    REPORTS_IGNORED,
     REQUESTS_WAITING,
     RUNS_ENDED,
     WorkerMetrics,
 )
+from consumers.record_sources import producer_of, spoke_of
 from consumers.routing.assemble_hierarchy import HierarchyAssembler
 from consumers.routing.cancel_run import RunCancelledHandler
 from consumers.routing.change_hierarchy import HierarchyChanger
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from consumers.event_handler import EventHandler
     from consumers.inbound.listener import CountCallback
     from consumers.metrics import Metrics
+    from consumers.runtime.handler import Record
     from consumers.spokes.port import Spoke, SpokeCaller
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
@@ -68,6 +71,7 @@ if TYPE_CHECKING:
     from southbound.settings.settings import Settings
 
 SESSION_TIMEOUT_MS = 30_000
+HANGING_AFTER = 1.0  # seconds; reading a run at its system takes less, unless the system is in trouble
 MAX_EXPIRY_CHECK_INTERVAL = 15.0  # seconds between two searches for overdue requests
 log = structlog.get_logger()
 
@@ -222,7 +226,9 @@ def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
 def routing_worker(resources: SharedResources) -> Worker:
     """Build the consumer of lifecycle events."""
     routing = lifecycle_handler(resources.updater, resources.commands, resources.route, resources.limits)
-    return _build_worker(resources, "routing", resources.events.topics.lifecycle, lambda _: routing.handle)
+    return _build_worker(
+        resources, "routing", resources.events.topics.lifecycle, lambda _: routing.handle, source_of=producer_of
+    )
 
 
 def dispatch_worker(resources: SharedResources, spoke: str) -> Worker:
@@ -238,13 +244,25 @@ def inbound_worker(resources: SharedResources) -> Worker:
     """Build the consumer of reports from external systems."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return ReportHandler(updater=resources.updater, caller=resources.make_caller(may_send)).handle
+        return ReportHandler(
+            updater=resources.updater,
+            caller=resources.make_caller(may_send),
+            on_ignored=lambda spoke: resources.metrics.count(REPORTS_IGNORED, spoke),
+        ).handle
 
-    return _build_worker(resources, "inbound", resources.events.topics.inbound, handler)
+    return _build_worker(
+        resources, "inbound", resources.events.topics.inbound, handler, source_of=spoke_of, hanging_after=HANGING_AFTER
+    )
 
 
 def _build_worker(
-    resources: SharedResources, role: str, topic: str, handler: Callable[[Callable[[], bool]], EventHandler]
+    resources: SharedResources,
+    role: str,
+    topic: str,
+    handler: Callable[[Callable[[], bool]], EventHandler],
+    *,
+    source_of: Callable[[Record], str] | None = None,
+    hanging_after: float | None = None,
 ) -> Worker:
     settings = resources.settings
     config = WorkerConfig(
@@ -256,6 +274,8 @@ def _build_worker(
         drain_timeout=settings.worker.drain,
         revoke_timeout=settings.worker.drain,
         session_timeout=_session_timeout(settings.kafka.client),
+        source_of=source_of,
+        hanging_after=hanging_after,
     )
     kafka = consumer_settings(settings.kafka.servers, config, settings.kafka.overrides())
     client = KafkaGroupConsumer(

@@ -11,6 +11,7 @@ from router.selection.load import RoutingTables
 from router.selection.outbound_policy import load_policy
 from router.selection.selector_file import load_selector
 from router.tables.diagnostics import TableErrors
+from schemas.files.text_file import TextFileError, read_text_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from consumers.spokes.profile import Profile
     from southbound.settings.settings import RoutingSettings
+
+_MAX_TABLE_BYTES = 20_000_000  # as in the commands that read tables
 
 
 class InvalidConfigurationError(Exception):
@@ -86,7 +89,7 @@ def _load_profiles_in(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:
 
 def _read_text(path: Path, mistakes: list[str]) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        mistakes.append(f"{path}: cannot be read ({error}): correct the path in the settings")
+        return read_text_file(path, _MAX_TABLE_BYTES)
+    except TextFileError as error:
+        mistakes.append(f"{path}: {error.problem}: correct the path in the settings")
         return None

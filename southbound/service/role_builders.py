@@ -11,7 +11,6 @@ import structlog
 
 from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import CallbackConfig, Listener
-from consumers.spokes.credentials import NoAuth
 from southbound.service.compose import (
     build_poller,
     callback_counter,
@@ -22,6 +21,7 @@ from southbound.service.compose import (
     utc_now,
     waiting_queue_releaser,
 )
+from southbound.service.open_callbacks import openly_accepted
 from southbound.service.roles import Role
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     Tasks = Iterator[Coroutine[None, None, None]]
 
 log = structlog.get_logger()
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def _no_workers(_resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
@@ -84,8 +83,12 @@ async def _start_listener(stack: AsyncExitStack, resources: SharedResources) -> 
         host=settings.host,
         port=settings.port,
         spokes={
-            profile.name: CallbackConfig(authenticator=authenticator_for(profile.callback_auth, os.environ))
+            profile.name: CallbackConfig(
+                authenticator=authenticator_for(profile.callback_auth, os.environ),
+                check=resources.spokes[profile.name].check_callback,
+            )
             for profile in resources.rules.profiles
+            if profile.takes_callbacks
         },
         publisher=resources.events.publisher,
         topic=resources.events.topics.inbound,
@@ -99,13 +102,10 @@ async def _start_listener(stack: AsyncExitStack, resources: SharedResources) -> 
 
 
 def _warn_of_open_callbacks(resources: SharedResources) -> None:
-    """Warn if the listener is reachable from outside and a system's callbacks need no credentials."""
+    """Warn where a profile accepts that anyone who reaches the listener can end its runs."""
     host = resources.settings.listener.host
-    unauthenticated = [
-        profile.name for profile in resources.rules.profiles if isinstance(profile.callback_auth, NoAuth)
-    ]
-    if unauthenticated and host not in LOOPBACK:
-        log.warning("listener accepts unauthenticated callbacks: set callback_auth", host=host, spokes=unauthenticated)
+    if spokes := openly_accepted(host, resources.rules.profiles):
+        log.warning("listener accepts unauthenticated callbacks: set callback_auth", host=host, spokes=spokes)
 
 
 BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(

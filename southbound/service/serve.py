@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,6 +22,7 @@ from schemas.topics import TopicNames
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.open_callbacks import open_callback_mistakes
 from southbound.service.open_resources import open_resources
 from southbound.service.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.roles import Role, TopicScope, topics_for_roles
@@ -86,6 +88,7 @@ async def serve(
             # Before anything else, so that a liveness probe does not kill a process that waits for Kafka.
             health = await _start_health_server(stack, settings, metrics, status)
             rules = rules or load_rules(settings.routing)
+            _refuse_open_callbacks(settings, rules, roles)
             topics = _required_topics(settings, rules, roles, only_spoke)
             resources = await open_resources(stack, settings, rules, roles, topics, metrics, status)
             workers = build_workers(resources, roles, only_spoke)
@@ -96,13 +99,19 @@ async def serve(
             raise NotReachableError(str(error)) from error
         except RegistryError as error:
             raise NotConfiguredError(str(error)) from error
-        health.checks, health.warnings = _health_checks(resources, workers), resources.tables.warnings
+        health.checks, health.warnings = _health_checks(resources, workers), partial(_warnings, resources, workers)
         reduce_gc()
         on_ready(RunningService(resources=resources, workers=workers, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
         clean = await _run_until_stopped(stop, workers, [*background_tasks(resources, roles)])
     log.info("stopped", clean=clean)
     return clean
+
+
+def _refuse_open_callbacks(settings: Settings, rules: RoutingRules, roles: Sequence[Role]) -> None:
+    mistakes = open_callback_mistakes(settings.listener.host, rules.profiles) if Role.LISTENER in roles else []
+    if mistakes:
+        raise InvalidConfigurationError(mistakes)
 
 
 def _required_topics(
@@ -132,6 +141,15 @@ def _health_checks(resources: SharedResources, workers: Mapping[str, Worker]) ->
     return {"store": _store_check(resources)} | {
         role: _worker_check(worker, f"{group}.{role}") for role, worker in workers.items()
     }
+
+
+def _warnings(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapping[str, str]:
+    limited = {
+        f"{role} {source}".strip(): sentence
+        for role, worker in workers.items()
+        for source, sentence in worker.warnings().items()
+    }
+    return {**resources.tables.warnings(), **limited}
 
 
 def _store_check(resources: SharedResources) -> HealthCheck:

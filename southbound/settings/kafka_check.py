@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaException, Producer
 
 from consumers.runtime.config import WorkerConfig, consumer_settings
 from producers.kafka_publisher import producer_settings
+from southbound.settings.kafka_client_names import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,16 @@ NOT_CHECKED = frozenset({"bootstrap.servers", "debug"})
 
 
 def invalid_settings(overrides: Mapping[str, object]) -> list[tuple[str, str]]:
-    """Return the errors in an operator's settings as (setting, message); the setting is "" if librdkafka names none."""
+    """Return the errors in an operator's settings as (setting, message); the setting is "" if librdkafka names none.
+
+    librdkafka sees only what is on the allow list: it loads a plugin as soon as it reads the setting.
+    """
+    refused = [(name, sentence) for name in overrides if (sentence := refusal(name))]
+    allowed = {name: value for name, value in overrides.items() if refusal(name) is None}
+    return [*refused, *_invalid_values(allowed)]
+
+
+def _invalid_values(overrides: Mapping[str, object]) -> list[tuple[str, str]]:
     config = WorkerConfig(role="check", group="check", dead_letter_topic="check")
     producer = _errors_of_client(Producer, lambda settings: producer_settings("", settings), overrides)
     consumer = _errors_of_client(Consumer, lambda settings: consumer_settings("", config, settings), overrides)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from southbound.settings.error_messages import error_messages
+from southbound.settings.kafka_client_names import refusal
 from southbound.settings.sources import (
     CONFIG_FILE_VARIABLE,
     CollectedSettings,
@@ -17,6 +18,7 @@ from southbound.settings.sources import (
     merge,
     read_environment,
     read_settings_file,
+    variable_name,
 )
 from southbound.settings.store_address import address_error
 
@@ -49,7 +51,8 @@ class KafkaSettings(Section):
     )
     client: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
-        description="Settings of librdkafka, such as `security.protocol`; they override Southbound's own.",
+        description="Settings of librdkafka, such as `security.protocol`; they override Southbound's own. Only the"
+        " names that are listed below are passed on.",
     )
     password: SecretStr | None = Field(None, description="SASL password, passed to librdkafka as `sasl.password`.")
     registry: SecretStr | None = Field(
@@ -75,7 +78,13 @@ class KafkaSettings(Section):
         return self.bootstrap or LOCAL_KAFKA
 
     def overrides(self) -> dict[str, str | int | float | bool]:
-        """Return the operator's settings for every librdkafka client, including the password."""
+        """Return the operator's settings for every librdkafka client, including the password.
+
+        Raises:
+            ValueError: one is not on the allow list; the command line reports this before, with its origin.
+        """
+        if refused := [sentence for name in self.client if (sentence := refusal(name))]:
+            raise ValueError(f"kafka.client: {'; '.join(refused)}: remove it")
         secret = {"sasl.password": self.password.get_secret_value()} if self.password else {}
         protocol = {"group.protocol": self.protocol} if self.protocol == "consumer" else {}
         return {**self.client, **protocol, **secret}
@@ -238,18 +247,40 @@ def load_with_origins(config: Path | None, environment: Mapping[str, str]) -> Lo
         SettingsError: with every mistake of the file and the environment.
     """
     known = _known_settings()
+    collected = _collect(config, environment, known)
+    return LoadedSettings(settings=_validate(collected.values, collected, known), collected=collected)
+
+
+def load_settings_for_files(config: Path | None, environment: Mapping[str, str]) -> Settings:
+    """Load the settings as `load_settings` does, but those of Kafka as they are by default, whatever is written.
+
+    For commands on files: they must work, and be safe, in a folder whose settings somebody else wrote.
+
+    Raises:
+        SettingsError: with every mistake of the other settings.
+    """
+    known, kafka = _known_settings(), variable_name("kafka", "")
+    rest = {name: value for name, value in environment.items() if not name.startswith(kafka)}
+    collected = _collect(config, rest, known)
+    values = {section: value for section, value in collected.values.items() if section != "kafka"}
+    return _validate(values, collected, known)
+
+
+def _collect(config: Path | None, environment: Mapping[str, str], known: KnownSettings) -> CollectedSettings:
     file = _settings_file(config, environment)
-    collected = merge(
-        read_settings_file(file, known) if file else CollectedSettings(), read_environment(environment, known)
-    )
+    in_file = read_settings_file(file, known) if file else CollectedSettings()
+    return merge(in_file, read_environment(environment, known))
+
+
+def _validate(values: Mapping[str, object], collected: CollectedSettings, known: KnownSettings) -> Settings:
     mistakes = list(collected.mistakes)
     try:
-        settings = Settings.model_validate(collected.values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         raise SettingsError(mistakes + error_messages(error, collected, known)) from None
     if mistakes:
         raise SettingsError(mistakes)
-    return LoadedSettings(settings=settings, collected=collected)
+    return settings
 
 
 def _settings_file(config: Path | None, environment: Mapping[str, str]) -> Path | None:

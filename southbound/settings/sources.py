@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from schemas.files.located_yaml import Positioned, YamlMistakeError, read_yaml
+from schemas.files.yaml_file import YamlFile, YamlFileError, read_yaml_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ class CollectedSettings:
     values: Values = field(default_factory=dict)
     variables: frozenset[SettingKey] = frozenset()
     file: Path | None = None
-    text: Positioned | None = None
+    text: YamlFile | None = None
     mistakes: tuple[str, ...] = ()
 
     def origin(self, *path: str | int) -> str:
@@ -87,8 +87,8 @@ def read_environment(environment: Mapping[str, str], known: KnownSettings) -> Co
 def read_settings_file(file: Path, known: KnownSettings) -> CollectedSettings:
     """Read a YAML file; relative paths in it are relative to its folder."""
     try:
-        text = read_yaml(file)
-    except YamlMistakeError as error:
+        text = read_yaml_file(file)
+    except YamlFileError as error:
         return CollectedSettings(mistakes=(str(error),))
     if text.value is None:
         return CollectedSettings(file=file, text=text)
@@ -147,7 +147,7 @@ def _unknown_variable_message(name: str, variables: Iterable[str]) -> str:
 def _read_json_object(name: str, text: str, mistakes: list[str]) -> object:
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         values = None
     if isinstance(values, dict):
         return values

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, ValidationError
 
 from schemas.base import Model
-from schemas.files.located_yaml import Positioned, YamlMistakeError, read_yaml
+from schemas.files.yaml_file import YamlFile, YamlFileError, read_yaml_file
 from schemas.results import Reason
 from southbound.simulator.behaviours import (
     Behaviour,
@@ -48,16 +48,17 @@ def read_script(file: Path) -> Script:
         ScriptError: the file cannot be read or has mistakes; all of them are reported at once.
     """
     try:
-        document = read_yaml(file)
-    except YamlMistakeError as error:
-        raise ScriptError(f"{error}: name a script, or omit --script") from None
+        document = read_yaml_file(file)
+    except YamlFileError as error:
+        remedy = "" if file.is_file() else ": name a script, or omit --script"
+        raise ScriptError(f"{error}{remedy}") from None
     try:
         return Script.model_validate(document.value or {})
     except ValidationError as error:
         raise ScriptError("\n".join(_mistakes(file, document, error))) from None
 
 
-def _mistakes(file: Path, document: Positioned, error: ValidationError) -> Iterator[str]:
+def _mistakes(file: Path, document: YamlFile, error: ValidationError) -> Iterator[str]:
     for mistake in error.errors():
         line, field = document.locate(mistake["loc"])
         place = f"field '{field}'" if field else "the whole script"

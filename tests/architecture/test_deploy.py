@@ -9,10 +9,14 @@ import pytest
 from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
+from consumers.spokes.credentials import CallbackToken, NoAuth
+from consumers.spokes.profile import Profile
+from consumers.spokes.profile_loader import load_profiles
 from schemas.topics import Topic, all_topics
 from southbound.broker.docker import IMAGE
 from southbound.broker.jars import KAFKA_VERSION
-from southbound.settings.settings import Settings
+from southbound.service.open_callbacks import open_callback_mistakes
+from southbound.settings.settings import DEFAULTS, Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -60,6 +64,29 @@ def test_the_image_probes_the_port_that_health_listens_on() -> None:
     assert f"EXPOSE {listener} {health}" in dockerfile
 
 
+def test_compose_starts_the_image_with_callbacks_that_carry_a_token() -> None:
+    host = re.findall(r"SOUTHBOUND_LISTENER__HOST=(\S+)", (DEPLOY / "Dockerfile").read_text())
+    service = load_yaml(DEPLOY / "compose.yaml")["services"]["southbound"]
+    folder = service["environment"]["SOUTHBOUND_ROUTING__SPOKES"]
+    assert f"./spokes:{folder}:ro" in service["volumes"]
+    profiles = load_profiles(sorted((DEPLOY / "spokes").glob("*.yaml")))
+    assert open_callback_mistakes(host[0], profiles) == []
+    assert {reference_of(profile) for profile in profiles} == {"env:SOUTHBOUND_SECRET_CALLBACK_TOKEN"}
+    assert "SOUTHBOUND_SECRET_CALLBACK_TOKEN" in service["environment"]
+
+
+def test_the_profiles_of_compose_are_the_shipped_ones_with_a_token() -> None:
+    ours, shipped = (
+        load_profiles(sorted(folder.glob("*.yaml"))) for folder in (DEPLOY / "spokes", DEFAULTS / "spokes")
+    )
+    assert [profile.model_copy(update={"callback_auth": NoAuth()}) for profile in ours] == [*shipped]
+
+
+def test_the_shipped_profiles_alone_do_not_start_in_the_image() -> None:
+    profiles = load_profiles(sorted((DEFAULTS / "spokes").glob("*.yaml")))
+    assert len(open_callback_mistakes("0.0.0.0", profiles)) == len(profiles)  # noqa: S104 - nothing is bound
+
+
 def test_every_dependency_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed, also = project["dependencies"], project["optional-dependencies"]["dev"]
@@ -97,6 +124,11 @@ def test_a_lock_file_has_hashes_and_no_registry_host(lock: str) -> None:
     assert "://" not in text
     assert "--index" not in text
     assert text.count("==") <= text.count("--hash=sha256:")
+
+
+def reference_of(profile: Profile) -> str:
+    assert isinstance(profile.callback_auth, CallbackToken)
+    return profile.callback_auth.token
 
 
 def default_section(name: str) -> Any:  # noqa: ANN401 - any section of the settings

@@ -264,7 +264,12 @@ class InMemoryGateway:
     @property
     def caller(self) -> Caller:
         """A new caller of external systems."""
-        settings: dict[str, Any] = {"base_url": "http://127.0.0.1:9", "retry": RETRY, **self.profile}
+        settings: dict[str, Any] = {
+            "base_url": "http://127.0.0.1:9",
+            "retry": RETRY,
+            "callback_auth": {"kind": "token", "token": "env:CALLBACK_TOKEN"},  # no listener reads it
+            **self.profile,
+        }
         spokes = {"fibre-lab": spoke_for(Profile(name="fibre-lab", **settings))}
         return Caller(
             spokes=spokes,

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from router.tables.feel.errors import CellError
 from router.tables.feel.values import Months, with_fixed_offset
+from schemas.files.surrogates import join_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,6 @@ _MAX_INT_EXPONENT = 40  # a number with a larger exponent stays a decimal instea
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "'": "'", "\\": "\\"}
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{6}|.)", re.DOTALL)
-_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Java writes nanoseconds; Python's `time` keeps microseconds and drops the rest.
 _CLOCK = re.compile(r"T?([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)(.*)", re.DOTALL)
@@ -46,15 +46,6 @@ def read_string(literal: str) -> str:
     """Read a string literal with its quotes and escapes. A pair of surrogate escapes becomes one character."""
     text = _ESCAPE.sub(_unescape, literal[1:-1])
     return join_surrogates(text) if "\\" in literal else text
-
-
-def join_surrogates(text: str) -> str:
-    """Replace each pair of surrogates, which JSON's escapes produce, with the character that it encodes."""
-    return _SURROGATE_PAIR.sub(_combined_surrogates, text)
-
-
-def _combined_surrogates(pair: re.Match[str]) -> str:
-    return pair[0].encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -10,8 +10,8 @@ from router.tables.feel.lexer import NAME_PART, NAME_START
 from router.tables.feel.unary_test import Cell, CellError, parse
 from router.tables.feel.values import TYPES
 from router.tables.formats.entries import cell_text, output_value
-from router.tables.formats.tree import Listing, Scalar
 from router.tables.model import Input, Output
+from schemas.files.located_tree import Listing, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -20,14 +20,14 @@ from router.tables.feel.literals import (
     read_time,
 )
 from router.tables.feel.values import TYPES, kind_of
-from router.tables.formats.tree import Block, Listing, Scalar
+from schemas.files.located_tree import Block, Listing, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from router.tables.feel.unary_test import Cell
-    from router.tables.formats.tree import Tree
     from router.tables.model import Output
+    from schemas.files.located_tree import Tree
 
 
 def cell_text(tree: Tree, column_type: str, names: Collection[str]) -> str:

@@ -6,13 +6,13 @@ import difflib
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from router.tables.formats.tree import Block, Listing, Scalar
+from schemas.files.located_tree import Block, Listing, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from router.tables.diagnostics import Diagnostics
-    from router.tables.formats.tree import Tree
+    from schemas.files.located_tree import Tree
 
 
 _NO_HINTS: Mapping[str, str] = MappingProxyType({})

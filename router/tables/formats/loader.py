@@ -14,20 +14,20 @@ from router.tables.formats.columns import read_inputs, read_outputs
 from router.tables.formats.fields import BlockReader
 from router.tables.formats.rows import RowReader, check_ids
 from router.tables.formats.saved_tests import read_tests
-from router.tables.formats.tree import Block, Listing
 from router.tables.formats.yaml_reader import read_yaml
 from router.tables.hit_policy import HitPolicy, find_hit_policy, hit_policy_problems
 from router.tables.model import DEFAULT_ROW, Row
 from router.tables.table import DecisionTable
 from router.tables.test_cases import run_tests
+from schemas.files.located_tree import Block, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from router.tables.decision import Decision, Undecided
     from router.tables.facts import FactModel, Facts
-    from router.tables.formats.tree import Tree
     from router.tables.model import Output
+    from schemas.files.located_tree import Tree
 
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _VERSION_DIGITS = 8

@@ -10,8 +10,8 @@ from router.tables.facts import UnknownFactError
 from router.tables.feel.unary_test import Cell, CellError, parse
 from router.tables.feel.values import ValueKind, kind_of
 from router.tables.formats.entries import cell_text, not_allowed_sentence, output_value
-from router.tables.formats.tree import Block, Scalar
 from router.tables.model import DEFAULT_ROW, NO_ROW, Row
+from schemas.files.located_tree import Block, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from router.tables.facts import FactModel
     from router.tables.feel.conditions import Literal
     from router.tables.formats.fields import BlockReader
-    from router.tables.formats.tree import Tree
     from router.tables.model import Input, Output
+    from schemas.files.located_tree import Tree
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ANY_TEXT = "-"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from router.tables.facts import ExampleFactsError
 from router.tables.feel.unary_test import CellError
 from router.tables.formats.entries import output_value
-from router.tables.formats.tree import Scalar, plain_data
 from router.tables.model import DEFAULT_ROW, NO_ROW, ROW_SEPARATOR, SavedTest
+from schemas.files.located_tree import Scalar, plain_data
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

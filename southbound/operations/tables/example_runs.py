@@ -9,10 +9,10 @@ from router.selection.facts import facts_of
 from router.selection.partial_facts import facts_from_example
 from router.tables.diagnostics import Diagnostics, LineNumbers, TableErrors
 from router.tables.facts import ExampleFactsError
-from router.tables.formats.tree import Block, line_of, plain_data
 from router.tables.formats.yaml_reader import read_yaml
 from schemas.commands import ChangeRun, SendRun
 from schemas.files.event_file import EventFileError, read_events
+from schemas.files.located_tree import Block, locate, plain_data
 from schemas.lifecycle import RunChanged, RunRequested
 from southbound.cli.exit_codes import invalid_input
 from southbound.operations.input_file import read_input
@@ -57,7 +57,7 @@ def _run_from_document(tree: Block, name: str) -> ExampleRun:
         facts = facts_from_example(document)
     except ExampleFactsError as error:
         errors = zip(error.fields, error.sentences, strict=True)
-        raise invalid_input([f"{name}:{line_of(tree, field)}: {sentence}" for field, sentence in errors]) from None
+        raise invalid_input([f"{name}:{locate(tree, field)[0]}: {sentence}" for field, sentence in errors]) from None
     return ExampleRun(
         run_id=str(document.get("run_id", "")), facts=facts, is_child=document.get("parent_run_id") is not None
     )

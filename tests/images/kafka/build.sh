@@ -44,9 +44,9 @@ add_kafka() {
     jars="$("$python" -c 'import sys; from southbound.broker.jars import ensure_jars
 print(ensure_jars(lambda said: print(said, file=sys.stderr)))')"
     cp -p "$jars"/*.jar "$root/opt/kafka/libs/"
-    "$python" -c 'from southbound.broker.node_settings import as_properties, node_settings
+    "$python" -c 'from southbound.broker.node_settings import properties_text, node_settings
 settings = node_settings(port=9092, controller_port=9093, data="/var/lib/kafka/data", listen="0.0.0.0")
-print(as_properties(settings), end="")' >"$root/etc/kafka/docker/server.properties"
+print(properties_text(settings), end="")' >"$root/etc/kafka/docker/server.properties"
     cp "$here/log4j2.yaml" "$root/etc/kafka/docker/log4j2.yaml"
     cp "$here/log4j2.yaml" "$root/etc/kafka/docker/tools-log4j2.yaml"
     cp "$here/entrypoint.sh" "$root/entrypoint.sh"

@@ -214,7 +214,7 @@ def test_tail_shows_undecodable_bytes_and_the_reason_of_a_dead_letter(shell: Com
     why = {"code": "UNDECODABLE", "reason": "it cannot be read", "topic": "t", "partition": "3", "offset": "7"}
     shell.produce("dlq", "TR0003", b"\x1b[31mrubbish", {f"southbound-dlq-{name}": text for name, text in why.items()})
     shown = shell.southbound("tail", "dlq", "--from-start", "--no-follow", "--run", "TR0003").stdout
-    assert "UNDECODABLE: it cannot be read (from t[3] offset 7: not an event, 12 bytes" in shown
+    assert "UNDECODABLE: it cannot be read (from t[3] offset 7: cannot be decoded, 12 bytes" in shown
     assert "\x1b" not in shown
 
 
@@ -300,7 +300,7 @@ def test_why_shows_what_a_service_decided_and_stored(shell: CommandShell) -> Non
         output = shell.southbound("runs", "why", "TR0500-1").stdout
     assert "TR0500-1 goes to fibre-lab: it follows its root TR0500, decided by outbound-policy@" in output
     assert "#R10: `spec` is fibre-tree\n" in output
-    assert "it was decided and waits to be sent to fibre-lab, after its parent TR0500 is accepted" in output
+    assert "it was routed and waits to be sent to fibre-lab, after its parent TR0500 is accepted" in output
 
 
 def test_a_draft_on_the_topic_is_explained_and_backtested_beside_what_is_live(shell: CommandShell) -> None:

@@ -67,6 +67,13 @@ def test_the_shipped_configuration_is_valid() -> None:
     assert "spoke fibre-lab: http://127.0.0.1:8701" in result.stdout
 
 
+def test_config_check_reports_callbacks_that_anyone_could_send() -> None:
+    result = southbound("config", "check", SOUTHBOUND_LISTENER__HOST="0.0.0.0")  # noqa: S104 - nothing is bound
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert [line.split("'")[1] for line in result.stderr.splitlines()] == ["copper-lab", "fibre-lab"]
+    assert all("set callback_auth" in line for line in result.stderr.splitlines())
+
+
 def test_mistakes_in_settings_go_to_standard_error_one_per_line() -> None:
     result = southbound("config", "check", SOUTHBOUND_LOG__LEVEL="loud", SOUTHBOUND_HEALTH__PORT="x")
     assert result.exit_code == ExitCode.INVALID_INPUT

@@ -3,7 +3,13 @@
 import pytest
 from multidict import CIMultiDict
 
-from consumers.inbound.callback_auth import AllowAnyone, BasicAuthenticator, TokenAuthenticator, authenticator_for
+from consumers.inbound.callback_auth import (
+    AllowAnyone,
+    BasicAuthenticator,
+    TokenAuthenticator,
+    authenticator_for,
+    headers_for,
+)
 from consumers.spokes.credentials import BasicAuth, CallbackToken, NoAuth, SecretMissingError
 
 SECRET = "s3cret"  # noqa: S105 - a test value
@@ -65,3 +71,19 @@ def test_the_profile_selects_the_authentication() -> None:
 def test_a_missing_secret_is_named_by_its_reference() -> None:
     with pytest.raises(SecretMissingError, match="env:TOKEN"):
         authenticator_for(CallbackToken(token=SECRET_REFERENCE), {})
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        NoAuth(),
+        BasicAuth(username="lab", password=SECRET_REFERENCE),
+        CallbackToken(token=SECRET_REFERENCE),
+        CallbackToken(token=SECRET_REFERENCE, header="Authorization"),
+    ],
+)
+def test_the_headers_of_a_simulated_system_pass_the_check_of_its_profile(
+    auth: NoAuth | BasicAuth | CallbackToken,
+) -> None:
+    environment = {"TOKEN": SECRET}
+    assert authenticator_for(auth, environment).accepts(CIMultiDict(headers_for(auth, environment)))

@@ -83,6 +83,18 @@ async def test_an_event_without_a_change_is_read_up_to_a_bound() -> None:
     assert (gateway.row().phase, gateway.dead_lettered) == (Phase.ACCEPTED, [])
 
 
+async def test_a_deleted_run_that_the_answer_still_shows_is_read_until_it_is_gone() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.tests.clear()
+    gateway.system.plan(Purpose.READ, one_state_behind(), one_state_behind())
+    body = b'{"eventType": "ServiceTestDeleteEvent", "event": {"serviceTest": {"id": "ext-TR0001", "state": "inProgress"}}}'
+    callback = gateway.a_callback("ext-TR0001").model_copy(update={"body": body})
+    gateway.produce(gateway.names.inbound, callback, "deleted")
+    await gateway.run_until_idle()
+    assert [retry.problem.code for retry in gateway.retries[:2]] == ["ANSWER_BEHIND"] * 2
+    assert len(gateway.results()) == 1
+
+
 async def test_an_answer_to_a_patch_that_is_older_than_a_callback_moves_no_run_back() -> None:
     gateway = InMemoryGateway(profile={"patchable": ["description"]})
     await gateway.process_request(a_document())

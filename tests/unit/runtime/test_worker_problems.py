@@ -68,9 +68,9 @@ async def test_too_many_dead_letters_stop_the_work_are_reported_and_it_resumes_l
         await wait_until(lambda: harness.problems)
         assert harness.problems[0].code == "DEAD_LETTER_LIMIT_REACHED"
         assert harness.started == values[:3]
-        assert harness.worker.figures().paused == 1
+        assert harness.worker.figures().held == 3
         await wait_until(lambda: harness.client.committed.get(FIRST_PARTITION) == 6)
-        await wait_until(lambda: harness.worker.figures().paused == 0)
+        await wait_until(lambda: harness.worker.figures().held == 0)
 
 
 async def test_an_internal_error_ends_the_worker_and_is_reported_without_the_exception_text() -> None:

@@ -108,8 +108,8 @@ def test_a_file_that_does_not_exist_or_is_not_text_is_named(tmp_path: Path) -> N
     with pytest.raises(ProfilesWrongError) as wrong:
         load_profiles([tmp_path / "none.yaml", tmp_path / "bytes.yaml"])
     assert [mistake.rpartition("/")[2] for mistake in wrong.value.mistakes] == [
-        "none.yaml:1: cannot be read as text: FileNotFoundError",
-        "bytes.yaml:1: cannot be read as text: UnicodeDecodeError",
+        "none.yaml:1: cannot be read as text (No such file or directory)",
+        "bytes.yaml:1: is text in UTF-16: save it as UTF-8",
     ]
 
 

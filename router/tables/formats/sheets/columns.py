@@ -10,7 +10,7 @@ from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
 from router.tables.formats.sheets.cells import read_output_list
 from router.tables.formats.sheets.grid import COLUMNS, NOTE, PATH, ROW, THEN, TYPE, VALUES, WHEN
-from router.tables.formats.tree import Scalar, block_of
+from schemas.files.located_tree import Scalar, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from router.tables.diagnostics import Diagnostics
     from router.tables.formats.document import ExtraColumn
     from router.tables.formats.sheets.grid import SheetLine, Sheets
-    from router.tables.formats.tree import Block, Tree
+    from schemas.files.located_tree import Block, Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.tables.formats.tree import Scalar
+from schemas.files.located_tree import Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

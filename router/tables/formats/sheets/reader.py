@@ -23,15 +23,15 @@ from router.tables.formats.sheets.grid import (
 )
 from router.tables.formats.sheets.rows import SheetRowReader
 from router.tables.formats.sheets.tests import read_sheet_tests
-from router.tables.formats.tree import Block, Listing
 from router.tables.model import DEFAULT_ROW
+from schemas.files.located_tree import Block, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from router.tables.formats.sheets.columns import SheetColumn
     from router.tables.formats.sheets.grid import SheetExtras, SheetLine, Sheets
-    from router.tables.formats.tree import Tree
+    from schemas.files.located_tree import Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from router.tables.formats.sheets.cells import (
     read_output,
 )
 from router.tables.formats.sheets.grid import NOTE, THEN, WHEN
-from router.tables.formats.tree import Block, Scalar, block_of
+from schemas.files.located_tree import Block, Scalar, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from router.tables.formats.document import ExtraColumn
     from router.tables.formats.sheets.columns import SheetColumn
     from router.tables.formats.sheets.grid import SheetLine
-    from router.tables.formats.tree import Tree
+    from schemas.files.located_tree import Tree
 
 
 class SheetRowReader:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from router.tables.diagnostics import Diagnostics, TableErrors
 from router.tables.formats.sheets.grid import EXPECT, GIVEN, NOTE, TEST
-from router.tables.formats.tree import Block, Listing, Scalar, block_of
 from router.tables.formats.yaml_reader import read_yaml
+from schemas.files.located_tree import Block, Listing, Scalar, block_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from router.tables.formats.sheets.grid import SheetLine
-    from router.tables.formats.tree import Tree
+    from schemas.files.located_tree import Tree
 
 _COLUMNS = (TEST, GIVEN, EXPECT, NOTE)
 

@@ -167,7 +167,7 @@ def test_the_codes_are_stable() -> None:
         ({"order": 2**63}, "run.order should be less than or equal to"),
         (
             {"characteristic": [{"name": "x", "value": 2**63}]},
-            "run.characteristic[0].value a number of 64 bits",
+            "run.characteristic[0].value is a number that does not fit into 64 bits with a sign",
         ),
         (
             {"characteristic": [{"name": "x", "value": [2**64]}]},

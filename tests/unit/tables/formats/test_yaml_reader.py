@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from router.tables.diagnostics import Diagnostics, LineNumbers, TableErrors
-from router.tables.formats.tree import Block, plain_data
 from router.tables.formats.yaml_reader import read_yaml
+from schemas.files.located_tree import Block, plain_data
 
 PLAIN_SCALARS = [
     "a",
@@ -78,7 +78,7 @@ def read_fast(text: str) -> tuple[Any, ...]:
 
 def read_slowly(text: str) -> tuple[Any, ...]:
     """The same without libyaml."""
-    with patch("router.tables.formats.yaml_reader.YAML", slow_yaml):
+    with patch("schemas.files.located_yaml.YAML", slow_yaml):
         return read_fast(text)
 
 
