@@ -87,7 +87,8 @@ async def test_a_deleted_run_that_the_answer_still_shows_is_read_until_it_is_gon
     gateway = await a_run_that_is_out()
     gateway.system.tests.clear()
     gateway.system.plan(Purpose.READ, one_state_behind(), one_state_behind())
-    body = b'{"eventType": "ServiceTestDeleteEvent", "event": {"serviceTest": {"id": "ext-TR0001", "state": "inProgress"}}}'
+    test = b'{"id": "ext-TR0001", "state": "inProgress"}'
+    body = b'{"eventType": "ServiceTestDeleteEvent", "event": {"serviceTest": %s}}' % test
     callback = gateway.a_callback("ext-TR0001").model_copy(update={"body": body})
     gateway.produce(gateway.names.inbound, callback, "deleted")
     await gateway.run_until_idle()
