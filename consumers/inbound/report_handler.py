@@ -13,7 +13,8 @@ from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from router.responses import Verdict
 from router.runs.events import Reported
-from router.runs.reports import ExternalReport
+from router.runs.reports import ExternalReport, not_found_as_cancelled
+from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel, RunState
@@ -108,12 +109,15 @@ class ReportHandler:
         self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt, *, authentic: bool
     ) -> Outcome:
         if event.id not in row.processed_reports and report.thin:
-            return await self._hydrate(event, row, report, attempt)
+            return await self._hydrate(event, row, _as_requested_end(row, report), attempt)
         return await self._record(event, row, report, authentic=authentic)
 
     async def _hydrate(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
         spoke = self.caller.spoke(row.spoke)
         result = await self.caller.call(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
+        if result.meaning.verdict is Verdict.LOST and row.cancel_requested:
+            gone = not_found_as_cancelled(thin.external_id, result.meaning.reasons)
+            return await self._record(event, row, gone, authentic=True)
         if result.meaning.verdict is Verdict.LOST and attempt.number >= MAX_NOT_FOUND:
             return await self._record(event, row, _not_found_report(thin, result), authentic=True)
         if result.meaning.verdict is not Verdict.ACCEPTED:
@@ -122,6 +126,8 @@ class ReportHandler:
             whole = spoke.read_reply(result.accepted_response())
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(row.spoke, str(error)))
+        if thin.deleted and thin.state is RunState.CANCELLED and whole.state not in TERMINAL:
+            whole = replace(whole, state=thin.state, raw_state=thin.raw_state)
         return await self._record(event, row, replace(whole, event_id=thin.event_id, thin=False), authentic=True)
 
     async def _record(self, event: Event, row: RunRow, report: ExternalReport, *, authentic: bool) -> Outcome:
@@ -143,6 +149,13 @@ class ReportHandler:
         problem = call_failed(result, f"Run {row.run_id} could not be read at {row.spoke}")
         delay = self.caller.delay_after(row.spoke, result, attempt, event.id)
         return DeadLetter(problem) if delay is None else RetryLater(delay, problem)
+
+
+def _as_requested_end(row: RunRow, report: ExternalReport) -> ExternalReport:
+    """Return the report of a deletion that was requested as that of a cancelled run; its content is what was."""
+    if not (report.deleted and row.cancel_requested) or report.state in TERMINAL:
+        return report
+    return replace(report, state=RunState.CANCELLED, raw_state="deleted")
 
 
 def _not_found_report(thin: ExternalReport, result: CallResult) -> ExternalReport:

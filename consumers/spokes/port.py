@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.commands import SendRun
     from schemas.inbound import InboundReceived
+    from schemas.results import Reason
     from schemas.run_document import RunDocument
 
     BeforeCall = Callable[[], Awaitable[None]]
@@ -63,6 +64,10 @@ class NotAboutARunError(NotUnderstoodError):
     """The event of an external system is understood and is not about a run: it is counted and ignored."""
 
 
+class ErrorInSuccessError(NotUnderstoodError):
+    """The body of a response is an error in spite of its status."""
+
+
 class UnknownSpokeError(Exception):
     """No profile has this name: it was removed, or a table names a spoke that does not exist."""
 
@@ -101,6 +106,9 @@ class Spoke(Protocol):
         Raises:
             NotUnderstoodError: the body is not usable.
         """
+
+    def contradictions(self, response: HttpResponse, row: RunRow, changes: Sequence[FieldChange]) -> tuple[Reason, ...]:
+        """Return why a 2xx response to a PATCH or GET shows that these changes are not made."""
 
     def to_list(self, offset: int) -> Call:
         """GET a page of all runs, from this place in the list on."""
