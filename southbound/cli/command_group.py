@@ -6,7 +6,7 @@ import os
 import select
 import sys
 from functools import cache
-from typing import Any
+from typing import Any, TextIO
 
 from typer import Abort, TyperException, echo, style
 from typer.core import TyperGroup
@@ -21,13 +21,16 @@ class CommandGroup(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:  # noqa: ANN401 - as typer has it
         """Run one command and exit with its code."""
+        discarded_before = _is_discarded(sys.__stdout__)
         try:
             code = self._run(*args, **extra)
             sys.stdout.flush()
         except (BrokenPipeError, SystemExit) as end:
             # typer exits with 1 after a broken pipe, which is the code of an unexpected error.
             broken = isinstance(end, BrokenPipeError) or isinstance(end.__context__, BrokenPipeError)
-            if not (broken and _reader_is_gone()):
+            # rich puts the null device in the place of the pipe.
+            discarded = _is_discarded(sys.__stdout__) and not discarded_before
+            if not (broken and (discarded or _reader_is_gone())):
                 raise
             _discard_output()
             code = ExitCode.SUCCESS
@@ -45,14 +48,16 @@ class CommandGroup(TyperGroup):
 
 
 def _reader_is_gone() -> bool:
-    """Return whether the program behind the pipe, such as `head`, has read enough: a socket may break as a pipe does."""
-    poll, discarded = select.poll(), False
+    """Return whether the program behind the pipe, such as `head`, has read enough: a socket may break likewise."""
+    poll = select.poll()
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None and not stream.closed:
             poll.register(stream.fileno(), select.POLLOUT)
-            # rich puts the null device in the place of the pipe.
-            discarded |= os.path.sameopenfile(stream.fileno(), _null_device())
-    return discarded or any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _is_discarded(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and os.path.sameopenfile(stream.fileno(), _null_device())
 
 
 @cache
