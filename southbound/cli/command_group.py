@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from typer import Abort, TyperException, echo, style
 from typer.core import TyperGroup
 
+from schemas.codec.errors import printable_lines
 from southbound.cli.exit_codes import CommandFailedError, ExitCode
 
 MAX_ERRORS_ON_SCREEN = 20  # sentences; with more of them the first one scrolls out of sight
@@ -76,7 +77,7 @@ def _print_errors(code: int, *sentences: str) -> int:
         [f"{len(sentences):,} mistakes; the first was: {sentences[0]}"] if len(sentences) > MAX_ERRORS_ON_SCREEN else []
     )
     for sentence in (*sentences, *summary):
-        echo(f"{style('southbound:', fg='red')} {sentence}", err=True)
+        echo(f"{style('southbound:', fg='red')} {printable_lines(sentence)}", err=True)
     return code
 
 
