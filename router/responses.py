@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from schemas.json_body import read_json_body
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -34,18 +35,18 @@ def reasons_in(response: HttpResponse) -> tuple[Reason, ...]:
     Known shapes: TMF630 `{code, reason, message}`, MEF lists of `{code, reason, message, propertyPath}`,
     both also under `error` or `errors`, RFC 9457 problems; anything else becomes a short excerpt.
     """
-    items = _error_items(response.body)
+    items = _error_items(response)
     reasons = [_reason_from_item(item, response.status) for item in items[:_MAX_REASONS]]
     if len(items) > _MAX_REASONS:
         reasons[-1] = _http_reason(response.status, f"and {len(items) - _MAX_REASONS + 1} more reasons")
     return tuple(reasons) or (_http_reason(response.status, _status_message(response.status)),)
 
 
-def _error_items(body: bytes) -> list[object]:
+def _error_items(response: HttpResponse) -> list[object]:
     try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return [text] if (text := _excerpt(body)) else []
+        parsed = read_json_body(response.body, response.headers.get("content-type"))
+    except ValueError:
+        return [text] if (text := _excerpt(response.body)) else []
     inner = _unwrap_errors(parsed)
     return inner if isinstance(inner, list) else [inner] if inner not in (None, {}, "") else []
 

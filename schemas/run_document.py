@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from math import isfinite
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import orjson
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -136,7 +136,10 @@ class RunDocument(Model):
     """
 
     run_id: NonEmptyStr
-    root_run_id: NonEmptyStr
+    if TYPE_CHECKING:
+        root_run_id: NonEmptyStr = ""  # callers may leave it out: `_default_root_run_id`
+    else:
+        root_run_id: NonEmptyStr
     parent_run_id: str | None = None
     version: Whole = Field(default=1, ge=1)
     name: NonEmptyStr

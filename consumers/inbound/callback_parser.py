@@ -5,10 +5,9 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-import orjson
-
 from router.runs.ids import derive_event_id
 from schemas.inbound import InboundReceived
+from schemas.json_body import read_json_body
 from schemas.vocabulary import Channel
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ def parse_callback(
     Raises:
         NotACallbackError: the body is not a JSON object.
     """
-    content = _parse_object(body)
+    content = _parse_object(body, content_type)
     return InboundReceived(
         spoke=spoke,
         external_id=_find_external_id(content),
@@ -53,15 +52,15 @@ def callback_event_id(received: InboundReceived, fallback_id: str) -> str:
     """
     if received.event_id is not None:
         return derive_event_id(received.event_id, f"callback:{received.spoke}")
-    if "eventTime" in _parse_object(received.body):
+    if "eventTime" in _parse_object(received.body, received.content_type):
         return derive_event_id(sha256(received.body).hexdigest(), f"callback-body:{received.spoke}")
     return fallback_id
 
 
-def _parse_object(body: bytes) -> Json:
+def _parse_object(body: bytes, content_type: str | None) -> Json:
     try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        content = read_json_body(body, content_type)
+    except ValueError as error:
         raise NotACallbackError(f"the body is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise NotACallbackError("the body is JSON but not an object: send one event")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context §3.2
 log = structlog.get_logger()
+_MAX_CONTENT_TYPE = 200  # characters
 UNKNOWN_SPOKE = ""  # counted instead of a name that any caller can invent
 
 
@@ -214,8 +215,9 @@ class Listener:
 
     def _parse(self, request: web.Request, name: str, body: bytes) -> InboundReceived:
         event = request.match_info.get("event", "").rstrip("/").rpartition("/")[2]
+        kind = _content_type(request)
         try:
-            return parse_callback(name, body, event_in_path=event, content_type=request.content_type, at=self._clock())
+            return parse_callback(name, body, event_in_path=event, content_type=kind, at=self._clock())
         except NotACallbackError as error:
             raise CallbackRefusedError(400, "notACallback", str(error)) from error
 
@@ -242,6 +244,12 @@ def _check(spoke: CallbackConfig, received: InboundReceived) -> CallbackOutcome:
     except NotUnderstoodError as error:
         raise CallbackRefusedError(400, "notACallback", f"the callback cannot be read: {error}") from error
     return "stored"
+
+
+def _content_type(request: web.Request) -> str:
+    """Return the header with its charset, which the reader needs."""
+    written = request.headers.get("Content-Type", request.content_type)
+    return written.encode("ascii", "replace").decode()[:_MAX_CONTENT_TYPE]
 
 
 def _event(received: InboundReceived, event_id: str, request: web.Request) -> Event:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -119,11 +120,22 @@ class _ConnectionThread:
             connection.close()
 
 
+def _create_for_owner(file: Path) -> None:
+    """Create a new database file that only its owner reads; SQLite gives its log beside it the same mode."""
+    # An existing file keeps its mode, and where none can be created SQLite reports it.
+    with contextlib.suppress(OSError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
 def _engine(url: URL, lock_timeout: float, synchronous: Synchronous) -> Engine:
     # Otherwise the driver looks up how to store None and bool each time, and the look-up fails.
     register_adapter(type(None), _as_it_is)
     register_adapter(bool, int)
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": lock_timeout})
+
+    @event.listens_for(engine, "do_connect")
+    def create(*_: object) -> None:
+        _create_for_owner(Path(url.database or "").absolute())
 
     @event.listens_for(engine, "connect")
     def set_up(connection: DriverConnection, _: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docs.generate import command_line, metrics, settings, states, topics
+from docs.generate import command_line, metrics, profiles, settings, states, topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": command_line.page,
     "metrics.md": metrics.page,
+    "profiles.md": profiles.page,
     "settings.md": settings.page,
     "states.md": states.page,
     "topics.md": topics.page,

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 
 from schemas.codec.errors import InvalidEventError, UnreadableBytesError
+from schemas.exact_numbers import inexact_number, inexact_number_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -162,6 +163,8 @@ def parse_structured_event(value: bytes, content_type: str | None) -> Structured
     looks_like_one = b'"specversion"' in value and value.removeprefix(BOM_UTF8).lstrip()[:1] == b"{"
     if not declared and not looks_like_one:
         return None
+    if number := inexact_number(value):
+        raise InvalidEventError(f"In the CloudEvents JSON event, {inexact_number_sentence(number)}.")
     document = _parse(value)
     if isinstance(document, dict) and (declared or all(member in document for member in _REQUIRED_ATTRIBUTES)):
         texts = {name: text for name, text in document.items() if isinstance(text, str)}

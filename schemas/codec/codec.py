@@ -19,6 +19,7 @@ from schemas.codec.errors import (
     invalid_event_error,
 )
 from schemas.commands import CancelRun, ChangeRun, SendRun
+from schemas.exact_numbers import inexact_number, inexact_number_sentence
 
 if TYPE_CHECKING:
     from schemas.catalogue import EventType, Message
@@ -138,6 +139,8 @@ def _decode_json(value: bytes, ce_type: str | None) -> Message:
             "Send JSON, Avro single-object encoding or the schema registry's format."
         )
     entry = _event_type_from_header(ce_type)
+    if number := inexact_number(value):
+        raise InvalidEventError(f"{entry.name}: {inexact_number_sentence(number)}.")
     try:
         return entry.model.model_validate_json(value)
     except ValidationError as wrong:

@@ -12,6 +12,7 @@ All of them are for the producer to correct: the same bytes fail again, so none 
 
 from __future__ import annotations
 
+import json
 from itertools import takewhile
 from typing import TYPE_CHECKING, ClassVar
 
@@ -122,6 +123,22 @@ def excerpt(value: bytes | str) -> str:
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
     shown = printable(text[:_MAX_EXCERPT_LENGTH])
     return f"{shown}…" if len(text) > _MAX_EXCERPT_LENGTH else shown
+
+
+def printable_lines(text: str) -> str:
+    """Replace such characters in each line."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def printable_json(text: str) -> str:
+    """Escape such characters in JSON, which then has the same value."""
+    if text.isascii() and "\x7f" not in text:
+        return text  # JSON escapes the other control characters anyway
+    return "".join(sign if sign.isprintable() or sign == "\n" else _escape(sign) for sign in text)
+
+
+def _escape(sign: str) -> str:
+    return "\\u007f" if sign == "\x7f" else json.dumps(sign)[1:-1]
 
 
 def printable(text: str) -> str:

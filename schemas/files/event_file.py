@@ -20,13 +20,14 @@ from schemas.catalogue import CATALOGUE, find_event_type
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.codec.errors import located_field_messages
+from schemas.exact_numbers import inexact_number_sentence, is_exact
 from schemas.files.located_json import LocatedJsonError, line_in_json, read_located_json
-from schemas.files.located_tree import Listing, Tree, locate, plain_data
+from schemas.files.located_tree import Listing, Scalar, Tree, locate, plain_data
 from schemas.files.located_yaml import LocatedYamlError, YamlLimitError, read_located_yaml
 from schemas.run_document import Moment, NonEmptyStr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from schemas.catalogue import EventType
 
@@ -199,7 +200,22 @@ def _split_yaml(text: str) -> list[_WrittenEvent]:
     if read.problems:
         raise _MistakesError(*((problem.line, f"not YAML: {problem.sentence}") for problem in read.problems))
     trees = [tree for document in read.documents for tree in _items(document.root)]
+    if inexact := [found for tree in trees for found in _inexact_numbers(tree)]:
+        raise _MistakesError(*inexact)
     return [_WrittenEvent(partial(plain_data, tree), partial(_line_in_tree, tree)) for tree in trees]
+
+
+def _inexact_numbers(tree: Tree) -> Iterator[tuple[int, str]]:
+    match tree:
+        case Scalar():
+            if isinstance(tree.value, float) and not is_exact(tree.text):
+                yield tree.line, inexact_number_sentence(tree.text)
+        case Listing():
+            for item in tree.items:
+                yield from _inexact_numbers(item)
+        case _:
+            for value in tree.entries.values():
+                yield from _inexact_numbers(value)
 
 
 def _items(root: Tree) -> tuple[Tree, ...]:

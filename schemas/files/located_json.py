@@ -8,6 +8,7 @@ from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, NoReturn
 
+from schemas.exact_numbers import inexact_number_sentence, is_exact
 from schemas.files.located_tree import Tree, locate
 from schemas.files.located_yaml import MAX_DEPTH, MAX_VALUES, LocatedYamlError, read_located_yaml
 
@@ -117,6 +118,8 @@ def _fraction(text: str) -> float:
     value = float(text)
     if not isfinite(value):
         raise _RefusedError(_LONG_NUMBER)
+    if not is_exact(text):
+        raise _RefusedError(inexact_number_sentence(text))
     return value
 
 

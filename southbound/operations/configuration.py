@@ -14,7 +14,7 @@ from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.http_client import load_all_authentication
 from consumers.table_topic.live_tables import PublishedTableIds
 from southbound.cli.exit_codes import ExitCode, invalid_input
-from southbound.operations.console import print_result
+from southbound.operations.console import print_json, print_result, print_text
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.open_callbacks import open_callback_mistakes, openly_accepted
 from southbound.settings.settings import sections
@@ -49,7 +49,7 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
     if mistakes:
         raise invalid_input(mistakes)
     for line in _valid_configuration_lines(settings, rules):
-        print(line)
+        print_text(line)
     return ExitCode.SUCCESS
 
 
@@ -92,7 +92,7 @@ def show_configuration(loaded: LoadedSettings, *, as_json: bool) -> int:
     ]
     if as_json:
         for setting, value, origin in rows:
-            print(orjson.dumps({"setting": setting, "value": value, "from": origin}, default=str).decode())
+            print_json(orjson.dumps({"setting": setting, "value": value, "from": origin}, default=str).decode())
     else:
         print_result(_settings_table(rows))
     return ExitCode.SUCCESS

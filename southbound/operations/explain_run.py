@@ -10,7 +10,7 @@ from rich.text import Text
 from router.tables.explain.explanation import explanation_text, load_explanations
 from schemas.codec.errors import printable
 from southbound.cli.exit_codes import ExitCode
-from southbound.operations.console import print_result
+from southbound.operations.console import print_json, print_result
 from southbound.operations.run_views import format_time, status_sentences
 from southbound.operations.runs import read_run
 
@@ -27,7 +27,7 @@ def explain_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
     """
     row, request = read_run(settings, run_id)
     if as_json:
-        print(_explanation_json(row, request))
+        print_json(_explanation_json(row, request))
     else:
         print_result(Text("\n".join(map(printable, _explanation_lines(row, request)))))
     return ExitCode.SUCCESS

@@ -15,7 +15,7 @@ from consumers.store.port import StoreUnavailableError
 from router.tables.explain.explanation import explanation_text
 from schemas.vocabulary import Phase
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
-from southbound.operations.console import print_result
+from southbound.operations.console import print_json, print_result
 from southbound.operations.run_views import run_details, run_table
 from southbound.service.open_resources import open_run_store
 
@@ -97,7 +97,7 @@ def _unknown_run_error(run_id: str) -> CommandFailedError:
 
 
 def _print_json(value: object) -> None:
-    print(to_json(value, exclude_none=True, inf_nan_mode="null").decode())
+    print_json(to_json(value, exclude_none=True, inf_nan_mode="null").decode())
 
 
 def _parse_phase(name: str | None) -> Phase | None:

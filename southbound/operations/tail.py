@@ -11,7 +11,7 @@ from consumers.runtime.kafka.offset_range import OffsetRange
 from consumers.runtime.kafka.partition_reader import FIRST_RECORD, NEXT_RECORD, PartitionReader, PartitionReadError
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
-from southbound.operations.console import console
+from southbound.operations.console import console, print_json
 from southbound.operations.kafka import make_envelope, wait_until_reachable
 from southbound.operations.record_view import read_record
 from southbound.service.kafka_settings import standalone_consumer_settings
@@ -62,7 +62,7 @@ def tail_topics(settings: Settings, options: TailOptions) -> int:
 
 def _show(out: Console, view: RecordView, options: TailOptions) -> None:
     if options.as_json:
-        print(view.as_json(), flush=True)
+        print_json(view.as_json(), flush=True)
     else:
         out.print(view.as_line(), soft_wrap=True)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
 
 from consumers.runtime.faults import stack_frames
-from schemas.codec.errors import excerpt, printable
+from schemas.codec.errors import excerpt, printable, printable_json
 
 if TYPE_CHECKING:
     from consumers.runtime.handler import Record
@@ -63,8 +63,13 @@ def _escape_unprintable(_: object, __: str, event: structlog.typing.EventDict) -
     return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
+def _printable_json_bytes(event: object, **options: Any) -> bytes:  # noqa: ANN401 - those of structlog
+    text = orjson.dumps(event, **options)
+    return printable_json(text.decode()).encode()
+
+
 def _json_renderers() -> tuple[structlog.typing.Processor, ...]:
-    return (structlog.processors.JSONRenderer(serializer=orjson.dumps, default=str),)
+    return (structlog.processors.JSONRenderer(serializer=_printable_json_bytes, default=str),)
 
 
 def _console_renderers() -> tuple[structlog.typing.Processor, ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from email.message import Message
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 import orjson
 
 from consumers.spokes.port import NotUnderstoodError
+from schemas.exact_numbers import WrittenNumber
+from schemas.json_body import read_json_body
 from schemas.run_document import JsonText
 
 if TYPE_CHECKING:
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
     from schemas.run_document import JsonValue
 
 Json = dict[str, object]
-
-# Other text encodings that older systems still declare; anything else is read as UTF-8.
-_CHARSETS = frozenset({"iso-8859-1", "latin-1", "latin1", "windows-1252", "utf-16"})
 _LONG_LIMIT = 2**63  # Avro's long
+_MAX_FLOAT_DIGITS = 300
 
 
 def parse_json(body: bytes, content_type: str | None) -> object:
@@ -31,23 +30,9 @@ def parse_json(body: bytes, content_type: str | None) -> object:
         NotUnderstoodError: it is not JSON.
     """
     try:
-        return orjson.loads(_to_utf8(body, content_type))
+        return read_json_body(body, content_type)
     except ValueError as error:
         raise NotUnderstoodError(f"the body is not JSON: {error}") from None
-
-
-def _to_utf8(body: bytes, content_type: str | None) -> bytes:
-    if content_type and "charset" in content_type and "utf-8" not in content_type.lower():
-        charset = _charset(content_type)
-        if charset in _CHARSETS:
-            return body.decode(charset).encode()
-    return body.removeprefix(b"\xef\xbb\xbf")
-
-
-def _charset(content_type: str) -> str:
-    message = Message()
-    message["content-type"] = content_type.replace("\r", " ").replace("\n", " ")
-    return str(message.get_param("charset", "")).lower()
 
 
 def first_text(thing: Mapping[str, object], *keys: str) -> str | None:
@@ -102,17 +87,17 @@ def as_list(value: object) -> list[object]:
 
 
 def as_json_value(value: object) -> JsonValue:
-    """Convert any JSON value to one that our events can carry.
+    """Convert any JSON value to one that our events can carry; a number that 64 bits do not hold becomes a text.
 
     Raises:
         NotUnderstoodError: it is nested too deeply.
     """
+    if isinstance(value, WrittenNumber) or _is_long(value):
+        return _long_number(str(value))
     if isinstance(value, str):
         return value.replace("\x00", "")
     if isinstance(value, (list, dict)):
         return _to_json_text(value)
-    if isinstance(value, int) and not -_LONG_LIMIT <= value < _LONG_LIMIT:
-        return float(value)
     return value if value is None or isinstance(value, (bool, int, float)) else None
 
 
@@ -121,3 +106,26 @@ def _to_json_text(value: object) -> JsonText:
         return JsonText(json_text=orjson.dumps(value).decode())
     except TypeError:
         raise NotUnderstoodError("a value is nested too deeply") from None
+
+
+def is_changed(value: object) -> bool:
+    """Return whether a value has a number that 64 bits do not hold, which `as_json_value` keeps as text."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, (list, dict)):
+            waiting += one.values() if isinstance(one, dict) else one
+        elif isinstance(one, WrittenNumber) and (one is not value or isinstance(as_json_value(one), str)):
+            return True
+    return _is_long(value) and isinstance(as_json_value(value), str)
+
+
+def _is_long(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not -_LONG_LIMIT <= value < _LONG_LIMIT
+
+
+def _long_number(literal: str) -> float | str:
+    """Return a number that 64 bits do not hold as a float if that is the same number, else as text."""
+    if len(literal) > _MAX_FLOAT_DIGITS or not literal.lstrip("-").isdigit():
+        return literal
+    return float(literal) if int(float(literal)) == int(literal) else literal

@@ -13,6 +13,7 @@ from consumers.spokes.tmf653.lenient_json import (
     as_number,
     as_text,
     first_text,
+    is_changed,
 )
 from router.runs.reports import ExternalMeasure
 from schemas.results import Reason, RuleViolation
@@ -27,11 +28,15 @@ def read_measures(run: Json) -> tuple[tuple[ExternalMeasure, ...], tuple[Reason,
     measures: list[ExternalMeasure] = []
     reasons: list[Reason] = []
     for position, item in enumerate(as_list(run.get("testMeasure"))):
+        where = f"/testMeasure/{position}"
         try:
             measures.append(_measure(item))
         except NotUnderstoodError as error:
-            where = f"/testMeasure/{position}"
             reasons.append(Reason(code="MEASURE_UNREADABLE", message=str(error), property_path=where))
+            continue
+        if _has_long_number(item):
+            message = "64 bits do not hold a number of the measure: a value is kept as text, an accuracy is rounded"
+            reasons.append(Reason(code="NUMBER_NOT_EXACT", message=message, property_path=where))
     return tuple(measures), tuple(reasons)
 
 
@@ -53,6 +58,13 @@ def _measure(item: object) -> ExternalMeasure:
         capture_method=first_text(item, "captureMethod"),
         rule_violation=tuple(_violation(as_mapping(one)) for one in as_list(item.get("ruleViolation")) if one),
     )
+
+
+def _has_long_number(measure: object) -> bool:
+    item = as_mapping(measure)
+    found = item.get("value")
+    value = found["value"] if isinstance(found, dict) and "value" in found else found
+    return is_changed(value) or is_changed(item.get("accuracy"))
 
 
 def _value(found: object) -> tuple[JsonValue, str | None]:

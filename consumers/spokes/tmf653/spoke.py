@@ -84,7 +84,7 @@ class Tmf653Spoke:
 
     def to_read(self, external_id: str) -> Call:
         """GET one run."""
-        return Call(purpose=Purpose.READ, method="GET", path=f"{_RUNS_PATH}/{quote(external_id, safe='')}")
+        return Call(purpose=Purpose.READ, method="GET", path=f"{_RUNS_PATH}/{_path_segment(external_id)}")
 
     def read_reply(self, response: HttpResponse) -> ExternalReport:
         """Read the body of a 2xx response about one run.
@@ -141,4 +141,9 @@ class Tmf653Spoke:
 
 
 def _path_of(row: RunRow) -> str:
-    return f"{_RUNS_PATH}/{quote(row.external_id or '', safe='')}"
+    return f"{_RUNS_PATH}/{_path_segment(row.external_id or '')}"
+
+
+def _path_segment(external_id: str) -> str:
+    # `.` and `..` would name another resource.
+    return external_id.replace(".", "%2E") if external_id in {".", ".."} else quote(external_id, safe="")

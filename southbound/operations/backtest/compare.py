@@ -11,7 +11,7 @@ from router.selection.spoke_selector import SpokeSelector
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.backtest.report import BacktestComparison, backtest_json, backtest_text
 from southbound.operations.backtest.run_backtest import run_backtest
-from southbound.operations.console import count_noun, print_result
+from southbound.operations.console import count_noun, print_json, print_result
 from southbound.operations.tables.lookup import kind_name, load_named, load_reference
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def backtest_table(settings: Settings, file: str, *, since: str, against: str, l
         settings, file, lookback=parse_duration_option(since, "--since"), against=against, limit=limit
     )
     if json:
-        print(backtest_json(comparison, limit))
+        print_json(backtest_json(comparison, limit))
     else:
         print_result(backtest_text(comparison, limit))
     return ExitCode.SUCCESS

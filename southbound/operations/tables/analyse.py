@@ -11,7 +11,7 @@ from router.selection.publish_checks import analyse_loaded
 from router.tables.diagnostics import TableErrors
 from router.tables.explain.wording import describe_value
 from southbound.cli.exit_codes import ExitCode, invalid_input
-from southbound.operations.console import count_noun
+from southbound.operations.console import count_noun, print_json, print_text
 from southbound.operations.tables.formats import load_file
 
 if TYPE_CHECKING:
@@ -34,11 +34,14 @@ def analyse_tables(files: Sequence[str], *, as_json: bool) -> int:
         except TableErrors as error:
             mistakes += error.sentences
             if as_json:
-                print(to_json({"file": file, "errors": error.sentences}).decode())
+                print_json(to_json({"file": file, "errors": error.sentences}).decode())
             continue
         analysis = analyse_loaded(loaded)
         mistakes += [f"{file}: {sentence}" for sentence in analysis.errors]
-        print(_analysis_json(file, loaded, analysis) if as_json else _analysis_text(file, loaded, analysis))
+        if as_json:
+            print_json(_analysis_json(file, loaded, analysis))
+        else:
+            print_text(_analysis_text(file, loaded, analysis))
     if mistakes:
         raise invalid_input(mistakes)
     return ExitCode.SUCCESS

@@ -12,7 +12,7 @@ from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import TableErrors
 from southbound.cli.exit_codes import ExitCode, invalid_input
-from southbound.operations.console import print_status
+from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.tables.formats import load_file
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ def check_tables(settings: Settings, files: Sequence[str], *, as_json: bool) -> 
     mistakes: list[str] = []
     for file in files:
         try:
-            print(describe(file, load_file(file, spokes)))
+            (print_json if as_json else print_text)(describe(file, load_file(file, spokes)))
         except TableErrors as error:
             mistakes += error.sentences
             if as_json:
-                print(to_json({"file": file, "errors": error.sentences}).decode())
+                print_json(to_json({"file": file, "errors": error.sentences}).decode())
     if mistakes:
         raise invalid_input(mistakes)
     return ExitCode.SUCCESS

@@ -14,7 +14,8 @@ from router.tables.formats.sheets.grid import SheetPlaces
 from router.tables.formats.sheets.xlsx_markup import add_reasons
 from router.tables.table import DecisionTable
 from southbound.cli.exit_codes import ExitCode, invalid_input
-from southbound.operations.console import print_status
+from southbound.operations.console import print_content, print_json, print_status
+from southbound.operations.output_file import create_file, free_name, replace_file, write_output_file
 from southbound.operations.tables.dmn import DmnOptions
 from southbound.operations.tables.formats import SUFFIXES, Format, format_of, load_file, write_format
 from southbound.operations.tables.lookup import is_file, load_named
@@ -51,7 +52,12 @@ def _report_dmn_losses(table: DecisionTable) -> None:
 
 
 def import_table(
-    file: str, out: Path | None, spokes: Collection[str] | None, options: DmnOptions, *, as_json: bool
+    file: str,
+    out: Path | None,
+    spokes: Collection[str] | None,
+    options: DmnOptions,
+    *,
+    as_json: bool,
 ) -> int:
     """Run `southbound tables import`. `spokes` are the names that a selector may use; None: any name.
 
@@ -74,11 +80,11 @@ def _write_output(content: bytes, file_format: Format, out: Path | None, json_ta
         raise invalid_input(["a spreadsheet does not fit on the screen: name a file, such as -o table.xlsx"])
     if out is not None:
         _check_suffix(out, file_format)
-        _write_file(content, out)
+        write_output_file(content, out)
     if json_table is not None:
-        print(_as_json(content, file_format, out, json_table))
+        print_json(_as_json(content, file_format, out, json_table))
     elif out is None:
-        print(content.decode(), end="")
+        print_content(content.decode())
 
 
 def _check_suffix(out: Path, file_format: Format) -> None:
@@ -89,13 +95,6 @@ def _check_suffix(out: Path, file_format: Format) -> None:
         raise invalid_input(
             [f"{out}: would hold {file_format.upper()} and be read as {suffix_format.upper()}: name it {correct_name}"]
         )
-
-
-def _write_file(content: bytes, out: Path) -> None:
-    try:
-        out.write_bytes(content)
-    except OSError as error:
-        raise invalid_input([f"{out}: cannot be written ({error.strerror}): correct the path"]) from None
 
 
 def _as_json(content: bytes, file_format: Format, out: Path | None, loaded: LoadedTable) -> str:
@@ -117,7 +116,12 @@ def _write_annotated_copy(file: str, diagnostics: Diagnostics, places: SheetPlac
     source = Path(file)
     copy = source.with_name(source.name.removesuffix(".xlsx").removesuffix(".errors") + ".errors.xlsx")
     try:
-        copy.write_bytes(add_reasons(source.read_bytes(), file, diagnostics, places))
+        content = add_reasons(source.read_bytes(), file, diagnostics, places)
+        if copy == source and not source.is_symlink():
+            replace_file(content, source)
+        else:
+            copy = free_name(copy)
+            create_file(content, copy)
     except OSError as error:
         return [f"{copy}: cannot be written ({error.strerror}), so there is no copy with the reasons in it"]
     return [f"{copy}: a copy with the reasons beside the cells; correct it there and import it"]

@@ -18,7 +18,7 @@ from router.tables.explain.why_not import why_not
 from router.tables.explain.wording import describe_value
 from router.tables.feel.writer import value_text
 from southbound.cli.exit_codes import ExitCode, invalid_input
-from southbound.operations.console import print_result
+from southbound.operations.console import print_json, print_result
 from southbound.operations.tables.example_runs import read_example_runs
 from southbound.operations.tables.lookup import load_named
 
@@ -156,7 +156,7 @@ def explain_table(settings: Settings, name: str, event: str, *, row: str | None,
             else None
         )
         if as_json:
-            print(decision_json(run, decision, comparison))
+            print_json(decision_json(run, decision, comparison))
         else:
             print_result(decision_text(run, decision, comparison))
     return ExitCode.SUCCESS

@@ -24,7 +24,7 @@ from router.tables.diff import compare_tables
 from schemas.published_tables import DRAFT, LivePointer
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
 from southbound.operations.backtest.compare import backtest_findings
-from southbound.operations.console import print_status
+from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.tables.check import known_spokes
 from southbound.operations.tables.formats import load_file
 from southbound.operations.tables.lookup import (
@@ -63,7 +63,7 @@ def save_draft(settings: Settings, file: str, authorship: Authorship, *, as_json
     _write_plan(settings, plan_draft(draft, authorship), named.table)
     content = {"table": named.table, "draft": draft.version, "author": authorship.author, "comment": authorship.comment}
     line = f"{named.table}@{DRAFT} is saved ({draft.version}): `southbound tables publish {named.table}` makes it live"
-    print(to_json(content).decode() if as_json else line)
+    (print_json if as_json else print_text)(to_json(content).decode() if as_json else line)
     return ExitCode.SUCCESS
 
 
@@ -153,7 +153,7 @@ def _report_unchanged(table: str, version: str, *, as_json: bool) -> int:
     print_status(f"{table}@{version} is live already: nothing was written")
     if as_json:
         content = {"table": table, "version": version, "previous": version, "changed": False, "differences": []}
-        print(to_json(content).decode())
+        print_json(to_json(content).decode())
     return ExitCode.SUCCESS
 
 
@@ -203,13 +203,13 @@ def _print_published(
             "changed": True,
             "author": authorship.author,
         }
-        print(
+        print_json(
             to_json({**content, "at": authorship.at, "comment": authorship.comment, "differences": sentences}).decode()
         )
         return
-    print(f"{named.table}@{version} is live" + (f" (previous: {previous})" if previous else ""))
+    print_text(f"{named.table}@{version} is live" + (f" (previous: {previous})" if previous else ""))
     for sentence in sentences[:MAX_SHOWN_DIFFERENCES]:
-        print(f"  {sentence}")
+        print_text(f"  {sentence}")
     if len(sentences) > MAX_SHOWN_DIFFERENCES:
         print(f"  … {len(sentences) - MAX_SHOWN_DIFFERENCES} more")
 

@@ -10,6 +10,7 @@ from router.selection.load import decision_function, table_of
 from router.tables.explain.explain import explanation_lines
 from router.tables.test_cases import check_test
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
+from southbound.operations.console import print_json, print_text
 from southbound.operations.tables.lookup import load_untested
 
 if TYPE_CHECKING:
@@ -31,13 +32,16 @@ def test_tables(files: Sequence[str], *, as_json: bool) -> int:
         except CommandFailedError as failure:
             mistakes += failure.sentences
             if as_json:
-                print(orjson.dumps({"file": file, "errors": failure.sentences}).decode())
+                print_json(orjson.dumps({"file": file, "errors": failure.sentences}).decode())
             continue
         failed = sum(not outcome.passed for outcome in outcomes)
         for outcome in outcomes:
-            print(_result_json(file, outcome) if as_json else _result_text(outcome))
+            if as_json:
+                print_json(_result_json(file, outcome))
+            else:
+                print_text(_result_text(outcome))
         if not as_json:
-            print(f"{file}: {_result_summary(len(outcomes), failed)}")
+            print_text(f"{file}: {_result_summary(len(outcomes), failed)}")
         if failed:
             mistakes.append(f"{file}: {_result_summary(len(outcomes), failed)}")
     if mistakes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from router.selection.load import document_of
 from router.tables.diff import compare_tables
 from schemas.published_tables import DRAFT, LivePointer, TableDraft
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
-from southbound.operations.console import print_result, print_status
+from southbound.operations.console import print_content, print_json, print_result, print_status, print_text
 from southbound.operations.tables.lookup import (
     find_draft,
     find_live,
@@ -44,7 +43,7 @@ def list_tables(settings: Settings, *, as_json: bool) -> int:
     rows = [_overview_row(published, table) for table in published.tables]
     if as_json:
         for row in rows:
-            print(to_json(row).decode())
+            print_json(to_json(row).decode())
         return ExitCode.SUCCESS
     overview = Table("table", "kind", "live", "since", "by", "comment", "draft", "versions", box=None, pad_edge=False)
     for row in rows:
@@ -79,12 +78,12 @@ def show_table(settings: Settings, table: str, version: str | None, *, as_json: 
     published, wanted_version = read_published(settings), version or version_in_name
     record = find_draft(published, table) if wanted_version == DRAFT else find_version(published, table, wanted_version)
     if as_json:
-        print(record.model_dump_json())
+        print_json(record.model_dump_json())
         return ExitCode.SUCCESS
     live = published.live(table)
     state = DRAFT if isinstance(record, TableDraft) else "live" if _is_live(live, record.version) else "not live"
     print_status(f"{table}@{record.version} ({record.kind}, {state}) by {record.author}{_quoted(record.comment)}")
-    sys.stdout.write(record.text)  # exactly as published: its hash is its version
+    print_content(record.text)  # exactly as published: its hash is its version
     return ExitCode.SUCCESS
 
 
@@ -97,7 +96,7 @@ def show_history(settings: Settings, table: str, *, as_json: bool) -> int:
     live = find_live(read_published(settings), table)
     if as_json:
         for move in live.changes:
-            print(to_json(move.model_dump(include=HISTORY_FIELDS)).decode())
+            print_json(to_json(move.model_dump(include=HISTORY_FIELDS)).decode())
         return ExitCode.SUCCESS
     moves_table = Table("at", "version", "action", "previous", "by", "comment", box=None, pad_edge=False)
     for move in live.changes:
@@ -122,7 +121,10 @@ def show_diff(settings: Settings, before: str, after: str, *, as_json: bool) -> 
     changes = compare_tables(document_of(old.loaded), document_of(new.loaded))
     for change in changes:
         fields = {key: getattr(change, key) for key in DIFF_FIELDS}
-        print(to_json({**fields, "sentence": change.sentence}).decode() if as_json else change.sentence)
+        if as_json:
+            print_json(to_json({**fields, "sentence": change.sentence}).decode())
+        else:
+            print_text(change.sentence)
     if not changes:
         print_status(f"{before} and {after} decide the same: they differ in layout and comments at most")
     return ExitCode.SUCCESS

@@ -218,3 +218,22 @@ async def test_several_stores_can_open_one_new_file_at_once(tmp_path: Path) -> N
         stores = [store for store in opened if isinstance(store, SqlRunStore)]
         await asyncio.gather(*(store.close() for store in stores))
         assert len(stores) == len(opened), opened
+
+
+async def test_a_new_store_is_readable_by_its_owner_only(file: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = await open_store(f"sqlite:///{file}")
+        await store.save(a_run())
+        modes = {path.name: path.stat().st_mode & 0o777 for path in file.parent.iterdir()}
+        await store.close()
+    finally:
+        os.umask(before)
+    assert modes == {"runs.db": 0o600, "runs.db-wal": 0o600, "runs.db-shm": 0o600}
+
+
+async def test_an_existing_store_keeps_its_mode(file: Path) -> None:
+    await (await open_store(f"sqlite:///{file}")).close()
+    os.chmod(file, 0o640)  # noqa: PTH101 - a test may block
+    await (await open_store(f"sqlite:///{file}")).close()
+    assert os.stat(file).st_mode & 0o777 == 0o640  # noqa: PTH116 - as above

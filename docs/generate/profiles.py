@@ -1,0 +1,290 @@
+"""The page about spoke profiles: their fields, the callback address, and the HTTP that is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from dataclasses import replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+
+import orjson
+from pydantic import BaseModel
+
+from consumers.inbound.listener import ListenerLimits
+from consumers.spokes.credentials import ApiKeyAuth, BasicAuth, BearerAuth, CallbackToken, NoAuth
+from consumers.spokes.http_client import SpokeClient
+from consumers.spokes.profile import CancelMethod, Profile
+from consumers.spokes.registry import spoke_for
+from docs.generate.markdown import table
+from router.responses import HttpResponse
+from router.runs.changes import FieldChange
+from router.runs.ids import idempotency_key
+from router.runs.run import RunRow
+from schemas.commands import PinnedDecision, SendRun
+from schemas.run_document import RequestedMeasure, RunDocument, ServiceRef, SpecificationRef
+from schemas.vocabulary import Phase
+from southbound.settings.settings import ListenerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic.fields import FieldInfo
+
+    from consumers.spokes.port import Call
+    from consumers.spokes.transport import HttpRequest
+
+# Of every field of the model: the page is not made while one is missing here.
+MEANINGS: Mapping[str, str] = {
+    "name": "Name of the spoke: in selectors, in the name of its topic and in its callback address.",
+    "base_url": "Address of the API, up to the version; `/serviceTest` is appended.",
+    "dialect": "The translation. Only `tmf653` is shipped.",
+    "version": "Version of TMF653: 4.0, 4.1 or 4.2. A declaration: all three have the same form here.",
+    "auth": "Credentials that Southbound sends: see below.",
+    "callback_auth": "Credentials that callbacks must carry: see below.",
+    "unauthenticated_callbacks": (
+        "`accept from anyone` lets the listener start on an address that is not loopback without `callback_auth`."
+    ),
+    "media_types.send": "`Content-Type` of a POST.",
+    "media_types.change": "`Content-Type` of a PATCH, such as `application/merge-patch+json`.",
+    "media_types.accept": "`Accept` of every request.",
+    "patchable": "Fields that a change may carry, spelled as in TMF653. Empty: changes are refused.",
+    "changeable_states": "States in which a change may still be sent; beyond them is the point of no return.",
+    "relationship_encoding": "How a child's POST names its parent.",
+    "cancel": "How a run is cancelled: by a PATCH of its state, or by DELETE.",
+    "state_spellings": "The system's states in terms of ours, beyond the spellings that are known anyway.",
+    "success_codes": "Statuses that mean success.",
+    "timeouts.connect": "Seconds for a connection; a timeout proves that nothing was sent.",
+    "timeouts.read": "Seconds for the head of a response, and between two pieces of its body.",
+    "timeouts.total": "Seconds for everything together.",
+    "retry.initial_interval": "Seconds before the first retry, at most; delays are random below their limit.",
+    "retry.backoff_coefficient": "Factor between two limits.",
+    "retry.max_interval": "Largest limit, in seconds.",
+    "retry.max_attempts": "Attempts until the run becomes `fallout`; those during an outage do not count.",
+    "retry.max_elapsed": "Seconds until the run becomes `fallout`; those of an outage do not count.",
+    "concurrency": "Maximum number of concurrent calls to this system.",
+    "result_channels": (
+        "`callback` gives the system an address at the listener, and so does `callback_auth`; `poll` makes Southbound"
+        " poll; `sync` is a declaration."
+    ),
+    "poll_interval": "Seconds between two rounds of polls.",
+    "poll_after": "Seconds without a report after which a run is polled.",
+    "look_up": "How to find out whether a POST with unknown outcome arrived. `none`: such a run becomes `fallout`.",
+    "settle_time": (
+        'Seconds after a POST with unknown outcome during which "not found" leads to no other POST. None: the larger of'
+        " 60 and four times `timeouts.read`."
+    ),
+    "id_deadline": "Seconds after which what needs the external id of a run that was accepted without one is given up.",
+    "send_state": "Whether a POST carries `state`.",
+    "send_measure_ids": "Whether requested measures are sent with their ids.",
+    "max_response_bytes": "Maximum size of the body of a response.",
+}
+INTRODUCTION = """# Profiles of external systems
+
+A spoke is an external system and the way in which Southbound talks to it. Its profile is one YAML file in the folder
+`routing.spokes`; every field but `name` and `base_url` has a default. `southbound config check` reports every mistake
+in all of them, with its line. An unknown field is a mistake.
+
+```yaml
+name: fibre-lab
+base_url: https://lab.example/tmf-api/serviceTestManagement/v4
+auth: {kind: bearer, token: env:SOUTHBOUND_SECRET_FIBRE_LAB}
+callback_auth: {kind: token, token: file:/run/secrets/fibre-lab-callbacks}
+result_channels: [callback, poll]
+patchable: [description, characteristic]
+settle_time: 120
+```
+
+## Fields
+
+"""
+CREDENTIALS = """
+## Credentials
+
+A secret is never written into a profile: its field says where it is, `env:NAME` or `file:PATH`. Variables whose names
+begin with `SOUTHBOUND_SECRET_` are not taken for settings. Secrets are read at the start.
+
+"""
+CALLBACKS = """
+## The callback address
+
+The system sends its notifications to one of these addresses at the listener (`listener.host`, `listener.port`; by
+default {listener}). `NAME` is the name of the profile:
+
+```
+POST http://HOST:PORT/NAME/listener
+POST http://HOST:PORT/NAME/listener/EVENT-TYPE
+```
+
+- Southbound does not subscribe at the system's `/hub`: enter the address there.
+- The body is a TMF653 event (`{{"eventType": …, "event": {{"serviceTest": {{…}}}}}}`) or the run itself, as JSON of at
+  most {body:,} bytes: in UTF-8 with or without a byte order mark, in UTF-16, or in the charset of `Content-Type`.
+  An event about a run without state or measures is thin: the run is read with a GET.
+- The response is 201 once the notification is stored. 503 with `Retry-After` means: send it again. 400, 401, 404 and
+  413 say in the field `reason` what to correct.
+- With `callback_auth: {{kind: token}}` the token stands alone in its header, or as `Authorization: Bearer TOKEN` if the
+  header is `Authorization`. With `kind: basic` the request carries user name and password.
+- If the listener is not on loopback, the service does not start with a profile that takes callbacks without
+  `callback_auth`, unless the profile says `unauthenticated_callbacks: accept from anyone`. Without `callback_auth`, the
+  external id in a callback counts only if a look-up confirms it.
+- A profile with neither `callback_auth` nor `callback` among its `result_channels` has no callback address.
+
+## The HTTP that is sent
+
+Every request carries the headers shown here, `Host`, and the credentials of `auth`. Redirects are not followed, and the
+HTTP client never repeats a POST or PATCH. `Idempotency-Key` and `X-Request-ID` are the same for every attempt with the
+same body. The code writes these examples, for a profile with the defaults and `patchable: [description]`.
+
+"""
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+RUN = RunDocument(
+    run_id="TR0001",
+    name="Line test for CS0020931",
+    test_specification=SpecificationRef(id="fibre-line"),
+    related_service=ServiceRef(id="SVC-FTTH-88120"),
+    test_measure=(RequestedMeasure(id="TM-1", metric_name="opticalRxPower", unit_of_measure="dBm"),),
+)
+DECISION = PinnedDecision(policy="outbound-policy@1#R1", selector="spoke-selector@1#S1", hierarchical=False)
+
+
+def page() -> str:
+    """Return the text of the page.
+
+    Raises:
+        LookupError: a field of the model has no meaning here, or a meaning has no field.
+    """
+    fields = dict(_fields(Profile))
+    if odd := sorted(fields.keys() ^ MEANINGS.keys()):
+        raise LookupError(f"docs/generate/profiles.py: MEANINGS does not fit the fields of Profile: {', '.join(odd)}")
+    rows = [(f"`{name}`", _kind(field.annotation), _default(field), MEANINGS[name]) for name, field in fields.items()]
+    listener = ListenerSettings()
+    address, body = f"`{listener.host}:{listener.port}`", ListenerLimits().max_body_bytes
+    callbacks = CALLBACKS.format(listener=address, body=body)
+    parts = (table(("field", "kind", "default", "meaning"), rows), _credentials(), callbacks, asyncio.run(_examples()))
+    return INTRODUCTION + "".join(parts)
+
+
+def _fields(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _fields(field.annotation, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", field
+
+
+def _kind(annotation: Any) -> str:  # noqa: ANN401, PLR0911 - any annotation; one line per kind
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(arguments[0])
+    if origin is Literal:
+        return " or ".join(f"`{word}`" for word in arguments)
+    if origin is types.UnionType or "Union" in str(origin):
+        known = [one for one in arguments if one is not types.NoneType]
+        return "credentials" if isinstance(known[0], type) and issubclass(known[0], BaseModel) else _kind(known[0])
+    if origin is frozenset:
+        return f"list of {_kind(arguments[0])}"
+    if origin is dict:
+        return "texts and states"
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return " or ".join(f"`{one.value}`" for one in annotation if one.value != "unknown")
+    return {int: "whole number", float: "number", bool: "true or false"}.get(annotation, "text")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    match field.get_default(call_default_factory=True):
+        case None | {}:
+            return "none"
+        case NoAuth():
+            return "`{kind: none}`"
+        case bool() as value:
+            return f"`{str(value).lower()}`"
+        case frozenset() as values:
+            return f"`[{', '.join(sorted(map(str, values)))}]`"
+        case value:
+            return f"`{value}`"
+
+
+def _credentials() -> str:
+    kinds = {
+        "auth": (NoAuth, BasicAuth, BearerAuth, ApiKeyAuth),
+        "callback_auth": (NoAuth, BasicAuth, CallbackToken),
+    }
+    rows = [_credentials_row(field, model) for field, models in kinds.items() for model in models]
+    return CREDENTIALS + table(("field", "`kind`", "further fields", "meaning"), rows)
+
+
+def _credentials_row(field: str, model: type[BaseModel]) -> tuple[str, str, str, str]:
+    further = [_credential_field(name, one) for name, one in model.model_fields.items() if name != "kind"]
+    meaning = (model.__doc__ or "").splitlines()[0]
+    return f"`{field}`", f"`{model.model_fields['kind'].default}`", ", ".join(further) or "none", meaning
+
+
+def _credential_field(name: str, field: FieldInfo) -> str:
+    return f"`{name}`" if field.is_required() else f"`{name}` (by default `{field.default}`)"
+
+
+class _Recorder:
+    """A transport that records requests and sends nothing."""
+
+    def __init__(self) -> None:
+        self.requests: list[HttpRequest] = []
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Record a request."""
+        self.requests.append(request)
+        return HttpResponse(status=200)
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+async def _examples() -> str:
+    profile = Profile(name="fibre-lab", base_url="https://lab.example/v4", patchable=frozenset({"description"}))
+    recorder, calls = _Recorder(), dict(_calls(profile))
+    client = SpokeClient([profile], {}, lambda _: recorder)
+    for call in calls.values():
+        await client.call(profile.name, call)
+    shown = zip(calls, recorder.requests, strict=True)
+    return "\n".join(f"{title}:\n\n```http\n{_request_text(request)}\n```\n" for title, request in shown)
+
+
+def _calls(profile: Profile) -> Iterator[tuple[str, Call]]:
+    spoke, deleting = spoke_for(profile), spoke_for(profile.model_copy(update={"cancel": CancelMethod.DELETE}))
+    row = RunRow(
+        run_id=RUN.run_id,
+        root_run_id=RUN.run_id,
+        parent_run_id=None,
+        tenant=None,
+        request_id="RQ0001",
+        spoke=profile.name,
+        decision=DECISION,
+        phase=Phase.ACCEPTED,
+        external_id="89757",
+        requested=RUN,
+        sent=RUN,
+        created_at=NOON,
+        updated_at=NOON,
+        revision=1,
+    )
+    post = spoke.to_send(SendRun(run=RUN, request_id="RQ0001", spoke=profile.name, decision=DECISION), None)
+    yield "A run", replace(post, idempotency_key=idempotency_key("RQ0001", RUN.run_id, post.body or b""))
+    if look_up := spoke.to_look_up(RUN):
+        yield "The look-up of a POST with unknown outcome", look_up
+    yield "A page of all runs, if the look-up proves nothing", spoke.to_list(0)
+    yield "The state of a run: after a thin event, and at a poll", spoke.to_read("89757")
+    change = FieldChange(field="description", old=None, new="Second visit")
+    yield (
+        "A change",
+        spoke.to_change(replace(row, requested=RUN.model_copy(update={"description": "Second visit"})), [change], "K2"),
+    )
+    yield "A cancellation", spoke.to_cancel(row, None, "K3")
+    yield "A cancellation with `cancel: delete`", deleting.to_cancel(row, None, "K3")
+
+
+def _request_text(request: HttpRequest) -> str:
+    head = [f"{request.method} {request.url}", *(f"{name}: {value}" for name, value in request.headers.items())]
+    body = ["", orjson.dumps(orjson.loads(request.body), option=orjson.OPT_INDENT_2).decode()] if request.body else []
+    return "\n".join([*head, *body])

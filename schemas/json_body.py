@@ -1,0 +1,44 @@
+"""Read the JSON body of a request or response: one reader for what systems send, however it arrives."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from email.message import Message
+
+from schemas.exact_numbers import parse_exactly
+
+# Text encodings that older systems still declare; anything else is read as UTF-8.
+_CHARSETS = re.compile(
+    r"iso[-_]?8859[-_]?\d{1,2}|l(?:atin)?[-_]?\d{1,2}|(?:windows|cp)[-_]?125\d|utf[-_]?(?:16|32)(?:[-_]?[bl]e)?"
+)
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_json_body(body: bytes, content_type: str | None) -> object:
+    """Parse a body; a byte order mark wins over the charset of its content type.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    return parse_exactly(_to_utf8(body, content_type))
+
+
+def _to_utf8(body: bytes, content_type: str | None) -> bytes:
+    if body.startswith(codecs.BOM_UTF8):
+        return body[len(codecs.BOM_UTF8) :]
+    if body.startswith(_UTF_16_MARKS):
+        return body.decode("utf-16").encode()
+    charset = _charset(content_type) if content_type and "charset" in content_type.lower() else ""
+    if not _CHARSETS.fullmatch(charset):
+        return body
+    try:
+        return body.decode(charset).encode()
+    except LookupError:  # a number that no encoding has
+        return body
+
+
+def _charset(content_type: str) -> str:
+    message = Message()
+    message["content-type"] = content_type.replace("\r", " ").replace("\n", " ")
+    return str(message.get_param("charset", "")).strip().lower()
