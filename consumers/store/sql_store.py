@@ -12,6 +12,7 @@ from consumers.store.address import database_at
 from consumers.store.database import CommitInDoubtError, is_unstorable_row
 from consumers.store.document_cache import DocumentCache
 from consumers.store.group_commit import GroupCommit
+from consumers.store.identity import StoreIdentity
 from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values
@@ -58,6 +59,7 @@ class SqlRunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._documents = DocumentCache()
+        self.identity = StoreIdentity(database)
         self.waiting_queue = SqlWaitingQueue(database, self._documents)
         self._routed: dict[str, RunRow] = {}
         self._reads: GroupCommit[Query, QueryResult] = GroupCommit(self._run_queries, max_weight=MAX_GROUP_ROWS)

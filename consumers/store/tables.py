@@ -120,7 +120,7 @@ store_identity = Table(
     Column("store_id", Text, primary_key=True),
     Column("mark", BigInteger, nullable=False),
     Column("unmarked", Boolean, nullable=False),
-    Column("accepted", JsonWritten, nullable=False),
+    Column("accepted", Text, nullable=False),
 )
 
 # The gateways (topics and consumer groups) that worked with this store. `recorded`: for topics whose events may
@@ -130,5 +130,5 @@ store_gateways = Table(
     metadata,
     Column("prefix", Text, primary_key=True),
     Column("kafka_group", Text, primary_key=True),
-    Column("recorded", JsonWritten, nullable=False),
+    Column("recorded", Text, nullable=False),
 )

@@ -59,6 +59,7 @@ class KafkaGroupConsumer:
         session_timeout: float,
         revoke_timeout: float,
         batch: int = 500,
+        commit_metadata: Callable[[], str] = str,
     ) -> None:
         self._settings = settings
         self._topics = list(topics)
@@ -67,6 +68,7 @@ class KafkaGroupConsumer:
         self._clock_difference = float("inf")  # of Python's monotonic clock and librdkafka's
         self._revoke_timeout = revoke_timeout + _GRACE
         self._batch = batch
+        self._commit_metadata = commit_metadata
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._epochs = itertools.count(1)
         self._ownerships: dict[TopicAndNumber, Partition] = {}
@@ -216,7 +218,7 @@ class KafkaGroupConsumer:
     def _commit(self, offsets: Mapping[Partition, int]) -> None:
         self._committing, self._commit_sent_at = offsets, time.monotonic()
         try:
-            self._consumer.commit(offsets=_topic_partitions(offsets), asynchronous=True)
+            self._consumer.commit(offsets=self._positions(offsets), asynchronous=True)
         except KafkaException as exception:
             self._on_commit(exception.args[0], ())
 
@@ -229,12 +231,16 @@ class KafkaGroupConsumer:
             self._membership.committed(self._commit_sent_at)
         self._post(Committed(accepted, self._problem(errors[0]) if errors else None))
 
+    def _positions(self, offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+        metadata = self._commit_metadata()
+        return [TopicPartition(p.topic, p.number, offset, metadata) for p, offset in offsets.items()]
+
     def _release(self, offsets: Mapping[Partition, int]) -> None:
         self._released = True
         if not offsets:
             return
         try:
-            positions = self._consumer.commit(offsets=_topic_partitions(offsets), asynchronous=False)
+            positions = self._consumer.commit(offsets=self._positions(offsets), asynchronous=False)
         except KafkaException as exception:
             self._warn(exception.args[0])
         else:
@@ -326,7 +332,3 @@ def _to_record(partition: Partition, offset: int, message: Message) -> Record:
 
 def _topic_and_number(partition: Partition) -> TopicAndNumber:
     return partition.topic, partition.number
-
-
-def _topic_partitions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
-    return [TopicPartition(p.topic, p.number, offset) for p, offset in offsets.items()]
