@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.dispatch.follow_up import call_about_run, wait_for_id
+from consumers.dispatch.follow_up import act_on_failure, call_about_run, wait_for_id
 from consumers.problems import run_unknown
-from consumers.runtime.handler import DeadLetter, Done
-from consumers.spokes.port import NotUnderstoodError
+from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
+from consumers.spokes.profile import CancelMethod
+from router.responses import Verdict
 from router.runs.events import CancelAccepted, CancelledBeforeSending, CancelRefused, Reported
 from router.runs.processed_events import has_led_to
-from router.runs.reports import ExternalReport
+from router.runs.reports import ExternalReport, not_found_as_cancelled
+from router.runs.states import RANK, TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES, UNSENT_PHASES
 from schemas.problem import Problem
 from schemas.results import Reason
@@ -22,11 +25,14 @@ if TYPE_CHECKING:
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
+    from router.responses import HttpResponse
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.commands import CancelRun
 
+ACCEPTED_FOR_LATER = 202  # the run is cancelled when a callback or a poll reports it
 NO_CONTENT = 204  # the response to a DELETE without a body: the run no longer exists
+MAX_CANCELLATIONS_NOT_SHOWN = 3  # attempts until a cancellation that a live run never shows counts as refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,19 +65,62 @@ class CancelRunHandler:
         call = self.caller.spoke(row.spoke).to_cancel(row, command.reason, event.id)
         return await call_about_run(self, event, row, call, attempt)
 
-    async def accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
-        """Store what was accepted, and what the response reports."""
-        report = self._read_report(row, result)
-        await self.updater.store_fact(event, row, CancelAccepted(), Reported(report_id=event.id, report=report))
+    async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
+        """Store what was accepted, and what the response reports, unless the system shows that the run goes on."""
+        response = result.accepted_response()
+        try:
+            report = self.caller.spoke(row.spoke).read_reply(response)
+        except ErrorInSuccessError as error:
+            return await self.refused(event, row, (_not_shown(f"The external system answered, but {error}."),))
+        except NotUnderstoodError:
+            report = None
+        if response.status != ACCEPTED_FOR_LATER and self._is_done_by(row, response):
+            return await self._store_end(event, row, _with_end(row, report))
+        if response.status != ACCEPTED_FOR_LATER and (report is None or report.state in RANK.keys() - TERMINAL):
+            return await self._verify(event, row, attempt)
+        return await self._store_end(event, row, report or ExternalReport(external_id=row.external_id))
+
+    def _is_done_by(self, row: RunRow, response: HttpResponse) -> bool:
+        """Return whether a success means that the run has ended; its body may show what was deleted."""
+        deletes = self.caller.spoke(row.spoke).profile.cancel is CancelMethod.DELETE
+        return deletes or response.status == NO_CONTENT
+
+    async def _verify(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        """Read the run: the answer to the cancellation shows a run that goes on, or no run."""
+        spoke = self.caller.spoke(row.spoke)
+        result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
+        if result.meaning.verdict is not Verdict.ACCEPTED:
+            return await act_on_failure(self, event, row, result, attempt)
+        try:
+            report = spoke.read_reply(result.accepted_response())
+        except NotUnderstoodError as error:
+            return await self._not_shown(
+                event, row, _not_shown(f"The external system answered with success, but then {error}."), attempt
+            )
+        if report.state in RANK.keys() - TERMINAL:
+            shown = _not_shown(f"The external system answered with success, but the run is still {report.raw_state}.")
+            return await self._not_shown(event, row, shown, attempt)
+        return await self._store_end(event, row, report)
+
+    async def _not_shown(self, event: Event, row: RunRow, reason: Reason, attempt: Attempt) -> Outcome:
+        if attempt.number < MAX_CANCELLATIONS_NOT_SHOWN:
+            sentence = f"The cancellation of run {row.run_id} is not shown by {row.spoke}: {reason.message}"
+            return RetryLater(2.0 ** (attempt.number - 1), Problem(code=reason.code, sentence=sentence))
+        return await self.refused(event, row, (reason,))
+
+    async def _store_end(self, event: Event, row: RunRow, report: ExternalReport) -> Outcome:
+        reported = Reported(report_id=event.id, report=report)
+        if report.state in TERMINAL - {RunState.CANCELLED}:
+            too_late = Reason(code="RUN_ENDED", message=f"The run is {report.raw_state}; nothing is left to cancel.")
+            await self.updater.store_fact(event, row, reported, CancelRefused(reasons=(too_late,)))
+        else:
+            await self.updater.store_fact(event, row, CancelAccepted(), reported)
         return Done()
 
-    def _read_report(self, row: RunRow, result: CallResult) -> ExternalReport:
-        if result.accepted_response().status == NO_CONTENT:
-            return ExternalReport(external_id=row.external_id, state=RunState.CANCELLED)
-        try:
-            return self.caller.spoke(row.spoke).read_reply(result.accepted_response())
-        except NotUnderstoodError:
-            return ExternalReport(external_id=row.external_id)
+    async def lost(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
+        """Store that the run is cancelled: its system does not know it, as after a DELETE whose answer was lost."""
+        report = not_found_as_cancelled(row.external_id, result.meaning.reasons)
+        return await self._store_end(event, row, report)
 
     async def _handle_ended_run(self, event: Event, row: RunRow) -> Outcome:
         if row.state is RunState.CANCELLED or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
@@ -84,6 +133,16 @@ class CancelRunHandler:
         """Store why the run is not cancelled."""
         await self.updater.store_fact(event, row, CancelRefused(reasons=reasons))
         return Done()
+
+
+def _with_end(row: RunRow, report: ExternalReport | None) -> ExternalReport:
+    """Return the report of a run that was deleted: its body may show the run as it was before."""
+    report = report or ExternalReport(external_id=row.external_id)
+    return report if report.state in TERMINAL else replace(report, state=RunState.CANCELLED)
+
+
+def _not_shown(message: str) -> Reason:
+    return Reason(code="CANCEL_NOT_SHOWN", message=message)
 
 
 def _run_in_fallout(row: RunRow) -> Problem:

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.dispatch.follow_up import call_about_run, wait_for_id
+from consumers.dispatch.follow_up import act_on_failure, call_about_run, wait_for_id
 from consumers.problems import run_unknown
-from consumers.runtime.handler import DeadLetter, Done
+from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
-from router.runs.changes import PermittedChanges, find_field_changes, permit_changes, run_has_ended
+from router.responses import Verdict
+from router.runs.changes import PermittedChanges, find_field_changes, measures_refusal, permit_changes, run_has_ended
 from router.runs.events import ChangeAccepted, ChangeRefused, Reported
 from router.runs.processed_events import has_led_to
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
+from schemas.problem import Problem
 from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from schemas.commands import ChangeRun
     from schemas.results import Reason
+
+
+MAX_PATCHES_NOT_SHOWN = 3  # attempts, the same PATCH each, until a change that is never shown counts as refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +48,17 @@ class ChangeRunHandler:
         if has_led_to(row, event.id, UpdateKind.CHANGE_ACCEPTED):
             await self.updater.republish(event, row)
             return Done()
-        if _has_nothing_to_send(row, command):
+        if _is_carried_by_another_command(row, command) or _is_in_effect(row):
             return Done()
         if row.phase in ENDED_PHASES:
             return await self.refused(event, row, (run_has_ended(row),))
+        return await self._change(event, row, attempt)
+
+    async def _change(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        if not _differs(row):
+            # It concerns only what the system is not told, for example whether a measure is mandatory.
+            await self.updater.store_fact(event, row, ChangeAccepted(document=row.requested))
+            return Done()
         finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
         row = await finder.find(event, row)
         if row.external_id is None:
@@ -54,19 +66,40 @@ class ChangeRunHandler:
         return await self._send_change(event, row, attempt)
 
     async def _send_change(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
-        changes = find_field_changes(row.sent or row.requested, row.requested)
+        sent = row.sent or row.requested
+        changes = find_field_changes(sent, row.requested)
         profile = self.caller.spoke(row.spoke).profile
         permission = permit_changes(changes, profile.patchable, profile.changeable_states, row.state)
-        if not isinstance(permission, PermittedChanges):
-            return await self.refused(event, row, permission.reasons)
+        other_measures = measures_refusal(sent, row.requested)
+        reasons = () if isinstance(permission, PermittedChanges) else permission.reasons
+        if reasons or other_measures:
+            return await self.refused(event, row, (*reasons, *((other_measures,) if other_measures else ())))
         return await self._patch(event, row, changes, attempt)
 
     async def _patch(self, event: Event, row: RunRow, changes: tuple[FieldChange, ...], attempt: Attempt) -> Outcome:
         call = self.caller.spoke(row.spoke).to_change(row, changes, event.id)
         return await call_about_run(self, event, row, call, attempt)
 
-    async def accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
-        """Store what was accepted, and what the response reports."""
+    async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
+        """Store what was accepted, and what the response reports, unless the system shows that nothing has changed."""
+        spoke = self.caller.spoke(row.spoke)
+        changes = find_field_changes(row.sent or row.requested, row.requested)
+        if spoke.contradictions(result.accepted_response(), row, changes):
+            # It may have answered with the run as it was before: only what it shows now counts.
+            result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
+            if result.meaning.verdict is not Verdict.ACCEPTED:
+                return await act_on_failure(self, event, row, result, attempt)
+            if reasons := spoke.contradictions(result.accepted_response(), row, changes):
+                return await self._not_shown(event, row, reasons, attempt)
+        return await self._store_accepted(event, row, result)
+
+    async def _not_shown(self, event: Event, row: RunRow, reasons: tuple[Reason, ...], attempt: Attempt) -> Outcome:
+        if attempt.number < MAX_PATCHES_NOT_SHOWN:
+            sentence = f"The change of run {row.run_id} is not shown by {row.spoke}: {reasons[0].message}"
+            return RetryLater(2.0 ** (attempt.number - 1), Problem(code=reasons[0].code, sentence=sentence))
+        return await self.refused(event, row, reasons)
+
+    async def _store_accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
         accepted = ChangeAccepted(document=row.requested)
         try:
             report = self.caller.spoke(row.spoke).read_reply(result.accepted_response())
@@ -77,6 +110,10 @@ class ChangeRunHandler:
         await self.updater.store_fact(event, row, accepted, Reported(report_id=event.id, report=report))
         return Done()
 
+    async def lost(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
+        """Store that the change is not made because the system does not know the run."""
+        return await self.refused(event, row, result.meaning.reasons)
+
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
         """Store why the change is not made."""
         refused = ChangeRefused(version=row.requested.version, reasons=reasons)
@@ -84,11 +121,21 @@ class ChangeRunHandler:
         return Done()
 
 
-def _has_nothing_to_send(row: RunRow, command: ChangeRun) -> bool:
-    """Return whether there is nothing to send, or whether another command will send it."""
-    if row.sent is None or not find_field_changes(row.sent, row.requested):
+def _is_carried_by_another_command(row: RunRow, command: ChangeRun) -> bool:
+    if row.sent is None:
         return True
     # A newer change is queued behind this one and carries the whole document; a POST includes the newest document.
     return row.phase not in ENDED_PHASES and (
         command.run.version < row.requested.version or row.phase not in ACCEPTED_PHASES
     )
+
+
+def _is_in_effect(row: RunRow) -> bool:
+    """Return whether the newest document was sent: the update about that names its version."""
+    return row.accepted_version >= row.requested.version and not _differs(row)
+
+
+def _differs(row: RunRow) -> bool:
+    """Return whether the system has something else than what is requested."""
+    sent = row.sent or row.requested
+    return bool(find_field_changes(sent, row.requested) or measures_refusal(sent, row.requested))

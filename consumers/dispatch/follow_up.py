@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, Protocol
 
 from consumers.problems import call_failed, external_id_missing, external_id_pending, reason_of
 from consumers.runtime.handler import DeadLetter, RetryLater
@@ -28,8 +28,11 @@ class FollowUp(Protocol):
     def caller(self) -> Caller:
         """Calls the external system."""
 
-    async def accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
+    async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Store that the external system accepted it."""
+
+    async def lost(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
+        """Store what follows if the external system does not know the run."""
 
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
         """Store why it was refused."""
@@ -38,15 +41,20 @@ class FollowUp(Protocol):
 async def call_about_run(command: FollowUp, event: Event, row: RunRow, call: Call, attempt: Attempt) -> Outcome:
     """Make one attempt and act on the response: store it, wait for the next attempt, or give up."""
     result = await command.caller.call(row.spoke, call)
+    if result.meaning.verdict is Verdict.ACCEPTED:
+        return await command.accepted(event, row, result, attempt)
+    return await act_on_failure(command, event, row, result, attempt)
+
+
+async def act_on_failure(command: FollowUp, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
+    """Act on a response that is no success: store the refusal, wait for the next attempt, or give up."""
     match result.meaning.verdict:
-        case Verdict.ACCEPTED:
-            return await command.accepted(event, row, result)
-        case Verdict.REFUSED | Verdict.CONFLICT | Verdict.LOST:
+        case Verdict.REFUSED | Verdict.CONFLICT:
             return await command.refused(event, row, result.meaning.reasons)
-        case Verdict.TRANSIENT | Verdict.AMBIGUOUS | Verdict.CONFIGURATION:
-            return await _retry(command, event, row, result, attempt)
+        case Verdict.LOST:
+            return await command.lost(event, row, result)
         case _:
-            assert_never(result.meaning.verdict)
+            return await _retry(command, event, row, result, attempt)
 
 
 async def wait_for_id(command: FollowUp, event: Event, row: RunRow, delay: float | None) -> Outcome:

@@ -10,15 +10,18 @@ from consumers.dispatch.bundle import identifies_run, run_id_candidates
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.problems import call_failed, event_misplaced, external_id_unknown, report_unreadable
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
-from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from router.responses import Verdict
 from router.runs.events import Reported
-from router.runs.reports import ExternalReport
+from router.runs.reports import ExternalReport, not_found_as_cancelled
+from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel, RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
@@ -41,6 +44,7 @@ class ReportHandler:
     caller: Caller
     retry_interval: float = 0.5
     max_report_age: float = 60.0
+    on_ignored: Callable[[str], None] = lambda _: None  # called with the spoke of an event that is about no run
 
     async def handle(self, event: Event, attempt: Attempt) -> Outcome:
         """Handle one report."""
@@ -49,6 +53,9 @@ class ReportHandler:
             return DeadLetter(event_misplaced(event, "the inbound topic"))
         try:
             report = self._read_report(received)
+        except NotAboutARunError:
+            self.on_ignored(received.spoke)
+            return Done()
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(received.spoke, str(error)))
         report = replace(report, external_id=report.external_id or received.external_id or None)
@@ -102,12 +109,15 @@ class ReportHandler:
         self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt, *, authentic: bool
     ) -> Outcome:
         if event.id not in row.processed_reports and report.thin:
-            return await self._hydrate(event, row, report, attempt)
+            return await self._hydrate(event, row, _as_requested_end(row, report), attempt)
         return await self._record(event, row, report, authentic=authentic)
 
     async def _hydrate(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
         spoke = self.caller.spoke(row.spoke)
         result = await self.caller.call(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
+        if result.meaning.verdict is Verdict.LOST and row.cancel_requested:
+            gone = not_found_as_cancelled(thin.external_id, result.meaning.reasons)
+            return await self._record(event, row, gone, authentic=True)
         if result.meaning.verdict is Verdict.LOST and attempt.number >= MAX_NOT_FOUND:
             return await self._record(event, row, _not_found_report(thin, result), authentic=True)
         if result.meaning.verdict is not Verdict.ACCEPTED:
@@ -116,6 +126,8 @@ class ReportHandler:
             whole = spoke.read_reply(result.accepted_response())
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(row.spoke, str(error)))
+        if thin.deleted and thin.state is RunState.CANCELLED and whole.state not in TERMINAL:
+            whole = replace(whole, state=thin.state, raw_state=thin.raw_state)
         return await self._record(event, row, replace(whole, event_id=thin.event_id, thin=False), authentic=True)
 
     async def _record(self, event: Event, row: RunRow, report: ExternalReport, *, authentic: bool) -> Outcome:
@@ -137,6 +149,13 @@ class ReportHandler:
         problem = call_failed(result, f"Run {row.run_id} could not be read at {row.spoke}")
         delay = self.caller.delay_after(row.spoke, result, attempt, event.id)
         return DeadLetter(problem) if delay is None else RetryLater(delay, problem)
+
+
+def _as_requested_end(row: RunRow, report: ExternalReport) -> ExternalReport:
+    """Return the report of a deletion that was requested as that of a cancelled run; its content is what was."""
+    if not (report.deleted and row.cancel_requested) or report.state in TERMINAL:
+        return report
+    return replace(report, state=RunState.CANCELLED, raw_state="deleted")
 
 
 def _not_found_report(thin: ExternalReport, result: CallResult) -> ExternalReport:

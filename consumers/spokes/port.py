@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.commands import SendRun
     from schemas.inbound import InboundReceived
+    from schemas.results import Reason
     from schemas.run_document import RunDocument
 
     BeforeCall = Callable[[], Awaitable[None]]
@@ -59,6 +60,14 @@ class NotUnderstoodError(Exception):
     """The response or report of an external system cannot be read; the sentence says why."""
 
 
+class NotAboutARunError(NotUnderstoodError):
+    """The event of an external system is understood and is not about a run: it is counted and ignored."""
+
+
+class ErrorInSuccessError(NotUnderstoodError):
+    """The body of a response is an error in spite of its status."""
+
+
 class UnknownSpokeError(Exception):
     """No profile has this name: it was removed, or a table names a spoke that does not exist."""
 
@@ -98,6 +107,9 @@ class Spoke(Protocol):
             NotUnderstoodError: the body is not usable.
         """
 
+    def contradictions(self, response: HttpResponse, row: RunRow, changes: Sequence[FieldChange]) -> tuple[Reason, ...]:
+        """Return why a 2xx response to a PATCH or GET shows that these changes are not made."""
+
     def to_list(self, offset: int) -> Call:
         """GET a page of all runs, from this place in the list on."""
 
@@ -106,6 +118,14 @@ class Spoke(Protocol):
 
         Raises:
             NotUnderstoodError: the body is not usable.
+        """
+
+    def check_callback(self, received: InboundReceived) -> None:
+        """Return if `read_callback` can perhaps read it; called by the listener for every callback, so it is quick.
+
+        Raises:
+            NotAboutARunError: it is an event about something else.
+            NotUnderstoodError: it is certainly not about a run that can be recognised.
         """
 
     def read_callback(self, received: InboundReceived) -> ExternalReport:

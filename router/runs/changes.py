@@ -27,7 +27,7 @@ FieldValue = (
 )
 
 
-# TMF653 name → ours. Requested measures are absent: the external system owns `testMeasure`.
+# TMF653 name → ours. Requested measures are absent: the external system owns `testMeasure` (see `measures_refusal`).
 CHANGEABLE_FIELDS: Mapping[str, str] = {
     "name": "name",
     "description": "description",
@@ -87,6 +87,26 @@ def permit_changes(
     fixed = [_not_changeable(change.field, patchable) for change in changes if change.field not in patchable]
     reasons = (*late, *fixed)
     return RefusedChange(reasons=reasons) if reasons else PermittedChanges(changes=changes)
+
+
+def measures_refusal(sent: RunDocument, requested: RunDocument) -> Reason | None:
+    """Return why other measures cannot be requested of a run that was sent; None if the system knows of all of them.
+
+    What the system is not told, such as whether a measure is mandatory, is judged here and can change.
+    """
+    if _measures_as_sent(sent) == _measures_as_sent(requested):
+        return None
+    return Reason(
+        code="FIELD_NOT_CHANGEABLE",
+        message="The measures that an external system takes are those that it was sent with the run: "
+        "request other measures with a new run.",
+        property_path="/testMeasure",
+    )
+
+
+def _measures_as_sent(document: RunDocument) -> set[tuple[str | None, ...]]:
+    measures = document.test_measure
+    return {(each.id, each.metric_name, each.metric_href, each.unit_of_measure) for each in measures}
 
 
 def _are_equivalent(old: FieldValue, new: FieldValue) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from schemas.results import Reason
+from schemas.vocabulary import RunState
+
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from schemas.results import Reason, RuleViolation
+    from schemas.results import RuleViolation
     from schemas.run_document import JsonValue
-    from schemas.vocabulary import RunState
 
 
 class ExternalMeasure(NamedTuple):
@@ -48,4 +50,16 @@ class ExternalReport:
     reasons: tuple[Reason, ...] = ()
     event_id: str | None = None
     thin: bool = False
+    deleted: bool = False  # an event that says that the system has deleted the run
     children: tuple[ExternalReport, ...] = ()  # the nested runs of a bundle, as the system echoes them
+
+
+def not_found_as_cancelled(external_id: str | None, reasons: tuple[Reason, ...] = ()) -> ExternalReport:
+    """Return the report of a run whose cancellation was requested and that its system does not know (any more)."""
+    gone = Reason(
+        code="CANCELLED_NOT_FOUND",
+        message="The external system does not know the run any more, and its cancellation was requested.",
+    )
+    return ExternalReport(
+        external_id=external_id, state=RunState.CANCELLED, raw_state="not found", reasons=(gone, *reasons)
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.tmf653.fields import CHILDREN, OUR_OWNER, RUN_ID
 from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json
 from consumers.spokes.tmf653.measures import read_measures
@@ -45,7 +45,7 @@ def require_run(body: object) -> Json:
     if not isinstance(body, dict):
         raise NotUnderstoodError(f"the body is JSON but no run: {json_type_name(body)} instead of an object")
     if "id" not in body and "href" not in body and first_text(body, "code") and first_text(body, "reason"):
-        raise NotUnderstoodError(
+        raise ErrorInSuccessError(
             f"the body is an error in spite of the status: {first_text(body, 'code')}, {first_text(body, 'reason')}"
         )
     return body

@@ -9,7 +9,7 @@ import orjson
 
 from consumers.spokes.port import Call
 from consumers.spokes.profile import CancelMethod, LookUpMethod
-from consumers.spokes.tmf653 import callbacks, look_up, replies, requests
+from consumers.spokes.tmf653 import callbacks, echo, look_up, replies, requests
 from consumers.spokes.tmf653.requests import OutboundIds
 from router.responses import Purpose
 from router.runs.changes import CHANGEABLE_FIELDS
@@ -17,16 +17,17 @@ from router.runs.states import merge_spellings
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from consumers.spokes.port import LookUpPage
     from consumers.spokes.profile import Profile
     from router.responses import HttpResponse
-    from router.runs.changes import FieldChange
+    from router.runs.changes import FieldChange, FieldValue
     from router.runs.reports import ExternalReport
     from router.runs.run import RunRow
     from schemas.commands import SendRun
     from schemas.inbound import InboundReceived
+    from schemas.results import Reason
     from schemas.run_document import RunDocument
 
 _RUNS_PATH = "/serviceTest"
@@ -54,10 +55,18 @@ class Tmf653Spoke:
 
     def to_change(self, row: RunRow, changes: Sequence[FieldChange], idempotency_key: str) -> Call:
         """PATCH of the fields that differ from what was sent, arrays whole."""
-        changed = row.requested.model_copy(update={CHANGEABLE_FIELDS[change.field]: change.new for change in changes})
-        fields = [change.field for change in changes]
-        body = requests.update_body(self.profile, changed, OutboundIds(request_id=row.request_id), fields)
+        body = self._changed_fields(row, {change.field: change.new for change in changes})
         return self._patch(Purpose.CHANGE, row, body, idempotency_key)
+
+    def contradictions(self, response: HttpResponse, row: RunRow, changes: Sequence[FieldChange]) -> tuple[Reason, ...]:
+        """Return why the response shows that the changes are not made; none if it shows them or says nothing."""
+        old = self._changed_fields(row, {change.field: change.old for change in changes})
+        new = self._changed_fields(row, {change.field: change.new for change in changes})
+        return echo.contradictions(response, row.external_id, old, new)
+
+    def _changed_fields(self, row: RunRow, values: Mapping[str, FieldValue]) -> requests.Body:
+        document = row.requested.model_copy(update={CHANGEABLE_FIELDS[field]: new for field, new in values.items()})
+        return requests.update_body(self.profile, document, OutboundIds(request_id=row.request_id), values)
 
     def to_cancel(self, row: RunRow, reason: str | None, idempotency_key: str) -> Call:  # noqa: ARG002 - v4 has no place for a reason
         """Cancel, by the method of the profile."""
@@ -98,6 +107,14 @@ class Tmf653Spoke:
         """
         name = requests.outbound_name(self.profile, run)
         return look_up.read_page(self._spellings, response, name, run, _RUNS_PATH)
+
+    def check_callback(self, received: InboundReceived) -> None:
+        """Return if a notification perhaps names a run.
+
+        Raises:
+            NotUnderstoodError: it certainly does not.
+        """
+        callbacks.check_callback(received)
 
     def read_callback(self, received: InboundReceived) -> ExternalReport:
         """Read a notification or polled body.

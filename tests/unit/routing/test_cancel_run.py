@@ -42,7 +42,7 @@ async def test_an_accepted_cancellation_without_an_end_state_leaves_the_run_open
     assert [result.state for result in gateway.results()] == [RunState.CANCELLED]
 
 
-@pytest.mark.parametrize("status", [404, 409, 422, 501])
+@pytest.mark.parametrize("status", [409, 422, 501])
 async def test_a_refused_cancellation_is_reported_and_the_run_goes_on(status: int) -> None:
     gateway = await a_run_that_is_out()
     gateway.system.plan(Purpose.CANCEL, json_answer(status, {"code": "no", "reason": "because"}))

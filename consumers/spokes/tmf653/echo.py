@@ -1,0 +1,120 @@
+"""Compare what a system shows after a change with what was sent: success is not told where it shows the opposite."""
+
+from __future__ import annotations
+
+import math
+from html import unescape
+from typing import TYPE_CHECKING
+
+from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.tmf653.lenient_json import as_moment, first_text, parse_json
+from consumers.spokes.tmf653.replies import require_run
+from schemas.results import Reason
+
+if TYPE_CHECKING:
+    from consumers.spokes.tmf653.lenient_json import Json
+    from router.responses import HttpResponse
+
+CHANGE_NOT_SHOWN = "CHANGE_NOT_SHOWN"
+_ACCEPTED_FOR_LATER = 202  # the body may show the run as it is until then
+_MIN_SHORTENED = 10  # characters that a system keeps at least of a text that it cuts
+_EMPTY: tuple[object, ...] = (None, "", [], {})
+_IDENTITIES = ("id", "name")
+_NOT_COMPARED = ("href", "valueType")  # systems write their own
+
+
+def contradictions(response: HttpResponse, external_id: str | None, old: Json, new: Json) -> tuple[Reason, ...]:
+    """Return a reason for each field of `new` that the response shows with another value; `old` was there before.
+
+    An empty body, a field that the body does not mention, and what a 202 still shows say nothing.
+    """
+    if not response.body.strip():
+        return ()
+    try:
+        shown = require_run(parse_json(response.body, response.headers.get("content-type")))
+    except NotUnderstoodError as error:
+        return (_not_shown(f"The external system answered with success, but {error}."),)
+    if response.status == _ACCEPTED_FOR_LATER:
+        return ()
+    if (other := first_text(shown, "id")) and external_id and other.casefold() != external_id.casefold():
+        return (_not_shown("The external system answered with success, but its answer is about another run."),)
+    return tuple(
+        _not_shown(f"The external system answered with success, but shows {field} without the change.", f"/{field}")
+        for field, value in new.items()
+        if field in shown and not shows(value, old.get(field), shown[field])
+    )
+
+
+def shows(new: object, old: object, shown: object) -> bool:
+    """Return whether a shown value is what was sent, in the spelling of a system; `old` is what it had before."""
+    if new in _EMPTY or shown in _EMPTY:
+        return new in _EMPTY and shown in _EMPTY
+    if isinstance(new, list):
+        return isinstance(shown, list) and _shows_list(new, old if isinstance(old, list) else [], shown)
+    return _is_same(new, shown) or _is_shortened(new, old, shown)
+
+
+def _shows_list(new: list[object], old: list[object], shown: list[object]) -> bool:
+    """Return whether every item that was sent is shown, in any order, and none that was removed."""
+    by_identity: dict[object, list[object]] = {}
+    for one in shown:
+        for identity in _identities(one):
+            by_identity.setdefault(identity, []).append(one)
+
+    def is_shown(item: object) -> bool:
+        return any(_is_same(item, one) for one in by_identity.get(_identities(item)[0], ()))
+
+    kept = {_identities(item)[0] for item in new}
+    return all(map(is_shown, new)) and not any(is_shown(item) for item in old if _identities(item)[0] not in kept)
+
+
+def _identities(item: object) -> list[object]:
+    """Return by what an item of a list is recognised: the id of a related party, the name of a characteristic."""
+    if not isinstance(item, dict):
+        return [_plain(item)]
+    return [(key, _plain(item[key])) for key in _IDENTITIES if item.get(key)] or [None]
+
+
+def _is_same(new: object, shown: object) -> bool:
+    if new in _EMPTY and shown in _EMPTY:
+        return True
+    if isinstance(new, dict):
+        return isinstance(shown, dict) and _is_same_object(new, shown)
+    if isinstance(new, list):
+        return isinstance(shown, list) and len(new) == len(shown) and all(map(_is_same, new, shown))
+    return _plain(new) == _plain(shown)
+
+
+def _is_same_object(new: Json, shown: Json) -> bool:
+    """Compare the fields that both have; what a system adds or leaves out says nothing."""
+    compared = [key for key in new if key in shown and key not in _NOT_COMPARED and not key.startswith("@")]
+    return all(_is_same(new[key], _unwrapped(new[key], shown[key])) for key in compared)
+
+
+def _unwrapped(new: object, shown: object) -> object:
+    # TMF653 v4.0 writes the value of a characteristic as an object with a value.
+    return shown["value"] if isinstance(shown, dict) and "value" in shown and not isinstance(new, dict) else shown
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bool) or value is None:
+        return str(value).casefold()
+    text = " ".join(unescape(str(value)).split())
+    try:
+        number = float(text)
+    except ValueError:
+        moment = as_moment(value)
+        return moment.replace(microsecond=0) if moment else text.casefold()
+    return number if math.isfinite(number) else text
+
+
+def _is_shortened(new: object, old: object, shown: object) -> bool:
+    """Return whether a system cut a long text."""
+    if not isinstance(new, str) or not isinstance(shown, str):
+        return False
+    kept = shown.rstrip(" .…")
+    return len(kept) >= _MIN_SHORTENED and new.startswith(kept) and not _is_same(old, shown)
+
+
+def _not_shown(message: str, path: str | None = None) -> Reason:
+    return Reason(code=CHANGE_NOT_SHOWN, message=message, property_path=path)

@@ -1,0 +1,187 @@
+"""A success status does not count where the answer shows the opposite, and a run that is gone is cancelled."""
+
+from __future__ import annotations
+
+import pytest
+
+from router.responses import HttpResponse, Purpose
+from schemas.run_document import Characteristic, RequestedMeasure
+from schemas.vocabulary import Phase, RunState, UpdateKind
+from tests.builders.runs import a_document
+from tests.fakes.external_system import CallFault, json_answer
+from tests.harness.gateway import InMemoryGateway
+
+PATCHABLE = {"patchable": ["description", "characteristic"]}
+TEST = "ext-TR0001"
+NULL = HttpResponse(status=200, body=b"null")
+MAINTENANCE = HttpResponse(status=200, body=b"<html>maintenance</html>")
+ERROR_IN_SUCCESS = json_answer(200, {"code": "404", "reason": "no such test"})
+
+
+async def a_run_that_is_out(**profile: object) -> InMemoryGateway:
+    gateway = InMemoryGateway(profile=PATCHABLE | profile)
+    await gateway.process_request(a_document(description="slow"))
+    return gateway
+
+
+async def change(gateway: InMemoryGateway, answer: HttpResponse) -> None:
+    """Change the description; the system answers so to every attempt, and changes nothing."""
+    gateway.system.plan(Purpose.CHANGE, *[answer] * 3)
+    await gateway.process_change(a_document(version=2, description="fast"))
+
+
+def shown(**fields: object) -> HttpResponse:
+    return json_answer(200, {"id": TEST, "state": "acknowledged", **fields})
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [NULL, MAINTENANCE, ERROR_IN_SUCCESS, shown(description="slow"), json_answer(200, {"id": "of another run"})],
+)
+async def test_a_change_that_the_answer_does_not_show_is_refused(answer: HttpResponse) -> None:
+    gateway = await a_run_that_is_out()
+    await change(gateway, answer)
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CHANGE_REFUSED]
+    assert [reason.code for reason in gateway.last_update().reasons] == ["CHANGE_NOT_SHOWN"]
+    assert (gateway.row().accepted_version, gateway.row().phase) == (1, Phase.ACCEPTED)
+    assert not gateway.dead_lettered
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HttpResponse(status=200),
+        HttpResponse(status=204),
+        json_answer(202, {"id": TEST, "description": "slow"}),
+        shown(),
+        shown(description=" FAST "),
+    ],
+)
+async def test_an_answer_that_says_nothing_of_the_change_or_shows_it_is_believed(answer: HttpResponse) -> None:
+    gateway = await a_run_that_is_out()
+    await change(gateway, answer)
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED]
+    assert gateway.row().accepted_version == 2
+    assert gateway.system.calls_made(Purpose.READ) == []
+
+
+async def test_an_answer_with_the_run_as_it_was_is_checked_by_a_get() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.tests[TEST]["description"] = "fast"
+    await change(gateway, shown(description="slow"))
+    assert gateway.last_update().kind is UpdateKind.CHANGE_ACCEPTED
+    assert len(gateway.system.calls_made(Purpose.CHANGE)) == 1
+
+
+async def test_a_change_that_is_shown_late_is_accepted() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CHANGE, shown(description="slow"))
+    await gateway.process_change(a_document(version=2, description="fast"))
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED]
+    assert [later.problem.code for later in gateway.retries] == ["CHANGE_NOT_SHOWN"]
+
+
+async def test_a_removed_parameter_that_is_still_shown_is_no_success() -> None:
+    gateway = InMemoryGateway(profile=PATCHABLE)
+    speed = Characteristic(name="speed", value=1000)
+    await gateway.process_request(a_document(characteristic=(speed, Characteristic(name="loop", value=True))))
+    still_there = [{"name": "loop", "value": True}, {"name": "speed", "value": "1000"}]
+    gateway.system.plan(Purpose.CHANGE, *[shown(characteristic=still_there)] * 3)
+    await gateway.process_change(a_document(version=2, characteristic=(speed,)))
+    assert [reason.property_path for reason in gateway.last_update().reasons] == ["/characteristic"]
+
+
+async def test_other_requested_measures_are_refused_with_a_reason() -> None:
+    gateway = await a_run_that_is_out()
+    await gateway.process_change(a_document(version=2, description="slow", measures=("TM1",)))
+    assert gateway.last_update().kind is UpdateKind.CHANGE_REFUSED
+    assert [(reason.code, reason.property_path) for reason in gateway.last_update().reasons] == [
+        ("FIELD_NOT_CHANGEABLE", "/testMeasure")
+    ]
+    assert gateway.system.calls_made(Purpose.CHANGE) == []
+
+
+async def test_a_change_that_the_system_is_not_told_is_answered_too() -> None:
+    measure = RequestedMeasure(id="TM1", metric_name="speed")
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_document().model_copy(update={"test_measure": (measure,)}))
+    optional = measure.model_copy(update={"mandatory": False})
+    await gateway.process_change(a_document(version=2).model_copy(update={"test_measure": (optional,)}))
+    assert (gateway.last_update().kind, gateway.last_update().version) == (UpdateKind.CHANGE_ACCEPTED, 2)
+    assert gateway.system.calls_made(Purpose.CHANGE) == []
+
+
+async def test_a_change_that_the_post_carried_is_not_answered_twice() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_document())
+    command = next(each for each in gateway.finished if each.partition.topic == gateway.names.dispatch("fibre-lab"))
+    await gateway.process_change(a_document(version=2, priority=3))
+    gateway.redeliver(command)
+    await gateway.run_until_idle()
+    assert gateway.updates().count(UpdateKind.CHANGE_ACCEPTED) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [HttpResponse(status=200), NULL, shown(), MAINTENANCE, json_answer(200, {"id": TEST, "state": "inProgress"})],
+)
+async def test_a_delete_that_succeeds_ends_the_run_as_cancelled(answer: HttpResponse) -> None:
+    gateway = await a_run_that_is_out(cancel="delete")
+    gateway.system.plan(Purpose.CANCEL, answer)
+    await gateway.process_cancellation("TR0001")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_ACCEPTED]
+    assert [result.state for result in gateway.results()] == [RunState.CANCELLED]
+
+
+@pytest.mark.parametrize("method", ["delete", "patch"])
+@pytest.mark.parametrize("status", [404, 410])
+async def test_a_repeated_cancellation_that_finds_nothing_is_success(method: str, status: int) -> None:
+    gateway = await a_run_that_is_out(cancel=method)
+    gateway.system.plan(Purpose.CANCEL, CallFault.RESPONSE_LOST, HttpResponse(status=status))
+    await gateway.process_cancellation("TR0001")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_ACCEPTED]
+    (result,) = gateway.results()
+    assert (result.state, result.reasons[0].code) == (RunState.CANCELLED, "CANCELLED_NOT_FOUND")
+
+
+@pytest.mark.parametrize("still_shown", [False, True])
+async def test_a_delete_event_after_an_accepted_cancellation_ends_the_run_as_cancelled(still_shown: bool) -> None:  # noqa: FBT001
+    gateway = await a_run_that_is_out(cancel="delete")
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
+    await gateway.process_cancellation("TR0001")
+    assert gateway.row().phase is Phase.ACCEPTED
+    if not still_shown:
+        gateway.system.tests.clear()
+    event = (
+        b'{"eventType": "ServiceTestDeleteEvent", "event": {"serviceTest": {"id": "ext-TR0001", "state": "pending"}}}'
+    )
+    gateway.produce(gateway.names.inbound, gateway.a_callback(TEST).model_copy(update={"body": event}), "deleted")
+    await gateway.run_until_idle()
+    assert [result.state for result in gateway.results()] == [RunState.CANCELLED]
+
+
+@pytest.mark.parametrize("answer", [NULL, shown(), ERROR_IN_SUCCESS])
+async def test_a_cancellation_by_patch_that_the_system_ignores_is_refused(answer: HttpResponse) -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, *[answer] * 3)
+    await gateway.process_cancellation("TR0001")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_REFUSED]
+    assert [reason.code for reason in gateway.last_update().reasons] == ["CANCEL_NOT_SHOWN"]
+    assert gateway.row().phase is Phase.ACCEPTED
+
+
+async def test_a_cancellation_that_the_system_shows_a_moment_later_is_accepted() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, shown())
+    gateway.system.plan(Purpose.READ, json_answer(200, {"id": TEST, "state": "cancelled"}))
+    await gateway.process_cancellation("TR0001")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_ACCEPTED]
+    assert gateway.row().phase is Phase.CANCELLED
+
+
+async def test_a_run_that_completed_before_its_cancellation_is_not_cancelled() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, json_answer(200, {"id": TEST, "state": "completed"}))
+    await gateway.process_cancellation("TR0001")
+    assert gateway.last_update().kind is UpdateKind.CANCEL_REFUSED
+    assert [result.state for result in gateway.results()] == [RunState.COMPLETED]
