@@ -49,6 +49,10 @@ class StoreIdentity:
         """Count one up and return the new mark, which is stored when this returns."""
         return await self._database.write(_next_mark)
 
+    async def write_nothing(self) -> None:
+        """Write a row as it is, which needs all that a write needs."""
+        await self._database.write(_write_nothing)
+
     async def bind(self, gateway: Gateway) -> None:
         """Store that this gateway works with this store."""
         await self._database.write(partial(_bind, gateway=gateway))
@@ -99,10 +103,14 @@ def _next_mark(connection: Connection) -> StoreMark:
     return StoreMark(store_id, mark)
 
 
+def _write_nothing(connection: Connection) -> None:
+    connection.execute(update(store_identity).values(mark=store_identity.c.mark))
+
+
 def _bind(connection: Connection, gateway: Gateway, recorded: Recorded | None = None) -> None:
     values = {"prefix": gateway.prefix, "kafka_group": gateway.group, "recorded": orjson.dumps(recorded or {}).decode()}
     # The row of the identity is the lock: processes that start at once take turns.
-    connection.execute(update(store_identity).values(mark=store_identity.c.mark))
+    _write_nothing(connection)
     if _find(connection, gateway) is None:
         connection.execute(insert(store_gateways).values(values))
     elif recorded is not None:

@@ -145,10 +145,7 @@ async def _start_health_server(
 
 
 def _health_checks(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapping[str, HealthCheck]:
-    group = resources.settings.kafka.group
-    return {"store": _store_check(resources)} | {
-        role: _worker_check(worker, f"{group}.{role}") for role, worker in workers.items()
-    }
+    return {"store": _store_check(resources)} | {role: _worker_check(worker) for role, worker in workers.items()}
 
 
 def _warnings(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapping[str, str]:
@@ -171,13 +168,9 @@ def _store_check(resources: SharedResources) -> HealthCheck:
     return check
 
 
-def _worker_check(worker: Worker, group: str) -> HealthCheck:
+def _worker_check(worker: Worker) -> HealthCheck:
     async def check() -> str | None:
-        if worker.may_send():
-            return None
-        return (
-            f"consumer group {group} had no contact with Kafka for a session timeout: check the brokers and the network"
-        )
+        return worker.unready_reason()
 
     return check
 

@@ -24,7 +24,14 @@ from consumers.runtime.consumer_port import (
 )
 from consumers.runtime.faults import internal_problem
 from consumers.runtime.handler import Partition, Record
-from consumers.runtime.kafka.membership import Membership, read_sample, statistics_interval
+from consumers.runtime.kafka.fetch_watch import FetchState, FetchWatch
+from consumers.runtime.kafka.membership import (
+    Membership,
+    read_fetch_positions,
+    read_last_answer,
+    read_sample,
+    statistics_interval,
+)
 from producers.kafka_errors import code_of, sentence_for
 from schemas.problem import Problem
 
@@ -39,6 +46,9 @@ if TYPE_CHECKING:
 _POLL_TIMEOUT = 0.05  # seconds; also how long a command may wait for an idle poll
 _IDLE_TIMEOUT = 0.5  # seconds to wait for a command when no records are wanted
 _GRACE = 5.0  # seconds on top of the revoke timeout: the worker answers first, unless it hangs
+_WATERMARK_TIMEOUT = 1.0  # seconds; the consumer is not polled meanwhile
+_WATCH_INTERVAL = 1.0  # seconds between two questions about watermarks, each about one partition
+_RESTART_INTERVAL = 60.0  # seconds between two new clients because of partitions that are not read
 _IGNORED_ERRORS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 - librdkafka's spelling
 
 TopicAndNumber = tuple[str, int]
@@ -65,6 +75,14 @@ class KafkaGroupConsumer:
         self._topics = list(topics)
         self._statistics_interval = statistics_interval(session_timeout)
         self._membership = Membership(float("-inf"))
+        self._answered_at = float("-inf")
+        self._releasing = False
+        self._fetch_positions: dict[TopicAndNumber, int] = {}
+        self._fetch_watch: FetchWatch[TopicAndNumber] = FetchWatch()
+        self._watched: list[TopicAndNumber] = []
+        self._watch_at = 0.0
+        self._restart_allowed_at = 0.0
+        self._restarting = False
         self._clock_difference = float("inf")  # of Python's monotonic clock and librdkafka's
         self._revoke_timeout = revoke_timeout + _GRACE
         self._batch = batch
@@ -83,6 +101,7 @@ class KafkaGroupConsumer:
     def start(self, on_event: Callable[[ConsumerEvent], None]) -> None:
         """Join the group and start to report events."""
         loop = asyncio.get_running_loop()
+        self._answered_at = time.monotonic()  # a broker has as long to respond first as later
 
         def post(event: ConsumerEvent) -> None:
             try:
@@ -109,6 +128,11 @@ class KafkaGroupConsumer:
         """The last time (monotonic clock) at which this process was certainly a live member of the group."""
         return self._membership.proven_at
 
+    def broker_answered_at(self) -> float:
+        """The last time (monotonic clock) at which a broker responded to anything."""
+        # No statistics come while a revocation waits for the worker, which is bounded.
+        return time.monotonic() if self._releasing else self._answered_at
+
     def close(self) -> None:
         """Leave the group without committing; `Closed` follows."""
         self._closing = True
@@ -116,35 +140,45 @@ class KafkaGroupConsumer:
 
     def _run(self) -> None:
         try:
-            self._consumer = Consumer(
-                {
-                    **self._settings,
-                    "statistics.interval.ms": int(self._statistics_interval * 1000),
-                    "stats_cb": self._on_statistics,
-                    "error_cb": self._on_error,
-                    "on_commit": self._on_commit,
-                },
-            )
-            self._consume()
+            self._consume(time.monotonic())
+            while self._restarting:
+                self._restarting = False
+                self._consume(float("-inf"))
         except KafkaException as exception:
             self._fail(exception.args[0])
         except Exception as exception:  # noqa: BLE001 - the edge of the thread: the loop must hear of it
             self._post(ConsumerFailed(internal_problem("KAFKA_CLIENT_FAILED", "The Kafka client broke", exception)))
         self._post(Closed())
 
-    def _consume(self) -> None:
-        self._membership = Membership(time.monotonic())
+    def _consume(self, member_since: float) -> None:
+        """Consume with one client of librdkafka, until `close` or until another client is needed."""
+        self._consumer = Consumer(
+            {
+                **self._settings,
+                "statistics.interval.ms": int(self._statistics_interval * 1000),
+                "stats_cb": self._on_statistics,
+                "error_cb": self._on_error,
+                "on_commit": self._on_commit,
+            },
+        )
+        self._membership = Membership(member_since)
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
         try:
-            while not self._closing:
+            while not (self._closing or self._restarting):
                 self._run_commands(0 if self._batches_wanted else _IDLE_TIMEOUT)
                 if self._batches_wanted and not self._closing:
                     self._poll()
+                    self._watch_fetching()
+            if self._restarting:
+                self._give_up_client()
         finally:
-            self._closing = True
+            self._closing = self._closing or not self._restarting
             self._consumer.close()
+        if self._restarting and self._committing:
+            self._committing = {}
+            self._post(Committed({}))
 
     def _run_commands(self, wait: float) -> None:
         """Carry out the commands of the worker; wait for the first command, not for more."""
@@ -162,6 +196,47 @@ class KafkaGroupConsumer:
         self._membership.polled(time.monotonic(), drained=first is None)
         if first is not None:
             self._process([first, *self._consumer.consume(self._batch - 1, 0)])
+
+    def _watch_fetching(self) -> None:
+        """Ask for the watermarks of one partition at a time, while brokers respond; restart if one is not read."""
+        now = time.monotonic()
+        if now < self._watch_at or now - self._answered_at > _WATCH_INTERVAL + self._statistics_interval:
+            return
+        self._watch_at = now + _WATCH_INTERVAL
+        self._watched = self._watched or [*self._ownerships]
+        topic_partition = self._watched.pop() if self._watched else None
+        if topic_partition is None or topic_partition not in self._ownerships or topic_partition in self._paused:
+            if topic_partition is not None:
+                self._fetch_watch.forget(topic_partition)
+            return
+        position = self._fetch_positions.get(topic_partition, -1)
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
+        except KafkaException:
+            return  # the next round asks again; errors of brokers are reported by themselves
+        if self._fetch_watch.observe(topic_partition, FetchState(position=position, low=low, high=high), now):
+            self._report_unread(topic_partition, position, high)
+            if now >= self._restart_allowed_at:
+                self._restart_allowed_at = now + _RESTART_INTERVAL
+                self._restarting = True
+
+    def _report_unread(self, topic_partition: TopicAndNumber, position: int, high: int) -> None:
+        topic, number = topic_partition
+        lost = f", which ends before the position {position}: the topic was made anew, or lost records"
+        sentence = (
+            f"Partition {number} of topic {topic} is owned by group {self._settings.get('group.id')} and is not read,"
+            f" although it has records below offset {high}{lost if position > high else ''}."
+            " A new Kafka client is started; if this repeats, restart the process and look at the broker's log"
+        )
+        self._post(Warned(Problem(code="PARTITION_NOT_READ", sentence=sentence)))
+
+    def _give_up_client(self) -> None:
+        # librdkafka keeps the leader epochs that it has seen, and ignores a topic whose epoch is lower: it was deleted
+        # and made anew. Only another client fetches it.
+        owned = tuple(self._ownerships.values())
+        self._post(Lost(owned))
+        self._end_ownership(owned)
+        self._fetch_positions, self._fetch_watch, self._watched = {}, FetchWatch(), []
 
     def _process(self, messages: Iterable[Message]) -> None:
         records: list[Record] = []
@@ -262,9 +337,11 @@ class KafkaGroupConsumer:
 
     def _wait_for_release(self) -> None:
         deadline = time.monotonic() + self._revoke_timeout
-        self._released = False
+        self._released, self._releasing = False, True
         while not (self._released or self._closing) and (remaining := deadline - time.monotonic()) > 0:
             self._run_commands(min(remaining, _IDLE_TIMEOUT))
+        self._answered_at = time.monotonic()  # as of now nothing else is known
+        self._releasing = False
 
     def _on_lost(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         self._membership.lost()
@@ -287,12 +364,16 @@ class KafkaGroupConsumer:
         for topic_partition in topic_partitions:
             del self._ownerships[topic_partition]
             self._next_offsets.pop(topic_partition, None)
+            self._fetch_watch.forget(topic_partition)
 
     def _on_statistics(self, text: str) -> None:
         statistics = orjson.loads(text)
         made_at = statistics["ts"] / 1e6  # it may have waited for a poll
         self._clock_difference = min(self._clock_difference, time.monotonic() - made_at)
-        self._membership.sampled(read_sample(statistics, made_at + self._clock_difference))
+        at = made_at + self._clock_difference
+        self._membership.sampled(read_sample(statistics, at))
+        self._answered_at = max(self._answered_at, read_last_answer(statistics, at) or self._answered_at)
+        self._fetch_positions = read_fetch_positions(statistics)
 
     def _on_error(self, error: KafkaError) -> None:
         self._warn(error)
