@@ -125,9 +125,7 @@ class Worker:
         """Return why no work can be expected of this worker now, in a sentence; None if it can."""
         role, group, now = self._config.role, self._config.group, self._clock()
         if (silence := now - self._consumer.broker_answered_at()) > UNREADY_AFTER:
-            return (
-                f"no broker has answered {role} (group {group}) for {silence:.0f} s: check the brokers and the network"
-            )
+            return f"no broker has answered {role} (group {group}) for {silence:.0f} s: check brokers and network"
         if not self.may_send():
             return (
                 f"consumer group {group} had no contact with Kafka for a session timeout: check the brokers and the"
@@ -137,7 +135,7 @@ class Worker:
             return f"{role} is stopping"
         if self._intake_stopped_at is not None and now - self._intake_stopped_at > UNREADY_AFTER:
             return (
-                f"{role} (group {group}) has read no records for {now - self._intake_stopped_at:.0f} s, because too many"
+                f"{role} (group {group}) read no records for {now - self._intake_stopped_at:.0f} s, because too many"
                 " wait already: see southbound_records_awaiting_retry and the log for what they wait for"
             )
         return None

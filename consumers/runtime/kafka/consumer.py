@@ -75,7 +75,7 @@ class KafkaGroupConsumer:
         self._topics = list(topics)
         self._statistics_interval = statistics_interval(session_timeout)
         self._membership = Membership(float("-inf"))
-        self._answered_at = float("-inf")
+        self._answered_at = self._sampled_at = float("-inf")
         self._releasing = False
         self._fetch_positions: dict[TopicAndNumber, int] = {}
         self._fetch_watch: FetchWatch[TopicAndNumber] = FetchWatch()
@@ -83,6 +83,7 @@ class KafkaGroupConsumer:
         self._watch_at = 0.0
         self._restart_allowed_at = 0.0
         self._restarting = False
+        self._read_again: dict[TopicAndNumber, int] = {}  # from these offsets, by the next client
         self._clock_difference = float("inf")  # of Python's monotonic clock and librdkafka's
         self._revoke_timeout = revoke_timeout + _GRACE
         self._batch = batch
@@ -200,40 +201,70 @@ class KafkaGroupConsumer:
     def _watch_fetching(self) -> None:
         """Ask for the watermarks of one partition at a time, while brokers respond; restart if one is not read."""
         now = time.monotonic()
-        if now < self._watch_at or now - self._answered_at > _WATCH_INTERVAL + self._statistics_interval:
+        # Statistics wait for a poll; old ones say nothing about the present.
+        if now < self._watch_at or now - min(self._answered_at, self._sampled_at) > 2 * _WATCH_INTERVAL:
             return
         self._watch_at = now + _WATCH_INTERVAL
         self._watched = self._watched or [*self._ownerships]
         topic_partition = self._watched.pop() if self._watched else None
-        if topic_partition is None or topic_partition not in self._ownerships or topic_partition in self._paused:
-            if topic_partition is not None:
-                self._fetch_watch.forget(topic_partition)
+        if topic_partition is None:
             return
-        position = self._fetch_positions.get(topic_partition, -1)
+        position = self._fetch_positions.get(topic_partition)
+        if topic_partition not in self._ownerships or topic_partition in self._paused or position is None:
+            self._fetch_watch.forget(topic_partition)
+            return
         try:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
         except KafkaException:
             return  # the next round asks again; errors of brokers are reported by themselves
-        if self._fetch_watch.observe(topic_partition, FetchState(position=position, low=low, high=high), now):
-            self._report_unread(topic_partition, position, high)
-            if now >= self._restart_allowed_at:
-                self._restart_allowed_at = now + _RESTART_INTERVAL
-                self._restarting = True
+        received = self._next_offsets.get(topic_partition, -1)
+        state = FetchState(position=position, low=low, high=high, received=received)
+        if self._fetch_watch.observe(topic_partition, state, now) and now >= self._restart_allowed_at:
+            self._restart_allowed_at = now + _RESTART_INTERVAL
+            self._restarting = True
+            self._report_unread(topic_partition, high)
+            if state.is_another_log:
+                self._read_again[topic_partition] = low
+                self._report_another_log(topic_partition, low)
 
-    def _report_unread(self, topic_partition: TopicAndNumber, position: int, high: int) -> None:
+    def _report_unread(self, topic_partition: TopicAndNumber, high: int) -> None:
         topic, number = topic_partition
-        lost = f", which ends before the position {position}: the topic was made anew, or lost records"
         sentence = (
             f"Partition {number} of topic {topic} is owned by group {self._settings.get('group.id')} and is not read,"
-            f" although it has records below offset {high}{lost if position > high else ''}."
-            " A new Kafka client is started; if this repeats, restart the process and look at the broker's log"
+            f" although it has records below offset {high}. A new Kafka client is started; if this repeats, look at the"
+            " broker's log and the topic's ACLs"
         )
         self._post(Warned(Problem(code="PARTITION_NOT_READ", sentence=sentence)))
+
+    def _report_another_log(self, topic_partition: TopicAndNumber, low: int) -> None:
+        topic, number = topic_partition
+        sentence = (
+            f"Partition {number} of topic {topic} no longer has all records that were read: the topic was deleted"
+            f" and made anew, or lost records. It is read again from offset {low}; what it held before is gone, so ask"
+            " the producers to send again what was not processed"
+        )
+        self._post(Warned(Problem(code="TOPIC_MADE_ANEW", sentence=sentence)))
+
+    def _reads_again(self, topic_partition: TopicAndNumber, offset: int) -> bool:
+        """Let the next client read a partition from its beginning, if offsets went back to its middle."""
+        try:
+            low, _ = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
+        except KafkaException:
+            return False
+        if low >= offset:
+            return False
+        self._report_another_log(topic_partition, low)
+        self._read_again[topic_partition] = low
+        self._restarting = True
+        return True
 
     def _give_up_client(self) -> None:
         # librdkafka keeps the leader epochs that it has seen, and ignores a topic whose epoch is lower: it was deleted
         # and made anew. Only another client fetches it.
         owned = tuple(self._ownerships.values())
+        if self._read_again:
+            self._release({self._ownerships[p]: low for p, low in self._read_again.items() if p in self._ownerships})
+            self._read_again = {}
         self._post(Lost(owned))
         self._end_ownership(owned)
         self._fetch_positions, self._fetch_watch, self._watched = {}, FetchWatch(), []
@@ -250,6 +281,8 @@ class KafkaGroupConsumer:
             if offset < self._next_offsets.get(topic_partition, 0):
                 self._report_records(records)
                 records = []
+                if offset > 0 and self._reads_again(topic_partition, offset):
+                    return  # the other records are read again, too
                 self._restart_ownership(topic_partition)
             self._next_offsets[topic_partition] = offset + 1
             records.append(_to_record(self._ownerships[topic_partition], offset, message))
@@ -291,6 +324,10 @@ class KafkaGroupConsumer:
             self._paused -= topic_partitions
 
     def _commit(self, offsets: Mapping[Partition, int]) -> None:
+        offsets = {partition: offset for partition, offset in offsets.items() if self._is_current(partition)}
+        if not offsets:
+            self._post(Committed({}))
+            return
         self._committing, self._commit_sent_at = offsets, time.monotonic()
         try:
             self._consumer.commit(offsets=self._positions(offsets), asynchronous=True)
@@ -373,7 +410,7 @@ class KafkaGroupConsumer:
         at = made_at + self._clock_difference
         self._membership.sampled(read_sample(statistics, at))
         self._answered_at = max(self._answered_at, read_last_answer(statistics, at) or self._answered_at)
-        self._fetch_positions = read_fetch_positions(statistics)
+        self._fetch_positions, self._sampled_at = read_fetch_positions(statistics), at
 
     def _on_error(self, error: KafkaError) -> None:
         self._warn(error)

@@ -15,16 +15,24 @@ class FetchState:
     """Where librdkafka fetches next, and the first and next offset of the log; a negative offset is unknown.
 
     The fetch position passes what is never delivered (control records, aborted transactions), so it reaches `high`.
+    `received` is one past the last record that was received.
     """
 
     position: int
     low: int
     high: int
+    received: int = -1
+
+    @property
+    def is_another_log(self) -> bool:
+        """Whether the log is not the one that was read: it ends before the position, or the position went back."""
+        return self.position > self.high or 0 <= self.position < self.received
 
     @property
     def has_unread(self) -> bool:
-        """Whether there are records that a fetch would return, or a position that a fetch would reset."""
-        return self.high > self.low if self.position < 0 else self.position != self.high
+        """Whether there are records that a fetch would return, or that are skipped."""
+        unread = self.high > self.low if self.position < 0 else self.position < self.high
+        return unread or self.is_another_log
 
 
 class FetchWatch(Generic[Key]):

@@ -57,11 +57,15 @@ def read_last_answer(statistics: Any, at: float) -> float | None:  # noqa: ANN40
 
 
 def read_fetch_positions(statistics: Any) -> dict[tuple[str, int], int]:  # noqa: ANN401 - as above
-    """Return the offset that is fetched next, by topic and partition; negative if it is unknown."""
+    """Return the offset that is fetched next, by topic and partition; negative if it is unknown.
+
+    A partition with records in the queue of librdkafka is left out: it is fetched when they are taken.
+    """
     return {
         (topic, int(number)): int(partition.get("next_offset", -1))
         for topic, described in statistics.get("topics", {}).items()
         for number, partition in described.get("partitions", {}).items()
+        if not partition.get("fetchq_cnt")
     }
 
 

@@ -84,9 +84,9 @@ async def test_an_accepted_empty_store_looks_runs_up_before_it_sends_them(kafka_
     async with a_stopped_service(kafka_bootstrap, tmp_path) as service:
         use_store(service, tmp_path / "empty.db")
         await asyncio.to_thread(reset_offsets, service)
-        before = len(service.request_results())
+        await service.wait_until(lambda: len(service.request_results()) == len(RUNS), "all have ended")
         await service.start(accept_empty_store=True)
-        await service.wait_until(lambda: len(service.request_results()) == before + len(RUNS), "all ended again")
+        await service.wait_until(lambda: len(service.request_results()) == 2 * len(RUNS), "all have ended again")
         await service.request(a_document("TR4"))
         await service.result_of("TR4")
         assert await service.stop()

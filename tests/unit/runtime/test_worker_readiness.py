@@ -48,7 +48,7 @@ async def test_a_worker_whose_intake_is_stopped_for_ten_seconds_is_not_ready() -
         assert harness.worker.unready_reason() is None
         clock[0] += 10.5
         harness.client.proven = harness.client.answered = clock[0]
-        assert "routing (group g) has read no records for 10 s" in (harness.worker.unready_reason() or "")
+        assert "routing (group g) read no records for 10 s" in (harness.worker.unready_reason() or "")
 
 
 async def test_a_worker_that_stops_is_not_ready() -> None:

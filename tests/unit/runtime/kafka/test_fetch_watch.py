@@ -30,6 +30,13 @@ def test_what_counts_as_not_read(position: int, low: int, high: int, stuck: bool
     assert watch.observe("p", state, STUCK_AFTER) is stuck
 
 
+def test_a_position_that_went_back_to_the_end_of_another_log_counts_as_not_read() -> None:
+    state = FetchState(position=4, low=0, high=4, received=6)  # librdkafka found a truncation, and skips four records
+    assert state.is_another_log
+    assert state.has_unread
+    assert not FetchState(position=6, low=0, high=6, received=6).has_unread
+
+
 def test_a_paused_partition_begins_again() -> None:
     watch: FetchWatch[str] = FetchWatch()
     watch.observe("p", FetchState(position=5, low=0, high=9), 0.0)
@@ -47,10 +54,12 @@ def test_a_partition_that_is_read_is_never_reported(steps: list[int]) -> None:
 
 
 def test_statistics_tell_positions_and_the_last_answer() -> None:
+    queued = {"next_offset": 9, "fetchq_cnt": 3}
+    assert read_fetch_positions({"topics": {"t": {"partitions": {"0": queued}}}}) == {}
     statistics = {
         "brokers": {"a": {"rxidle": 4_000_000}, "b": {"rxidle": 1_500_000}, "c": {"rxidle": -1}},
-        "topics": {"t": {"partitions": {"0": {"next_offset": 7}, "-1": {"next_offset": -1001}}}},
+        "topics": {"t": {"partitions": {"0": {"next_offset": 7}, "1": {"next_offset": -1001}}}},
     }
     assert read_last_answer(statistics, 10.0) == 8.5
     assert read_last_answer({"brokers": {"c": {"rxidle": -1}}}, 10.0) is None
-    assert read_fetch_positions(statistics) == {("t", 0): 7, ("t", -1): -1001}
+    assert read_fetch_positions(statistics) == {("t", 0): 7, ("t", 1): -1001}
