@@ -100,6 +100,16 @@ def report_unreadable(spoke: str, detail: str) -> Problem:
     )
 
 
+def answer_behind(row: RunRow, event: ExternalReport, answer: ExternalReport) -> Problem:
+    """Return why a run is read again although the system answered."""
+    reported = event.raw_state or "a change"
+    return Problem(
+        code="ANSWER_BEHIND",
+        sentence=f"{row.spoke} reported {reported} of run {row.run_id}, but its answer to the GET still says "
+        f"{answer.raw_state}: the run is read again.",
+    )
+
+
 def external_id_unknown(spoke: str, report: ExternalReport) -> Problem:
     """Return the problem of a report that belongs to no run of ours."""
     return Problem(

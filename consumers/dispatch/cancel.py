@@ -69,7 +69,7 @@ class CancelRunHandler:
         """Store what was accepted, and what the response reports, unless the system shows that the run goes on."""
         response = result.accepted_response()
         try:
-            report = self.caller.spoke(row.spoke).read_reply(response)
+            report = replace(self.caller.spoke(row.spoke).read_reply(response), as_of=result.asked_at)
         except ErrorInSuccessError as error:
             return await self.refused(event, row, (_not_shown(f"The external system answered, but {error}."),))
         except NotUnderstoodError:
@@ -92,7 +92,7 @@ class CancelRunHandler:
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)
         try:
-            report = spoke.read_reply(result.accepted_response())
+            report = replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
         except NotUnderstoodError as error:
             return await self._not_shown(
                 event, row, _not_shown(f"The external system answered with success, but then {error}."), attempt

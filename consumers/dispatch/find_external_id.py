@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotUnderstoodError
@@ -59,6 +59,7 @@ class ExternalIdFinder:
         if result is None or result.meaning.verdict is not Verdict.ACCEPTED:
             return None
         try:
-            return spoke.read_page(result.accepted_response(), posted).found
+            found = spoke.read_page(result.accepted_response(), posted).found
         except NotUnderstoodError:
             return None  # the id may still arrive by another way
+        return found and replace(found, as_of=result.asked_at)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from consumers.dispatch.bundle import identifies_run, run_id_candidates
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.problems import call_failed, event_misplaced, external_id_unknown, report_unreadable
+from consumers.problems import answer_behind, call_failed, event_misplaced, external_id_unknown, report_unreadable
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from router.responses import Verdict
 from router.runs.events import Reported
+from router.runs.report_merging import is_behind, merge_answer
 from router.runs.reports import ExternalReport, not_found_as_cancelled
 from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Attempt, Outcome
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
+    from schemas.problem import Problem
 
 MIN_ATTEMPTS = 10  # at a report about an unknown run, however old it is
+MAX_READS_UNTIL_STATE = 8  # GETs, within 16 to 32 s, until an answer has the state that the event reported
+MAX_READS_UNTIL_CHANGE = 5  # GETs, within 4 to 8 s, until an answer has another state than the one that is known
 MAX_NOT_FOUND = 3  # responses "not found" about a run that was just reported
 
 
@@ -61,13 +65,14 @@ class ReportHandler:
         report = replace(report, external_id=report.external_id or received.external_id or None)
         row = await self._find_reported_run(event, received, report, attempt)
         if row is None:
-            return self._handle_unknown_run(received, report, attempt)
+            return self._handle_unknown_run(event, received, report, attempt)
         return await self._handle(event, row, report, attempt, authentic=self._is_authentic(received))
 
     def _read_report(self, received: InboundReceived) -> ExternalReport:
         if received.channel is Channel.POLL and not received.body:
             return ExternalReport(external_id=received.external_id, thin=True)  # the poller was answered "not found"
-        return self.caller.spoke(received.spoke).read_callback(received)
+        report = self.caller.spoke(received.spoke).read_callback(received)
+        return replace(report, as_of=received.received_at) if received.channel is Channel.POLL else report
 
     def _is_authentic(self, received: InboundReceived) -> bool:
         authenticated = self.caller.spoke(received.spoke).profile.authenticates_callbacks
@@ -98,12 +103,16 @@ class ReportHandler:
                 return row
         return None
 
-    def _handle_unknown_run(self, received: InboundReceived, report: ExternalReport, attempt: Attempt) -> Outcome:
+    def _handle_unknown_run(
+        self, event: Event, received: InboundReceived, report: ExternalReport, attempt: Attempt
+    ) -> Outcome:
         problem = external_id_unknown(received.spoke, report)
         # After a stop of hours every report is old, and the command that learns its run's id is processed beside it.
         old = self.updater.now() - received.received_at > timedelta(seconds=self.max_report_age)
-        given_up = not report.external_id or (old and attempt.number >= MIN_ATTEMPTS)
-        return DeadLetter(problem) if given_up else RetryLater(self.retry_interval, problem)
+        if not report.external_id or (old and attempt.number >= MIN_ATTEMPTS):
+            return DeadLetter(problem)
+        self.caller.exclude_attempt(received.spoke, attempt, event.id)  # no call was made: all retries of one are left
+        return RetryLater(self.retry_interval, problem)
 
     async def _handle(
         self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt, *, authentic: bool
@@ -123,12 +132,24 @@ class ReportHandler:
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return self._retry(event, row, result, attempt)
         try:
-            whole = spoke.read_reply(result.accepted_response())
+            answer = spoke.read_reply(result.accepted_response())
         except NotUnderstoodError as error:
-            return DeadLetter(report_unreadable(row.spoke, str(error)))
-        if thin.deleted and thin.state is RunState.CANCELLED and whole.state not in TERMINAL:
-            whole = replace(whole, state=thin.state, raw_state=thin.raw_state)
-        return await self._record(event, row, replace(whole, event_id=thin.event_id, thin=False), authentic=True)
+            # For example the page of a proxy during maintenance: the next answer may be readable.
+            unreadable = report_unreadable(row.spoke, str(error))
+            return self._retry(event, row, result.as_unknown_outcome(str(error)), attempt, unreadable)
+        return await self._record_answer(event, row, thin, replace(answer, as_of=result.asked_at), attempt)
+
+    async def _record_answer(
+        self, event: Event, row: RunRow, thin: ExternalReport, answer: ExternalReport, attempt: Attempt
+    ) -> Outcome:
+        """Record what event and answer report together, once the answer is not older than the event."""
+        cancelled = thin.deleted and thin.state is RunState.CANCELLED  # as was requested
+        if not cancelled and is_behind(row, thin, answer):
+            reads = MAX_READS_UNTIL_STATE if thin.state else MAX_READS_UNTIL_CHANGE
+            delay = self.caller.delay_of_reread(row.spoke, attempt, event.id, reads)
+            if delay is not None:
+                return RetryLater(delay, answer_behind(row, thin, answer))
+        return await self._record(event, row, merge_answer(thin, answer), authentic=True)
 
     async def _record(self, event: Event, row: RunRow, report: ExternalReport, *, authentic: bool) -> Outcome:
         if event.id in row.processed_reports:
@@ -145,8 +166,10 @@ class ReportHandler:
         if row is not None:
             await self._record(event, row, report, authentic=authentic)
 
-    def _retry(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
-        problem = call_failed(result, f"Run {row.run_id} could not be read at {row.spoke}")
+    def _retry(
+        self, event: Event, row: RunRow, result: CallResult, attempt: Attempt, unreadable: Problem | None = None
+    ) -> Outcome:
+        problem = unreadable or call_failed(result, f"Run {row.run_id} could not be read at {row.spoke}")
         delay = self.caller.delay_after(row.spoke, result, attempt, event.id)
         return DeadLetter(problem) if delay is None else RetryLater(delay, problem)
 

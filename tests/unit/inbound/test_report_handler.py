@@ -94,7 +94,7 @@ async def test_a_run_that_its_system_does_not_know_any_more_has_failed() -> None
 
 async def test_a_body_that_cannot_be_read_after_a_thin_event_is_a_dead_letter() -> None:
     gateway = await a_run_that_is_out()
-    gateway.system.plan(Purpose.READ, HttpResponse(status=200, body=b"<html>"))
+    gateway.system.plan(Purpose.READ, *[HttpResponse(status=200, body=b"<html>")] * 4)
     await gateway.process_callback("ext-TR0001")
     assert gateway.dead_letter_codes() == ["REPORT_UNREADABLE"]
 
