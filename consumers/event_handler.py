@@ -68,6 +68,7 @@ class DecodingHandler:
     handle: EventHandler
     envelope: Envelope
     random: Callable[[], float] = random.random  # jitter, not a secret
+    may_repeat: Callable[[Record], bool] | None = None  # of records that a lost run store may have processed
 
     async def handle_record(self, record: Record, attempt: Attempt) -> Outcome:
         """Decode the record, handle its event, and turn an exception into an outcome."""
@@ -86,11 +87,12 @@ class DecodingHandler:
     def _decode(self, record: Record) -> Event:
         # A producer that sets no ce_id still gets the same derived ids when its record is read again.
         partition = record.partition
-        return self.envelope.decode(
+        event = self.envelope.decode(
             record.value,
             record.headers,
             fallback_id=lambda: event_id_at(partition.topic, partition.number, record.offset),
         )
+        return event._replace(may_repeat=True) if self.may_repeat and self.may_repeat(record) else event
 
 
 async def settle_known(work: Awaitable[T], on_transient: Callable[[Exception], P]) -> T | P | Problem:

@@ -229,7 +229,7 @@ class PostAttempt:
         return Done()
 
     async def _unknown_outcome(self, rows: Rows, result: CallResult, *, was_accepted: bool = False) -> Outcome:
-        if rows[0].phase is Phase.SENDING:
+        if rows[0].phase in (Phase.SENDING, Phase.ROUTED):  # routed: perhaps sent as a lost run store knew
             unknown = OutcomeUnknown(reasons=result.meaning.reasons, was_accepted=was_accepted)
             rows = await self._record(rows, unknown)
         return await self._retry(rows, result)

@@ -105,7 +105,7 @@ class HierarchyAssembler:
     async def _store_pending(self, event: Event, run: RunDocument) -> RunRow | None:
         """Store a run that waits for others and return its row; None if a run of this id is stored already."""
         living = without_children(run, {row.run_id for row in await cancelled_children(self.updater.store, run)})
-        row = build_run_row(living, None, self.updater.now())
+        row = build_run_row(living, None, self.updater.now(), maybe_sent=event.may_repeat)
         try:
             await self.updater.store_intentions(event, (), (row,))
         except ConflictError:

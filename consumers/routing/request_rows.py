@@ -41,7 +41,13 @@ def build_run_rows(
     from_queue: bool = False,
 ) -> tuple[list[RunRow], list[RowUpdate]]:
     """Return the new rows of the request's runs, and the updates of those that were pending."""
-    new = [created_by(build_run_row(run, request, at), event.id) for run in runs if run.run_id not in pending_rows]
+    # Children that are embedded in a root which was perhaps sent were perhaps sent with it.
+    maybe_sent = event.may_repeat or any(row.sent_at is not None for row in pending_rows.values())
+    new = [
+        created_by(build_run_row(run, request, at, maybe_sent=maybe_sent), event.id)
+        for run in runs
+        if run.run_id not in pending_rows
+    ]
     here = [run for run in runs if run.run_id in pending_rows]
     return new, [(pending_rows[run.run_id], (_routed_event(run, request, from_queue=from_queue),)) for run in here]
 
@@ -61,10 +67,12 @@ def build_request_row(root: RunDocument, route: Route, pending_rows: Mapping[str
     )
 
 
-def build_run_row(run: RunDocument, request: RequestRow | RunRow | None, at: datetime) -> RunRow:
+def build_run_row(
+    run: RunDocument, request: RequestRow | RunRow | None, at: datetime, *, maybe_sent: bool = False
+) -> RunRow:
     """Return the first row of a run of this request; None as the request means that nothing is decided yet.
 
-    Until then, a child belongs to a request of its own.
+    Until then, a child belongs to a request of its own. A run that was perhaps sent before is looked up first.
     """
     return RunRow(
         run_id=run.run_id,
@@ -77,6 +85,7 @@ def build_run_row(run: RunDocument, request: RequestRow | RunRow | None, at: dat
         phase=Phase.ROUTED if request else Phase.CREATED,
         requested=run,
         created_at=at,
+        sent_at=at if maybe_sent else None,
         updated_at=at,
         revision=1,
     )

@@ -119,7 +119,7 @@ class RequestRouter:
             await self.updater.republish(event, *pending_rows.values())
             return Done()
         now = self.updater.now()
-        new = [] if row else [build_run_row(root, None, now)]
+        new = [] if row else [build_run_row(root, None, now, maybe_sent=event.may_repeat)]
         reason = waiting_reason(used_up.definitions, now)
         updates: list[RowUpdate] = [
             (

@@ -93,5 +93,8 @@ class GroupConsumer(Protocol):
     def membership_proven_at(self) -> float:
         """The last time (monotonic clock) at which this process was certainly a live member of the group."""
 
+    def broker_answered_at(self) -> float:
+        """The last time (monotonic clock) at which a broker responded to anything."""
+
     def close(self) -> None:
         """Leave the group without committing; `Closed` follows."""

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from schemas.problem import Problem
 
 
+UNREADY_AFTER = 10.0  # seconds without a response of a broker, or without intake
+
+
 class WorkerFailedError(Exception):
     """The worker had to stop; the sentence says why."""
 
@@ -72,6 +75,7 @@ class Worker:
         self._committer = Committer(consumer, self._offsets, self._observer, clock)
         self._revoked: frozenset[Partition] = frozenset()
         self._revoke_timer: asyncio.TimerHandle | None = None
+        self._intake_stopped_at: float | None = None  # since when every partition is paused
         self._poll_requested = False
         self._stopping = False
         self._closed = False
@@ -116,6 +120,25 @@ class Worker:
         A process that was suspended for longer than its session may have been replaced without noticing.
         """
         return self._clock() - self._consumer.membership_proven_at() < proof_duration(self._config.session_timeout)
+
+    def unready_reason(self) -> str | None:
+        """Return why no work can be expected of this worker now, in a sentence; None if it can."""
+        role, group, now = self._config.role, self._config.group, self._clock()
+        if (silence := now - self._consumer.broker_answered_at()) > UNREADY_AFTER:
+            return f"no broker has answered {role} (group {group}) for {silence:.0f} s: check brokers and network"
+        if not self.may_send():
+            return (
+                f"consumer group {group} had no contact with Kafka for a session timeout: check the brokers and the"
+                " network"
+            )
+        if self._stopping:
+            return f"{role} is stopping"
+        if self._intake_stopped_at is not None and now - self._intake_stopped_at > UNREADY_AFTER:
+            return (
+                f"{role} (group {group}) read no records for {now - self._intake_stopped_at:.0f} s, because too many"
+                " wait already: see southbound_records_awaiting_retry and the log for what they wait for"
+            )
+        return None
 
     def status(self) -> tuple[PartitionStatus, ...]:
         """Return per partition why it is or is not moving."""
@@ -328,9 +351,17 @@ class Worker:
     def _control_flow(self) -> None:
         loads = {partition: self._lanes.load_of(partition) for partition in self._offsets.owned}
         flow = self._backpressure.decide(self._clock(), loads, pause_all=self._stopping)
+        self._note_intake()
         if flow.pause or flow.resume or (flow.poll and not self._poll_requested):
             self._consumer.control_flow(flow)
             self._poll_requested = self._poll_requested or flow.poll
+
+    def _note_intake(self) -> None:
+        owned = self._offsets.owned
+        if not owned or owned.keys() - self._backpressure.paused:
+            self._intake_stopped_at = None
+        elif self._intake_stopped_at is None:
+            self._intake_stopped_at = self._clock()
 
     def _commit(self) -> None:
         self._committer.commit(sure=self.may_send())

@@ -131,7 +131,7 @@ class RunStore(Protocol):
         """Return the most recently updated runs, for people."""
 
     async def ping(self) -> None:
-        """Return if the store can be read.
+        """Return if the store can be read and written.
 
         Raises:
             StoreUnavailableError: it cannot.

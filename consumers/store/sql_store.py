@@ -12,6 +12,7 @@ from consumers.store.address import database_at
 from consumers.store.database import CommitInDoubtError, is_unstorable_row
 from consumers.store.document_cache import DocumentCache
 from consumers.store.group_commit import GroupCommit
+from consumers.store.identity import StoreIdentity
 from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values
@@ -58,11 +59,13 @@ class SqlRunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._documents = DocumentCache()
+        self.identity = StoreIdentity(database)
         self.waiting_queue = SqlWaitingQueue(database, self._documents)
         self._routed: dict[str, RunRow] = {}
         self._reads: GroupCommit[Query, QueryResult] = GroupCommit(self._run_queries, max_weight=MAX_GROUP_ROWS)
         # Writes of one process take turns, in the order in which they came. `RunUpdater` groups them before: ADR-0020.
         self._writing = asyncio.Lock()
+        self._write_probe: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
@@ -135,17 +138,24 @@ class SqlRunStore:
         return await self._select(latest_runs(phase, spoke, limit))
 
     async def ping(self) -> None:
-        """Return if the tables can be read, for readiness.
+        """Return if the tables can be read and written, for readiness.
 
         Raises:
             StoreUnavailableError: they cannot.
         """
         await self._reads.submit(RunById(""))
+        # One at a time: probes that wait for a lock must not queue up before what has to be saved.
+        if self._write_probe is None or self._write_probe.done():
+            self._write_probe = asyncio.create_task(self.identity.write_nothing())
+            self._write_probe.add_done_callback(_retrieve)
+        await asyncio.shield(self._write_probe)
 
     async def close(self) -> None:
         """Finish what was requested, then close the database."""
         async with self._writing:
             await self._reads.drain()
+        if self._write_probe is not None:
+            await asyncio.wait([self._write_probe])
         await self._database.close()
 
     async def _run_queries(self, queries: Sequence[Query]) -> Sequence[QueryResult | Exception]:
@@ -238,6 +248,12 @@ class SqlRunStore:
     def _to_rows(self, result: QueryResult) -> list[RunRow]:
         moments, documents = self._database.moments, self._documents
         return [run_row(row, result.measures.get(row[0], ()), moments, documents) for row in result.rows]
+
+
+def _retrieve(probe: asyncio.Task[None]) -> None:
+    """Retrieve the error of a probe for which nobody waits any more."""
+    if not probe.cancelled():
+        probe.exception()
 
 
 def _describe(save: Save) -> str:

@@ -111,3 +111,24 @@ definition_uses = Table(
     Column("until", Moment, nullable=False),
     Column("uses", BigInteger, nullable=False),
 )
+
+# One row: who this store is, how far it has counted, and which commits of other stores an operator accepted.
+# See `router.store_continuity`.
+store_identity = Table(
+    "store_identity",
+    metadata,
+    Column("store_id", Text, primary_key=True),
+    Column("mark", BigInteger, nullable=False),
+    Column("unmarked", Boolean, nullable=False),
+    Column("accepted", Text, nullable=False),
+)
+
+# The gateways (topics and consumer groups) that worked with this store. `recorded`: for topics whose events may
+# already have led to runs that this store lost, the offset of each partition below which they were recorded.
+store_gateways = Table(
+    "store_gateways",
+    metadata,
+    Column("prefix", Text, primary_key=True),
+    Column("kafka_group", Text, primary_key=True),
+    Column("recorded", Text, nullable=False),
+)

@@ -49,6 +49,10 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     (Phase.SENDING, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,  # after a crash
     (Phase.IN_DOUBT, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,
     (Phase.FALLOUT, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,  # redriven
+    # Routed again, after the store that knew whether it was sent was lost.
+    (Phase.ROUTED, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,
+    (Phase.ROUTED, RunEventKind.OUTCOME_UNKNOWN): Phase.IN_DOUBT,
+    (Phase.ROUTED, RunEventKind.ACCEPTED): Phase.ACCEPTED,
     (Phase.SENDING, RunEventKind.REFUSED_IN_DOUBT): Phase.IN_DOUBT,
     (Phase.IN_DOUBT, RunEventKind.REFUSED): Phase.FAILED,  # once it is settled that the system does not have the run
     (Phase.SENDING, RunEventKind.ACCEPTED): Phase.ACCEPTED,

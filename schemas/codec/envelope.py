@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
 
 class Event(NamedTuple):
-    """A message and its headers."""
+    """A message and its headers.
+
+    `may_repeat`: a run store that was lost may have led it to a POST before.
+    """
 
     headers: EventHeaders
     data: Message
+    may_repeat: bool = False
 
     @property
     def id(self) -> str:

@@ -25,6 +25,13 @@ def run(
         typer.Argument(metavar="ROLE", help=f"The roles of this process; all if omitted: {ROLES_HELP}."),
     ] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Dispatch to this external system only.")] = None,
+    accept_empty_store: Annotated[
+        bool,
+        typer.Option(
+            "--accept-empty-store",
+            help="Start although the run store was lost or restored: runs that may have been sent are looked up first.",
+        ),
+    ] = False,
     config: ConfigOption = None,
 ) -> int:
     """Run the service with every role in this process, or with the named roles.
@@ -33,6 +40,9 @@ def run(
 
     SIGTERM or Ctrl-C stops it: no new work is started, work under way is finished and committed, and it exits
     with 0. With 4 it could not finish within `worker.drain` seconds. A second signal ends it at once.
+
+    It refuses to start with a run store that is empty, older or another one than its consumer groups worked with. If no
+    backup can be restored, start it once with `--accept-empty-store`, before all other processes.
 
     **Examples**
 
@@ -43,7 +53,7 @@ def run(
     settings = read_settings(config)
     from southbound.operations.run_service import run_service
 
-    return run_service(settings, roles or (), spoke)
+    return run_service(settings, roles or (), spoke, accept_empty_store=accept_empty_store)
 
 
 def demo(config: ConfigOption = None) -> int:

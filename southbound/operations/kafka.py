@@ -23,17 +23,20 @@ if TYPE_CHECKING:
     from southbound.settings.settings import Settings
 
 
+MAX_WAIT = 8.0  # seconds; the last request may take two more. A person waits, while a service may start before Kafka.
+
+
 async def wait_until_reachable(settings: Settings, topics: Collection[str] = ()) -> None:
     """Wait until Kafka answers and has these topics.
 
     Raises:
-        CommandFailedError: it does not within `kafka.start_timeout`.
+        CommandFailedError: it does not within 10 seconds, or within a shorter `kafka.start_timeout`.
     """
     try:
         await wait_for_kafka(
             client_settings(settings.kafka),
             topics,
-            max_wait=settings.kafka.start_timeout,
+            max_wait=min(settings.kafka.start_timeout, MAX_WAIT),
             on_reason=lambda reason: print_status(f"waiting: {reason}"),
         )
     except KafkaNotReadyError as error:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
-def run_service(settings: Settings, roles: Sequence[Role], spoke: str | None) -> int:
+def run_service(
+    settings: Settings, roles: Sequence[Role], spoke: str | None, *, accept_empty_store: bool = False
+) -> int:
     """Run `southbound run` for these roles, or for all roles if there are none; return its exit code.
 
     Raises:
@@ -39,8 +41,10 @@ def run_service(settings: Settings, roles: Sequence[Role], spoke: str | None) ->
         )
     if spoke is not None and roles and Role.DISPATCH not in roles:
         raise invalid_input([f"--spoke {spoke} applies to the role dispatch: add that role, or omit --spoke"])
+    if accept_empty_store and roles and Role.ROUTING not in roles:
+        raise invalid_input(["--accept-empty-store applies to the role routing: add that role, or omit the option"])
     configure_logs(settings.log)
-    service = _SignalledService(settings, rules, tuple(roles) or tuple(Role), spoke)
+    service = _SignalledService(settings, rules, tuple(roles) or tuple(Role), spoke, accept=accept_empty_store)
     return uvloop.run(service.run())
 
 
@@ -54,7 +58,10 @@ def _load_rules(settings: Settings) -> RoutingRules:
 class _SignalledService:
     """The service, which the first signal stops in order and the second one at once."""
 
-    def __init__(self, settings: Settings, rules: RoutingRules, roles: Sequence[Role], spoke: str | None) -> None:
+    def __init__(
+        self, settings: Settings, rules: RoutingRules, roles: Sequence[Role], spoke: str | None, *, accept: bool
+    ) -> None:
+        self._accept_empty_store = accept
         self._settings = settings
         self._rules = rules
         self._roles = roles
@@ -99,6 +106,7 @@ class _SignalledService:
                 stop=self._stop,
                 only_spoke=self._spoke,
                 rules=self._rules,
+                accept_empty_store=self._accept_empty_store,
                 on_ready=self._on_ready,
             )
         except NotConfiguredError as error:

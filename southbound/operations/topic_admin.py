@@ -63,7 +63,7 @@ def _count_noun(number: float, thing: str) -> str:
     return f"{number:g} {thing}" if number == 1 else f"{number:g} {thing}s"
 
 
-ADMIN_TIMEOUT = 20.0  # seconds for one response of the cluster
+ADMIN_TIMEOUT = 10.0  # seconds for one response of the cluster
 
 COORDINATOR_TIMEOUT = 5.0  # seconds to find the coordinator of a consumer group
 

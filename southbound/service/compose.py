@@ -51,6 +51,7 @@ from consumers.spokes.profile import ResultChannel
 from consumers.spokes.registry import spoke_for
 from router.runs.hierarchy_limits import HierarchyLimits
 from southbound.service.logs import log_problem
+from southbound.service.store_continuity import recorded_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,12 +62,14 @@ if TYPE_CHECKING:
     from consumers.metrics import Metrics
     from consumers.runtime.handler import Record
     from consumers.spokes.port import Spoke, SpokeCaller
+    from consumers.store.identity import Recorded
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
     from router.responses import Purpose, Verdict
     from router.selection.thresholds import ThresholdUse
     from schemas.results import RunResult
     from southbound.service.load_rules import RoutingRules
+    from southbound.service.store_continuity import StoreMarker
     from southbound.service.table_sources import TableSource
     from southbound.settings.settings import Settings
 
@@ -100,6 +103,8 @@ class SharedResources:
     events: EventPublisher
     client: SpokeCaller
     metrics: Metrics
+    marker: StoreMarker | None = None  # None: commits name no store
+    recorded: Recorded = field(default_factory=dict)  # what a lost store may have processed
     threshold_cache: ThresholdCache = field(default_factory=lambda: ThresholdCache(_log_used_up))
 
     @cached_property
@@ -279,13 +284,18 @@ def _build_worker(
     )
     kafka = consumer_settings(settings.kafka.servers, config, settings.kafka.overrides())
     client = KafkaGroupConsumer(
-        kafka, [topic], session_timeout=config.session_timeout, revoke_timeout=config.revoke_timeout
+        kafka,
+        [topic],
+        session_timeout=config.session_timeout,
+        revoke_timeout=config.revoke_timeout,
+        commit_metadata=resources.marker.metadata if resources.marker else str,
     )
     observer = WorkerMetrics(resources.metrics, role, log_problem)
     # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.
     workers: list[Worker] = []
     handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
-    decoding = DecodingHandler(handle, resources.events.envelope)
+    may_repeat = recorded_before(resources.recorded) if topic in resources.recorded else None
+    decoding = DecodingHandler(handle, resources.events.envelope, may_repeat=may_repeat)
     workers.append(
         Worker(
             consumer=client,

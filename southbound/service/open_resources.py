@@ -5,24 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from consumers.runtime.kafka.readiness import wait_for_kafka
+from consumers.runtime.kafka.readiness import KafkaNotReadyError, wait_for_kafka
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.session_transport import SessionTransport
+from consumers.store.identity import Gateway
 from consumers.store.port import StoreUnavailableError
 from consumers.store.sql_store import open_store
 from producers.event_publisher import EventPublisher
 from producers.kafka_publisher import KafkaPublisher
+from producers.publisher import PublishError
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.codec.schema_registry import RegistryUnavailableError, resolve_ids
 from schemas.topics import TopicNames
-from southbound.service.compose import SharedResources
+from southbound.service.compose import SharedResources, utc_now
 from southbound.service.kafka_settings import client_settings
+from southbound.service.roles import Role
+from southbound.service.store_continuity import ContinuityCheck, StoreMarker, establish_continuity
 from southbound.service.table_sources import open_tables
 
 if TYPE_CHECKING:
@@ -71,6 +76,8 @@ async def open_resources(
     topics: set[str],
     metrics: Metrics,
     status: StartupStatus,
+    *,
+    accept_empty_store: bool = False,
 ) -> SharedResources:
     """Open Kafka, the registry, the tables, the run store and the HTTP client; `stack` closes them in reverse order.
 
@@ -81,6 +88,7 @@ async def open_resources(
         StoreUnavailableError: the database does not answer for longer than `store.start_timeout`.
         SchemaError: a newer version of Southbound wrote its tables.
         SecretMissingError: a profile names an environment variable for a secret that is not set.
+        StoreDiscontinuedError: the store is empty, older or another one than the consumer groups worked with.
     """
     client = SpokeClient(rules.profiles, os.environ, TRANSPORTS[settings.http.transport])
     stack.push_async_callback(client.close)
@@ -95,8 +103,10 @@ async def open_resources(
     publisher = KafkaPublisher(kafka)
     stack.push_async_callback(publisher.close)
     events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
-    status.reason = None
-    return SharedResources(
+    # The listener alone does not use the store, and may have none.
+    marked = any(role is not Role.LISTENER for role in roles)
+    gateway = Gateway(prefix=settings.kafka.prefix, group=settings.kafka.group)
+    resources = SharedResources(
         settings=settings,
         rules=rules,
         tables=tables,
@@ -104,6 +114,31 @@ async def open_resources(
         events=events,
         client=client,
         metrics=metrics,
+        marker=StoreMarker(store.identity, store.name, gateway) if marked else None,
+    )
+    if resources.marker is not None:
+        await _continue(resources, resources.marker, roles, status, accept=accept_empty_store)
+        resources = replace(resources, recorded=await store.identity.recorded(gateway))
+    status.reason = None
+    return resources
+
+
+async def _continue(
+    resources: SharedResources, marker: StoreMarker, roles: Sequence[str], status: StartupStatus, *, accept: bool
+) -> None:
+    check = ContinuityCheck(
+        kafka=resources.settings.kafka,
+        topics=resources.events.topics,
+        spokes=[profile.name for profile in resources.rules.profiles],
+        marker=marker,
+    )
+    await _retry_until(
+        lambda: establish_continuity(
+            check, roles, accept=accept, store=resources.store, commands=resources.commands, now=utc_now
+        ),
+        (KafkaNotReadyError, StoreUnavailableError, PublishError),
+        resources.settings.kafka.start_timeout,
+        status,
     )
 
 
@@ -118,7 +153,10 @@ async def _open_envelope(kafka: KafkaSettings, status: StartupStatus) -> Envelop
 
 
 async def _retry_until(
-    attempt: Callable[[], Awaitable[T]], transient: type[Exception], seconds: float, status: StartupStatus
+    attempt: Callable[[], Awaitable[T]],
+    transient: type[Exception] | tuple[type[Exception], ...],
+    seconds: float,
+    status: StartupStatus,
 ) -> T:
     deadline = time.monotonic() + seconds
     while True:

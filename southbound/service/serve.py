@@ -27,6 +27,7 @@ from southbound.service.open_resources import open_resources
 from southbound.service.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.roles import Role, TopicScope, topics_for_roles
 from southbound.service.startup_status import StartupStatus
+from southbound.service.store_continuity import StoreDiscontinuedError
 from southbound.service.table_sources import NoLiveTablesError
 
 if TYPE_CHECKING:
@@ -73,12 +74,13 @@ async def serve(
     stop: asyncio.Event,
     only_spoke: str | None = None,
     rules: RoutingRules | None = None,
+    accept_empty_store: bool = False,
     on_ready: Callable[[RunningService], None] = lambda _: None,
 ) -> bool:
     """Run the roles until `stop` is set; return whether all work under way was finished.
 
     Raises:
-        NotConfiguredError: files or secrets are wrong.
+        NotConfiguredError: files or secrets are wrong, or the run store does not continue what the groups did.
         NotReachableError: Kafka, the store or a port is not available within its limit.
         WorkerFailedError: a worker failed and cannot continue.
     """
@@ -90,10 +92,12 @@ async def serve(
             rules = rules or load_rules(settings.routing)
             _refuse_open_callbacks(settings, rules, roles)
             topics = _required_topics(settings, rules, roles, only_spoke)
-            resources = await open_resources(stack, settings, rules, roles, topics, metrics, status)
+            resources = await open_resources(
+                stack, settings, rules, roles, topics, metrics, status, accept_empty_store=accept_empty_store
+            )
             workers = build_workers(resources, roles, only_spoke)
             port = await start_servers(stack, resources, roles)
-        except (InvalidConfigurationError, SecretMissingError, SchemaError) as error:
+        except (InvalidConfigurationError, SecretMissingError, SchemaError, StoreDiscontinuedError) as error:
             raise NotConfiguredError(str(error)) from error
         except UNREACHABLE_ERRORS as error:
             raise NotReachableError(str(error)) from error
@@ -103,7 +107,11 @@ async def serve(
         reduce_gc()
         on_ready(RunningService(resources=resources, workers=workers, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
-        clean = await _run_until_stopped(stop, workers, [*background_tasks(resources, roles)])
+        marking = [resources.marker.run()] if resources.marker else []
+        try:
+            clean = await _run_until_stopped(stop, workers, [*background_tasks(resources, roles), *marking])
+        except StoreDiscontinuedError as error:
+            raise NotConfiguredError(str(error)) from error
     log.info("stopped", clean=clean)
     return clean
 
@@ -137,10 +145,7 @@ async def _start_health_server(
 
 
 def _health_checks(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapping[str, HealthCheck]:
-    group = resources.settings.kafka.group
-    return {"store": _store_check(resources)} | {
-        role: _worker_check(worker, f"{group}.{role}") for role, worker in workers.items()
-    }
+    return {"store": _store_check(resources)} | {role: _worker_check(worker) for role, worker in workers.items()}
 
 
 def _warnings(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapping[str, str]:
@@ -163,13 +168,9 @@ def _store_check(resources: SharedResources) -> HealthCheck:
     return check
 
 
-def _worker_check(worker: Worker, group: str) -> HealthCheck:
+def _worker_check(worker: Worker) -> HealthCheck:
     async def check() -> str | None:
-        if worker.may_send():
-            return None
-        return (
-            f"consumer group {group} had no contact with Kafka for a session timeout: check the brokers and the network"
-        )
+        return worker.unready_reason()
 
     return check
 

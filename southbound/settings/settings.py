@@ -63,7 +63,11 @@ class KafkaSettings(Section):
     protocol: Literal["classic", "consumer"] = Field(
         "classic", description="Rebalance protocol: `classic` (cooperative) or `consumer` (KIP-848)."
     )
-    start_timeout: float = Field(60.0, gt=0, description="Seconds to wait for Kafka at start; after that, exit code 3.")
+    start_timeout: float = Field(
+        60.0,
+        gt=0,
+        description="Seconds that `southbound run` waits for Kafka; then exit code 3. Other commands wait at most 10.",
+    )
 
     @field_validator("prefix")
     @classmethod

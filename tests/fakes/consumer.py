@@ -46,6 +46,7 @@ class FakeConsumer:
         self.answers_commits = True
         self.commits: list[Mapping[Partition, int]] = []
         self.proven: float | None = None  # None: the membership is proven at any time
+        self.answered: float | None = None  # None: a broker responds at any time
         self._batch = batch
         self._epochs = itertools.count(1)
         self._assigned: dict[TopicAndPartition, Partition] = {}
@@ -86,6 +87,10 @@ class FakeConsumer:
     def membership_proven_at(self) -> float:
         """Return the time that the test has set, or the present time."""
         return time.monotonic() if self.proven is None else self.proven
+
+    def broker_answered_at(self) -> float:
+        """Return the time that the test has set, or the present time."""
+        return time.monotonic() if self.answered is None else self.answered
 
     def close(self) -> None:
         """Leave the group."""

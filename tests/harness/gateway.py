@@ -124,6 +124,7 @@ class InMemoryGateway:
     decide: Decider = field(default_factory=a_decider)
     threshold_cache: ThresholdCache = field(default_factory=ThresholdCache)
     may_send: Callable[[], bool] = lambda: True
+    may_repeat: Callable[[Record], bool] | None = None  # of lifecycle events that a lost store may have processed
     outages: OutageTracker = field(default_factory=OutageTracker)
     finished: list[Record] = field(default_factory=list)
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
@@ -319,7 +320,9 @@ class InMemoryGateway:
         if topic == self.names.lifecycle:
             route = self.route
             return DecodingHandler(
-                lifecycle_handler(route.updater, route.commands, route, self.limits).handle, self.envelope
+                lifecycle_handler(route.updater, route.commands, route, self.limits).handle,
+                self.envelope,
+                may_repeat=self.may_repeat,
             )
         if topic == self.names.inbound:
             inbound = ReportHandler(updater=self.updater, caller=self.caller, max_report_age=PARK_DELAY)

@@ -24,7 +24,14 @@ from consumers.runtime.consumer_port import (
 )
 from consumers.runtime.faults import internal_problem
 from consumers.runtime.handler import Partition, Record
-from consumers.runtime.kafka.membership import Membership, read_sample, statistics_interval
+from consumers.runtime.kafka.fetch_watch import FetchState, FetchWatch
+from consumers.runtime.kafka.membership import (
+    Membership,
+    read_fetch_positions,
+    read_last_answer,
+    read_sample,
+    statistics_interval,
+)
 from producers.kafka_errors import code_of, sentence_for
 from schemas.problem import Problem
 
@@ -39,6 +46,9 @@ if TYPE_CHECKING:
 _POLL_TIMEOUT = 0.05  # seconds; also how long a command may wait for an idle poll
 _IDLE_TIMEOUT = 0.5  # seconds to wait for a command when no records are wanted
 _GRACE = 5.0  # seconds on top of the revoke timeout: the worker answers first, unless it hangs
+_WATERMARK_TIMEOUT = 1.0  # seconds; the consumer is not polled meanwhile
+_WATCH_INTERVAL = 1.0  # seconds between two questions about watermarks, each about one partition
+_RESTART_INTERVAL = 60.0  # seconds between two new clients because of partitions that are not read
 _IGNORED_ERRORS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 - librdkafka's spelling
 
 TopicAndNumber = tuple[str, int]
@@ -59,14 +69,25 @@ class KafkaGroupConsumer:
         session_timeout: float,
         revoke_timeout: float,
         batch: int = 500,
+        commit_metadata: Callable[[], str] = str,
     ) -> None:
         self._settings = settings
         self._topics = list(topics)
         self._statistics_interval = statistics_interval(session_timeout)
         self._membership = Membership(float("-inf"))
+        self._answered_at = self._sampled_at = float("-inf")
+        self._releasing = False
+        self._fetch_positions: dict[TopicAndNumber, int] = {}
+        self._fetch_watch: FetchWatch[TopicAndNumber] = FetchWatch()
+        self._watched: list[TopicAndNumber] = []
+        self._watch_at = 0.0
+        self._restart_allowed_at = 0.0
+        self._restarting = False
+        self._read_again: dict[TopicAndNumber, int] = {}  # from these offsets, by the next client
         self._clock_difference = float("inf")  # of Python's monotonic clock and librdkafka's
         self._revoke_timeout = revoke_timeout + _GRACE
         self._batch = batch
+        self._commit_metadata = commit_metadata
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._epochs = itertools.count(1)
         self._ownerships: dict[TopicAndNumber, Partition] = {}
@@ -81,6 +102,7 @@ class KafkaGroupConsumer:
     def start(self, on_event: Callable[[ConsumerEvent], None]) -> None:
         """Join the group and start to report events."""
         loop = asyncio.get_running_loop()
+        self._answered_at = time.monotonic()  # a broker has as long to respond first as later
 
         def post(event: ConsumerEvent) -> None:
             try:
@@ -107,6 +129,11 @@ class KafkaGroupConsumer:
         """The last time (monotonic clock) at which this process was certainly a live member of the group."""
         return self._membership.proven_at
 
+    def broker_answered_at(self) -> float:
+        """The last time (monotonic clock) at which a broker responded to anything."""
+        # No statistics come while a revocation waits for the worker, which is bounded.
+        return time.monotonic() if self._releasing else self._answered_at
+
     def close(self) -> None:
         """Leave the group without committing; `Closed` follows."""
         self._closing = True
@@ -114,35 +141,45 @@ class KafkaGroupConsumer:
 
     def _run(self) -> None:
         try:
-            self._consumer = Consumer(
-                {
-                    **self._settings,
-                    "statistics.interval.ms": int(self._statistics_interval * 1000),
-                    "stats_cb": self._on_statistics,
-                    "error_cb": self._on_error,
-                    "on_commit": self._on_commit,
-                },
-            )
-            self._consume()
+            self._consume(time.monotonic())
+            while self._restarting:
+                self._restarting = False
+                self._consume(float("-inf"))
         except KafkaException as exception:
             self._fail(exception.args[0])
         except Exception as exception:  # noqa: BLE001 - the edge of the thread: the loop must hear of it
             self._post(ConsumerFailed(internal_problem("KAFKA_CLIENT_FAILED", "The Kafka client broke", exception)))
         self._post(Closed())
 
-    def _consume(self) -> None:
-        self._membership = Membership(time.monotonic())
+    def _consume(self, member_since: float) -> None:
+        """Consume with one client of librdkafka, until `close` or until another client is needed."""
+        self._consumer = Consumer(
+            {
+                **self._settings,
+                "statistics.interval.ms": int(self._statistics_interval * 1000),
+                "stats_cb": self._on_statistics,
+                "error_cb": self._on_error,
+                "on_commit": self._on_commit,
+            },
+        )
+        self._membership = Membership(member_since)
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
         try:
-            while not self._closing:
+            while not (self._closing or self._restarting):
                 self._run_commands(0 if self._batches_wanted else _IDLE_TIMEOUT)
                 if self._batches_wanted and not self._closing:
                     self._poll()
+                    self._watch_fetching()
+            if self._restarting:
+                self._give_up_client()
         finally:
-            self._closing = True
+            self._closing = self._closing or not self._restarting
             self._consumer.close()
+        if self._restarting and self._committing:
+            self._committing = {}
+            self._post(Committed({}))
 
     def _run_commands(self, wait: float) -> None:
         """Carry out the commands of the worker; wait for the first command, not for more."""
@@ -161,6 +198,77 @@ class KafkaGroupConsumer:
         if first is not None:
             self._process([first, *self._consumer.consume(self._batch - 1, 0)])
 
+    def _watch_fetching(self) -> None:
+        """Ask for the watermarks of one partition at a time, while brokers respond; restart if one is not read."""
+        now = time.monotonic()
+        # Statistics wait for a poll; old ones say nothing about the present.
+        if now < self._watch_at or now - min(self._answered_at, self._sampled_at) > 2 * _WATCH_INTERVAL:
+            return
+        self._watch_at = now + _WATCH_INTERVAL
+        self._watched = self._watched or [*self._ownerships]
+        topic_partition = self._watched.pop() if self._watched else None
+        if topic_partition is None:
+            return
+        position = self._fetch_positions.get(topic_partition)
+        if topic_partition not in self._ownerships or topic_partition in self._paused or position is None:
+            self._fetch_watch.forget(topic_partition)
+            return
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
+        except KafkaException:
+            return  # the next round asks again; errors of brokers are reported by themselves
+        received = self._next_offsets.get(topic_partition, -1)
+        state = FetchState(position=position, low=low, high=high, received=received)
+        if self._fetch_watch.observe(topic_partition, state, now) and now >= self._restart_allowed_at:
+            self._restart_allowed_at = now + _RESTART_INTERVAL
+            self._restarting = True
+            self._report_unread(topic_partition, high)
+            if state.is_another_log:
+                self._read_again[topic_partition] = low
+                self._report_another_log(topic_partition, low)
+
+    def _report_unread(self, topic_partition: TopicAndNumber, high: int) -> None:
+        topic, number = topic_partition
+        sentence = (
+            f"Partition {number} of topic {topic} is owned by group {self._settings.get('group.id')} and is not read,"
+            f" although it has records below offset {high}. A new Kafka client is started; if this repeats, look at the"
+            " broker's log and the topic's ACLs"
+        )
+        self._post(Warned(Problem(code="PARTITION_NOT_READ", sentence=sentence)))
+
+    def _report_another_log(self, topic_partition: TopicAndNumber, low: int) -> None:
+        topic, number = topic_partition
+        sentence = (
+            f"Partition {number} of topic {topic} no longer has all records that were read: the topic was deleted"
+            f" and made anew, or lost records. It is read again from offset {low}; what it held before is gone, so ask"
+            " the producers to send again what was not processed"
+        )
+        self._post(Warned(Problem(code="TOPIC_MADE_ANEW", sentence=sentence)))
+
+    def _reads_again(self, topic_partition: TopicAndNumber, offset: int) -> bool:
+        """Let the next client read a partition from its beginning, if offsets went back to its middle."""
+        try:
+            low, _ = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
+        except KafkaException:
+            return False
+        if low >= offset:
+            return False
+        self._report_another_log(topic_partition, low)
+        self._read_again[topic_partition] = low
+        self._restarting = True
+        return True
+
+    def _give_up_client(self) -> None:
+        # librdkafka keeps the leader epochs that it has seen, and ignores a topic whose epoch is lower: it was deleted
+        # and made anew. Only another client fetches it.
+        owned = tuple(self._ownerships.values())
+        if self._read_again:
+            self._release({self._ownerships[p]: low for p, low in self._read_again.items() if p in self._ownerships})
+            self._read_again = {}
+        self._post(Lost(owned))
+        self._end_ownership(owned)
+        self._fetch_positions, self._fetch_watch, self._watched = {}, FetchWatch(), []
+
     def _process(self, messages: Iterable[Message]) -> None:
         records: list[Record] = []
         for message in messages:
@@ -173,6 +281,8 @@ class KafkaGroupConsumer:
             if offset < self._next_offsets.get(topic_partition, 0):
                 self._report_records(records)
                 records = []
+                if offset > 0 and self._reads_again(topic_partition, offset):
+                    return  # the other records are read again, too
                 self._restart_ownership(topic_partition)
             self._next_offsets[topic_partition] = offset + 1
             records.append(_to_record(self._ownerships[topic_partition], offset, message))
@@ -214,9 +324,13 @@ class KafkaGroupConsumer:
             self._paused -= topic_partitions
 
     def _commit(self, offsets: Mapping[Partition, int]) -> None:
+        offsets = {partition: offset for partition, offset in offsets.items() if self._is_current(partition)}
+        if not offsets:
+            self._post(Committed({}))
+            return
         self._committing, self._commit_sent_at = offsets, time.monotonic()
         try:
-            self._consumer.commit(offsets=_topic_partitions(offsets), asynchronous=True)
+            self._consumer.commit(offsets=self._positions(offsets), asynchronous=True)
         except KafkaException as exception:
             self._on_commit(exception.args[0], ())
 
@@ -229,12 +343,16 @@ class KafkaGroupConsumer:
             self._membership.committed(self._commit_sent_at)
         self._post(Committed(accepted, self._problem(errors[0]) if errors else None))
 
+    def _positions(self, offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+        metadata = self._commit_metadata()
+        return [TopicPartition(p.topic, p.number, offset, metadata) for p, offset in offsets.items()]
+
     def _release(self, offsets: Mapping[Partition, int]) -> None:
         self._released = True
         if not offsets:
             return
         try:
-            positions = self._consumer.commit(offsets=_topic_partitions(offsets), asynchronous=False)
+            positions = self._consumer.commit(offsets=self._positions(offsets), asynchronous=False)
         except KafkaException as exception:
             self._warn(exception.args[0])
         else:
@@ -256,9 +374,11 @@ class KafkaGroupConsumer:
 
     def _wait_for_release(self) -> None:
         deadline = time.monotonic() + self._revoke_timeout
-        self._released = False
+        self._released, self._releasing = False, True
         while not (self._released or self._closing) and (remaining := deadline - time.monotonic()) > 0:
             self._run_commands(min(remaining, _IDLE_TIMEOUT))
+        self._answered_at = time.monotonic()  # as of now nothing else is known
+        self._releasing = False
 
     def _on_lost(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         self._membership.lost()
@@ -281,12 +401,16 @@ class KafkaGroupConsumer:
         for topic_partition in topic_partitions:
             del self._ownerships[topic_partition]
             self._next_offsets.pop(topic_partition, None)
+            self._fetch_watch.forget(topic_partition)
 
     def _on_statistics(self, text: str) -> None:
         statistics = orjson.loads(text)
         made_at = statistics["ts"] / 1e6  # it may have waited for a poll
         self._clock_difference = min(self._clock_difference, time.monotonic() - made_at)
-        self._membership.sampled(read_sample(statistics, made_at + self._clock_difference))
+        at = made_at + self._clock_difference
+        self._membership.sampled(read_sample(statistics, at))
+        self._answered_at = max(self._answered_at, read_last_answer(statistics, at) or self._answered_at)
+        self._fetch_positions, self._sampled_at = read_fetch_positions(statistics), at
 
     def _on_error(self, error: KafkaError) -> None:
         self._warn(error)
@@ -326,7 +450,3 @@ def _to_record(partition: Partition, offset: int, message: Message) -> Record:
 
 def _topic_and_number(partition: Partition) -> TopicAndNumber:
     return partition.topic, partition.number
-
-
-def _topic_partitions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
-    return [TopicPartition(p.topic, p.number, offset) for p, offset in offsets.items()]

@@ -50,6 +50,25 @@ def read_sample(statistics: Any, at: float) -> HeartbeatSample | None:  # noqa: 
     )
 
 
+def read_last_answer(statistics: Any, at: float) -> float | None:  # noqa: ANN401 - as above
+    """Return when the last response of any broker arrived; None if none ever did."""
+    idle = [b["rxidle"] for b in statistics.get("brokers", {}).values() if b.get("rxidle", -1) >= 0]
+    return at - min(idle) / 1e6 if idle else None
+
+
+def read_fetch_positions(statistics: Any) -> dict[tuple[str, int], int]:  # noqa: ANN401 - as above
+    """Return the offset that is fetched next, by topic and partition; negative if it is unknown.
+
+    A partition with records in the queue of librdkafka is left out: it is fetched when they are taken.
+    """
+    return {
+        (topic, int(number)): int(partition.get("next_offset", -1))
+        for topic, described in statistics.get("topics", {}).items()
+        for number, partition in described.get("partitions", {}).items()
+        if not partition.get("fetchq_cnt")
+    }
+
+
 def _heartbeats(coordinator: Any) -> int:  # noqa: ANN401 - as above
     # librdkafka counts the heartbeats of KIP-848 with all requests, but has no name for them among the kinds.
     kinds: dict[str, int] = coordinator.get("req", {})

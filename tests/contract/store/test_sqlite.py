@@ -132,6 +132,18 @@ async def test_readiness_follows_the_database(store: SqlRunStore, file: Path) ->
         await store.ping()
 
 
+async def test_a_store_that_can_be_read_and_not_written_is_not_ready(
+    store: SqlRunStore, open_elsewhere: Callable[[], closing[sqlite3.Connection]]
+) -> None:
+    await store.ping()
+    with open_elsewhere() as second:
+        second.execute("BEGIN IMMEDIATE")
+        assert await store.run("TR0001") is None
+        pings = await asyncio.gather(*(store.ping() for _ in range(50)), return_exceptions=True)
+        assert {type(error) for error in pings} == {StoreUnavailableError}
+    await store.ping()
+
+
 async def test_closing_waits_for_pending_saves(file: Path, store: SqlRunStore) -> None:
     second = await open_store(f"sqlite:///{file}")
     saves = [asyncio.ensure_future(second.save(a_run(f"TR{number}"))) for number in range(1000)]
