@@ -127,6 +127,15 @@ def pending_runs(since: object, limit: int) -> Select[*tuple[object, ...]]:
     return select(runs).where(waiting).order_by(runs.c.created_at, runs.c.run_id).limit(limit)
 
 
+def runs_to_check(until: object, limit: int, last: tuple[object, str] | None) -> Select[*tuple[object, ...]]:
+    """Select runs whose next check is due by then, after the `last` seen; the most overdue first."""
+    chosen = select(runs).where(runs.c.check_at.is_not(None), runs.c.check_at <= until)
+    if last is not None:
+        at, run_id = last
+        chosen = chosen.where((runs.c.check_at > at) | ((runs.c.check_at == at) & (runs.c.run_id > run_id)))
+    return chosen.order_by(runs.c.check_at, runs.c.run_id).limit(limit)
+
+
 def first_in_queue(
     waits_for: Iterable[str], limit: int, last: tuple[object, str] | None
 ) -> Select[*tuple[object, ...]]:

@@ -34,6 +34,8 @@ class RunEventKind(StrEnum):
     PARENT_NOT_ACCEPTED = "parent not accepted"
     GIVEN_UP = "given up"
     REPORTED = "reported"
+    RUN_MISSING = "run missing"
+    CHECKED = "checked"
     CHANGE_REQUESTED = "change requested"
     CHANGE_ACCEPTED = "change accepted"
     CHANGE_REFUSED = "change refused"
@@ -127,6 +129,7 @@ class Accepted:
     external_id: str | None
     href: str | None
     document: RunDocument
+    id_deadline: float = 600.0  # seconds for which the external id is looked up, if the system named none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +163,29 @@ class Reported:
     kind: ClassVar[RunEventKind] = RunEventKind.REPORTED
     report_id: str
     report: ExternalReport
+    measures_grace: float = 0.0  # seconds for which a completed run waits for its mandatory measures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMissing:
+    """The external system answered that it does not have the run."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.RUN_MISSING
+    lost_after: float  # seconds
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A check of a run at its external system has ended, perhaps without what is missing.
+
+    `within` are the seconds for which it is asked for, `gives_up` the reason if it is not asked for any longer.
+    """
+
+    kind: ClassVar[RunEventKind] = RunEventKind.CHECKED
+    within: float
+    answered: bool
+    gives_up: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +258,8 @@ RunEvent = (
     | ParentNotAccepted
     | GivenUp
     | Reported
+    | RunMissing
+    | Checked
     | ChangeRequested
     | ChangeAccepted
     | ChangeRefused

@@ -59,7 +59,10 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     # A child that is embedded in its root's POST is `sending` when the root is refused.
     **{(phase, RunEventKind.PARENT_NOT_ACCEPTED): Phase.BLOCKED for phase in NOT_ACCEPTED_PHASES},
     **{(phase, RunEventKind.GIVEN_UP): Phase.FALLOUT for phase in NOT_ACCEPTED_PHASES},
-    **{(phase, RunEventKind.REPORTED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},
+    # A run in fallout whose system never named its id goes on once it does.
+    **{(phase, RunEventKind.REPORTED): phase for phase in (*ACCEPTED_PHASES, Phase.FALLOUT, *ENDED_PHASES)},
+    **{(phase, RunEventKind.RUN_MISSING): phase for phase in (*ACCEPTED_PHASES, Phase.FALLOUT, *ENDED_PHASES)},
+    **{(phase, RunEventKind.CHECKED): phase for phase in (*ACCEPTED_PHASES, Phase.FALLOUT, *ENDED_PHASES)},
     **{(phase, RunEventKind.CHANGE_REQUESTED): phase for phase in OPEN_PHASES},
     # The report of the end may overtake the response to a change or cancellation.
     **{(phase, RunEventKind.CHANGE_ACCEPTED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},

@@ -81,6 +81,11 @@ class InMemoryRunStore:
         ordered = sorted(silent, key=_silence_order)
         return [row for row in ordered if after is None or _silence_order(row) > _silence_order(after)][:limit]
 
+    async def runs_to_check(self, until: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
+        due = [(row.watch.due, row.run_id) for row in self.runs.values() if row.watch and row.watch.due <= until]
+        last = (after.watch.due, after.run_id) if after is not None and after.watch is not None else None
+        return [self.runs[run_id] for at, run_id in sorted(due) if last is None or (at, run_id) > last][:limit]
+
     async def pending_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
         waiting = [r for r in self.runs.values() if r.phase is Phase.CREATED and r.spoke == "" and r.created_at < since]
         return sorted(waiting, key=lambda row: (row.created_at, row.run_id))[:limit]
