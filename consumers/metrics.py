@@ -123,7 +123,13 @@ CALLBACKS = Metric(
     name="southbound_callbacks_total",
     kind=Counter,
     labels=("spoke", "outcome"),
-    meaning="Notifications of external systems: stored, or the reason why they were refused.",
+    meaning="Notifications of external systems: stored, ignored (about no run), or the reason why they were refused.",
+)
+REPORTS_IGNORED = Metric(
+    name="southbound_reports_ignored_total",
+    kind=Counter,
+    labels=("spoke",),
+    meaning="Events of external systems that were stored and are not about a run, such as those of specifications.",
 )
 REQUESTS_WAITING = Metric(
     name="southbound_requests_waiting",
@@ -174,6 +180,7 @@ METRICS: Final = (
     CALL_SECONDS,
     RUNS_ENDED,
     CALLBACKS,
+    REPORTS_IGNORED,
     TABLE_LIVE,
     TABLE_REFUSED,
     REQUESTS_WAITING,

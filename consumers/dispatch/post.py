@@ -35,7 +35,6 @@ from router.runs.events import (
     Refused,
     RefusedInDoubt,
     Reported,
-    RepostFailed,
     Sending,
 )
 from router.runs.ids import idempotency_key
@@ -84,7 +83,7 @@ class PostAttempt:
             case Verdict.AMBIGUOUS:
                 return await self._unknown_outcome(rows, result)
             case Verdict.TRANSIENT | Verdict.CONFIGURATION:
-                return await self._retry(await self._record(rows, _had_no_effect(rows[0])), result)
+                return await self._retry(await self._record(rows, AttemptFailed()), result)
             case _:
                 assert_never(result.meaning.verdict)
 
@@ -103,7 +102,7 @@ class PostAttempt:
             result = await self.caller.call(rows[0].spoke, self._post_call(rows), store_sending)
         except MembershipUncertainError:
             if sending is not rows:
-                await self._record(sending, _had_no_effect(sending[0]))  # nothing was sent, so no look-up is needed
+                await self._record(sending, AttemptFailed())  # nothing was sent, so no look-up is needed
             raise
         return sending, result
 
@@ -119,6 +118,19 @@ class PostAttempt:
                 return await self._not_proven(rows, answer.result)
             case None:
                 return await self._give_up_in_doubt(rows, look_up_impossible(rows[0]))
+            case _:
+                assert_never(answer)
+
+    async def post_unless_found(self, rows: Rows) -> Outcome:
+        """POST again after an attempt without effect that followed a doubt, unless the run has appeared meanwhile."""
+        answer = await self._ask(rows[0])
+        match answer:
+            case Found():
+                return await self._adopt(rows, answer.report)
+            case NotProven():
+                return await self._retry(rows, answer.result)
+            case Absent() | None:
+                return await self.post(rows)
             case _:
                 assert_never(answer)
 
@@ -192,7 +204,7 @@ class PostAttempt:
         return row, (accepted, Reported(report_id=self.event.id, report=report))
 
     async def _handle_conflict(self, rows: Rows, result: CallResult) -> Outcome:
-        if _was_posted_before(rows[0]):
+        if was_posted_before(rows[0]):
             return await self._handle_refused(rows, result)
         answer = await self._ask(rows[0])
         match answer:
@@ -206,7 +218,7 @@ class PostAttempt:
                 assert_never(answer)
 
     async def _handle_refused(self, rows: Rows, result: CallResult) -> Outcome:
-        if not _was_posted_before(rows[0]):
+        if not was_posted_before(rows[0]):
             return await self._store_refusal(rows, result.meaning.reasons)
         return await self.look_up(await self._record(rows, RefusedInDoubt(reasons=result.meaning.reasons)))
 
@@ -252,9 +264,6 @@ def _document(row: RunRow) -> RunDocument:
     return row.requested if row.sent_at is None or row.sent is None else row.sent
 
 
-def _was_posted_before(row: RunRow) -> bool:
+def was_posted_before(row: RunRow) -> bool:
+    """Return whether an earlier POST than the last was perhaps accepted."""
     return row.doubt is not None and row.doubt.earlier_post_at is not None
-
-
-def _had_no_effect(row: RunRow) -> RunEvent:
-    return RepostFailed() if _was_posted_before(row) else AttemptFailed()

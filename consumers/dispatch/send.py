@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.dispatch.bundle import cancelled_child_updates
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.dispatch.post import PostAttempt
+from consumers.dispatch.post import PostAttempt, was_posted_before
 from consumers.problems import external_id_missing, external_id_pending, parent_not_accepted, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.profile import RelationshipEncoding
@@ -76,6 +76,8 @@ class SendRunHandler:
         )
         if rows[0].sent_at is not None:
             return await post_attempt.look_up(_not_yet_accepted(rows))
+        if was_posted_before(rows[0]):
+            return await post_attempt.post_unless_found(_not_yet_accepted(rows))
         return await post_attempt.post(await self._without_cancelled(event, rows))
 
     async def _read_parent(self, command: SendRun, row: RunRow) -> RunRow | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CallbackOutcome = Literal[
     "stored",
+    "ignored",
     "unknownPath",
     "unknownSpoke",
     "unauthenticated",
@@ -22,21 +23,32 @@ CallbackOutcome = Literal[
     "notACallback",
     "overloaded",
     "notStored",
+    "tooManyConnections",
+    "notHttp",
 ]
 
 
 class CallbackRefusedError(Exception):
     """A callback is refused; the sentence is sent to its sender."""
 
-    def __init__(self, status: int, outcome: CallbackOutcome, sentence: str, headers: Headers | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        outcome: CallbackOutcome,
+        sentence: str,
+        headers: Headers | None = None,
+        *,
+        code: CallbackOutcome | None = None,
+    ) -> None:
         super().__init__(sentence)
         self.status = status
         self.outcome: CallbackOutcome = outcome
         self.headers = headers
+        self.code = code or outcome  # what the sender is told, if it must not learn the outcome
 
     def response(self) -> web.Response:
         """Return the response as a TMF `Error`."""
-        error = {"code": self.outcome, "reason": str(self), "status": str(self.status)}
+        error = {"code": self.code, "reason": str(self), "status": str(self.status)}
         return json_response(self.status, error, self.headers)
 
 

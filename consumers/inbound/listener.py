@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 from uuid import uuid4
 
 import structlog
 from aiohttp import web
 
+from consumers.inbound.bounded_server import BoundedServer
+from consumers.inbound.callback_auth import AllowAnyone
 from consumers.inbound.callback_parser import NotACallbackError, callback_event_id, parse_callback
 from consumers.inbound.callback_responses import CallbackRefusedError, json_response
+from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import bound_port, open_port
+from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from producers.publisher import Message, PublishError
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
@@ -41,16 +45,24 @@ class CountCallback(Protocol):
         """Count one request."""
 
 
+def accept_any(received: InboundReceived) -> None:
+    """Refuse nothing."""
+
+
 def ignore_callback(spoke: str, outcome: CallbackOutcome) -> None:
     """Count nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackConfig:
-    """How callbacks of one external system are received: TMF653 v4 expects 201, v5 expects 204."""
+    """How callbacks of one external system are received: TMF653 v4 expects 201, v5 expects 204.
+
+    `check` raises `NotUnderstoodError` for a callback that its spoke certainly cannot read.
+    """
 
     success_status: Literal[201, 204] = 201
     authenticator: CallbackAuthenticator
+    check: Callable[[InboundReceived], None] = accept_any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +75,7 @@ class ListenerLimits:
     max_concurrent: int = 1_000
     retry_after: int = 2  # seconds, sent when a callback cannot be stored
     shutdown_timeout: float = 10.0  # for callbacks that are being stored when the listener stops
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 class Listener:
@@ -96,6 +109,7 @@ class Listener:
         self._count = on_callback
         self._new_id = new_id
         self._in_progress = 0
+        self._hides_names = any(not isinstance(spoke.authenticator, AllowAnyone) for spoke in spokes.values())
 
     @property
     def port(self) -> int:
@@ -114,13 +128,17 @@ class Listener:
         for path in ("/{spoke}/listener", "/{spoke}/listener/{event:.*}"):
             app.router.add_post(path, self._receive)
         app.router.add_post("/{path:.*}", self._unknown_path)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._limits.shutdown_timeout)
-        await self._runner.setup()
-        await web.SockSite(self._runner, bound, backlog=1024).start()
+        self._server = BoundedServer(
+            app,
+            self._limits.connections,
+            on_closed=lambda reason: self._count(UNKNOWN_SPOKE, reason),
+            shutdown_timeout=self._limits.shutdown_timeout,
+        )
+        await self._server.start(bound)
 
     async def stop(self) -> None:
         """Accept nothing new, and respond to what is in progress."""
-        await self._runner.cleanup()
+        await self._server.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -134,7 +152,7 @@ class Listener:
         known = name if name in self._spokes else UNKNOWN_SPOKE
         self._in_progress += 1
         try:
-            response = await self._accept_callback(request, name)
+            outcome, response = await self._accept_callback(request, name)
         except CallbackRefusedError as refused:
             self._count(known, refused.outcome)
             return refused.response()
@@ -145,7 +163,7 @@ class Listener:
             return self._retry_later("notStored", "the callback could not be stored: send it again later").response()
         finally:
             self._in_progress -= 1
-        self._count(known, "stored")
+        self._count(known, outcome)
         return response
 
     async def _unknown_path(self, _: web.Request) -> web.Response:
@@ -154,23 +172,28 @@ class Listener:
         sentence = "callbacks are taken at /{spoke}/listener and /{spoke}/listener/{event}: correct the URL"
         return CallbackRefusedError(404, "unknownPath", sentence).response()
 
-    async def _accept_callback(self, request: web.Request, name: str) -> web.Response:
+    async def _accept_callback(self, request: web.Request, name: str) -> tuple[CallbackOutcome, web.Response]:
         spoke = self._authenticated(request, name)
         body = await self._read_body(request)
         received = self._parse(request, name, body)
         event_id = callback_event_id(received, self._new_id())
-        await self._publish(_event(received, event_id, request))
+        outcome = _check(spoke, received)
+        if outcome == "stored":
+            await self._publish(_event(received, event_id, request))
         if spoke.success_status == 204:  # noqa: PLR2004 - the only other one
-            return web.Response(status=204)
-        return json_response(201, {"id": event_id, "callback": request.path})
+            return outcome, web.Response(status=204)
+        return outcome, json_response(201, {"id": event_id, "callback": request.path})
 
     def _authenticated(self, request: web.Request, name: str) -> CallbackConfig:
         spoke = self._spokes.get(name)
-        if spoke is None:
+        if spoke is None and not self._hides_names:
             raise CallbackRefusedError(404, "unknownSpoke", f"there is no spoke {name[:80]!r}: correct the URL")
-        if not spoke.authenticator.accepts(request.headers):
-            sentence = f"the credentials are not those agreed for callbacks of {name}"
-            raise CallbackRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": "Bearer"})
+        if spoke is None or not spoke.authenticator.accepts(request.headers):
+            # The same response for both: it must not show which spokes there are.
+            sentence = f"{name[:80]!r} is no spoke, or the credentials are not those agreed for its callbacks"
+            outcome: CallbackOutcome = "unauthenticated" if spoke else "unknownSpoke"
+            headers = {"WWW-Authenticate": "Bearer"}
+            raise CallbackRefusedError(401, outcome, sentence, headers, code="unauthenticated")
         if self._in_progress > self._limits.max_concurrent:
             raise self._retry_later("overloaded", "too many callbacks are under way: send it again later")
         return spoke
@@ -208,6 +231,17 @@ class Listener:
 
     def _retry_later(self, outcome: CallbackOutcome, sentence: str) -> CallbackRefusedError:
         return CallbackRefusedError(503, outcome, sentence, {"Retry-After": str(self._limits.retry_after)})
+
+
+def _check(spoke: CallbackConfig, received: InboundReceived) -> CallbackOutcome:
+    """Return what becomes of a callback that can be parsed."""
+    try:
+        spoke.check(received)
+    except NotAboutARunError:
+        return "ignored"  # acknowledged, or its sender would repeat it
+    except NotUnderstoodError as error:
+        raise CallbackRefusedError(400, "notACallback", f"the callback cannot be read: {error}") from error
+    return "stored"
 
 
 def _event(received: InboundReceived, event_id: str, request: web.Request) -> Event:

@@ -10,7 +10,7 @@ from consumers.dispatch.bundle import identifies_run, run_id_candidates
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.problems import call_failed, event_misplaced, external_id_unknown, report_unreadable
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
-from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from router.responses import Verdict
 from router.runs.events import Reported
 from router.runs.reports import ExternalReport, not_found_as_cancelled
@@ -20,6 +20,8 @@ from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel, RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
@@ -42,6 +44,7 @@ class ReportHandler:
     caller: Caller
     retry_interval: float = 0.5
     max_report_age: float = 60.0
+    on_ignored: Callable[[str], None] = lambda _: None  # called with the spoke of an event that is about no run
 
     async def handle(self, event: Event, attempt: Attempt) -> Outcome:
         """Handle one report."""
@@ -50,6 +53,9 @@ class ReportHandler:
             return DeadLetter(event_misplaced(event, "the inbound topic"))
         try:
             report = self._read_report(received)
+        except NotAboutARunError:
+            self.on_ignored(received.spoke)
+            return Done()
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(received.spoke, str(error)))
         report = replace(report, external_id=report.external_id or received.external_id or None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
+from consumers.spokes.bounded_connector import MAX_HEADER_BYTES
 from consumers.spokes.transport import UnfitRequestError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class OriginConnections:
         if on is None or transport is None:
             raise aiohttp.ServerDisconnectedError
         loop = asyncio.get_running_loop()
-        on.set_response_params(read_until_eof=True)
+        on.set_response_params(read_until_eof=True, max_line_size=MAX_HEADER_BYTES, max_field_size=MAX_HEADER_BYTES)
         remaining = until - loop.time()
         late = _require_silent if self._timeouts.read < remaining else _fail_with_timeout
         timer = loop.call_later(min(self._timeouts.read, remaining), late, on)

@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
+from consumers.spokes.bounded_connector import (
+    MAX_HEADER_BYTES,
+    MAX_INTERIM_RESPONSES,
+    HeaderTooLongError,
+    InterimFloodError,
+)
 from consumers.spokes.transport import UnfitRequestError
 from router.responses import HttpResponse, NoResponse
 
@@ -121,6 +127,11 @@ _SENTENCES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], s
     (aiohttp.SocketTimeoutError, "{where} was silent for too long"),
     (asyncio.TimeoutError, "{where} did not answer in time"),
     (aiohttp.ClientPayloadError, "the answer of {where} broke off"),
+    (InterimFloodError, f"{{where}} sent more than {MAX_INTERIM_RESPONSES} interim responses (1xx) and no answer"),
+    (
+        HeaderTooLongError,
+        f"the answer of {{where}} is not HTTP that is read: a header has over {MAX_HEADER_BYTES} bytes",
+    ),
     ((NotHttpError, aiohttp.ClientResponseError), "the answer of {where} is not HTTP"),
     (aiohttp.ServerDisconnectedError, "{where} closed the connection without an answer"),
     (OSError, "the connection to {where} broke"),

@@ -10,6 +10,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from consumers.spokes.aiohttp_connection import OriginConnections, abort, origin_of
 from consumers.spokes.aiohttp_response import FAILURES, NEVER_SENT, NotHttpError, ResponseReader
+from consumers.spokes.bounded_connector import BoundedConnector
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
@@ -89,5 +90,5 @@ class AiohttpTransport:
 
     def _open(self) -> aiohttp.TCPConnector:
         if self._connector is None:
-            self._connector = aiohttp.TCPConnector(limit=self._profile.concurrency, resolver=self._resolver)
+            self._connector = BoundedConnector(limit=self._profile.concurrency, resolver=self._resolver)
         return self._connector

@@ -60,6 +60,10 @@ class NotUnderstoodError(Exception):
     """The response or report of an external system cannot be read; the sentence says why."""
 
 
+class NotAboutARunError(NotUnderstoodError):
+    """The event of an external system is understood and is not about a run: it is counted and ignored."""
+
+
 class ErrorInSuccessError(NotUnderstoodError):
     """The body of a response is an error in spite of its status."""
 
@@ -114,6 +118,14 @@ class Spoke(Protocol):
 
         Raises:
             NotUnderstoodError: the body is not usable.
+        """
+
+    def check_callback(self, received: InboundReceived) -> None:
+        """Return if `read_callback` can perhaps read it; called by the listener for every callback, so it is quick.
+
+        Raises:
+            NotAboutARunError: it is an event about something else.
+            NotUnderstoodError: it is certainly not about a run that can be recognised.
         """
 
     def read_callback(self, received: InboundReceived) -> ExternalReport:

@@ -13,6 +13,7 @@ import aiohttp
 from yarl import URL
 
 from consumers.spokes.aiohttp_response import FAILURES, ResponseReader
+from consumers.spokes.bounded_connector import MAX_HEADER_BYTES, BoundedConnector
 from consumers.spokes.transport import UnfitRequestError
 
 if TYPE_CHECKING:
@@ -82,13 +83,15 @@ class SessionTransport:
                 timeout=_timeouts(self._profile.timeouts),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=_NOT_ADDED,
+                max_line_size=MAX_HEADER_BYTES,
+                max_field_size=MAX_HEADER_BYTES,
                 response_class=_Response,
                 trust_env=False,  # neither proxies nor a .netrc of the environment
             )
         return self._session
 
 
-class _Connector(aiohttp.TCPConnector):
+class _Connector(BoundedConnector):
     """A pool whose idle connections are used only if nothing arrived on them."""
 
     async def connect(self, *args: Any, **kwargs: Any) -> Connection:  # noqa: ANN401 - passed on as they are

@@ -26,7 +26,6 @@ from router.runs.events import (
     Refused,
     RefusedInDoubt,
     Reported,
-    RepostFailed,
     Routed,
     RunMissing,
     Sending,
@@ -115,9 +114,6 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at, doubt=doubt))
         case AttemptFailed():
             return Transition(replace(row, phase=phase, sent=None, sent_at=None))
-        case RepostFailed():
-            earlier = row.doubt.earlier_post_at if row.doubt else None
-            return Transition(replace(row, phase=phase, sent_at=earlier or row.sent_at))
         case OutcomeUnknown():
             doubt = after_unknown_outcome(row.doubt, was_accepted=run_event.was_accepted)
             return _notify(replace(row, phase=phase, doubt=doubt), UpdateKind.IN_DOUBT, run_event.reasons)

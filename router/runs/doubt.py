@@ -27,10 +27,9 @@ class Doubt:
 
 
 def posting_again(doubt: Doubt | None, earlier_post_at: datetime | None) -> Doubt | None:
-    """Return the doubt while another POST is made; None if it is the first that is perhaps accepted."""
-    if earlier_post_at is None:
-        return None
-    return Doubt(absent_answers=doubt.absent_answers if doubt else 0, earlier_post_at=earlier_post_at)
+    """Return the doubt while a POST is made; None if it is the first that is perhaps accepted."""
+    earlier = earlier_post_at or (doubt.earlier_post_at if doubt else None)
+    return Doubt(earlier_post_at=earlier) if earlier else None
 
 
 def after_unknown_outcome(doubt: Doubt | None, *, was_accepted: bool) -> Doubt | None:

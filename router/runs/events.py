@@ -25,7 +25,6 @@ class RunEventKind(StrEnum):
     COMMAND_PUBLISHED = "command published"
     SENDING = "sending"
     ATTEMPT_FAILED = "attempt failed"
-    REPOST_FAILED = "repost failed"
     OUTCOME_UNKNOWN = "outcome unknown"
     NOT_FOUND = "not found"
     REFUSED_IN_DOUBT = "refused in doubt"
@@ -88,13 +87,6 @@ class AttemptFailed:
     """The POST certainly had no effect; it will be retried."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.ATTEMPT_FAILED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RepostFailed:
-    """Another POST certainly had no effect; the doubt about the earlier one stays."""
-
-    kind: ClassVar[RunEventKind] = RunEventKind.REPOST_FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +241,6 @@ RunEvent = (
     | CommandPublished
     | Sending
     | AttemptFailed
-    | RepostFailed
     | OutcomeUnknown
     | NotFound
     | RefusedInDoubt

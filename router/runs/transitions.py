@@ -45,7 +45,6 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     (Phase.FALLOUT, RunEventKind.SENDING): Phase.SENDING,
     (Phase.SENDING, RunEventKind.SENDING): Phase.SENDING,  # after a crash, a look-up did not find the run
     (Phase.SENDING, RunEventKind.ATTEMPT_FAILED): Phase.RETRYING,
-    (Phase.SENDING, RunEventKind.REPOST_FAILED): Phase.IN_DOUBT,
     (Phase.SENDING, RunEventKind.OUTCOME_UNKNOWN): Phase.IN_DOUBT,
     (Phase.SENDING, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,  # after a crash
     (Phase.IN_DOUBT, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,
@@ -54,6 +53,7 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     (Phase.IN_DOUBT, RunEventKind.REFUSED): Phase.FAILED,  # once it is settled that the system does not have the run
     (Phase.SENDING, RunEventKind.ACCEPTED): Phase.ACCEPTED,
     (Phase.IN_DOUBT, RunEventKind.ACCEPTED): Phase.ACCEPTED,
+    (Phase.RETRYING, RunEventKind.ACCEPTED): Phase.ACCEPTED,  # the POST before the last was accepted after all
     (Phase.FALLOUT, RunEventKind.ACCEPTED): Phase.ACCEPTED,
     (Phase.SENDING, RunEventKind.REFUSED): Phase.FAILED,
     # A child that is embedded in its root's POST is `sending` when the root is refused.

@@ -25,6 +25,7 @@ from consumers.metrics import (
     CALLS,
     DEFINITIONS_USED_UP,
     INPUTS_MISSING,
+    REPORTS_IGNORED,
     REQUESTS_WAITING,
     RUNS_ENDED,
     WorkerMetrics,
@@ -243,7 +244,11 @@ def inbound_worker(resources: SharedResources) -> Worker:
     """Build the consumer of reports from external systems."""
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        return ReportHandler(updater=resources.updater, caller=resources.make_caller(may_send)).handle
+        return ReportHandler(
+            updater=resources.updater,
+            caller=resources.make_caller(may_send),
+            on_ignored=lambda spoke: resources.metrics.count(REPORTS_IGNORED, spoke),
+        ).handle
 
     return _build_worker(
         resources, "inbound", resources.events.topics.inbound, handler, source_of=spoke_of, hanging_after=HANGING_AFTER

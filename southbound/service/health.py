@@ -10,6 +10,8 @@ from aiohttp import web
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from consumers.inbound.bounded_server import BoundedServer
+from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import bound_port, open_port
 from consumers.runtime.faults import internal_problem
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from consumers.metrics import Metrics
 
+# Of its own, so that it answers while the listener is attacked; probes and Prometheus need few.
+CONNECTION_LIMITS = ConnectionLimits(total=100, per_peer=50, head_timeout=5.0)
 CHECK_TIMEOUT = 2.0  # seconds; a check that takes longer fails
 
 
@@ -37,7 +41,7 @@ class HealthServer:
     metrics: Metrics
     checks: Mapping[str, HealthCheck]  # replaced after the start
     warnings: Callable[[], Mapping[str, str]] = dict  # problems that do not make it unready
-    _runner: web.AppRunner | None = None
+    _server: BoundedServer | None = None
 
     async def start(self) -> None:
         """Start to listen.
@@ -53,16 +57,15 @@ class HealthServer:
                 web.get("/metrics", self._metrics),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
         listening = open_port(self.host, self.port)
         self.port = bound_port(listening)
-        await web.SockSite(self._runner, listening).start()
+        self._server = BoundedServer(app, CONNECTION_LIMITS)
+        await self._server.start(listening)
 
     async def stop(self) -> None:
         """Release the port."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            await self._server.stop()
 
     async def _live(self, _: web.Request) -> web.Response:
         return web.json_response({"status": "live"})

@@ -83,7 +83,10 @@ async def _start_listener(stack: AsyncExitStack, resources: SharedResources) -> 
         host=settings.host,
         port=settings.port,
         spokes={
-            profile.name: CallbackConfig(authenticator=authenticator_for(profile.callback_auth, os.environ))
+            profile.name: CallbackConfig(
+                authenticator=authenticator_for(profile.callback_auth, os.environ),
+                check=resources.spokes[profile.name].check_callback,
+            )
             for profile in resources.rules.profiles
             if profile.takes_callbacks
         },

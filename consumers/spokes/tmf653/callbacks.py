@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from consumers.spokes.tmf653.lenient_json import first_text, parse_json
-from consumers.spokes.tmf653.replies import require_run, to_report
+from consumers.spokes.tmf653.replies import echoed_run_id, require_run, to_report
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # States whose report is not complete without measures.
 _STATES_WITH_MEASURES = frozenset({RunState.COMPLETED, RunState.FAILED})
 
+# Hubs send the events of these resources of TMF653 to the same listener.
+_OTHER_RESOURCES = ("serviceTestSpecification", "cancelServiceTest")
+
 
 def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalReport:
     """Read a notification (TMF653 v4.1 event envelope), or the bare run of a poll or response.
@@ -29,8 +32,7 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
     body = require_run(parse_json(received.body, received.content_type))
     if "event" not in body:
         return _add_ids(to_report(spellings, body), received)
-    # The path is only a hint: many systems post every event to one address.
-    event_type = first_text(body, "eventType") or received.event_type or ""
+    event_type = _event_type(body, received)
     run = _event_run(body["event"], event_type)
     report = replace(
         to_report(spellings, run),
@@ -40,6 +42,24 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
     return _add_ids(replace(report, thin=_is_thin(report, run, event_type)), received)
 
 
+def check_callback(received: InboundReceived) -> None:
+    """Return if a notification names a run, in any way that `read_callback` reads.
+
+    Raises:
+        NotAboutARunError: it is an event about another resource of TMF653.
+        NotUnderstoodError: it names no run.
+    """
+    body = require_run(parse_json(received.body, received.content_type))
+    run = _event_run(body["event"], _event_type(body, received)) if "event" in body else body
+    if not (received.external_id or first_text(run, "id", "href", "name") or echoed_run_id(run)):
+        raise NotUnderstoodError("it names no run: it has neither an id, nor an href, a name or an external identifier")
+
+
+def _event_type(body: Json, received: InboundReceived) -> str:
+    # The path is only a hint: many systems post every event to one address.
+    return first_text(body, "eventType") or received.event_type or ""
+
+
 def _event_run(event: object, event_type: str) -> Json:
     """Return the run of an event: `event.serviceTest`, or `event` itself if it has only id and href."""
     if not isinstance(event, dict):
@@ -47,10 +67,20 @@ def _event_run(event: object, event_type: str) -> Json:
     for key in ("serviceTest", "ServiceTest"):
         if isinstance(event.get(key), dict):
             return require_run(event[key])
+    if other := _other_resource(event, event_type):
+        raise NotAboutARunError(f"the event is about {other}, not about a run")
     if "id" in event or "href" in event:
         return event
     about = ", ".join(sorted(event))[:200] or "nothing"
     raise NotUnderstoodError(f"{event_type[:100] or 'an event'} is about {about}, not about a run")
+
+
+def _other_resource(event: Json, event_type: str) -> str:
+    """Return the resource of TMF653 that an event is about if it is not a run, else nothing."""
+    kind = event_type.lower()
+    # A bare run may refer to its specification; an event with nothing but the specification is about that.
+    keys = set() if "id" in event or "href" in event else {key.lower() for key in event}
+    return next((name for name in _OTHER_RESOURCES if kind.startswith(name.lower()) or name.lower() in keys), "")
 
 
 def _is_thin(report: ExternalReport, run: Json, event_type: str) -> bool:

@@ -108,6 +108,14 @@ class Tmf653Spoke:
         name = requests.outbound_name(self.profile, run)
         return look_up.read_page(self._spellings, response, name, run, _RUNS_PATH)
 
+    def check_callback(self, received: InboundReceived) -> None:
+        """Return if a notification perhaps names a run.
+
+        Raises:
+            NotUnderstoodError: it certainly does not.
+        """
+        callbacks.check_callback(received)
+
     def read_callback(self, received: InboundReceived) -> ExternalReport:
         """Read a notification or polled body.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
 from router.tables.feel.literals import quote
+from router.tables.feel.look_alikes import check_signs, check_word, look_alike_problem, plain_spaces
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -51,6 +52,7 @@ class Token:
 
 
 _TOKEN = re.compile("|".join(f"(?P<{token.name}>{token.value})" for token in TokenKind), re.DOTALL)
+_STRING = re.compile(TokenKind.STRING.value, re.DOTALL)
 _NAME_CONTINUES = re.compile(rf"{NAME_PART}|[-.'\u2019/](?={NAME_PART})|\s+{NAME_PART}")
 
 
@@ -60,6 +62,8 @@ def tokenize(text: str, names: Collection[str]) -> list[Token]:
     Raises:
         CellError: a character has no meaning here, or a quote is not closed.
     """
+    if not text.isascii():
+        check_signs(_STRING.sub("", text), names)
     return [token for token in _tokens(text, names) if token.kind is not TokenKind.COMMENT]
 
 
@@ -125,6 +129,8 @@ def _syntax_problem(rest: str) -> str:
         return f"the quote in {rest} is not closed"
     if rest.startswith("/*"):
         return f"the comment {rest} is not closed"
+    if problem := look_alike_problem(rest):
+        return problem
     if rest.startswith("'"):
         return f"{rest} has single quotes; strings are written in double quotes"
     return f'"{rest}" is not understood; a cell is a value, a comparison, an interval, a comma list, not(…) or -'
@@ -145,10 +151,18 @@ def quote_bare_words(text: str, names: Collection[str]) -> str:
 
     `created, started` becomes `"created", "started"`. Everything else is left for the parser to check.
     """
+    text = _with_plain_spaces(text)
     if _NON_STRING_LITERAL.fullmatch(text.strip()):
         return text
     parts = list(_split_at_punctuation(text))
     return "".join(_quote_if_bare(part, after, names) for part, after in pairwise([*parts, ""]))
+
+
+def _with_plain_spaces(text: str) -> str:
+    """Return a text with ordinary spaces, but leave those between quotes."""
+    if text.isascii():
+        return text
+    return "".join(part if part.startswith(('"', '@"')) else plain_spaces(part) for part in _split_at_punctuation(text))
 
 
 def _split_at_punctuation(text: str) -> Iterator[str]:
@@ -164,6 +178,8 @@ def _split_at_punctuation(text: str) -> Iterator[str]:
 
 def _quote_if_bare(part: str, after: str, names: Collection[str]) -> str:
     word = part.strip()
+    if word and not _DELIMITER.fullmatch(part) and '"' not in part:
+        check_word(word)
     is_not_bare = not word or _DELIMITER.fullmatch(part) or '"' in part
     if is_not_bare or after == "(" or word in names or _NON_STRING_LITERAL.fullmatch(word):
         return part

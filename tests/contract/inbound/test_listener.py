@@ -14,17 +14,21 @@ import orjson
 import pytest
 
 from consumers.inbound.callback_auth import AllowAnyone, TokenAuthenticator
+from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import CannotListenError
-from consumers.inbound.listener import CallbackConfig, Listener, ListenerLimits
+from consumers.inbound.listener import CallbackConfig, Listener, ListenerLimits, accept_any
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
+from tests.builders.spokes import a_spoke
 from tests.fakes.recording_inbound_publisher import RecordingInboundPublisher
+from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from consumers.inbound.callback_responses import CallbackOutcome
     from producers.publisher import Message
+    from schemas.inbound import InboundReceived
 
 DEFAULTS = ListenerLimits()
 TOPIC = "testrun.inbound"
@@ -35,6 +39,10 @@ EVENT: dict[str, Any] = {
     "eventType": "ServiceTestStateChangeEvent",
     "event": {"serviceTest": {"id": "89757", "state": "completed"}},
 }
+
+
+OPEN_SPOKES = {"fibre-lab": CallbackConfig(authenticator=AllowAnyone())}
+SPOKES = OPEN_SPOKES | {"copper-lab": CallbackConfig(success_status=204, authenticator=TokenAuthenticator(token=TOKEN))}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,17 +65,18 @@ class ListenerRig:
 
 @asynccontextmanager
 async def a_listener(
-    publisher: RecordingInboundPublisher | None = None, port: int = 0, limits: ListenerLimits = DEFAULTS
+    publisher: RecordingInboundPublisher | None = None,
+    port: int = 0,
+    limits: ListenerLimits = DEFAULTS,
+    spokes: Mapping[str, CallbackConfig] | None = None,
+    check: Callable[[InboundReceived], None] = accept_any,
 ) -> AsyncIterator[ListenerRig]:
     counts: list[tuple[str, CallbackOutcome]] = []
     publisher = publisher or RecordingInboundPublisher()
     listener = Listener(
         host="127.0.0.1",
         port=port,
-        spokes={
-            "fibre-lab": CallbackConfig(authenticator=AllowAnyone()),
-            "copper-lab": CallbackConfig(success_status=204, authenticator=TokenAuthenticator(token=TOKEN)),
-        },
+        spokes=spokes or SPOKES | {"fibre-lab": CallbackConfig(authenticator=AllowAnyone(), check=check)},
         publisher=publisher,
         topic=TOPIC,
         envelope=Envelope(Codec()),
@@ -142,11 +151,109 @@ async def test_a_callback_without_valid_credentials_is_not_stored(credentials: d
 
 
 async def test_an_unknown_spoke_is_named_in_the_answer_but_not_in_the_metric() -> None:
-    async with a_listener() as rig:
+    async with a_listener(spokes=OPEN_SPOKES) as rig:
         status, answer = await rig.post("/nobody/listener")
     assert status == 404
     assert "'nobody'" in answer["reason"]
     assert rig.counts == [("", "unknownSpoke")]
+
+
+async def test_responses_do_not_show_which_spokes_there_are() -> None:
+    async with a_listener() as rig:
+        known = await rig.post("/copper-lab/listener")
+        unknown = await rig.post("/copper-lib/listener")
+    assert known[0] == unknown[0] == 401
+    for _, answer in (known, unknown):
+        answer["headers"] = {name: value for name, value in answer["headers"].items() if name != "Date"}
+        answer["reason"] = answer["reason"].replace("copper-lib", "copper-lab")
+    assert known == unknown
+    assert rig.counts == [("copper-lab", "unauthenticated"), ("", "unknownSpoke")]
+
+
+@pytest.mark.parametrize("path", ["/fibre-lab/listener", "/copper-lab/listener", "/elsewhere"])
+async def test_responses_do_not_name_the_software(path: str) -> None:
+    async with a_listener() as rig:
+        _, answer = await rig.post(path)
+        raw = await send_raw(rig.listener.port, b"NOT HTTP AT ALL\r\n\r\n")
+    assert "Server" not in answer["headers"]
+    assert raw.startswith(b"HTTP/1.0 400")
+    assert b"server:" not in raw.lower()
+
+
+async def test_requests_that_are_not_http_are_counted_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async with a_listener() as rig:
+        for sent in (b"\x16\x03\x01\x02\x00", b"POST / HTTP/9.9\r\n\r\n", b"POST /x HTTP/1.1\r\nbad header\r\n\r\n"):
+            answer = await send_raw(rig.listener.port, sent + b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.0 400")
+            assert sent.strip() not in answer
+    assert rig.counts == [("", "notHttp")] * 3
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+HALF_REQUEST = b"POST /fibre-lab/listener HTTP/1.1\r\nHost: x\r\nX: "
+FEW = ConnectionLimits(total=20, per_peer=10, head_timeout=0.5)
+
+
+@asynccontextmanager
+async def half_requests(port: int, number: int) -> AsyncIterator[list[asyncio.StreamReader]]:
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(number)]
+    for _, writer in opened:
+        writer.write(HALF_REQUEST)
+    try:
+        yield [reader for reader, _ in opened]
+    finally:
+        for _, writer in opened:
+            writer.transport.abort()
+
+
+async def test_slow_half_requests_keep_nobody_out_and_are_closed() -> None:
+    async with a_listener(limits=ListenerLimits(connections=FEW)) as rig, half_requests(rig.listener.port, 60) as held:
+        assert (await rig.post("/fibre-lab/listener"))[0] == 201
+        async with asyncio.timeout(5):
+            ends = await asyncio.gather(*(reader.read() for reader in held), return_exceptions=True)
+        assert all(end == b"" or isinstance(end, ConnectionError) for end in ends)
+        assert (await rig.post("/fibre-lab/listener"))[0] == 201
+    closed = [reason for spoke, reason in rig.counts if not spoke]
+    assert len(closed) == 60
+    assert set(closed) == {"tooSlow", "tooManyConnections"}
+
+
+async def test_a_head_that_arrives_byte_by_byte_is_closed_in_time() -> None:
+    async with a_listener(limits=ListenerLimits(connections=FEW)) as rig, asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", rig.listener.port)
+        ending = asyncio.ensure_future(reader.read())
+        for sign in HALF_REQUEST * 10:
+            writer.write(bytes([sign]))
+            done, _ = await asyncio.wait([ending], timeout=0.05)
+            if done:
+                break
+        writer.transport.abort()
+    assert [reason for _, reason in rig.counts] == ["tooSlow"]
+
+
+async def test_a_second_head_on_a_kept_connection_has_the_same_time() -> None:
+    async with a_listener(limits=ListenerLimits(connections=FEW)) as rig, asyncio.timeout(5):
+        body = orjson.dumps(EVENT)
+        whole = b"POST /fibre-lab/listener HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+        reader, writer = await asyncio.open_connection("127.0.0.1", rig.listener.port)
+        writer.write(whole + body)
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 201")
+        writer.write(HALF_REQUEST)
+        await reader.read()
+        writer.transport.abort()
+    assert rig.counts == [("fibre-lab", "stored"), ("", "tooSlow")]
+
+
+async def test_connections_that_are_busy_are_not_closed_for_new_ones() -> None:
+    publisher = RecordingInboundPublisher()
+    publisher.block()
+    async with a_listener(publisher, limits=ListenerLimits(connections=FEW)) as rig:
+        busy = [asyncio.create_task(rig.post("/fibre-lab/listener")) for _ in range(10)]
+        await wait_until(lambda: len(publisher.waiting) == 10)
+        with pytest.raises(aiohttp.ClientError):
+            await rig.post("/fibre-lab/listener")
+        publisher.unblock()
+        assert [status for status, _ in await asyncio.gather(*busy)] == [201] * 10
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b"[1]", b"\xff\xfe", b'{"eventId": "\\ud800"}'])
@@ -358,3 +465,20 @@ async def test_a_wrong_path_is_answered_with_the_right_one_and_counted() -> None
         assert rig.counts == [("", "unknownPath")]
         async with rig.session.get(f"http://127.0.0.1:{rig.listener.port}/fibre-lab/listener") as answer:
             assert answer.status == 405
+
+
+async def test_flood_of_callbacks_that_no_run_can_be_found_for_is_refused_and_not_stored() -> None:
+    async with a_listener(check=a_spoke().check_callback) as rig:
+        status, body = await rig.post("/fibre-lab/listener", {"eventType": "x", "event": {"nothing": 1}})
+        assert (status, body["code"]) == (400, "notACallback")
+        assert body["reason"] == "the callback cannot be read: x is about nothing, not about a run"
+        assert rig.publisher.published == []
+        assert (await rig.post("/fibre-lab/listener"))[0] == 201
+
+
+async def test_an_event_about_no_run_is_acknowledged_counted_and_not_stored() -> None:
+    event = {"eventId": "e", "eventType": "ServiceTestSpecificationCreateEvent", "event": {"id": "S1"}}
+    async with a_listener(check=a_spoke().check_callback) as rig:
+        assert (await rig.post("/fibre-lab/listener", event))[0] == 201
+        assert rig.publisher.published == []
+        assert rig.counts == [("fibre-lab", "ignored")]

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import Counter, Gauge
 from prometheus_client.parser import text_string_to_metric_families
 
+from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import CannotListenError
 from consumers.metrics import METRICS, Metric, Metrics
 from southbound.service import health
@@ -149,3 +150,17 @@ def use_once(metrics: Metrics, metric: Metric) -> None:
         metrics.track(metric, lambda: 1.0, *labels)
     else:
         metrics.observe_duration(metric, 0.1, *labels)
+
+
+async def test_health_answers_while_slow_half_requests_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = ConnectionLimits(total=10, per_peer=5, head_timeout=30.0)
+    monkeypatch.setattr(health, "CONNECTION_LIMITS", few)
+    async with a_probe(database=passes) as probe:
+        opened = [await asyncio.open_connection("127.0.0.1", probe.server.port) for _ in range(40)]
+        for _, writer in opened:
+            writer.write(b"GET /health/ready HTTP/1.1\r\nX: ")
+        async with asyncio.timeout(5):
+            assert (await probe.get("/health/live"))[0] == 200
+            assert (await probe.ready())[0] == 200
+        for _, writer in opened:
+            writer.transport.abort()

@@ -563,3 +563,56 @@ async def test_what_is_sent_is_neither_in_the_answer_nor_in_the_log(
     gc.collect()  # a task with an unretrieved exception is logged when it is collected
     assert "s3cret" not in answer.cause + caplog.text
     assert "Line test" not in answer.cause + caplog.text
+
+
+async def flood_with_interim_responses(connection: ServerConnection) -> None:
+    await connection.read_request()
+    while not connection.writer.is_closing():
+        await connection.write(b"HTTP/1.1 103 E\r\n\r\n" * 5000)
+
+
+async def test_a_flood_of_interim_responses_ends_the_call_and_does_not_stop_the_event_loop(outcome: Outcome) -> None:
+    loop = asyncio.get_running_loop()
+    gaps: list[float] = []
+
+    async def measure() -> None:
+        while True:
+            before = loop.time()
+            await asyncio.sleep(0.01)
+            gaps.append(loop.time() - before)
+
+    measuring = asyncio.create_task(measure())
+    async with asyncio.timeout(10):
+        answer, _ = await outcome(flood_with_interim_responses, timeouts={"connect": 2, "read": 15, "total": 30})
+    measuring.cancel()
+    assert isinstance(answer, NoResponse)
+    assert answer.perhaps_sent
+    assert "interim responses" in answer.cause
+    assert max(gaps, default=0) < 2
+
+
+async def test_a_few_interim_responses_before_each_answer_are_skipped(a_transport: ATransport) -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 15
+
+    async def reply(connection: ServerConnection) -> None:
+        while True:
+            await connection.read_request()
+            await connection.write(early + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with serving(reply) as server, a_transport(server.port) as transport:
+        answers = [await transport.send(a_post(server.port)) for _ in range(3)]
+    assert [getattr(answer, "status", answer) for answer in answers] == [200] * 3
+
+
+@pytest.mark.parametrize("size", [9_000, 32_000])
+async def test_a_response_header_of_up_to_32_kilobytes_is_read(outcome: Outcome, size: int) -> None:
+    policy = "Content-Security-Policy: " + "a" * size
+    answer, _ = await outcome(replying("201 Created", b'{"id":"1"}', policy))
+    assert isinstance(answer, HttpResponse)
+    assert len(answer.headers["content-security-policy"]) == size
+
+
+async def test_a_response_header_that_is_too_long_is_told_as_such(outcome: Outcome) -> None:
+    answer, _ = await outcome(replying("201 Created", b'{"id":"1"}', "X: " + "a" * 40_000))
+    assert isinstance(answer, NoResponse)
+    assert "a header has over 32768 bytes" in answer.cause

@@ -206,16 +206,24 @@ async def test_a_refusal_of_a_second_post_is_the_result_once_the_run_is_certainl
     assert (gateway.clock.at - NOON).total_seconds() >= 2 * SETTLE
 
 
-async def test_a_second_post_that_was_certainly_not_sent_keeps_the_doubt_about_the_first() -> None:
+async def test_a_second_post_that_was_certainly_not_sent_is_repeated_after_a_look_up() -> None:
     gateway = InMemoryGateway()
     gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST, REFUSED_CONNECTION, HttpResponse(status=503))
     await gateway.process_request(a_document())
     calls = [call.purpose for call in gateway.system.calls_made(*Purpose)]
-    sends = [place for place, purpose in enumerate(calls) if purpose is Purpose.SEND]
-    assert len(sends) == 4
-    assert all(calls[place - 1] is Purpose.LOOK_UP for place in sends[1:])
-    assert len({call.body for call in gateway.system.calls_made(Purpose.SEND)}) == 1
+    posts = [place for place, purpose in enumerate(calls) if purpose is Purpose.SEND]
+    assert len(posts) == 4
+    assert all(calls[place - 1] is Purpose.LOOK_UP for place in posts[1:])
     assert gateway.row().phase is Phase.ACCEPTED
+
+
+async def test_a_refusal_after_an_outage_is_looked_up_if_an_earlier_post_was_in_doubt() -> None:
+    gateway = InMemoryGateway()
+    refusal = json_answer(422, {"code": "nameExists", "reason": "it exists"})
+    gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST, REFUSED_CONNECTION, refusal)
+    await gateway.process_request(a_document())
+    assert [result.reasons[0].code for result in gateway.results()] == ["nameExists"]
+    assert gateway.system.calls_made(*Purpose)[-1].purpose is Purpose.LOOK_UP
 
 
 async def test_a_success_that_cannot_be_read_is_never_followed_by_another_post() -> None:

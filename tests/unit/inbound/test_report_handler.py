@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import orjson
+
 from consumers.runtime.handler import RetryLater
 from router.responses import HttpResponse, Purpose
 from schemas.inbound import InboundReceived
@@ -184,3 +186,18 @@ async def test_an_event_that_does_not_belong_here_is_a_dead_letter() -> None:
     gateway.produce(gateway.names.inbound, RunRequested(run=a_document()), "x")
     await gateway.run_until_idle()
     assert gateway.dead_letter_codes() == ["WRONG_TOPIC"]
+
+
+async def test_a_hundred_events_about_no_run_are_ignored_and_are_no_dead_letters() -> None:
+    gateway = InMemoryGateway()
+    for n in range(120):
+        event = {"eventType": "ServiceTestSpecificationDeleteEvent", "event": {"id": f"S{n}"}}
+        received = replace_body(gateway.a_callback(""), event)
+        gateway.produce(gateway.names.inbound, received, f"E{n}")
+    await gateway.run_until_idle()
+    assert gateway.dead_lettered == []
+    assert gateway.published_events() == []
+
+
+def replace_body(received: InboundReceived, body: object) -> InboundReceived:
+    return received.model_copy(update={"body": orjson.dumps(body)})

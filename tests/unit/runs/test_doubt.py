@@ -53,7 +53,8 @@ def test_the_first_post_leaves_no_doubt() -> None:
 
 def test_a_second_post_remembers_the_one_before_until_its_own_outcome_is_known() -> None:
     doubt = posting_again(Doubt(absent_answers=4), NOON)
-    assert doubt == Doubt(absent_answers=4, earlier_post_at=NOON)
+    assert doubt == Doubt(earlier_post_at=NOON)
+    assert posting_again(doubt, None) == doubt
     assert after_unknown_outcome(doubt, was_accepted=False) == Doubt(earlier_post_at=NOON)
 
 

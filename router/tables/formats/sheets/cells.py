@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
 from router.tables.feel.literals import quote, read_number, read_string
+from router.tables.feel.look_alikes import check_value, is_in_odd_quotes
 from router.tables.feel.writer import value_text
 from router.tables.formats.entries import NULL
 from schemas.files.located_tree import Listing, Scalar
@@ -31,7 +32,7 @@ def read_output(cell: Scalar, column_type: str) -> Scalar:
     """Read an output value. A string that a spreadsheet would change is written in double quotes.
 
     Raises:
-        CellError: its quotes are not closed.
+        CellError: its quotes are not closed, or not straight.
     """
     match column_type:
         case "string":
@@ -78,6 +79,7 @@ def _string(cell: Scalar) -> Scalar:
             raise CellError(f"the quote in {text} is not closed")
         word = read_string(text)
         return Scalar(word, word, cell.line)
+    check_value(text)
     value = text if isinstance(cell.value, str) else cell.value
     return Scalar(text, None if text == NULL else value, cell.line)
 
@@ -97,6 +99,7 @@ def output_text(value: object) -> str:
     if not isinstance(value, str):
         return NULL if value is None else value_text(value)
     is_plain = value == value.strip() and not value.startswith('"') and value not in ("", NULL)
+    is_plain = is_plain and not is_in_odd_quotes(value)
     return value if is_plain else quote(value)
 
 

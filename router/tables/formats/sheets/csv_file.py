@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 _DELIMITER = re.compile(r'"?\w*"?([,;\t])')
 # At the start of a cell, spreadsheets run or change these. A lone dash is safe, and is the text of most cells.
-_FORMULA_START = re.compile(r"'*(?:[=+@\t\r]|-.)", re.DOTALL)
+# A spreadsheet that splits lines at another separator than ours sees a start of a cell after each of them.
+_CELL_START = r"(?:^|(?<=[;|\t\r\n]))"
+_FORMULA = r"[' \u00a0\u3000]*(?:[=+@\t\r\uff1d\uff0b\uff20]|[-\uff0d].)"
+_TO_ESCAPE = re.compile(f"{_CELL_START}(?={_FORMULA})", re.DOTALL)
+_ESCAPED = re.compile(f"{_CELL_START}'(?={_FORMULA})", re.DOTALL)
+# Excel writes and reads the separator in front of the first line.
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
 def write_csv(table: TableDocument) -> str:
@@ -39,11 +45,11 @@ def write_csv(table: TableDocument) -> str:
 
 
 def _escape(text: str) -> str:
-    return f"'{text}" if _FORMULA_START.match(text) else text
+    return _TO_ESCAPE.sub("'", text)
 
 
 def _unescape(text: str) -> str:
-    return text[1:] if text.startswith("'") and _FORMULA_START.match(text) else text
+    return _ESCAPED.sub("", text)
 
 
 def table_tree_from_csv(content: bytes, source_name: str, extras: SheetExtras = NO_EXTRAS) -> TableTree:
@@ -53,10 +59,14 @@ def table_tree_from_csv(content: bytes, source_name: str, extras: SheetExtras = 
         TableErrors: it is not such a file, or does not have the structure of a table.
     """
     text = _decode(content, source_name)
-    match = _DELIMITER.match(text)
+    separator_line = _SEPARATOR_LINE.match(text)
+    match = separator_line or _DELIMITER.match(text)
     delimiter = match[1] if match else ","
     places, lines = [], []
+    if separator_line:
+        text = text[separator_line.end() :]
     for number, (line, cells) in enumerate(_records(text, delimiter, source_name)):
+        line += bool(separator_line)  # noqa: PLW2901 - counted in the file
         places.append(LinePlace(prefix=f"{source_name}:{line}", sheet="", row=number + 1))
         lines.append(build_line(number, ((cell, cell) for cell in map(_unescape, cells))))
     sheets = Sheets(

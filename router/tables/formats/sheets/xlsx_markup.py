@@ -9,6 +9,7 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
+from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets.grid import REASONS_HEADING, is_heading
 from router.tables.formats.sheets.xlsx_package import escape_for_xlsx, open_workbook
 
@@ -27,6 +28,8 @@ _WRONG_FILL = PatternFill("solid", fgColor="FFFFC7CE")
 _NO_FILL = PatternFill()
 _REASON_FONT = Font(color="FF9C0006")
 _WIDTH = 80
+_MAX_CELLS = 2_000_000  # of the rectangle around all cells of a sheet, which marking it goes through
+_TOO_LARGE = "has cells far away from the others, perhaps only formatted: delete the empty rows and columns"
 _MAX_CELL_CHARACTERS = 32_767  # of a cell in Excel
 
 
@@ -40,6 +43,8 @@ def add_reasons(content: bytes, source: str, diagnostics: Diagnostics, places: S
     """
     workbook = open_workbook(content, source, read_only=False)
     for sheet in workbook.worksheets:
+        if sheet.max_row * sheet.max_column > _MAX_CELLS:
+            raise TableErrors([f"{source}, sheet {sheet.title}: {_TOO_LARGE}"])
         _remove_marks(sheet)
     for title in dict.fromkeys(places.sheet_name(place) for place, _ in diagnostics.entries):
         problems = [

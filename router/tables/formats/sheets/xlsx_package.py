@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
 from openpyxl import load_workbook
+from openpyxl.utils import column_index_from_string
 from openpyxl.utils.exceptions import InvalidFileException
 
 from router.tables.diagnostics import TableErrors
@@ -22,6 +23,12 @@ MAX_BYTES = 10_000_000
 MAX_UNPACKED_BYTES = 40_000_000  # a table of 10,000 rows and ten columns has about 10 MB
 
 _MAX_PARTS = 1_000
+
+_MAX_MERGED_CELLS = 100_000
+
+_MERGED = re.compile(
+    rb"<(?:\w+:)?mergeCell\s[^>]*ref\s*=\s*[\"']\$?([A-Za-z]{1,3})\$?([0-9]{1,7}):\$?([A-Za-z]{1,3})\$?([0-9]{1,7})[\"']"
+)
 
 
 # All errors that zipfile, the XML parser and openpyxl raise for damaged files.
@@ -70,6 +77,15 @@ def _check_xml(part: bytes, source: str) -> None:
     # Excel writes UTF-8 and no DOCTYPE; this search would not find a DOCTYPE in UTF-16.
     if b"<!DOCTYPE" in part or part.startswith((b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")):
         raise _error(source, "declares XML types, which Excel never does: save it anew with Excel or LibreOffice")
+    if sum(map(_merged_cells, _MERGED.finditer(part))) > _MAX_MERGED_CELLS:
+        raise _error(source, f"merges more than {_MAX_MERGED_CELLS:,} cells, each of which takes memory: unmerge them")
+
+
+def _merged_cells(merged: re.Match[bytes]) -> int:
+    left, top, right, bottom = (group.decode() for group in merged.groups())
+    columns = abs(column_index_from_string(right) - column_index_from_string(left)) + 1
+    rows = abs(int(bottom) - int(top)) + 1
+    return int(columns) * rows
 
 
 def not_readable_error(source: str) -> TableErrors:

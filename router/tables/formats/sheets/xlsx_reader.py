@@ -16,6 +16,7 @@ from router.tables.formats.sheets.grid import (
     cell_place,
     column_letters,
 )
+from router.tables.formats.sheets.number_format import shown_number
 from router.tables.formats.sheets.reader import table_tree_from_sheets
 from router.tables.formats.sheets.xlsx_package import READ_ERRORS, not_readable_error, open_workbook, unescape_from_xlsx
 
@@ -60,12 +61,26 @@ def text_and_value(cell: WorkbookCell) -> tuple[str, object]:
 
 
 def _number(number: float, number_format: str) -> tuple[str, object]:
-    if "%" in number_format:
-        raise CellError(f"the cell shows {number * 100:g}%, but holds {number}: {_REMEDY}")
     if abs(number) >= _MAX_NUMBER:
         raise CellError(f"the cell holds a number of more digits than Excel keeps: {_REMEDY}")
     integer = int(number)
-    return (str(integer), integer) if integer == number else (repr(number), number)
+    text = str(integer) if integer == number else repr(number)
+    shown = shown_number(number, number_format)
+    if shown is None:
+        raise CellError(f"the cell holds {text}, and shows it in the format {number_format[:40]}: {_REMEDY}")
+    if shown.replace(",", "") != text and not _is_same_number(shown, number):
+        raise CellError(f"the cell shows {shown or 'nothing'}, but holds {text}: {_REMEDY}")
+    return (text, integer) if integer == number else (text, number)
+
+
+def _is_same_number(shown: str, number: float) -> bool:
+    """Return whether what a cell shows is its number; 007 and 7% are not the texts of 7 and 0.07."""
+    plain = shown.replace(",", "")
+    has_leading_zeros = plain.lstrip("-").startswith("0") and plain.lstrip("-")[1:2].isdigit()
+    try:
+        return not has_leading_zeros and float(plain) == number
+    except ValueError:
+        return False
 
 
 TABLE_SHEET = "Table"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from router.runs.reports import ExternalReport
 from schemas.vocabulary import Channel, RunState
 from tests.builders.spokes import a_notification, a_spoke, violations
@@ -115,3 +115,40 @@ def test_without_an_id_in_the_run_that_of_the_envelope_is_used() -> None:
 def test_a_notification_about_no_run_is_refused_in_a_sentence(body: object, sentence: str) -> None:
     with pytest.raises(NotUnderstoodError, match=sentence):
         read_report(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        an_event(event={"serviceTestSpecification": {"id": "S1"}}),
+        an_event(event={"id": "S1"}, eventType="ServiceTestSpecificationCreateEvent"),
+        an_event(event={"cancelServiceTest": {"id": "C1", "state": "done"}}),
+        an_event(event={"id": "C1"}, eventType="CancelServiceTestStateChangeEvent"),
+    ],
+)
+def test_an_event_about_another_resource_is_told_apart_from_one_that_cannot_be_read(body: object) -> None:
+    with pytest.raises(NotAboutARunError):
+        read_report(body)
+    with pytest.raises(NotAboutARunError):
+        a_spoke().check_callback(a_notification(body))
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"eventType": "x", "event": {"nothing": 1}}, {"event": {"serviceTest": {"state": "completed"}}}, [1]]
+)
+def test_flood_of_callbacks_that_name_no_run_is_refused_by_the_check(body: object) -> None:
+    with pytest.raises(NotUnderstoodError):
+        a_spoke().check_callback(a_notification(body, external_id=""))
+
+
+@settings(deadline=None)
+@given(hostile)
+def test_what_can_be_read_and_names_a_run_passes_the_check(body: object) -> None:
+    for message in (body, {"event": body}, {"event": {"serviceTest": body}}):
+        notification = a_notification(message, external_id="")
+        try:
+            report = a_spoke().read_callback(notification)
+        except NotUnderstoodError:
+            continue
+        if report.external_id or report.name or report.external_identifier:
+            a_spoke().check_callback(notification)

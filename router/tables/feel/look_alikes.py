@@ -1,0 +1,125 @@
+"""Find characters that spreadsheets, phones and mail programs put in place of those that were typed."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from router.tables.feel.errors import CellError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_DOUBLE_QUOTES = dict.fromkeys(
+    "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a\u301d\u301e\u301f\uff02\u2033\u275d\u275e", '"'
+)
+_SINGLE_QUOTES = dict.fromkeys("'\u2018\u2019\u201a\u201b\uff07\u2032`\u00b4\u275b\u275c", '"')
+_DASHES = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-")
+_SIGNS = {
+    "\u2026": "..",
+    "\u2264": "<=",
+    "\u2a7d": "<=",
+    "\u2265": ">=",
+    "\u2a7e": ">=",
+    "\u2260": "!=",
+    "\uff1c": "<",
+    "\uff1e": ">",
+    "\uff1d": "=",
+    "\uff0c": ",",
+    "\u3001": ",",
+    "\uff08": "(",
+    "\uff09": ")",
+    "\uff3b": "[",
+    "\uff3d": "]",
+}
+_REMEDIES = _DOUBLE_QUOTES | _SINGLE_QUOTES | _DASHES | _SIGNS
+_SPACES = str.maketrans(dict.fromkeys("\u00a0\u2007\u202f\u2009\u200a\u2002\u2003\u3000", " "))
+_INVISIBLE = frozenset(
+    "\u00ad\u200b\u2060\ufeff\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+_MAX_SHOWN = 60  # characters
+
+
+def plain_spaces(text: str) -> str:
+    """Return a text with ordinary spaces in place of those that do not break a line or have another width."""
+    return text if text.isascii() else text.translate(_SPACES)
+
+
+def check_word(word: str) -> None:
+    """Check a word that was written without quotes.
+
+    An apostrophe inside of a word and a dash between letters belong to it.
+
+    Raises:
+        CellError: a character of it looks like one that has a meaning in a cell, or cannot be seen.
+    """
+    if word.isascii() and "'" not in word and "`" not in word:
+        return
+    for letter in word:
+        if letter in _INVISIBLE:
+            raise CellError(f"{_shown(word)} contains the invisible character {_named(letter)}: type the text again")
+        if letter in _DOUBLE_QUOTES or letter in _SIGNS:
+            raise CellError(_sentence(word, letter))
+    for letter in (word[0], word[-1]):
+        if letter in _SINGLE_QUOTES and not (letter == "\u2019" and word[0].isalnum()):
+            raise CellError(_sentence(word, letter))
+    if word[0] in _DASHES and (len(word) == 1 or word[1].isdigit() or word[1] == "."):
+        raise CellError(_sentence(word, word[0]))
+
+
+def check_signs(text: str, names: Collection[str]) -> None:
+    """Check the part of a cell that is outside of strings: some look-alikes are valid in names of FEEL.
+
+    Raises:
+        CellError: it has a sign that looks like an operator, a bracket or a comma, and no name has it.
+    """
+    found = next((letter for letter in text if letter in _SIGNS), None)
+    if found is not None and not any(found in name for name in names):
+        raise CellError(_sentence(text.strip(), found))
+
+
+def look_alike_problem(rest: str) -> str | None:
+    """Return the sentence about the first character of a text without a meaning; None if it is no look-alike."""
+    letter = rest[:1]
+    if letter in _INVISIBLE:
+        return f"{_shown(rest)} begins with the invisible character {_named(letter)}: type the text again"
+    return _sentence(rest, letter) if letter in _REMEDIES and letter != "'" else None
+
+
+def is_in_odd_quotes(text: str) -> bool:
+    """Return whether a whole text is in quotes that are not straight double ones."""
+    quotes = _DOUBLE_QUOTES | _SINGLE_QUOTES
+    return not text.isascii() and len(text) > 1 and text[0] in quotes and text[-1] in quotes
+
+
+def check_value(text: str) -> None:
+    """Check an output value that was written without straight quotes. Quotes inside of it belong to it.
+
+    Raises:
+        CellError: the whole value is in other quotes.
+    """
+    if is_in_odd_quotes(text):
+        raise CellError(_sentence(text, text[0] if not text[0].isascii() else text[-1]))
+
+
+def _sentence(text: str, letter: str) -> str:
+    if letter in _DOUBLE_QUOTES or letter in _SINGLE_QUOTES:
+        return (
+            f'{_shown(text)} has the quote {_named(letter)}; strings are written in double quotes ("): '
+            "if it belongs to the text, put straight double quotes around all of it"
+        )
+    return (
+        f"{_shown(text)} has the character {_named(letter)}, which looks like {_REMEDIES[letter]}: write "
+        f'{_REMEDIES[letter]}, or put the text in double quotes (") if it belongs to it'
+    )
+
+
+def _named(letter: str) -> str:
+    name = unicodedata.name(letter, "without a name")
+    return f"{letter} (U+{ord(letter):04X}, {name.lower()})" if letter not in _INVISIBLE else f"U+{ord(letter):04X}"
+
+
+def _shown(text: str) -> str:
+    visible = "".join(letter for letter in text if letter not in _INVISIBLE)
+    return visible if len(visible) <= _MAX_SHOWN else f"{visible[: _MAX_SHOWN - 1]}\u2026"

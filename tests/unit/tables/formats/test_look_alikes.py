@@ -1,0 +1,213 @@
+"""What a program made of the typed text of a table is refused with its place, or read as what it stands for."""
+
+# ruff: noqa: RUF001 - these characters are the subject
+
+from __future__ import annotations
+
+import csv
+from contextlib import suppress
+from dataclasses import replace
+from io import BytesIO, StringIO
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openpyxl import Workbook
+
+from router.selection.fact_model import RUN_FACTS
+from router.selection.load import document_of
+from router.tables.diagnostics import TableErrors
+from router.tables.feel.errors import CellError
+from router.tables.feel.look_alikes import check_word, is_in_odd_quotes, plain_spaces
+from router.tables.formats.loader import load_table, table_from_tree
+from router.tables.formats.sheets.csv_file import table_tree_from_csv, write_csv
+from router.tables.formats.sheets.number_format import shown_number
+from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx
+from tests.builders.decision_tables import a_file, a_row
+
+FAULTS = Path(__file__).parents[4] / "tests/data/faults"
+
+
+def sentences(cell: str, column: str = "spec") -> list[str]:
+    text = a_file([f"{{id: R1, when: {{{column}: {cell}}}, then: {{hierarchical: true, payload: bundle}}}}"])
+    try:
+        load_table(text, "t.yaml", RUN_FACTS)
+    except TableErrors as error:
+        return list(error.sentences)
+    return []
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "“fibre”",
+        "„fibre“",
+        "«fibre»",
+        "‘fibre’",
+        "'`fibre`'",
+        "´fibre´",
+        "＂fibre＂",
+        "fibre”",
+        "'not(“fibre”)'",
+        "'copper, “fibre”'",
+        "–",
+        "—",
+        "−",
+        "a，b",
+        "'≥ a'",
+        '"fib\\u200bre"',
+        '"\\ufefffibre"',
+        '"fibre\\u202e"',
+    ],
+)
+def test_a_look_alike_in_a_string_column_is_refused_with_its_place(cell: str) -> None:
+    (sentence,) = sentences(cell)
+    assert sentence.startswith("t.yaml:")
+    assert "column 'spec'" in sentence
+    assert "U+" in sentence
+
+
+@pytest.mark.parametrize("cell", ["d’accord", "Fibre–Copper", "rue de l’Été", "'\"“fibre”\"'", "émile", "A–B"])
+def test_a_sign_that_belongs_to_a_word_is_kept(cell: str) -> None:
+    assert sentences(cell) == []
+
+
+@pytest.mark.parametrize("cell", ["'≥ 5'", "'≤5'", "'≠ 5'", "−5", "'[1…5]'", "'5，6'", "'＞ 5'"])
+def test_a_look_alike_in_a_number_column_is_refused_with_what_to_write(cell: str) -> None:
+    (sentence,) = sentences(cell, "priority")
+    assert "which looks like" in sentence
+
+
+@given(st.text(max_size=12).filter(lambda text: text.strip() == text and text != ""))
+def test_any_word_is_taken_or_refused_as_a_cell(word: str) -> None:
+    with suppress(CellError):
+        check_word(word)
+
+
+@given(st.text(max_size=20))
+def test_spaces_of_another_width_become_ordinary_ones_and_nothing_else_changes(text: str) -> None:
+    changed = plain_spaces(text)
+    assert len(changed) == len(text)
+    differing = [(before, after) for before, after in zip(text, changed, strict=True) if before != after]
+    assert all(after == " " and before.isspace() for before, after in differing)
+
+
+def test_a_space_that_does_not_break_is_read_as_a_space() -> None:
+    tables = [load_table(a_file([a_row("R1", f"spec: fibre{space}line")]), "t.yaml", RUN_FACTS) for space in " \u00a0"]
+    assert tables[0].rows == tables[1].rows
+
+
+# Files that were found by trying
+
+
+def test_curly_quotes_in_a_spreadsheet_are_refused_with_the_address() -> None:
+    with pytest.raises(TableErrors, match=r"cell B9: row R10, column 'spec': “fibre” has the quote “ \(U\+201C"):
+        table_from_tree(table_tree_from_xlsx((FAULTS / "curly-quotes.xlsx").read_bytes(), "t.xlsx"), RUN_FACTS)
+
+
+def test_curly_quotes_in_yaml_are_refused_with_the_line() -> None:
+    with pytest.raises(TableErrors, match=r"t\.yaml:8: row R1, column 'spec': “fibre” has the quote"):
+        load_table((FAULTS / "curly-quotes.yaml").read_text(), "t.yaml", RUN_FACTS)
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("shows-100-holds-99.5.xlsx", "cell C9: row R10, column 'speed': the cell shows 100, but holds 99.5"),
+        ("shows-007-holds-7.xlsx", "cell B9: row R10, column 'spec': the cell shows 007, but holds 7"),
+    ],
+)
+def test_a_cell_that_shows_something_else_than_it_holds_is_refused(file: str, sentence: str) -> None:
+    with pytest.raises(TableErrors, match=sentence):
+        table_from_tree(table_tree_from_xlsx((FAULTS / file).read_bytes(), file), RUN_FACTS)
+
+
+def test_the_separator_line_of_excel_is_read() -> None:
+    table = table_from_tree(table_tree_from_csv((FAULTS / "sep-line.csv").read_bytes(), "sep-line.csv"), RUN_FACTS)
+    assert [row.id for row in table.rows] == ["R10"]
+
+
+def test_lines_below_a_separator_line_keep_their_numbers() -> None:
+    content = (FAULTS / "sep-line.csv").read_text(encoding="utf-8-sig").replace(">= 10", "≥ 10")
+    with pytest.raises(TableErrors, match=r"s\.csv:10, cell C9: row R10, column 'speed': ≥ 10 has the character ≥"):
+        table_from_tree(table_tree_from_csv(content.encode(), "s.csv"), RUN_FACTS)
+
+
+# Numbers as Excel shows them
+
+
+@pytest.mark.parametrize(
+    ("number", "number_format", "shown"),
+    [
+        (7, "General", "7"),
+        (7, "000", "007"),
+        (99.5, "0", "100"),
+        (0.07, "0%", "7%"),
+        (1234.5, "#,##0.00", "1,234.50"),
+        (1234.5, "0.0#", "1234.5"),
+        (1_500_000, "0,", "1500"),
+        (-5, "0;(0)", None),
+        (-5, "0;0", "5"),
+        (0, "0;-0;;@", ""),
+        (5, "[Red]0", "5"),
+        (5, '0" ms"', None),
+        (5, "0.00E+00", None),
+        (5, "yyyy", None),
+        (0.1 + 0.2, "General", "0.3"),
+        (-0.4, "0", "-0"),
+    ],
+)
+def test_a_number_is_written_as_excel_shows_it(number: float, number_format: str, shown: str | None) -> None:
+    assert shown_number(number, number_format) == shown
+
+
+@given(st.integers(-(10**14), 10**14) | st.floats(-1e14, 1e14), st.text('0#?,.;%-_*[]Red"E+ @x', max_size=20))
+def test_any_format_gives_a_text_or_nothing(number: float, number_format: str) -> None:
+    assert isinstance(shown_number(number, number_format), str | None)
+
+
+def test_a_merged_range_of_millions_of_cells_is_refused_before_it_takes_memory() -> None:
+    workbook = Workbook()
+    sheet = workbook.worksheets[0]
+    sheet.title = "Table"
+    sheet.append(["table", "t"])
+    content = BytesIO()
+    sheet.merge_cells("C2:D3")
+    workbook.save(content)
+    hostile = _replaced(content.getvalue(), b'ref="C2:D3"', b'ref="C2:XFD1048576"')
+    with pytest.raises(TableErrors, match=r"merges more than 100,000 cells, each of which takes memory: unmerge them"):
+        table_tree_from_xlsx(hostile, "t.xlsx")
+
+
+def _replaced(package: bytes, old: bytes, new: bytes) -> bytes:
+    result = BytesIO()
+    with ZipFile(BytesIO(package)) as source, ZipFile(result, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name).replace(old, new))
+    return result.getvalue()
+
+
+# Formulas
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_no_cell_of_an_exported_table_is_a_formula_whatever_the_separator(delimiter: str) -> None:
+    table = load_table((FAULTS / "formulas.yaml").read_text(), "formulas.yaml", RUN_FACTS)
+    written = write_csv(document_of(table))
+    cells = [cell for line in csv.reader(StringIO(written), delimiter=delimiter) for cell in line]
+    assert [cell for cell in cells if cell.strip(' \t"')[:1] in ("=", "+", "@", "＝")] == []
+
+
+@given(note=st.text("ab;|'=+-@ \t\n,＝", max_size=16).filter(lambda text: text.strip() == text))
+def test_an_escaped_note_is_read_back_as_it_was(note: str) -> None:
+    table = load_table(a_file([a_row("R1", "spec: a")]), "t.yaml", RUN_FACTS)
+    document = document_of(replace(table, note=note))
+    back = table_from_tree(table_tree_from_csv(write_csv(document).encode(), "t.csv"), RUN_FACTS)
+    assert back.note == note
+
+
+@pytest.mark.parametrize(("text", "odd"), [("“a”", True), ("a “b”", False), ("'a'", False), ("“", False), ("a", False)])
+def test_only_a_whole_value_in_odd_quotes_is_odd(text: str, *, odd: bool) -> None:
+    assert is_in_odd_quotes(text) is odd
