@@ -100,6 +100,16 @@ def report_unreadable(spoke: str, detail: str) -> Problem:
     )
 
 
+def answer_behind(row: RunRow, event: ExternalReport, answer: ExternalReport) -> Problem:
+    """Return why a run is read again although the system answered."""
+    reported = event.raw_state or "a change"
+    return Problem(
+        code="ANSWER_BEHIND",
+        sentence=f"{row.spoke} reported {reported} of run {row.run_id}, but its answer to the GET still says "
+        f"{answer.raw_state}: the run is read again.",
+    )
+
+
 def external_id_unknown(spoke: str, report: ExternalReport) -> Problem:
     """Return the problem of a report that belongs to no run of ours."""
     return Problem(
@@ -124,6 +134,15 @@ def external_id_missing(row: RunRow, subject: str) -> Problem:
         code="EXTERNAL_ID_UNKNOWN",
         sentence=f"{subject} needs the external id of run {row.run_id}, which {row.spoke} accepted without one "
         "and has not named since: ask the system's operators for the run, then redrive this record.",
+    )
+
+
+def state_unknown(row: RunRow) -> Problem:
+    """Return the problem of a run whose system reports a state that its profile does not know."""
+    return Problem(
+        code="UNKNOWN_STATE",
+        sentence=f"{row.spoke} reports run {row.run_id} in a state that is not known: add it to state_spellings in the "
+        "profile, then redrive this record.",
     )
 
 

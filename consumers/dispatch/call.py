@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from consumers.dispatch.outages import OutageTracker
-from consumers.runtime.backoff import next_delay, outage_delay
+from consumers.runtime.backoff import Backoff, next_delay, outage_delay
 from consumers.spokes.port import UnknownSpokeError, do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify
 from schemas.results import Reason
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Attempt
     from consumers.spokes.port import BeforeCall, Call, Spoke, SpokeCaller
 
+_REREAD = Backoff(initial_interval=0.5, max_interval=8.0)
 _BUSY_STATUSES = (429, 502, 503, 504, 507)
 
 
@@ -28,6 +29,7 @@ class CallResult:
     purpose: Purpose
     response: HttpResponse | NoResponse
     meaning: ResponseMeaning
+    asked_at: datetime | None = None  # when the call was made; the response shows the run as of then or later
 
     def accepted_response(self) -> HttpResponse:
         """The response of an accepted call."""
@@ -128,11 +130,20 @@ class Caller:
         judgement = classify(call.purpose, answer, success, now=ended)
         self.on_call(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
         self.outages.note_verdict(name, call.purpose, judgement.verdict)
-        return CallResult(purpose=call.purpose, response=answer, meaning=judgement)
+        return CallResult(purpose=call.purpose, response=answer, meaning=judgement, asked_at=began)
 
     def exclude_attempt(self, name: str, attempt: Attempt, event_id: str) -> None:
         """Do not count this attempt at a record towards the profile's limit of attempts and time."""
         self.outages.history_after(event_id, attempt, name, Purpose.LOOK_UP, out=True, busy=False)
+
+    def delay_of_reread(self, name: str, attempt: Attempt, event_id: str, max_reads: int) -> float | None:
+        """Return the seconds until a run is read again because the answer is older than the event; None to stop."""
+        history = self.outages.history_after(event_id, attempt, name, Purpose.READ, out=False, busy=False)
+        reads = attempt.number - history.excluded
+        if reads >= max_reads:
+            self.outages.forget(event_id)
+            return None
+        return _REREAD.max_delay(reads) * (1 + self.random()) / 2
 
     def delay_after(self, name: str, result: CallResult, attempt: Attempt, event_id: str) -> float | None:
         """Return the seconds to wait before the next attempt at a record (its event's id); None to give it up.

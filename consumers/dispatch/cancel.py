@@ -69,7 +69,7 @@ class CancelRunHandler:
         """Store what was accepted, and what the response reports, unless the system shows that the run goes on."""
         response = result.accepted_response()
         try:
-            report = self.caller.spoke(row.spoke).read_reply(response)
+            report = replace(self.caller.spoke(row.spoke).read_reply(response), as_of=result.asked_at)
         except ErrorInSuccessError as error:
             return await self.refused(event, row, (_not_shown(f"The external system answered, but {error}."),))
         except NotUnderstoodError:
@@ -92,7 +92,7 @@ class CancelRunHandler:
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)
         try:
-            report = spoke.read_reply(result.accepted_response())
+            report = replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
         except NotUnderstoodError as error:
             return await self._not_shown(
                 event, row, _not_shown(f"The external system answered with success, but then {error}."), attempt
@@ -109,7 +109,8 @@ class CancelRunHandler:
         return await self.refused(event, row, (reason,))
 
     async def _store_end(self, event: Event, row: RunRow, report: ExternalReport) -> Outcome:
-        reported = Reported(report_id=event.id, report=report)
+        grace = self.caller.spoke(row.spoke).profile.measures_grace
+        reported = Reported(report_id=event.id, report=report, measures_grace=grace)
         if report.state in TERMINAL - {RunState.CANCELLED}:
             too_late = Reason(code="RUN_ENDED", message=f"The run is {report.raw_state}; nothing is left to cancel.")
             await self.updater.store_fact(event, row, reported, CancelRefused(reasons=(too_late,)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.find_external_id import ExternalIdFinder
@@ -102,12 +102,14 @@ class ChangeRunHandler:
     async def _store_accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
         accepted = ChangeAccepted(document=row.requested)
         try:
-            report = self.caller.spoke(row.spoke).read_reply(result.accepted_response())
+            report = replace(self.caller.spoke(row.spoke).read_reply(result.accepted_response()), as_of=result.asked_at)
         except NotUnderstoodError:
             # The status says yes; nothing of the body is needed.
             await self.updater.store_fact(event, row, accepted)
             return Done()
-        await self.updater.store_fact(event, row, accepted, Reported(report_id=event.id, report=report))
+        grace = self.caller.spoke(row.spoke).profile.measures_grace
+        reported = Reported(report_id=event.id, report=report, measures_grace=grace)
+        await self.updater.store_fact(event, row, accepted, reported)
         return Done()
 
     async def lost(self, event: Event, row: RunRow, result: CallResult) -> Outcome:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from consumers.dispatch.call import MembershipUncertainError
 from consumers.problems import call_failed
+from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.profile import ResultChannel
 from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
-from router.responses import Verdict
+from router.responses import HttpResponse, Verdict
 from router.runs.ids import derive_event_id
+from router.runs.news import has_news
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.inbound import InboundReceived
@@ -38,7 +40,17 @@ if TYPE_CHECKING:
 
 
 PAGE_SIZE = 200  # runs that are read and polled together
+REPUBLISH_AFTER = timedelta(hours=1)  # an answer that the inbound consumer has not processed by then
+MAX_REMEMBERED = 100_000  # runs whose last published answer is remembered
 MAX_NOT_FOUND_ROUNDS = 3  # rounds in which a system answers that it does not know a run's id
+
+
+class _Published(NamedTuple):
+    """The last answer about a run that was published."""
+
+    event_id: str
+    content: bytes  # its hash
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +63,7 @@ class Poller:
     now: Callable[[], datetime]
     warn: ReportSentence
     not_found: dict[str, int] = field(default_factory=dict)  # run id -> rounds in which it was not found
+    published: dict[str, _Published] = field(default_factory=dict)  # run id -> its last answer
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -83,14 +96,23 @@ class Poller:
         return published
 
     async def _read(self, row: RunRow) -> CallResult:
-        return await self.caller.call(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
+        spoke = self.caller.spoke(row.spoke)
+        result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
+        if result.meaning.verdict is Verdict.ACCEPTED:
+            try:
+                spoke.read_reply(result.accepted_response())
+            except NotUnderstoodError as error:
+                return result.as_unknown_outcome(str(error))  # the next round asks again
+        return result
 
     async def _publish_news(self, rows: Sequence[RunRow], answers: Sequence[CallResult]) -> int:
         pairs = tuple(zip(rows, answers, strict=True))
         self._report_failures([pair for pair in pairs if pair[1].meaning.verdict is not Verdict.ACCEPTED])
-        events = [event for row, result in pairs if (event := self._event_of(row, result)) is not None]
-        await self.events.publish(events)
-        return len(events)
+        news = [(row, event, result) for row, result in pairs if (event := self._event_of(row, result)) is not None]
+        await self.events.publish([event for _, event, _ in news])
+        for row, event, result in news:
+            self._remember(row, event, result)
+        return len(news)
 
     def _report_failures(self, failed: Sequence[tuple[RunRow, CallResult]]) -> None:
         """Report each kind of failure once per page, because failures rarely come alone."""
@@ -117,20 +139,48 @@ class Poller:
 
     def _report_event(self, row: RunRow, result: CallResult) -> Event | None:
         response = result.accepted_response()
-        # The same content about the same run is no news: it gets the same id.
+        report = replace(self.caller.spoke(row.spoke).read_reply(response), as_of=result.asked_at)
         role = f"poll:{sha256(response.body).hexdigest()}"
-        return self._build_event(row, role, response.body, response.headers.get("content-type"))
+        if has_news(row, report, self.now()):
+            # The same answer may be news again after the run has changed, so its id names the revision, too.
+            role = f"{role}:{row.revision}"
+        elif self._was_last_published(row, response.body):
+            return None
+        return self._build_event(row, role, response.body, response.headers.get("content-type"), result.asked_at)
 
-    def _build_event(self, row: RunRow, role: str, body: bytes, content_type: str | None = None) -> Event | None:
+    def _build_event(
+        self,
+        row: RunRow,
+        role: str,
+        body: bytes,
+        content_type: str | None = None,
+        asked_at: datetime | None = None,
+    ) -> Event | None:
         event_id = derive_event_id(f"{row.spoke}:{row.external_id}", role)
-        if event_id in row.processed_reports:
+        if event_id in row.processed_reports or self._is_on_its_way(row, event_id):
             return None
         received = InboundReceived(
             spoke=row.spoke,
             external_id=row.external_id or "",
             channel=Channel.POLL,
-            received_at=self.now(),
+            received_at=asked_at or self.now(),
             content_type=content_type,
             body=body,
         )
         return Event(headers=EventHeaders(id=event_id, time=self.now(), subject=row.run_id), data=received)
+
+    def _is_on_its_way(self, row: RunRow, event_id: str) -> bool:
+        """Return whether this answer is published and the inbound consumer has perhaps not caught up with it."""
+        last = self.published.get(row.run_id)
+        return last is not None and last.event_id == event_id and self.now() - last.at < REPUBLISH_AFTER
+
+    def _was_last_published(self, row: RunRow, body: bytes) -> bool:
+        last = self.published.get(row.run_id)
+        return last is not None and last.content == sha256(body).digest()
+
+    def _remember(self, row: RunRow, event: Event, result: CallResult) -> None:
+        body = result.response.body if isinstance(result.response, HttpResponse) else b""
+        self.published.pop(row.run_id, None)
+        self.published[row.run_id] = _Published(event.id, sha256(body).digest(), self.now())
+        if len(self.published) > MAX_REMEMBERED:
+            del self.published[next(iter(self.published))]

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from consumers.dispatch.bundle import identifies_run, run_id_candidates
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.problems import call_failed, event_misplaced, external_id_unknown, report_unreadable
+from consumers.inbound.run_check import RunCheck, is_not_there
+from consumers.problems import answer_behind, call_failed, event_misplaced, external_id_unknown, report_unreadable
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from router.responses import Verdict
-from router.runs.events import Reported
-from router.runs.reports import ExternalReport, not_found_as_cancelled
+from router.runs.ids import derive_event_id
+from router.runs.report_merging import is_behind, merge_answer
+from router.runs.reports import ExternalReport
 from router.runs.states import TERMINAL
-from router.runs.transitions import ACCEPTED_PHASES
+from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
+from router.runs.watching import lacks_measures
 from schemas.inbound import InboundReceived
-from schemas.vocabulary import Channel, RunState
+from schemas.vocabulary import Channel, Phase, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +28,15 @@ if TYPE_CHECKING:
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
+    from consumers.spokes.port import Spoke
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
+    from schemas.problem import Problem
 
 MIN_ATTEMPTS = 10  # at a report about an unknown run, however old it is
-MAX_NOT_FOUND = 3  # responses "not found" about a run that was just reported
+MAX_READS_UNTIL_STATE = 8  # GETs, within 16 to 32 s, until an answer has the state that the event reported
+MAX_EMPTY_ANSWERS = 3  # to the GET after an event, until they mean that the run is not there
+MAX_READS_UNTIL_CHANGE = 5  # GETs, within 4 to 8 s, until an answer has another state than the one that is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,8 @@ class ReportHandler:
         received = event.data
         if not isinstance(received, InboundReceived):
             return DeadLetter(event_misplaced(event, "the inbound topic"))
+        if received.channel is Channel.POLL and not received.body:
+            return await self._check(event, received)
         try:
             report = self._read_report(received)
         except NotAboutARunError:
@@ -61,13 +70,26 @@ class ReportHandler:
         report = replace(report, external_id=report.external_id or received.external_id or None)
         row = await self._find_reported_run(event, received, report, attempt)
         if row is None:
-            return self._handle_unknown_run(received, report, attempt)
+            return self._handle_unknown_run(event, received, report, attempt)
         return await self._handle(event, row, report, attempt, authentic=self._is_authentic(received))
 
+    async def _check(self, event: Event, received: InboundReceived) -> Outcome:
+        """Ask for the run that the event names: its check is due, or the poller was answered that it is not there."""
+        run_id = event.headers.subject
+        row = await self.updater.store.run(run_id) if run_id else None
+        if row is None or row.spoke != received.spoke:
+            row = await self.updater.store.run_by_external_id(received.spoke, received.external_id)
+        if row is None:
+            return DeadLetter(external_id_unknown(received.spoke, ExternalReport(external_id=received.external_id)))
+        return await self._run_check.handle(event, row)
+
+    @property
+    def _run_check(self) -> RunCheck:
+        return RunCheck(updater=self.updater, caller=self.caller)
+
     def _read_report(self, received: InboundReceived) -> ExternalReport:
-        if received.channel is Channel.POLL and not received.body:
-            return ExternalReport(external_id=received.external_id, thin=True)  # the poller was answered "not found"
-        return self.caller.spoke(received.spoke).read_callback(received)
+        report = self.caller.spoke(received.spoke).read_callback(received)
+        return replace(report, as_of=received.received_at) if received.channel is Channel.POLL else report
 
     def _is_authentic(self, received: InboundReceived) -> bool:
         authenticated = self.caller.spoke(received.spoke).profile.authenticates_callbacks
@@ -93,48 +115,81 @@ class ReportHandler:
         """Find, by our id or its name, a run that the system accepted without naming an external id."""
         for run_id in run_id_candidates(report):
             row = await self.updater.store.run(run_id)
-            waits = row is not None and row.spoke == spoke and row.phase in ACCEPTED_PHASES and row.external_id is None
-            if row is not None and waits and identifies_run(report, row):
+            if row is not None and row.spoke == spoke and _waits_for_id(row) and identifies_run(report, row):
                 return row
         return None
 
-    def _handle_unknown_run(self, received: InboundReceived, report: ExternalReport, attempt: Attempt) -> Outcome:
+    def _handle_unknown_run(
+        self, event: Event, received: InboundReceived, report: ExternalReport, attempt: Attempt
+    ) -> Outcome:
         problem = external_id_unknown(received.spoke, report)
         # After a stop of hours every report is old, and the command that learns its run's id is processed beside it.
         old = self.updater.now() - received.received_at > timedelta(seconds=self.max_report_age)
-        given_up = not report.external_id or (old and attempt.number >= MIN_ATTEMPTS)
-        return DeadLetter(problem) if given_up else RetryLater(self.retry_interval, problem)
+        if not report.external_id or (old and attempt.number >= MIN_ATTEMPTS):
+            return DeadLetter(problem)
+        self.caller.exclude_attempt(received.spoke, attempt, event.id)  # no call was made: all retries of one are left
+        return RetryLater(self.retry_interval, problem)
 
     async def _handle(
         self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt, *, authentic: bool
     ) -> Outcome:
         if event.id not in row.processed_reports and report.thin:
             return await self._hydrate(event, row, _as_requested_end(row, report), attempt)
+        if event.id not in row.processed_reports and report.as_of is None and lacks_measures(row, report):
+            await self._record_answer_first(event, row)
         return await self._record(event, row, report, authentic=authentic)
 
     async def _hydrate(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
         spoke = self.caller.spoke(row.spoke)
         result = await self.caller.call(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
-        if result.meaning.verdict is Verdict.LOST and row.cancel_requested:
-            gone = not_found_as_cancelled(thin.external_id, result.meaning.reasons)
-            return await self._record(event, row, gone, authentic=True)
-        if result.meaning.verdict is Verdict.LOST and attempt.number >= MAX_NOT_FOUND:
-            return await self._record(event, row, _not_found_report(thin, result), authentic=True)
+        if is_not_there(result) and (result.meaning.verdict is Verdict.LOST or attempt.number >= MAX_EMPTY_ANSWERS):
+            return await self._record_not_there(event, row, thin, result)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return self._retry(event, row, result, attempt)
         try:
-            whole = spoke.read_reply(result.accepted_response())
+            answer = _read_whole(spoke, result)
         except NotUnderstoodError as error:
-            return DeadLetter(report_unreadable(row.spoke, str(error)))
-        if thin.deleted and thin.state is RunState.CANCELLED and whole.state not in TERMINAL:
-            whole = replace(whole, state=thin.state, raw_state=thin.raw_state)
-        return await self._record(event, row, replace(whole, event_id=thin.event_id, thin=False), authentic=True)
+            # For example the page of a proxy during maintenance: the next answer may be readable.
+            unreadable = report_unreadable(row.spoke, str(error))
+            return self._retry(event, row, result.as_unknown_outcome(str(error)), attempt, unreadable)
+        return await self._record_answer(event, row, thin, replace(answer, as_of=result.asked_at), attempt)
+
+    async def _record_not_there(self, event: Event, row: RunRow, thin: ExternalReport, result: CallResult) -> Outcome:
+        """Record that the system does not show the run; an event that reported its end counts all the same."""
+        if thin.state in TERMINAL and not thin.deleted and row.phase not in ENDED_PHASES:
+            return await self._record(event, row, replace(thin, thin=False), authentic=True)
+        return await self._run_check.not_there(event, row, result)
+
+    async def _record_answer_first(self, event: Event, row: RunRow) -> None:
+        """Read a run that was reported as completed without all measures; record the answer if there is one."""
+        spoke = self.caller.spoke(row.spoke)
+        result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
+        if result.meaning.verdict is not Verdict.ACCEPTED or is_not_there(result):
+            return
+        try:
+            answer = replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
+        except NotUnderstoodError:
+            return
+        reported = self._run_check.reported(event, row, answer)
+        await self.updater.store_fact(event, row, replace(reported, report_id=derive_event_id(event.id, "read")))
+
+    async def _record_answer(
+        self, event: Event, row: RunRow, thin: ExternalReport, answer: ExternalReport, attempt: Attempt
+    ) -> Outcome:
+        """Record what event and answer report together, once the answer is not older than the event."""
+        cancelled = thin.deleted and thin.state is RunState.CANCELLED  # as was requested
+        if not cancelled and is_behind(row, thin, answer):
+            reads = MAX_READS_UNTIL_STATE if thin.state else MAX_READS_UNTIL_CHANGE
+            delay = self.caller.delay_of_reread(row.spoke, attempt, event.id, reads)
+            if delay is not None:
+                return RetryLater(delay, answer_behind(row, thin, answer))
+        return await self._record(event, row, merge_answer(thin, answer), authentic=True)
 
     async def _record(self, event: Event, row: RunRow, report: ExternalReport, *, authentic: bool) -> Outcome:
         if event.id in row.processed_reports:
             await self.updater.republish(event, row)
         else:
-            await self.updater.store_fact(event, row, Reported(report_id=event.id, report=report))
+            await self.updater.store_fact(event, row, self._run_check.reported(event, row, report))
         for nested in report.children:
             await self._record_nested(event, row.spoke, nested, authentic=authentic)
         return Done()
@@ -145,8 +200,10 @@ class ReportHandler:
         if row is not None:
             await self._record(event, row, report, authentic=authentic)
 
-    def _retry(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
-        problem = call_failed(result, f"Run {row.run_id} could not be read at {row.spoke}")
+    def _retry(
+        self, event: Event, row: RunRow, result: CallResult, attempt: Attempt, unreadable: Problem | None = None
+    ) -> Outcome:
+        problem = unreadable or call_failed(result, f"Run {row.run_id} could not be read at {row.spoke}")
         delay = self.caller.delay_after(row.spoke, result, attempt, event.id)
         return DeadLetter(problem) if delay is None else RetryLater(delay, problem)
 
@@ -158,6 +215,17 @@ def _as_requested_end(row: RunRow, report: ExternalReport) -> ExternalReport:
     return replace(report, state=RunState.CANCELLED, raw_state="deleted")
 
 
-def _not_found_report(thin: ExternalReport, result: CallResult) -> ExternalReport:
-    reasons = result.meaning.reasons
-    return ExternalReport(external_id=thin.external_id, state=RunState.FAILED, raw_state="not found", reasons=reasons)
+def _read_whole(spoke: Spoke, result: CallResult) -> ExternalReport:
+    """Read the answer to a GET, which has to show a run.
+
+    Raises:
+        NotUnderstoodError: it shows none.
+    """
+    if is_not_there(result):
+        raise NotUnderstoodError("the answer has no content")
+    return spoke.read_reply(result.accepted_response())
+
+
+def _waits_for_id(row: RunRow) -> bool:
+    was_accepted = row.phase in ACCEPTED_PHASES or (row.phase is Phase.FALLOUT and row.accepted_at is not None)
+    return was_accepted and row.external_id is None

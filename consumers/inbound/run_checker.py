@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from consumers.store.port import StoreUnavailableError
@@ -17,7 +17,6 @@ from schemas.vocabulary import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from consumers.inbound.poller import ReportSentence
     from consumers.store.port import RunStore

@@ -123,7 +123,7 @@ class RunStore(Protocol):
         """
 
     async def runs_to_check(self, until: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
-        """Return runs whose watch is due by then, the most overdue first. `after` is the last row of the page before."""
+        """Return runs whose watch is due by then, the most overdue first; `after`: the last row of the page before."""
 
     async def pending_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
         """Return runs in phase `created` that were made before `since` and are not routed; oldest first."""

@@ -33,6 +33,7 @@ from router.runs.events import (
 )
 from router.runs.measures.measures import match_measures, merge_measures
 from router.runs.pending import WAITS_FOR_THRESHOLD
+from router.runs.report_merging import without_older_words
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE
@@ -78,7 +79,7 @@ def advance(row: RunRow, run_events: Iterable[RunEvent], at: datetime) -> Transi
     told: list[RunUpdate | RunResult] = []
     row = replace(row, revision=row.revision + 1, updated_at=at)
     for run_event in run_events:
-        step = _apply(row, run_event, at)
+        step = _apply(row, _without_older_words(basis, run_event), at)
         row, moved = step.row, moved or step.changed
         told += step.notifications
     return Transition(row, tuple(told), changed=True) if moved else Transition(basis, tuple(told), changed=False)
@@ -201,6 +202,13 @@ def _block(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Transitio
     return Transition(ended.row, (blocked, *ended.notifications))
 
 
+def _without_older_words(basis: RunRow, run_event: RunEvent) -> RunEvent:
+    if not isinstance(run_event, Reported) or run_event.report.as_of is None:
+        return run_event
+    report = without_older_words(basis, run_event.report)
+    return Reported(report_id=run_event.report_id, report=report, measures_grace=run_event.measures_grace)
+
+
 def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     if run_event.report_id in row.processed_reports:
         return Transition(row, changed=False)
@@ -277,9 +285,15 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
     )
     return replace(
         row,
-        measures=merge_measures(row.measures, matched.measures),
+        measures=_merge_in_order(row.measures, matched.measures, new_is_older=report.is_older),
         reasons=row.reasons + report.reasons + matched.reasons,
     )
+
+
+def _merge_in_order(
+    known: tuple[ReportedMeasure, ...], new: tuple[ReportedMeasure, ...], *, new_is_older: bool
+) -> tuple[ReportedMeasure, ...]:
+    return merge_measures(new, known) if new_is_older else merge_measures(known, new)
 
 
 def _enter_state(row: RunRow, state: RunState, at: datetime, measures_grace: float) -> Transition:

@@ -37,7 +37,9 @@ class ExternalReport:
     """What one response, callback or poll reports about a run.
 
     `state` is None if none was reported or the spelling is unknown (`raw_state` keeps it).
-    `thin` marks an event without usable content: the run has to be read with GET.
+    `thin` marks an event without usable content: the run has to be read with GET. `announces_change`: the event says
+    that the state has changed, or that the run was deleted. `as_of` is when the run was asked for, in an answer;
+    `is_older`: a newer report about the run may have been processed since then.
     """
 
     external_id: str | None
@@ -50,6 +52,9 @@ class ExternalReport:
     reasons: tuple[Reason, ...] = ()
     event_id: str | None = None
     thin: bool = False
+    announces_change: bool = False
+    as_of: datetime | None = None
+    is_older: bool = False
     deleted: bool = False  # an event that says that the system has deleted the run
     children: tuple[ExternalReport, ...] = ()  # the nested runs of a bundle, as the system echoes them
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from router.runs import notifications as announcements
 from router.runs import watch as watches
 from router.runs.doubt import Doubt
-from router.runs.measures.measures import judge_result, missing_measures
+from router.runs.measures.measures import judge_result, match_measures, merge_measures, missing_measures
 from router.runs.run import replace
 from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, PHASE_OF_STATE
@@ -46,6 +46,17 @@ def waits_for(row: RunRow, missing: Missing) -> bool:
 def is_lost(row: RunRow) -> bool:
     """Return whether a run has ended because its system did not have it any more."""
     return row.phase is Phase.FAILED and any(reason.code == LOST for reason in row.reasons)
+
+
+def lacks_measures(row: RunRow, report: ExternalReport) -> bool:
+    """Return whether a report that a run has completed leaves mandatory measures missing."""
+    if report.state is not RunState.COMPLETED or row.phase not in ACCEPTED_PHASES:
+        return False
+    expected = expected_measures(row)
+    if not any(measure.mandatory for measure in expected):
+        return False
+    matched = match_measures(expected, report.measures, row.spoke, row.external_id or row.run_id, known=row.measures)
+    return bool(missing_measures(expected, merge_measures(row.measures, matched.measures)))
 
 
 def wait_for_measures(row: RunRow, at: datetime, grace: float) -> Step | None:

@@ -19,6 +19,7 @@ from consumers.dispatch.send import SendRunHandler
 from consumers.event_handler import DecodingHandler
 from consumers.inbound.poller import Poller
 from consumers.inbound.report_handler import ReportHandler
+from consumers.inbound.run_checker import RunChecker
 from consumers.metrics import (
     CALL_SECONDS,
     CALLBACKS,
@@ -165,6 +166,16 @@ def build_poller(resources: SharedResources) -> Poller | None:
         events=resources.events,
         now=utc_now,
         warn=lambda sentence: log.warning("polling failed; retrying", problem=sentence),
+    )
+
+
+def build_run_checker(resources: SharedResources) -> RunChecker:
+    """Build the task of the role `inbound` that publishes the checks of runs of which something is missing."""
+    return RunChecker(
+        store=resources.store,
+        events=resources.events,
+        now=utc_now,
+        warn=lambda sentence: log.warning("checks of runs failed; retrying", problem=sentence),
     )
 
 

@@ -13,6 +13,7 @@ from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import CallbackConfig, Listener
 from southbound.service.compose import (
     build_poller,
+    build_run_checker,
     callback_counter,
     dispatch_worker,
     inbound_worker,
@@ -72,6 +73,10 @@ def _inbound_workers(resources: SharedResources, _only_spoke: str | None) -> dic
     return {"inbound": inbound_worker(resources)}
 
 
+def _inbound_tasks(resources: SharedResources) -> Tasks:
+    yield build_run_checker(resources).run()
+
+
 def _poller_tasks(resources: SharedResources) -> Tasks:
     if poller := build_poller(resources):
         yield poller.run()
@@ -112,7 +117,7 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
     {
         Role.ROUTING: RoleBuilder(workers=_routing_workers, tasks=_routing_tasks),
         Role.DISPATCH: RoleBuilder(workers=_dispatch_workers),
-        Role.INBOUND: RoleBuilder(workers=_inbound_workers),
+        Role.INBOUND: RoleBuilder(workers=_inbound_workers, tasks=_inbound_tasks),
         Role.LISTENER: RoleBuilder(start_server=_start_listener),
         Role.POLLER: RoleBuilder(tasks=_poller_tasks),
     }

@@ -14,6 +14,7 @@ from consumers.dispatch.call import Caller
 from consumers.dispatch.outages import OutageTracker
 from consumers.event_handler import DecodingHandler
 from consumers.inbound.report_handler import ReportHandler
+from consumers.inbound.run_checker import RunChecker
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.route_request import RequestRouter
@@ -185,6 +186,15 @@ class InMemoryGateway:
         record = Record(partition, self._offset, b"k", value, tuple(headers), 0)
         self._topics.setdefault(topic, deque()).append(record)
         return record
+
+    async def advance(self, seconds: float, step: float = 1.0) -> None:
+        """Let time pass; checks of runs are published when they are due, and processed."""
+        end = self.clock.at + timedelta(seconds=seconds)
+        checker = RunChecker(store=self.store, events=self.events, now=self.clock, warn=self.problems.append)
+        while self.clock.at < end:
+            self.clock.at = min(end, self.clock.at + timedelta(seconds=step))
+            await checker.publish_due()
+            await self.run_until_idle()
 
     # Processing
 

@@ -38,7 +38,9 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
         to_report(spellings, run),
         event_id=first_text(body, "eventId") or received.event_id,
     )
-    report = replace(report, deleted=_says_deleted(event_type))
+    deleted = _says_deleted(event_type)
+    announces_change = deleted or "statechange" in event_type.lower()
+    report = replace(report, deleted=deleted, announces_change=announces_change)
     return _add_ids(replace(report, thin=_is_thin(report, run, event_type)), received)
 
 

@@ -72,8 +72,10 @@ async def test_a_run_that_its_system_no_longer_has_is_ended() -> None:
         assert await poll_once(gateway, poller) == 0
     assert gateway.row("TR0000").phase is Phase.ACCEPTED
     assert await poll_once(gateway, poller) == 1
+    assert gateway.results("TR0000") == []
+    await gateway.advance(700, step=10)
     (result,) = gateway.results("TR0000")
-    assert (result.state, result.reasons[-1].code) == (RunState.FAILED, "notFound")
+    assert (result.state, result.reasons[-1].code) == (RunState.FAILED, "LOST")
     assert len(gateway.problems) == MAX_NOT_FOUND_ROUNDS
     assert "fibre-lab did not return the state of ext-TR0000, its id of run TR0000: notFound" in gateway.problems[0]
     assert not gateway.dead_lettered

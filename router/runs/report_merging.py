@@ -1,0 +1,64 @@
+"""Merge what an external system reports in several words: an older word never overwrites a newer one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from router.runs.states import RANK, TERMINAL
+from router.runs.transitions import ENDED_PHASES
+
+if TYPE_CHECKING:
+    from router.runs.reports import ExternalReport
+    from router.runs.run import RunRow
+    from schemas.vocabulary import RunState
+
+
+def is_behind(row: RunRow, event: ExternalReport, answer: ExternalReport) -> bool:
+    """Return whether the answer to a GET is older than the event that led to it.
+
+    An event that names no state but announces a change has not arrived in an answer with the state that is known, nor
+    a deletion in an answer that shows a run that goes on.
+    """
+    if row.phase in ENDED_PHASES or answer.state not in RANK:
+        return False
+    if event.deleted:
+        return answer.state not in TERMINAL
+    if event.announces_change and event.state is None:
+        return answer.state is row.state
+    return _rank(answer.state) < _rank(event.state)
+
+
+def merge_answer(event: ExternalReport, answer: ExternalReport) -> ExternalReport:
+    """Return what an event and the answer to the GET after it report together: of two states the further one."""
+    furthest = event if _rank(answer.state) < _rank(event.state) else answer
+    return replace(
+        answer,
+        external_id=answer.external_id or event.external_id,
+        href=answer.href or event.href,
+        external_identifier=answer.external_identifier or event.external_identifier,
+        name=answer.name or event.name,
+        state=furthest.state,
+        raw_state=furthest.raw_state,
+        measures=answer.measures or event.measures,
+        reasons=tuple(dict.fromkeys((*event.reasons, *answer.reasons))),
+        event_id=event.event_id,
+        children=answer.children or event.children,
+        thin=False,
+    )
+
+
+def without_older_words(row: RunRow, report: ExternalReport) -> ExternalReport:
+    """Return the report without what a newer report about the run has replaced.
+
+    An answer shows the run as it was when it was asked for. If the run was updated since, the answer is perhaps older
+    than that update: it cannot change `pending` to `inProgress` or back, nor replace a measure.
+    """
+    if report.as_of is None or row.updated_at <= report.as_of:
+        return report
+    sideways = report.state is not None and report.state not in TERMINAL and _rank(report.state) == _rank(row.state)
+    return replace(report, state=None if sideways else report.state, is_older=True)
+
+
+def _rank(state: RunState | None) -> int:
+    return RANK.get(state, 0) if state is not None else 0
