@@ -53,7 +53,7 @@ class CancelRunHandler:
         if row.phase in UNSENT_PHASES and row.sent_at is None:
             await self.updater.store_intention(event, row, CancelledBeforeSending())
             return Done()
-        if row.phase not in ACCEPTED_PHASES:
+        if row.phase not in ACCEPTED_PHASES and row.accepted_at is None:
             return DeadLetter(_run_in_fallout(row), is_consequence=True)
         finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
         row = await finder.find(event, row)

@@ -128,7 +128,7 @@ def _is_carried_by_another_command(row: RunRow, command: ChangeRun) -> bool:
         return True
     # A newer change is queued behind this one and carries the whole document; a POST includes the newest document.
     return row.phase not in ENDED_PHASES and (
-        command.run.version < row.requested.version or row.phase not in ACCEPTED_PHASES
+        command.run.version < row.requested.version or (row.phase not in ACCEPTED_PHASES and row.accepted_at is None)
     )
 
 

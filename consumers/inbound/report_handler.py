@@ -51,6 +51,7 @@ class ReportHandler:
     caller: Caller
     retry_interval: float = 0.5
     max_report_age: float = 60.0
+    on_unknown_state: Callable[[str], None] = lambda _: None  # called with the spoke that reported it
     on_ignored: Callable[[str], None] = lambda _: None  # called with the spoke of an event that is about no run
 
     async def handle(self, event: Event, attempt: Attempt) -> Outcome:
@@ -68,6 +69,8 @@ class ReportHandler:
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(received.spoke, str(error)))
         report = replace(report, external_id=report.external_id or received.external_id or None)
+        if report.raw_state and report.state is None and attempt.number == 1:
+            self.on_unknown_state(received.spoke)
         row = await self._find_reported_run(event, received, report, attempt)
         if row is None:
             return self._handle_unknown_run(event, received, report, attempt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.find_external_id import ExternalIdFinder
@@ -11,6 +11,8 @@ from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict, says_nothing
 from router.runs.events import Checked, Reported, RunMissing
+from router.runs.ids import derive_event_id
+from router.runs.processed_events import has_been_processed
 from router.runs.reports import not_found_as_cancelled
 from router.runs.transitions import ENDED_PHASES
 from router.runs.watch import RETURN_WITHIN, UNKNOWN_STATE_WITHIN, Missing, is_over
@@ -41,8 +43,9 @@ class RunCheck:
 
     async def handle(self, event: Event, row: RunRow) -> Outcome:
         """Ask for the run, unless that was done before, or nothing is missing any more."""
-        if self._is_settled(row):
+        if self._is_settled(row) or has_been_processed(row, event.id):
             await self.updater.republish(event, row)
+        if self._is_settled(row):
             return Done()
         if row.external_id is None:
             return await self._look_up(event, row)
@@ -51,7 +54,10 @@ class RunCheck:
             return await self.not_there(event, row, result)
         report = self._readable(row, result)
         if report is not None:
-            row = await self.updater.store_fact(event, row, self.reported(event, row, report))
+            # A redriven check has the same id, and its answer counts.
+            report_id = derive_event_id(event.id, f"check:{row.revision}")
+            reported = replace(self.reported(event, row, report), report_id=report_id)
+            row = await self.updater.store_fact(event, row, reported)
         return await self._continue(event, row, answered=report is not None)
 
     def _is_settled(self, row: RunRow) -> bool:

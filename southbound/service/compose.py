@@ -29,6 +29,7 @@ from consumers.metrics import (
     REPORTS_IGNORED,
     REQUESTS_WAITING,
     RUNS_ENDED,
+    UNKNOWN_STATES,
     WorkerMetrics,
 )
 from consumers.record_sources import producer_of, spoke_of
@@ -258,6 +259,7 @@ def inbound_worker(resources: SharedResources) -> Worker:
         return ReportHandler(
             updater=resources.updater,
             caller=resources.make_caller(may_send),
+            on_unknown_state=lambda spoke: resources.metrics.count(UNKNOWN_STATES, spoke),
             on_ignored=lambda spoke: resources.metrics.count(REPORTS_IGNORED, spoke),
         ).handle
 

@@ -130,6 +130,7 @@ class InMemoryGateway:
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unknown_states: list[str] = field(default_factory=list)
     names: TopicNames = field(default_factory=TopicNames)
     envelope: Envelope = field(default_factory=lambda: ENVELOPE)
     _topics: dict[str, deque[Record]] = field(default_factory=lambda: {name: deque() for name in TOPIC_ORDER})
@@ -332,7 +333,12 @@ class InMemoryGateway:
                 lifecycle_handler(route.updater, route.commands, route, self.limits).handle, self.envelope
             )
         if topic == self.names.inbound:
-            inbound = ReportHandler(updater=self.updater, caller=self.caller, max_report_age=PARK_DELAY)
+            inbound = ReportHandler(
+                updater=self.updater,
+                caller=self.caller,
+                max_report_age=PARK_DELAY,
+                on_unknown_state=self.unknown_states.append,
+            )
             return DecodingHandler(inbound.handle, self.envelope)
         return DecodingHandler(command_handler(self.updater, self.caller).handle, self.envelope)
 
