@@ -15,7 +15,7 @@ from consumers.store.group_commit import GroupCommit
 from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values
-from consumers.store.statements import latest_runs, pending_runs, runs_to_check, silent_runs
+from consumers.store.statements import latest_runs, pending_runs, runs_to_check, silent_runs, unmoved_runs
 from consumers.store.transactions import (
     OpenRunsByRequest,
     Query,
@@ -133,6 +133,12 @@ class SqlRunStore:
         write = self._database.moments.write
         last = (write(after.watch.due), after.run_id) if after is not None and after.watch is not None else None
         return await self._select(runs_to_check(write(until), limit, last))
+
+    async def unmoved_runs(self, since: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
+        """Read runs that a SendRun should move on and that were not updated since then, a page at a time."""
+        write = self._database.moments.write
+        last = (write(after.updated_at), after.run_id) if after is not None else None
+        return await self._select(unmoved_runs(write(since), limit, last))
 
     async def list_runs(
         self, *, phase: Phase | None = None, spoke: str | None = None, limit: int = 50

@@ -19,6 +19,7 @@ from router.runs.events import (
     ChangeRequested,
     Checked,
     CommandPublished,
+    CommandRepeated,
     GivenUp,
     NotFound,
     OutcomeUnknown,
@@ -50,6 +51,12 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.results import ReportedMeasure, RunResult, RunUpdate
     from schemas.vocabulary import Phase
+
+
+COMMAND_REPEATED = Reason(
+    code="COMMAND_REPEATED",
+    message="Nothing has happened to the run for a day: the command that sends it is published again.",
+)
 
 
 class Transition(NamedTuple):
@@ -110,6 +117,8 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             )
         case CommandPublished():
             return Transition(replace(row, waits_for=()), changed=bool(row.waits_for))
+        case CommandRepeated():
+            return _notify(row, UpdateKind.PROGRESS, (COMMAND_REPEATED,))
         case Sending():
             doubt = posting_again(row.doubt, row.sent_at)
             return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at, doubt=doubt))

@@ -23,6 +23,7 @@ class RunEventKind(StrEnum):
     THRESHOLD_REACHED = "threshold reached"
     ROUTED = "routed"
     COMMAND_PUBLISHED = "command published"
+    COMMAND_REPEATED = "command repeated"
     SENDING = "sending"
     ATTEMPT_FAILED = "attempt failed"
     OUTCOME_UNKNOWN = "outcome unknown"
@@ -72,6 +73,13 @@ class CommandPublished:
     """The command of a request that was released from the queue is on its spoke's topic."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.COMMAND_PUBLISHED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRepeated:
+    """A run was not touched for so long that its command is perhaps gone; the command was published again."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.COMMAND_REPEATED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +247,7 @@ RunEvent = (
     ThresholdReached
     | Routed
     | CommandPublished
+    | CommandRepeated
     | Sending
     | AttemptFailed
     | OutcomeUnknown

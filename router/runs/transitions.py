@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 UNSENT_PHASES = (Phase.CREATED, Phase.WAITING, Phase.ROUTED, Phase.RETRYING, Phase.FALLOUT)
 NOT_ACCEPTED_PHASES = (*UNSENT_PHASES, Phase.SENDING, Phase.IN_DOUBT)
+COMMANDED_PHASES = (Phase.ROUTED, Phase.RETRYING, Phase.SENDING, Phase.IN_DOUBT)  # a SendRun moves them on
 ACCEPTED_PHASES = (Phase.ACCEPTED, Phase.IN_PROGRESS)
 ENDED_PHASES = (Phase.FULFILLED, Phase.FAILED, Phase.CANCELLED, Phase.BLOCKED)
 OPEN_PHASES = (*NOT_ACCEPTED_PHASES, *ACCEPTED_PHASES)
@@ -39,6 +40,7 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
         for phase in (*OPEN_PHASES, *ENDED_PHASES)
         if phase is not Phase.WAITING
     },
+    **{(phase, RunEventKind.COMMAND_REPEATED): phase for phase in COMMANDED_PHASES},
     (Phase.ROUTED, RunEventKind.SENDING): Phase.SENDING,
     (Phase.RETRYING, RunEventKind.SENDING): Phase.SENDING,
     (Phase.IN_DOUBT, RunEventKind.SENDING): Phase.SENDING,

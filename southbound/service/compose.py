@@ -40,6 +40,7 @@ from consumers.routing.change_run import RunChangedHandler
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.lifecycle_handler import LifecycleHandler, RunRequestedHandler
+from consumers.routing.repeat_commands import CommandRepeater
 from consumers.routing.route_request import RequestRouter
 from consumers.routing.waiting.expire import PendingRequestExpiry
 from consumers.routing.waiting.release import WaitingQueueReleaser
@@ -193,6 +194,15 @@ def pending_request_expiry(resources: SharedResources) -> PendingRequestExpiry:
         deadline=deadline,
         every=min(deadline / 4, MAX_EXPIRY_CHECK_INTERVAL),
         warn=lambda sentence: log.warning("expiry of overdue requests failed; retrying", problem=sentence),
+    )
+
+
+def command_repeater(resources: SharedResources) -> CommandRepeater:
+    """Build the task of the role `routing` that publishes the commands of runs again that nothing moves on."""
+    return CommandRepeater(
+        updater=resources.updater,
+        commands=resources.commands,
+        warn=lambda sentence: log.warning("repetition of commands failed; retrying", problem=sentence),
     )
 
 

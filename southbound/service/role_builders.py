@@ -15,6 +15,7 @@ from southbound.service.compose import (
     build_poller,
     build_run_checker,
     callback_counter,
+    command_repeater,
     dispatch_worker,
     inbound_worker,
     pending_request_expiry,
@@ -60,6 +61,7 @@ def _routing_workers(resources: SharedResources, _only_spoke: str | None) -> dic
 
 def _routing_tasks(resources: SharedResources) -> Tasks:
     yield pending_request_expiry(resources).run()
+    yield command_repeater(resources).run()
     yield from resources.tables.background_tasks()
     yield waiting_queue_releaser(resources).run()
 
