@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from consumers.store.sqlite import Synchronous
 
 
-def database_at(address: str, *, lock_timeout: float = 5.0, synchronous: Synchronous = "NORMAL") -> Database:
+def database_at(address: str, *, lock_timeout: float = 5.0, synchronous: Synchronous = "FULL") -> Database:
     """Return the database at an address, SQLite or PostgreSQL; nothing is opened before it is needed.
 
     Raises:

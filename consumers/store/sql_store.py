@@ -262,11 +262,11 @@ def _first_line(error: Exception) -> str:
     return str(cause.__cause__ or cause).partition("\n")[0]
 
 
-async def open_store(address: str, *, lock_timeout: float = 5.0, synchronous: Synchronous = "NORMAL") -> SqlRunStore:
+async def open_store(address: str, *, lock_timeout: float = 5.0, synchronous: Synchronous = "FULL") -> SqlRunStore:
     """Open `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE` and bring its tables up to date.
 
     `lock_timeout` (seconds) bounds the wait for other writers and for a connection. `synchronous` matters for SQLite
-    only: NORMAL survives the end of the process at any moment, FULL a power cut too, for a disk flush per group.
+    only: FULL survives a power failure, for a disk flush per group; NORMAL only the end of the process at any moment.
 
     Raises:
         ValueError: the address is neither.

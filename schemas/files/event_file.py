@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import partial
+from io import StringIO
+from itertools import islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING, cast
 
@@ -148,11 +150,12 @@ def _is_json(text: str) -> bool:
 
 
 def _split_json_lines(text: str) -> list[_WrittenEvent]:
-    lines = enumerate(text.split("\n"), start=1)
+    # Taken one by one: a file of nothing but short lines has millions of them.
+    lines = enumerate(StringIO(text, newline="\n"), start=1)
+    written = ((number, line.removesuffix("\n")) for number, line in lines if line.strip())
     return [
         _WrittenEvent(partial(_read_json_line, line, number), partial(_always, number))
-        for number, line in lines
-        if line.strip()
+        for number, line in islice(written, MAX_EVENTS + 1)
     ]
 
 

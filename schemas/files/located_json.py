@@ -57,16 +57,18 @@ def read_located_json(text: str) -> object:
 
 def line_in_json(text: str, path: Sequence[int | str]) -> int:
     """Return the line of a field of a JSON text; if it is missing, the line of what should contain it."""
-    try:
-        return locate(_tree(text), path)[0]
-    except LocatedYamlError as error:
-        return error.line
+    tree = _tree(text)
+    return tree if isinstance(tree, int) else locate(tree, path)[0]
 
 
 @lru_cache(maxsize=1)  # all mistakes of a text are located one after another
-def _tree(text: str) -> Tree:
-    # JSON is YAML, except for tabs between its tokens.
-    return read_located_yaml(text.replace("\t", " ")).documents[0].root
+def _tree(text: str) -> Tree | int:
+    """Return the text as a tree, or the line where it cannot be read as one."""
+    # JSON is YAML, except for tabs between its tokens. An error is returned, because raised ones are not cached.
+    try:
+        return read_located_yaml(text.replace("\t", " ")).documents[0].root
+    except LocatedYamlError as error:
+        return error.line
 
 
 def _line_of_problem(text: str) -> int:

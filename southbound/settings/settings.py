@@ -102,9 +102,9 @@ class StoreSettings(Section):
         5.0, gt=0, description="Seconds to wait for other writers and for a connection before a retry."
     )
     synchronous: Literal["NORMAL", "FULL"] = Field(
-        "NORMAL",
-        description="SQLite only: `NORMAL` survives the end of the process; `FULL` also survives a power failure, and"
-        " costs a disk flush per transaction.",
+        "FULL",
+        description="SQLite only: `FULL` survives a power failure, for a disk flush per transaction. `NORMAL` survives"
+        " only the end of the process: a run that was being sent at a power failure may be sent again.",
     )
 
     @field_validator("url")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-async def wait_until(condition: Callable[[], object], seconds: float = 2.0) -> None:
+async def wait_until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Return as soon as the condition holds. Fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

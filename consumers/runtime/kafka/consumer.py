@@ -9,6 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, cast
 
+import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from consumers.runtime.consumer_port import (
@@ -23,7 +24,7 @@ from consumers.runtime.consumer_port import (
 )
 from consumers.runtime.faults import internal_problem
 from consumers.runtime.handler import Partition, Record
-from consumers.runtime.kafka.membership import Membership
+from consumers.runtime.kafka.membership import Membership, read_sample, statistics_interval
 from producers.kafka_errors import code_of, sentence_for
 from schemas.problem import Problem
 
@@ -61,8 +62,9 @@ class KafkaGroupConsumer:
     ) -> None:
         self._settings = settings
         self._topics = list(topics)
-        self._session_timeout = session_timeout
-        self._membership = Membership(session_timeout, float("-inf"))
+        self._statistics_interval = statistics_interval(session_timeout)
+        self._membership = Membership(float("-inf"))
+        self._clock_difference = float("inf")  # of Python's monotonic clock and librdkafka's
         self._revoke_timeout = revoke_timeout + _GRACE
         self._batch = batch
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -113,7 +115,13 @@ class KafkaGroupConsumer:
     def _run(self) -> None:
         try:
             self._consumer = Consumer(
-                {**self._settings, "error_cb": self._on_error, "on_commit": self._on_commit},
+                {
+                    **self._settings,
+                    "statistics.interval.ms": int(self._statistics_interval * 1000),
+                    "stats_cb": self._on_statistics,
+                    "error_cb": self._on_error,
+                    "on_commit": self._on_commit,
+                },
             )
             self._consume()
         except KafkaException as exception:
@@ -123,7 +131,7 @@ class KafkaGroupConsumer:
         self._post(Closed())
 
     def _consume(self) -> None:
-        self._membership = Membership(self._session_timeout, time.monotonic())
+        self._membership = Membership(time.monotonic())
         self._consumer.subscribe(
             self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -253,7 +261,7 @@ class KafkaGroupConsumer:
             self._run_commands(min(remaining, _IDLE_TIMEOUT))
 
     def _on_lost(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
-        self._membership.lost(time.monotonic())
+        self._membership.lost()
         partitions = self._owned(positions)
         self._post(Lost(partitions))
         self._end_ownership(partitions)
@@ -273,6 +281,12 @@ class KafkaGroupConsumer:
         for topic_partition in topic_partitions:
             del self._ownerships[topic_partition]
             self._next_offsets.pop(topic_partition, None)
+
+    def _on_statistics(self, text: str) -> None:
+        statistics = orjson.loads(text)
+        made_at = statistics["ts"] / 1e6  # it may have waited for a poll
+        self._clock_difference = min(self._clock_difference, time.monotonic() - made_at)
+        self._membership.sampled(read_sample(statistics, made_at + self._clock_difference))
 
     def _on_error(self, error: KafkaError) -> None:
         self._warn(error)

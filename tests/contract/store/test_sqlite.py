@@ -103,6 +103,15 @@ async def test_the_settings_determine_the_lock_timeout_and_what_survives_a_power
     assert pragma == kept_by_sqlite_as
 
 
+async def test_a_store_survives_a_power_failure_unless_the_settings_say_otherwise(file: Path) -> None:
+    by_settings = await open_run_store(StoreSettings(url=SecretStr(f"sqlite:///{file}")))
+    by_itself = await open_store(f"sqlite:///{file}")
+    for store in (by_settings, by_itself):
+        pragma = await store._database.write(lambda c: c.exec_driver_sql("PRAGMA synchronous").scalar())
+        await store.close()
+        assert pragma == 2  # FULL
+
+
 async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("these are notes, " * 100)
     with pytest.raises(StoreUnavailableError, match=r"notes\.txt cannot be used: file is not a database"):

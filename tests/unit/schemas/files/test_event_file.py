@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.files.event_file import EventFileError, read_events
+from schemas.files.located_yaml import LocatedYamlError
 from schemas.lifecycle import RunCancelled
 from tests.builders.example_events import EVERY_VERSION, EXAMPLES, NEWEST, example
 
@@ -127,6 +129,30 @@ def test_a_broken_line_does_not_hide_the_mistakes_of_the_others() -> None:
 )
 def test_a_file_without_events_is_refused(text: str, file: str, expected: str) -> None:
     assert error_sentences(text, file)[0].startswith(expected)
+
+
+def test_lines_beyond_the_most_events_of_a_file_are_not_held_in_memory() -> None:
+    text = "[]\n" * 2_000_000
+    tracemalloc.start()
+    try:
+        assert error_sentences(text, "a.jsonl") == ["a.jsonl:1: holds more than 100,000 events: split the file"]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 150_000_000  # bytes; all lines take 900 MB
+
+
+def test_a_text_without_lines_for_its_mistakes_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+
+    def refuse(text: str) -> NoReturn:
+        tries.append(text)
+        raise LocatedYamlError("more values than allowed", 3)
+
+    monkeypatch.setattr("schemas.files.located_json.read_located_yaml", refuse)
+    told = error_sentences(json.dumps([{"tpe": "RunCancelled"}] * 50), "once.json")
+    assert (len(told), len(tries)) == (150, 1)
+    assert all(sentence.startswith("once.json:3: ") for sentence in told)
 
 
 @settings(max_examples=200, deadline=None)

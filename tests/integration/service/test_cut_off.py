@@ -1,0 +1,52 @@
+"""A process that Kafka no longer hears stops sending in time, although it has enough to send."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from consumers.runtime.kafka.membership import proof_duration
+from tests.builders.runs import a_document
+from tests.fixtures.kafka_proxy import a_kafka_proxy
+from tests.fixtures.service import a_service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fixtures.service import ServiceUnderTest
+
+SESSION = 6.0
+RUNS = 400
+
+
+def posts(service: ServiceUnderTest) -> list[datetime]:
+    requests = service.systems["fibre-lab"].request_log.requests
+    return [request.at for request in requests if request.method == "POST"]
+
+
+async def test_no_post_leaves_later_than_the_last_proof_of_membership_allows(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    async with (
+        a_service(kafka_bootstrap, tmp_path, started=False) as service,
+        a_kafka_proxy(kafka_bootstrap) as proxy,
+    ):
+        client = {"session.timeout.ms": int(SESSION * 1000), "heartbeat.interval.ms": 1000}
+        kafka = service.settings.kafka.model_copy(update={"bootstrap": proxy.bootstrap, "client": client})
+        service.settings = service.settings.model_copy(update={"kafka": kafka})
+        slow = (profile.model_copy(update={"concurrency": 2}) for profile in service.rules.profiles)
+        service.rules = replace(service.rules, profiles=tuple(slow))
+        service.systems["fibre-lab"]._latency = 0.1  # more than a session of POSTs is left when the proxy stops
+        await service.start()
+        await service.request(*(a_document(f"TR{number:04}") for number in range(RUNS)))
+        await service.wait_until(lambda: len(posts(service)) >= 20, "20 POSTs")
+        proxy.requests = proxy.responses = False
+        cut_at, until = datetime.now(UTC), time.monotonic() + 1.5 * SESSION
+        await service.wait_until(lambda: time.monotonic() > until, "one and a half sessions")
+        proxy.requests = proxy.responses = True
+        last = max(at for at in posts(service) if at < cut_at + timedelta(seconds=1.5 * SESSION))
+        assert last - cut_at < timedelta(seconds=proof_duration(SESSION) + 0.2)
+        assert last > cut_at  # there was something to send
+        assert len(posts(service)) < RUNS
