@@ -37,8 +37,8 @@ STATES = """
 ## States
 
 A reported state is applied if its rank is not lower than the rank of the present state. A report after the end
-that says something new is stored and published as `stale`. Spellings are compared without regard to case, spaces, `_` and `-`; a profile can add
-spellings.
+that says something new is stored and published as `stale`. Spellings are compared without regard to case, spaces,
+`_` and `-`; a profile can add spellings.
 
 """
 # The order of RANK itself depends on a set, and differs between processes.
