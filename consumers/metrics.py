@@ -131,6 +131,12 @@ REPORTS_IGNORED = Metric(
     labels=("spoke",),
     meaning="Events of external systems that were stored and are not about a run, such as those of specifications.",
 )
+UNKNOWN_STATES = Metric(
+    name="southbound_unknown_states_total",
+    kind=Counter,
+    labels=("spoke",),
+    meaning="Reports with a state that neither Southbound nor state_spellings of the profile knows.",
+)
 REQUESTS_WAITING = Metric(
     name="southbound_requests_waiting",
     kind=Gauge,
@@ -181,6 +187,7 @@ METRICS: Final = (
     RUNS_ENDED,
     CALLBACKS,
     REPORTS_IGNORED,
+    UNKNOWN_STATES,
     TABLE_LIVE,
     TABLE_REFUSED,
     REQUESTS_WAITING,

@@ -137,6 +137,15 @@ def external_id_missing(row: RunRow, subject: str) -> Problem:
     )
 
 
+def state_unknown(row: RunRow) -> Problem:
+    """Return the problem of a run whose system reports a state that its profile does not know."""
+    return Problem(
+        code="UNKNOWN_STATE",
+        sentence=f"{row.spoke} reports run {row.run_id} in a state that is not known: add it to state_spellings in the "
+        "profile, then redrive this record.",
+    )
+
+
 def event_misplaced(event: Event, location: str) -> Problem:
     """Return the problem of an event that is understood but does not belong on this topic."""
     return Problem(

@@ -126,6 +126,11 @@ class HttpResponse:
     body: bytes = b""
 
 
+def says_nothing(response: HttpResponse) -> bool:
+    """Return whether a response has no content: an empty body, or JSON without anything in it."""
+    return response.body.strip(b" \t\r\n\xef\xbb\xbf") in {b"", b"null", b"{}", b"[]", b'""'}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoResponse:
     """The call ended without a response. `perhaps_sent` is False only if that is proven."""

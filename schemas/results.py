@@ -49,7 +49,10 @@ class ReportedMeasure(Model):
 
 
 class RunUpdate(Model):
-    """Something happened to a run in flight. `revision` orders the events of one run."""
+    """Something happened to a run in flight. `revision` orders the events of one run.
+
+    `test_measure` are measures that arrived after the end of the run.
+    """
 
     run_id: NonEmptyStr
     root_run_id: NonEmptyStr
@@ -62,6 +65,7 @@ class RunUpdate(Model):
     state: RunState | None = None
     version: Whole
     reasons: tuple[Reason, ...] = ()
+    test_measure: tuple[ReportedMeasure, ...] = ()
     revision: Whole
     occurred_at: Moment
 

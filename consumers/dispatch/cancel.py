@@ -53,7 +53,7 @@ class CancelRunHandler:
         if row.phase in UNSENT_PHASES and row.sent_at is None:
             await self.updater.store_intention(event, row, CancelledBeforeSending())
             return Done()
-        if row.phase not in ACCEPTED_PHASES:
+        if row.phase not in ACCEPTED_PHASES and row.accepted_at is None:
             return DeadLetter(_run_in_fallout(row), is_consequence=True)
         finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
         row = await finder.find(event, row)
@@ -109,7 +109,8 @@ class CancelRunHandler:
         return await self.refused(event, row, (reason,))
 
     async def _store_end(self, event: Event, row: RunRow, report: ExternalReport) -> Outcome:
-        reported = Reported(report_id=event.id, report=report)
+        grace = self.caller.spoke(row.spoke).profile.measures_grace
+        reported = Reported(report_id=event.id, report=report, measures_grace=grace)
         if report.state in TERMINAL - {RunState.CANCELLED}:
             too_late = Reason(code="RUN_ENDED", message=f"The run is {report.raw_state}; nothing is left to cancel.")
             await self.updater.store_fact(event, row, reported, CancelRefused(reasons=(too_late,)))

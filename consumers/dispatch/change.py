@@ -107,7 +107,9 @@ class ChangeRunHandler:
             # The status says yes; nothing of the body is needed.
             await self.updater.store_fact(event, row, accepted)
             return Done()
-        await self.updater.store_fact(event, row, accepted, Reported(report_id=event.id, report=report))
+        grace = self.caller.spoke(row.spoke).profile.measures_grace
+        reported = Reported(report_id=event.id, report=report, measures_grace=grace)
+        await self.updater.store_fact(event, row, accepted, reported)
         return Done()
 
     async def lost(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
@@ -126,7 +128,7 @@ def _is_carried_by_another_command(row: RunRow, command: ChangeRun) -> bool:
         return True
     # A newer change is queued behind this one and carries the whole document; a POST includes the newest document.
     return row.phase not in ENDED_PHASES and (
-        command.run.version < row.requested.version or row.phase not in ACCEPTED_PHASES
+        command.run.version < row.requested.version or (row.phase not in ACCEPTED_PHASES and row.accepted_at is None)
     )
 
 

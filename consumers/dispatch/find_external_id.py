@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict
@@ -25,6 +25,13 @@ _MAX_DELAY = 60.0
 _MAX_DOUBLINGS = 6
 
 
+class LookedUp(NamedTuple):
+    """The result of one look-up: what the system reports, and whether it answered at all."""
+
+    found: ExternalReport | None
+    answered: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalIdFinder:
     """Looks the run up by the profile's method, as after a doubt; a callback that names the run may be quicker."""
@@ -39,9 +46,9 @@ class ExternalIdFinder:
         found = await self.look_up(row)
         if found is None or found.external_id is None:
             return row
-        return await self.updater.store_fact(
-            event, row, Reported(report_id=derive_event_id(event.id, "id"), report=found)
-        )
+        grace = self.caller.spoke(row.spoke).profile.measures_grace
+        reported = Reported(report_id=derive_event_id(event.id, "id"), report=found, measures_grace=grace)
+        return await self.updater.store_fact(event, row, reported)
 
     def delay(self, row: RunRow, attempt: Attempt) -> float | None:
         """Return the seconds until the id is looked up again; None once the profile's deadline has passed."""
@@ -53,13 +60,19 @@ class ExternalIdFinder:
 
     async def look_up(self, row: RunRow) -> ExternalReport | None:
         """Return what the system reports about the run that was POSTed; None if nothing."""
+        return (await self.ask(row)).found
+
+    async def ask(self, row: RunRow) -> LookedUp:
+        """Look the run up once; a system without look-ups has answered that it names no id."""
         spoke, posted = self.caller.spoke(row.spoke), row.sent or row.requested
         call = spoke.to_look_up(posted)
-        result = await self.caller.call(row.spoke, call) if call else None
-        if result is None or result.meaning.verdict is not Verdict.ACCEPTED:
-            return None
+        if call is None:
+            return LookedUp(found=None, answered=True)
+        result = await self.caller.call(row.spoke, call)
+        if result.meaning.verdict is not Verdict.ACCEPTED:
+            return LookedUp(found=None, answered=False)
         try:
             found = spoke.read_page(result.accepted_response(), posted).found
         except NotUnderstoodError:
-            return None  # the id may still arrive by another way
-        return found and replace(found, as_of=result.asked_at)
+            return LookedUp(found=None, answered=True)  # the id may still arrive by another way
+        return LookedUp(found=found and replace(found, as_of=result.asked_at), answered=True)

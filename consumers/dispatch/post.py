@@ -197,11 +197,13 @@ class PostAttempt:
         return Done()
 
     def _adoption(self, row: RunRow, report: ExternalReport | None) -> RowUpdate:
-        document = row.sent or row.requested
+        document, profile = row.sent or row.requested, self.caller.spoke(row.spoke).profile
+        external_id, href = (report.external_id, report.href) if report else (None, None)
+        accepted = Accepted(external_id=external_id, href=href, document=document, id_deadline=profile.id_deadline)
         if report is None:
-            return row, (Accepted(external_id=None, href=None, document=document),)
-        accepted = Accepted(external_id=report.external_id, href=report.href, document=document)
-        return row, (accepted, Reported(report_id=self.event.id, report=report))
+            return row, (accepted,)
+        reported = Reported(report_id=self.event.id, report=report, measures_grace=profile.measures_grace)
+        return row, (accepted, reported)
 
     async def _handle_conflict(self, rows: Rows, result: CallResult) -> Outcome:
         if was_posted_before(rows[0]):

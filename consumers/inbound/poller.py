@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from consumers.dispatch.call import MembershipUncertainError
+from consumers.inbound.run_check import is_not_there
 from consumers.problems import call_failed
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.profile import ResultChannel
@@ -98,7 +99,7 @@ class Poller:
     async def _read(self, row: RunRow) -> CallResult:
         spoke = self.caller.spoke(row.spoke)
         result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
-        if result.meaning.verdict is Verdict.ACCEPTED:
+        if result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result):
             try:
                 spoke.read_reply(result.accepted_response())
             except NotUnderstoodError as error:
@@ -124,13 +125,13 @@ class Poller:
             self.warn(call_failed(result, summary).sentence)
 
     def _event_of(self, row: RunRow, result: CallResult) -> Event | None:
-        if result.meaning.verdict is Verdict.LOST:
+        if is_not_there(result):
             return self._not_found_event(row)
         self.not_found.pop(row.run_id, None)
         return self._report_event(row, result) if result.meaning.verdict is Verdict.ACCEPTED else None
 
     def _not_found_event(self, row: RunRow) -> Event | None:
-        """Publish that the run was not found; the inbound consumer asks again, and ends a run that no system knows."""
+        """Publish that the run was not found; the inbound consumer asks again, and ends a run that stays lost."""
         rounds = self.not_found[row.run_id] = self.not_found.get(row.run_id, 0) + 1
         if rounds < MAX_NOT_FOUND_ROUNDS:
             return None

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 
 from consumers.dispatch.bundle import identifies_run, run_id_candidates
 from consumers.dispatch.find_external_id import ExternalIdFinder
+from consumers.inbound.run_check import RunCheck, is_not_there
 from consumers.problems import answer_behind, call_failed, event_misplaced, external_id_unknown, report_unreadable
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from router.responses import Verdict
-from router.runs.events import Reported
+from router.runs.ids import derive_event_id
 from router.runs.report_merging import is_behind, merge_answer
-from router.runs.reports import ExternalReport, not_found_as_cancelled
+from router.runs.reports import ExternalReport
 from router.runs.states import TERMINAL
-from router.runs.transitions import ACCEPTED_PHASES
+from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
+from router.runs.watching import lacks_measures
 from schemas.inbound import InboundReceived
-from schemas.vocabulary import Channel, RunState
+from schemas.vocabulary import Channel, Phase, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,14 +28,15 @@ if TYPE_CHECKING:
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
+    from consumers.spokes.port import Spoke
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.problem import Problem
 
 MIN_ATTEMPTS = 10  # at a report about an unknown run, however old it is
 MAX_READS_UNTIL_STATE = 8  # GETs, within 16 to 32 s, until an answer has the state that the event reported
+MAX_EMPTY_ANSWERS = 3  # to the GET after an event, until they mean that the run is not there
 MAX_READS_UNTIL_CHANGE = 5  # GETs, within 4 to 8 s, until an answer has another state than the one that is known
-MAX_NOT_FOUND = 3  # responses "not found" about a run that was just reported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,7 @@ class ReportHandler:
     caller: Caller
     retry_interval: float = 0.5
     max_report_age: float = 60.0
+    on_unknown_state: Callable[[str], None] = lambda _: None  # called with the spoke that reported it
     on_ignored: Callable[[str], None] = lambda _: None  # called with the spoke of an event that is about no run
 
     async def handle(self, event: Event, attempt: Attempt) -> Outcome:
@@ -55,6 +59,8 @@ class ReportHandler:
         received = event.data
         if not isinstance(received, InboundReceived):
             return DeadLetter(event_misplaced(event, "the inbound topic"))
+        if received.channel is Channel.POLL and not received.body:
+            return await self._check(event, received)
         try:
             report = self._read_report(received)
         except NotAboutARunError:
@@ -63,14 +69,28 @@ class ReportHandler:
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(received.spoke, str(error)))
         report = replace(report, external_id=report.external_id or received.external_id or None)
+        if report.raw_state and report.state is None and attempt.number == 1:
+            self.on_unknown_state(received.spoke)
         row = await self._find_reported_run(event, received, report, attempt)
         if row is None:
             return self._handle_unknown_run(event, received, report, attempt)
         return await self._handle(event, row, report, attempt, authentic=self._is_authentic(received))
 
+    async def _check(self, event: Event, received: InboundReceived) -> Outcome:
+        """Ask for the run that the event names: its check is due, or the poller was answered that it is not there."""
+        run_id = event.headers.subject
+        row = await self.updater.store.run(run_id) if run_id else None
+        if row is None or row.spoke != received.spoke:
+            row = await self.updater.store.run_by_external_id(received.spoke, received.external_id)
+        if row is None:
+            return DeadLetter(external_id_unknown(received.spoke, ExternalReport(external_id=received.external_id)))
+        return await self._run_check.handle(event, row)
+
+    @property
+    def _run_check(self) -> RunCheck:
+        return RunCheck(updater=self.updater, caller=self.caller)
+
     def _read_report(self, received: InboundReceived) -> ExternalReport:
-        if received.channel is Channel.POLL and not received.body:
-            return ExternalReport(external_id=received.external_id, thin=True)  # the poller was answered "not found"
         report = self.caller.spoke(received.spoke).read_callback(received)
         return replace(report, as_of=received.received_at) if received.channel is Channel.POLL else report
 
@@ -98,8 +118,7 @@ class ReportHandler:
         """Find, by our id or its name, a run that the system accepted without naming an external id."""
         for run_id in run_id_candidates(report):
             row = await self.updater.store.run(run_id)
-            waits = row is not None and row.spoke == spoke and row.phase in ACCEPTED_PHASES and row.external_id is None
-            if row is not None and waits and identifies_run(report, row):
+            if row is not None and row.spoke == spoke and _waits_for_id(row) and identifies_run(report, row):
                 return row
         return None
 
@@ -119,25 +138,43 @@ class ReportHandler:
     ) -> Outcome:
         if event.id not in row.processed_reports and report.thin:
             return await self._hydrate(event, row, _as_requested_end(row, report), attempt)
+        if event.id not in row.processed_reports and report.as_of is None and lacks_measures(row, report):
+            await self._record_answer_first(event, row)
         return await self._record(event, row, report, authentic=authentic)
 
     async def _hydrate(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
         spoke = self.caller.spoke(row.spoke)
         result = await self.caller.call(row.spoke, spoke.to_read(thin.external_id or row.external_id or ""))
-        if result.meaning.verdict is Verdict.LOST and row.cancel_requested:
-            gone = not_found_as_cancelled(thin.external_id, result.meaning.reasons)
-            return await self._record(event, row, gone, authentic=True)
-        if result.meaning.verdict is Verdict.LOST and attempt.number >= MAX_NOT_FOUND:
-            return await self._record(event, row, _not_found_report(thin, result), authentic=True)
+        if is_not_there(result) and (result.meaning.verdict is Verdict.LOST or attempt.number >= MAX_EMPTY_ANSWERS):
+            return await self._record_not_there(event, row, thin, result)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return self._retry(event, row, result, attempt)
         try:
-            answer = spoke.read_reply(result.accepted_response())
+            answer = _read_whole(spoke, result)
         except NotUnderstoodError as error:
             # For example the page of a proxy during maintenance: the next answer may be readable.
             unreadable = report_unreadable(row.spoke, str(error))
             return self._retry(event, row, result.as_unknown_outcome(str(error)), attempt, unreadable)
         return await self._record_answer(event, row, thin, replace(answer, as_of=result.asked_at), attempt)
+
+    async def _record_not_there(self, event: Event, row: RunRow, thin: ExternalReport, result: CallResult) -> Outcome:
+        """Record that the system does not show the run; an event that reported its end counts all the same."""
+        if thin.state in TERMINAL and not thin.deleted and row.phase not in ENDED_PHASES:
+            return await self._record(event, row, replace(thin, thin=False), authentic=True)
+        return await self._run_check.not_there(event, row, result)
+
+    async def _record_answer_first(self, event: Event, row: RunRow) -> None:
+        """Read a run that was reported as completed without all measures; record the answer if there is one."""
+        spoke = self.caller.spoke(row.spoke)
+        result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
+        if result.meaning.verdict is not Verdict.ACCEPTED or is_not_there(result):
+            return
+        try:
+            answer = replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
+        except NotUnderstoodError:
+            return
+        reported = self._run_check.reported(event, row, answer)
+        await self.updater.store_fact(event, row, replace(reported, report_id=derive_event_id(event.id, "read")))
 
     async def _record_answer(
         self, event: Event, row: RunRow, thin: ExternalReport, answer: ExternalReport, attempt: Attempt
@@ -155,7 +192,7 @@ class ReportHandler:
         if event.id in row.processed_reports:
             await self.updater.republish(event, row)
         else:
-            await self.updater.store_fact(event, row, Reported(report_id=event.id, report=report))
+            await self.updater.store_fact(event, row, self._run_check.reported(event, row, report))
         for nested in report.children:
             await self._record_nested(event, row.spoke, nested, authentic=authentic)
         return Done()
@@ -181,6 +218,17 @@ def _as_requested_end(row: RunRow, report: ExternalReport) -> ExternalReport:
     return replace(report, state=RunState.CANCELLED, raw_state="deleted")
 
 
-def _not_found_report(thin: ExternalReport, result: CallResult) -> ExternalReport:
-    reasons = result.meaning.reasons
-    return ExternalReport(external_id=thin.external_id, state=RunState.FAILED, raw_state="not found", reasons=reasons)
+def _read_whole(spoke: Spoke, result: CallResult) -> ExternalReport:
+    """Read the answer to a GET, which has to show a run.
+
+    Raises:
+        NotUnderstoodError: it shows none.
+    """
+    if is_not_there(result):
+        raise NotUnderstoodError("the answer has no content")
+    return spoke.read_reply(result.accepted_response())
+
+
+def _waits_for_id(row: RunRow) -> bool:
+    was_accepted = row.phase in ACCEPTED_PHASES or (row.phase is Phase.FALLOUT and row.accepted_at is not None)
+    return was_accepted and row.external_id is None

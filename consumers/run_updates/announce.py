@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, assert_never
 
 from router.runs.ids import derive_event_id
+from router.runs.watching import LOST
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.commands import CancelRun, ChangeRun, SendRun
@@ -65,13 +67,13 @@ def _subject(message: Command | RunNotification) -> str:
 
 def _derive_id(cause: str, message: Command | RunNotification) -> str:
     match message:
-        # A run is sent once and ends once per request, whichever record led to it.
+        # A run is sent once, and each of its results has one id, whichever record led to it.
         case SendRun():
             return derive_event_id(message.request_id, f"send:{message.run.run_id}")
         case RunResult():
-            return derive_event_id(message.request_id, f"result:{message.run_id}")
+            return derive_event_id(message.request_id, f"result:{message.run_id}:{_digest_of_run(message)}")
         case RequestResult():
-            return derive_event_id(message.request_id, "result")
+            return derive_event_id(message.request_id, f"result:{_digest_of_request(message)}")
         case ChangeRun():
             return derive_event_id(cause, f"change:{message.run.run_id}")
         case CancelRun():
@@ -80,3 +82,18 @@ def _derive_id(cause: str, message: Command | RunNotification) -> str:
             return derive_event_id(cause, f"{message.kind}:{message.run_id}")
         case _:
             assert_never(message)
+
+
+def _digest_of_run(message: RunResult) -> str:
+    """Return what distinguishes a result from the one that was told before late measures, or a return, changed it."""
+    measures = [measure.model_dump_json() for measure in message.test_measure]
+    lost = any(reason.code == LOST for reason in message.reasons)
+    return _digest(f"{message.state}", f"{message.result}", f"{lost}", *measures)
+
+
+def _digest_of_request(message: RequestResult) -> str:
+    return _digest(f"{message.state}", *[f"{run.run_id} {run.state} {run.result}" for run in message.runs])
+
+
+def _digest(*parts: str) -> str:
+    return sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()

@@ -155,8 +155,11 @@ class Profile(ProfileModel):
     `changeable_states` are the states in which a change may still be sent; beyond them is the point of no return.
     `settle_time` are the seconds after a POST with unknown outcome during which "not found" leads to no other POST;
     without it the larger of 60 and four times `timeouts.read`.
-    `id_deadline` are the seconds after which a change, a cancellation or a child becomes a dead letter because it needs
-    the external id of a run that the system accepted without one.
+    `id_deadline` are the seconds after which a run that the system accepted without an external id is in fallout, and a
+    change, a cancellation or a child that needs the id is a dead letter.
+    `lost_after` are the seconds for which a system has to answer that it does not have a run that it accepted, at least
+    three times, until the run ends as failed (`LOST`).
+    `measures_grace` are the seconds for which a completed run waits for mandatory measures that are missing; 0: not.
     `state_spellings` maps the system's states to ours, beyond the spellings that are known anyway.
     `success_codes` are the statuses that mean success.
     `version` is only a declaration for now: 4.0, 4.1 and 4.2 have the same form for what is sent and read here.
@@ -190,6 +193,8 @@ class Profile(ProfileModel):
     look_up: LookUpMethod = LookUpMethod.NAME
     settle_time: Seconds | None = None
     id_deadline: Seconds = 600.0
+    lost_after: Seconds = 600.0
+    measures_grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     send_state: bool = False
     send_measure_ids: bool = True
     max_response_bytes: int = Field(default=5_000_000, ge=1_000)

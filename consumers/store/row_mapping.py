@@ -13,6 +13,7 @@ from pydantic_core import from_json, to_json
 
 from router.runs.doubt import Doubt
 from router.runs.run import RequestRow, RunRow
+from router.runs.watch import Watch
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import JsonText, JsonValue
@@ -27,6 +28,7 @@ ColumnValues = tuple[Any, ...]  # what a driver accepts and returns, one per col
 
 _REASONS = TypeAdapter(tuple[Reason, ...])
 _DOUBT = TypeAdapter(Doubt)
+_WATCH = TypeAdapter(Watch)
 _VIOLATIONS = TypeAdapter(tuple[RuleViolation, ...])
 
 
@@ -92,6 +94,8 @@ def run_values(row: RunRow, moments: MomentFormat, documents: DocumentCache) -> 
         row.revision,
         waits_for_text(row.waits_for) if row.waits_for else None,
         _DOUBT.dump_json(row.doubt).decode() if row.doubt else None,
+        _WATCH.dump_json(row.watch).decode() if row.watch else None,
+        moments.write(row.watch.due) if row.watch else None,
     )
 
 
@@ -128,6 +132,8 @@ def run_row(
         revision,
         waits_for,
         doubt,
+        watch,
+        _check_at,
     ) = values
     return RunRow(
         run_id=run_id,
@@ -158,6 +164,7 @@ def run_row(
         revision=revision,
         waits_for=waits_for_of(waits_for) if waits_for else (),
         doubt=_DOUBT.validate_json(doubt) if doubt else None,
+        watch=_WATCH.validate_json(watch) if watch else None,
     )
 
 

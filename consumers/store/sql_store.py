@@ -16,7 +16,7 @@ from consumers.store.identity import StoreIdentity
 from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values
-from consumers.store.statements import latest_runs, pending_runs, silent_runs
+from consumers.store.statements import latest_runs, pending_runs, runs_to_check, silent_runs, unmoved_runs
 from consumers.store.transactions import (
     OpenRunsByRequest,
     Query,
@@ -130,6 +130,18 @@ class SqlRunStore:
     async def pending_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
         """Read runs that wait for the rest of their hierarchy; longest waiting first."""
         return await self._select(pending_runs(self._database.moments.write(since), limit))
+
+    async def runs_to_check(self, until: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
+        """Read runs whose next check is due by then; the most overdue first, a page at a time."""
+        write = self._database.moments.write
+        last = (write(after.watch.due), after.run_id) if after is not None and after.watch is not None else None
+        return await self._select(runs_to_check(write(until), limit, last))
+
+    async def unmoved_runs(self, since: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
+        """Read runs that a SendRun should move on and that were not updated since then, a page at a time."""
+        write = self._database.moments.write
+        last = (write(after.updated_at), after.run_id) if after is not None else None
+        return await self._select(unmoved_runs(write(since), limit, last))
 
     async def list_runs(
         self, *, phase: Phase | None = None, spoke: str | None = None, limit: int = 50

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from consumers.store.tables import definition_uses, outbound_requests, run_measures, runs
 from router.runs.states import TERMINAL
+from router.runs.transitions import COMMANDED_PHASES
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -125,6 +126,25 @@ def pending_runs(since: object, limit: int) -> Select[*tuple[object, ...]]:
     """Select runs that were requested before then and never routed."""
     waiting = (runs.c.spoke == "") & (runs.c.phase == Phase.CREATED.value) & (runs.c.created_at < since)
     return select(runs).where(waiting).order_by(runs.c.created_at, runs.c.run_id).limit(limit)
+
+
+def runs_to_check(until: object, limit: int, last: tuple[object, str] | None) -> Select[*tuple[object, ...]]:
+    """Select runs whose next check is due by then, after the `last` seen; the most overdue first."""
+    chosen = select(runs).where(runs.c.check_at.is_not(None), runs.c.check_at <= until)
+    if last is not None:
+        at, run_id = last
+        chosen = chosen.where((runs.c.check_at > at) | ((runs.c.check_at == at) & (runs.c.run_id > run_id)))
+    return chosen.order_by(runs.c.check_at, runs.c.run_id).limit(limit)
+
+
+def unmoved_runs(since: object, limit: int, last: tuple[object, str] | None) -> Select[*tuple[object, ...]]:
+    """Select commanded runs that were not updated since then, after the `last` seen; longest unmoved first."""
+    commanded = runs.c.phase.in_([phase.value for phase in COMMANDED_PHASES])
+    chosen = select(runs).where(commanded, runs.c.updated_at < since)
+    if last is not None:
+        at, run_id = last
+        chosen = chosen.where((runs.c.updated_at > at) | ((runs.c.updated_at == at) & (runs.c.run_id > run_id)))
+    return chosen.order_by(runs.c.updated_at, runs.c.run_id).limit(limit)
 
 
 def first_in_queue(

@@ -56,6 +56,8 @@ runs = Table(
     Column("revision", BigInteger, nullable=False),
     Column("waits_for", Text),  # a JSON list of request definitions
     Column("doubt", Text),  # JSON; null for nearly every run
+    Column("watch", Text),  # JSON; null for nearly every run
+    Column("check_at", Moment),  # the next check of the watch
 )
 Index("runs_by_external_id", runs.c.spoke, runs.c.external_id, unique=True)  # nulls are not equal: many may wait
 Index("runs_by_request", runs.c.request_id)
@@ -71,6 +73,9 @@ Index(
     sqlite_where=_is_waiting,
     postgresql_where=_is_waiting,
 )
+
+_is_watched = runs.c.check_at.is_not(None)
+Index("runs_to_check", runs.c.check_at, runs.c.run_id, sqlite_where=_is_watched, postgresql_where=_is_watched)
 
 run_measures = Table(
     "run_measures",

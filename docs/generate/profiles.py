@@ -75,7 +75,15 @@ MEANINGS: Mapping[str, str] = {
         'Seconds after a POST with unknown outcome during which "not found" leads to no other POST. None: the larger of'
         " 60 and four times `timeouts.read`."
     ),
-    "id_deadline": "Seconds after which what needs the external id of a run that was accepted without one is given up.",
+    "id_deadline": (
+        "Seconds after which a run that was accepted without an external id is in fallout, and what needs the id is a dead"
+        " letter."
+    ),
+    "lost_after": (
+        "Seconds for which the system has to answer, at least three times, that it does not have a run that it accepted,"
+        " until the run ends as failed."
+    ),
+    "measures_grace": "Seconds for which a completed run waits for mandatory measures that are missing. 0: not.",
     "send_state": "Whether a POST carries `state`.",
     "send_measure_ids": "Whether requested measures are sent with their ids.",
     "max_response_bytes": "Maximum size of the body of a response.",

@@ -36,9 +36,9 @@ published when it is requested and when the external system responds, and does n
 STATES = """
 ## States
 
-A reported state is applied if its rank is not lower than the rank of the present state. A report after the end is
-stored and published as `stale`. Spellings are compared without regard to case, spaces, `_` and `-`; a profile can add
-spellings.
+A reported state is applied if its rank is not lower than the rank of the present state. A report after the end
+that says something new is stored and published as `stale`. Spellings are compared without regard to case, spaces,
+`_` and `-`; a profile can add spellings.
 
 """
 # The order of RANK itself depends on a set, and differs between processes.

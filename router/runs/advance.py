@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from router.runs import notifications as announcements
+from router.runs import watching
 from router.runs.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
 from router.runs.events import (
     Accepted,
@@ -16,7 +17,9 @@ from router.runs.events import (
     ChangeAccepted,
     ChangeRefused,
     ChangeRequested,
+    Checked,
     CommandPublished,
+    CommandRepeated,
     GivenUp,
     NotFound,
     OutcomeUnknown,
@@ -25,15 +28,17 @@ from router.runs.events import (
     RefusedInDoubt,
     Reported,
     Routed,
+    RunMissing,
     Sending,
     ThresholdReached,
 )
-from router.runs.measures.measures import judge_result, match_measures, merge_measures
+from router.runs.measures.measures import match_measures, merge_measures
 from router.runs.pending import WAITS_FOR_THRESHOLD
 from router.runs.report_merging import without_older_words
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE
+from router.runs.watch import Missing, begin
 from schemas.results import Reason
 from schemas.vocabulary import RunState, UpdateKind
 
@@ -42,9 +47,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.runs.events import RunEvent
+    from router.runs.reports import ExternalReport
     from router.runs.run import RunRow
     from schemas.results import ReportedMeasure, RunResult, RunUpdate
     from schemas.vocabulary import Phase
+
+
+COMMAND_REPEATED = Reason(
+    code="COMMAND_REPEATED",
+    message="Nothing has happened to the run for a day: the command that sends it is published again.",
+)
 
 
 class Transition(NamedTuple):
@@ -105,6 +117,8 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             )
         case CommandPublished():
             return Transition(replace(row, waits_for=()), changed=bool(row.waits_for))
+        case CommandRepeated():
+            return _notify(row, UpdateKind.PROGRESS, (COMMAND_REPEATED,))
         case Sending():
             doubt = posting_again(row.doubt, row.sent_at)
             return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at, doubt=doubt))
@@ -132,6 +146,11 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return _notify(_leave_queue(row, phase), UpdateKind.FALLOUT, run_event.reasons)
         case Reported():
             return _apply_report(row, run_event, at)
+        case RunMissing():
+            return Transition(*watching.run_missing(row, run_event, at))
+        case Checked():
+            moved, notifications = watching.checked(row, run_event, at)
+            return Transition(moved, notifications, changed=moved is not row)
         case ChangeRequested():
             return Transition(replace(row, requested=run_event.document))
         case ChangeAccepted():
@@ -176,12 +195,13 @@ def _apply_accepted(row: RunRow, run_event: Accepted, phase: Phase, at: datetime
         accepted_version=run_event.document.version,
         accepted_at=at,
         doubt=None,
+        watch=None if run_event.external_id else begin(Missing.EXTERNAL_ID, at, run_event.id_deadline),
     )
     return _notify(row, UpdateKind.ACCEPTED, version=run_event.document.version)
 
 
 def _end(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Transition:
-    row = replace(row, phase=phase, state=state, reasons=row.reasons + reasons, finished_at=at)
+    row = replace(row, phase=phase, state=state, reasons=row.reasons + reasons, finished_at=at, watch=None)
     return Transition(row, (announcements.build_result(row),))
 
 
@@ -194,7 +214,8 @@ def _block(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Transitio
 def _without_older_words(basis: RunRow, run_event: RunEvent) -> RunEvent:
     if not isinstance(run_event, Reported) or run_event.report.as_of is None:
         return run_event
-    return Reported(report_id=run_event.report_id, report=without_older_words(basis, run_event.report))
+    report = without_older_words(basis, run_event.report)
+    return Reported(report_id=run_event.report_id, report=report, measures_grace=run_event.measures_grace)
 
 
 def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
@@ -203,26 +224,61 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     reports = (*row.processed_reports, run_event.report_id)[-MAX_PROCESSED_REPORTS:]
     row = replace(row, processed_reports=reports)
     report = run_event.report
-    if row.phase in ENDED_PHASES:
+    if row.phase in ENDED_PHASES and not watching.is_lost(row):
         return _apply_late_report(row, run_event)
+    row, returned = watching.taken_back(row, at)
     if report.external_id and row.external_id is None:
         row = replace(row, external_id=report.external_id, external_href=report.href)
-    row = _add_measures(row, run_event)
-    if report.state is None or not is_forward(row.state, report.state):
+    row = watching.found(_add_measures(row, run_event), report)
+    step = _apply_state(row, run_event, at)
+    return Transition(step.row, (*returned, *step.notifications))
+
+
+def _apply_state(row: RunRow, run_event: Reported, at: datetime) -> Transition:
+    report = run_event.report
+    state = watching.state_to_enter(row, report)
+    if state is None and report.raw_state:
+        return Transition(*watching.unknown_state(row, report, at))
+    if state is None or not is_forward(row.state, state):
         return Transition(row)
-    return _enter_state(row, report.state, at)
+    return _enter_state(row, state, at, run_event.measures_grace)
 
 
 def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
-    """Record that something arrived after the end; nothing leaves a terminal state."""
+    """Record what arrived after the end, if it is new; nothing leaves a terminal state."""
     report = run_event.report
-    if report.state in (row.state, None) and not report.measures:
+    measured = _add_measures(row, run_event) if report.measures else row
+    late = tuple([measure for measure in measured.measures if measure not in row.measures])
+    new = (*_late_reasons(row, late), *_stale_reasons(row, report))
+    if not new:
         return Transition(row)
-    reason = Reason(
-        code="STALE_REPORT",
-        message=f"The external system reported {report.raw_state or 'measures'} after the run was {row.state}.",
+    known = measured.reasons if late else row.reasons
+    row = replace(row, measures=measured.measures, reasons=(*_without(known, new), *new))
+    if not late:
+        return _notify(row, UpdateKind.STALE, new)
+    row = watching.judged(row)
+    update = announcements.build_update(row, UpdateKind.STALE, new).model_copy(update={"test_measure": late})
+    return Transition(row, (update, announcements.build_result(row)))
+
+
+def _late_reasons(row: RunRow, late: tuple[ReportedMeasure, ...]) -> tuple[Reason, ...]:
+    if not late:
+        return ()
+    return (
+        Reason(code="LATE_MEASURES", message=f"The external system reported measures after the run was {row.state}."),
     )
-    return _notify(replace(row, reasons=(*row.reasons, reason)), UpdateKind.STALE, (reason,))
+
+
+def _stale_reasons(row: RunRow, report: ExternalReport) -> tuple[Reason, ...]:
+    if report.state in (row.state, None):
+        return ()
+    message = f"The external system reported {report.raw_state} after the run was {row.state}."
+    return (Reason(code="STALE_REPORT", message=message),)
+
+
+def _without(known: tuple[Reason, ...], new: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """Return the reasons, each once, without those that are added again."""
+    return tuple([reason for reason in dict.fromkeys(known) if reason not in new])
 
 
 def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
@@ -230,7 +286,7 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
     if not report.measures:
         return replace(row, reasons=row.reasons + report.reasons)
     matched = match_measures(
-        row.requested.test_measure,
+        watching.expected_measures(row),
         report.measures,
         row.spoke,
         row.external_id or row.run_id,
@@ -249,11 +305,10 @@ def _merge_in_order(
     return merge_measures(new, known) if new_is_older else merge_measures(known, new)
 
 
-def _enter_state(row: RunRow, state: RunState, at: datetime) -> Transition:
+def _enter_state(row: RunRow, state: RunState, at: datetime, measures_grace: float) -> Transition:
     if state not in TERMINAL:
         changed = state is not row.state
         row = replace(row, phase=PHASE_OF_STATE[state], state=state)
         return _notify(row, UpdateKind.PROGRESS) if changed else Transition(row)
-    found = judge_result(state, row.requested.test_measure, row.measures, row.reasons)
-    row = replace(row, phase=PHASE_OF_STATE[state], state=state, finished_at=at, result=found)
-    return Transition(row, (announcements.build_result(row),))
+    waiting = watching.wait_for_measures(row, at, measures_grace) if state is RunState.COMPLETED else None
+    return Transition(*(waiting or watching.complete(row, state, at)))

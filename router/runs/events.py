@@ -23,6 +23,7 @@ class RunEventKind(StrEnum):
     THRESHOLD_REACHED = "threshold reached"
     ROUTED = "routed"
     COMMAND_PUBLISHED = "command published"
+    COMMAND_REPEATED = "command repeated"
     SENDING = "sending"
     ATTEMPT_FAILED = "attempt failed"
     OUTCOME_UNKNOWN = "outcome unknown"
@@ -33,6 +34,8 @@ class RunEventKind(StrEnum):
     PARENT_NOT_ACCEPTED = "parent not accepted"
     GIVEN_UP = "given up"
     REPORTED = "reported"
+    RUN_MISSING = "run missing"
+    CHECKED = "checked"
     CHANGE_REQUESTED = "change requested"
     CHANGE_ACCEPTED = "change accepted"
     CHANGE_REFUSED = "change refused"
@@ -70,6 +73,13 @@ class CommandPublished:
     """The command of a request that was released from the queue is on its spoke's topic."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.COMMAND_PUBLISHED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRepeated:
+    """A run was not touched for so long that its command is perhaps gone; the command was published again."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.COMMAND_REPEATED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +129,7 @@ class Accepted:
     external_id: str | None
     href: str | None
     document: RunDocument
+    id_deadline: float = 600.0  # seconds for which the external id is looked up, if the system named none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +163,29 @@ class Reported:
     kind: ClassVar[RunEventKind] = RunEventKind.REPORTED
     report_id: str
     report: ExternalReport
+    measures_grace: float = 0.0  # seconds for which a completed run waits for its mandatory measures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMissing:
+    """The external system answered that it does not have the run."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.RUN_MISSING
+    lost_after: float  # seconds
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A check of a run at its external system has ended, perhaps without what is missing.
+
+    `within` are the seconds for which it is asked for, `gives_up` the reason if it is not asked for any longer.
+    """
+
+    kind: ClassVar[RunEventKind] = RunEventKind.CHECKED
+    within: float
+    answered: bool
+    gives_up: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +247,7 @@ RunEvent = (
     ThresholdReached
     | Routed
     | CommandPublished
+    | CommandRepeated
     | Sending
     | AttemptFailed
     | OutcomeUnknown
@@ -223,6 +258,8 @@ RunEvent = (
     | ParentNotAccepted
     | GivenUp
     | Reported
+    | RunMissing
+    | Checked
     | ChangeRequested
     | ChangeAccepted
     | ChangeRefused

@@ -51,6 +51,11 @@ def has_led_to(row: RunRow, event_id: str, effect: str) -> bool:
     return _entry(event_id, effect) in row.processed_events
 
 
+def has_been_processed(row: RunRow, event_id: str) -> bool:
+    """Return whether this event has led to anything before."""
+    return any(entry.startswith(_entry(event_id, "")) for entry in row.processed_events)
+
+
 def notifications_of(row: RunRow, event_id: str) -> list[RunUpdate | RunResult]:
     """Return what this event led to, as the run is now, and the run's result if it has ended."""
     start = _entry(event_id, "")

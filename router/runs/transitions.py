@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 UNSENT_PHASES = (Phase.CREATED, Phase.WAITING, Phase.ROUTED, Phase.RETRYING, Phase.FALLOUT)
 NOT_ACCEPTED_PHASES = (*UNSENT_PHASES, Phase.SENDING, Phase.IN_DOUBT)
+COMMANDED_PHASES = (Phase.ROUTED, Phase.RETRYING, Phase.SENDING, Phase.IN_DOUBT)  # a SendRun moves them on
 ACCEPTED_PHASES = (Phase.ACCEPTED, Phase.IN_PROGRESS)
 ENDED_PHASES = (Phase.FULFILLED, Phase.FAILED, Phase.CANCELLED, Phase.BLOCKED)
 OPEN_PHASES = (*NOT_ACCEPTED_PHASES, *ACCEPTED_PHASES)
@@ -39,6 +40,7 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
         for phase in (*OPEN_PHASES, *ENDED_PHASES)
         if phase is not Phase.WAITING
     },
+    **{(phase, RunEventKind.COMMAND_REPEATED): phase for phase in COMMANDED_PHASES},
     (Phase.ROUTED, RunEventKind.SENDING): Phase.SENDING,
     (Phase.RETRYING, RunEventKind.SENDING): Phase.SENDING,
     (Phase.IN_DOUBT, RunEventKind.SENDING): Phase.SENDING,
@@ -63,7 +65,10 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     # A child that is embedded in its root's POST is `sending` when the root is refused.
     **{(phase, RunEventKind.PARENT_NOT_ACCEPTED): Phase.BLOCKED for phase in NOT_ACCEPTED_PHASES},
     **{(phase, RunEventKind.GIVEN_UP): Phase.FALLOUT for phase in NOT_ACCEPTED_PHASES},
-    **{(phase, RunEventKind.REPORTED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},
+    # A run in fallout whose system never named its id goes on once it does.
+    **{(phase, RunEventKind.REPORTED): phase for phase in (*ACCEPTED_PHASES, Phase.FALLOUT, *ENDED_PHASES)},
+    **{(phase, RunEventKind.RUN_MISSING): phase for phase in (*ACCEPTED_PHASES, Phase.FALLOUT, *ENDED_PHASES)},
+    **{(phase, RunEventKind.CHECKED): phase for phase in (*ACCEPTED_PHASES, Phase.FALLOUT, *ENDED_PHASES)},
     **{(phase, RunEventKind.CHANGE_REQUESTED): phase for phase in OPEN_PHASES},
     # The report of the end may overtake the response to a change or cancellation.
     **{(phase, RunEventKind.CHANGE_ACCEPTED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},

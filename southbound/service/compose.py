@@ -19,6 +19,7 @@ from consumers.dispatch.send import SendRunHandler
 from consumers.event_handler import DecodingHandler
 from consumers.inbound.poller import Poller
 from consumers.inbound.report_handler import ReportHandler
+from consumers.inbound.run_checker import RunChecker
 from consumers.metrics import (
     CALL_SECONDS,
     CALLBACKS,
@@ -28,6 +29,7 @@ from consumers.metrics import (
     REPORTS_IGNORED,
     REQUESTS_WAITING,
     RUNS_ENDED,
+    UNKNOWN_STATES,
     WorkerMetrics,
 )
 from consumers.record_sources import producer_of, spoke_of
@@ -38,6 +40,7 @@ from consumers.routing.change_run import RunChangedHandler
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.lifecycle_handler import LifecycleHandler, RunRequestedHandler
+from consumers.routing.repeat_commands import CommandRepeater
 from consumers.routing.route_request import RequestRouter
 from consumers.routing.waiting.expire import PendingRequestExpiry
 from consumers.routing.waiting.release import WaitingQueueReleaser
@@ -173,6 +176,16 @@ def build_poller(resources: SharedResources) -> Poller | None:
     )
 
 
+def build_run_checker(resources: SharedResources) -> RunChecker:
+    """Build the task of the role `inbound` that publishes the checks of runs of which something is missing."""
+    return RunChecker(
+        store=resources.store,
+        events=resources.events,
+        now=utc_now,
+        warn=lambda sentence: log.warning("checks of runs failed; retrying", problem=sentence),
+    )
+
+
 def callback_counter(metrics: Metrics) -> CountCallback:
     """Return a function that counts callbacks by spoke and outcome."""
     return lambda spoke, outcome: metrics.count(CALLBACKS, spoke, outcome)
@@ -186,6 +199,15 @@ def pending_request_expiry(resources: SharedResources) -> PendingRequestExpiry:
         deadline=deadline,
         every=min(deadline / 4, MAX_EXPIRY_CHECK_INTERVAL),
         warn=lambda sentence: log.warning("expiry of overdue requests failed; retrying", problem=sentence),
+    )
+
+
+def command_repeater(resources: SharedResources) -> CommandRepeater:
+    """Build the task of the role `routing` that publishes the commands of runs again that nothing moves on."""
+    return CommandRepeater(
+        updater=resources.updater,
+        commands=resources.commands,
+        warn=lambda sentence: log.warning("repetition of commands failed; retrying", problem=sentence),
     )
 
 
@@ -252,6 +274,7 @@ def inbound_worker(resources: SharedResources) -> Worker:
         return ReportHandler(
             updater=resources.updater,
             caller=resources.make_caller(may_send),
+            on_unknown_state=lambda spoke: resources.metrics.count(UNKNOWN_STATES, spoke),
             on_ignored=lambda spoke: resources.metrics.count(REPORTS_IGNORED, spoke),
         ).handle
 

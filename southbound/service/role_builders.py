@@ -13,7 +13,9 @@ from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import CallbackConfig, Listener
 from southbound.service.compose import (
     build_poller,
+    build_run_checker,
     callback_counter,
+    command_repeater,
     dispatch_worker,
     inbound_worker,
     pending_request_expiry,
@@ -59,6 +61,7 @@ def _routing_workers(resources: SharedResources, _only_spoke: str | None) -> dic
 
 def _routing_tasks(resources: SharedResources) -> Tasks:
     yield pending_request_expiry(resources).run()
+    yield command_repeater(resources).run()
     yield from resources.tables.background_tasks()
     yield waiting_queue_releaser(resources).run()
 
@@ -70,6 +73,10 @@ def _dispatch_workers(resources: SharedResources, only_spoke: str | None) -> dic
 
 def _inbound_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
     return {"inbound": inbound_worker(resources)}
+
+
+def _inbound_tasks(resources: SharedResources) -> Tasks:
+    yield build_run_checker(resources).run()
 
 
 def _poller_tasks(resources: SharedResources) -> Tasks:
@@ -112,7 +119,7 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
     {
         Role.ROUTING: RoleBuilder(workers=_routing_workers, tasks=_routing_tasks),
         Role.DISPATCH: RoleBuilder(workers=_dispatch_workers),
-        Role.INBOUND: RoleBuilder(workers=_inbound_workers),
+        Role.INBOUND: RoleBuilder(workers=_inbound_workers, tasks=_inbound_tasks),
         Role.LISTENER: RoleBuilder(start_server=_start_listener),
         Role.POLLER: RoleBuilder(tasks=_poller_tasks),
     }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from consumers.store.port import ConflictError, ExternalIdTakenError, ThresholdReachedError
 from router.runs.request_result import in_request_order, is_over
 from router.runs.run import RunRow
+from router.runs.transitions import COMMANDED_PHASES
 from router.selection.thresholds import ThresholdUse, UseCount
 from schemas.vocabulary import Phase
 
@@ -79,6 +80,16 @@ class InMemoryRunStore:
     ) -> Sequence[RunRow]:
         silent = [row for row in self.runs.values() if row.spoke == spoke and _is_silent(row, since)]
         ordered = sorted(silent, key=_silence_order)
+        return [row for row in ordered if after is None or _silence_order(row) > _silence_order(after)][:limit]
+
+    async def runs_to_check(self, until: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
+        due = [(row.watch.due, row.run_id) for row in self.runs.values() if row.watch and row.watch.due <= until]
+        last = (after.watch.due, after.run_id) if after is not None and after.watch is not None else None
+        return [self.runs[run_id] for at, run_id in sorted(due) if last is None or (at, run_id) > last][:limit]
+
+    async def unmoved_runs(self, since: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
+        unmoved = [row for row in self.runs.values() if row.phase in COMMANDED_PHASES and row.updated_at < since]
+        ordered = sorted(unmoved, key=_silence_order)
         return [row for row in ordered if after is None or _silence_order(row) > _silence_order(after)][:limit]
 
     async def pending_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:

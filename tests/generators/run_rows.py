@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from router.runs.run import RunRow
+from router.runs.watch import Missing, Watch
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import Characteristic, RunDocument, ServiceRef, SpecificationRef
@@ -81,6 +82,9 @@ measures = st.builds(
 )
 
 
+watches = st.builds(Watch, missing=st.sampled_from(Missing), since=moments, due=moments, answers=st.integers(0, 99))
+
+
 @st.composite
 def run_rows(draw: st.DrawFn) -> RunRow:
     """Draw a row at revision 1."""
@@ -115,4 +119,5 @@ def run_rows(draw: st.DrawFn) -> RunRow:
         finished_at=draw(optional_moments),
         updated_at=draw(moments),
         revision=1,
+        watch=draw(st.none() | watches),
     )

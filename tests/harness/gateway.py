@@ -14,6 +14,7 @@ from consumers.dispatch.call import Caller
 from consumers.dispatch.outages import OutageTracker
 from consumers.event_handler import DecodingHandler
 from consumers.inbound.report_handler import ReportHandler
+from consumers.inbound.run_checker import RunChecker
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.route_request import RequestRouter
@@ -130,6 +131,7 @@ class InMemoryGateway:
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    unknown_states: list[str] = field(default_factory=list)
     names: TopicNames = field(default_factory=TopicNames)
     envelope: Envelope = field(default_factory=lambda: ENVELOPE)
     _topics: dict[str, deque[Record]] = field(default_factory=lambda: {name: deque() for name in TOPIC_ORDER})
@@ -186,6 +188,15 @@ class InMemoryGateway:
         record = Record(partition, self._offset, b"k", value, tuple(headers), 0)
         self._topics.setdefault(topic, deque()).append(record)
         return record
+
+    async def advance(self, seconds: float, step: float = 1.0) -> None:
+        """Let time pass; checks of runs are published when they are due, and processed."""
+        end = self.clock.at + timedelta(seconds=seconds)
+        checker = RunChecker(store=self.store, events=self.events, now=self.clock, warn=self.problems.append)
+        while self.clock.at < end:
+            self.clock.at = min(end, self.clock.at + timedelta(seconds=step))
+            await checker.publish_due()
+            await self.run_until_idle()
 
     # Processing
 
@@ -325,7 +336,12 @@ class InMemoryGateway:
                 may_repeat=self.may_repeat,
             )
         if topic == self.names.inbound:
-            inbound = ReportHandler(updater=self.updater, caller=self.caller, max_report_age=PARK_DELAY)
+            inbound = ReportHandler(
+                updater=self.updater,
+                caller=self.caller,
+                max_report_age=PARK_DELAY,
+                on_unknown_state=self.unknown_states.append,
+            )
             return DecodingHandler(inbound.handle, self.envelope)
         return DecodingHandler(command_handler(self.updater, self.caller).handle, self.envelope)
 

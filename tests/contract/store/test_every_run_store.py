@@ -18,6 +18,7 @@ from consumers.store.port import ConflictError, ExternalIdTakenError, RunStore, 
 from consumers.store.sql_store import open_store
 from router.runs.request_result import is_over
 from router.runs.run import RequestRow
+from router.runs.watch import Missing, Watch
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
 from tests.builders.runs import NOON, SINGLE, a_document, a_run
@@ -244,6 +245,37 @@ async def test_silent_runs_come_in_pages_even_if_many_have_the_same_time(store: 
         seen += [row.run_id for row in page]
         after = page[-1]
     assert seen == ["TR8", "TR9", "TR4", "TR5", "TR6", "TR7", "TR0", "TR1", "TR2", "TR3"]
+
+
+async def test_runs_to_check_are_those_whose_watch_is_due(store: RunStore) -> None:
+    def watched(run_id: str, seconds: float) -> RunRow:
+        due = NOON + timedelta(seconds=seconds)
+        watch = Watch(missing=Missing.MEASURES, since=NOON, due=due, answers=2)
+        return a_run(run_id, phase=Phase.ACCEPTED, watch=watch)
+
+    await store.save(watched("later", 9), *(watched(f"TR{n}", n // 2) for n in range(6)), a_run("unwatched"))
+    seen: list[RunRow] = []
+    after: RunRow | None = None
+    while page := await store.runs_to_check(NOON + timedelta(seconds=2), 4, after):
+        seen += page
+        after = page[-1]
+    assert [row.run_id for row in seen] == [f"TR{n}" for n in range(6)]
+    assert seen[5].watch == Watch(missing=Missing.MEASURES, since=NOON, due=NOON + timedelta(seconds=2), answers=2)
+    await store.save(replace(seen[0], watch=None, revision=2))
+    assert [row.run_id for row in await store.runs_to_check(NOON, 4)] == ["TR1"]
+
+
+async def test_unmoved_runs_are_commanded_and_old(store: RunStore) -> None:
+    commanded = (Phase.ROUTED, Phase.RETRYING, Phase.SENDING, Phase.IN_DOUBT)
+    at = NOON - timedelta(days=2)
+    await store.save(*(a_run(phase.value, phase=phase, updated_at=at) for phase in Phase))
+    await store.save(a_run("young", updated_at=NOON))
+    seen: list[str] = []
+    after: RunRow | None = None
+    while page := await store.unmoved_runs(NOON - timedelta(days=1), 3, after):
+        seen += [row.run_id for row in page]
+        after = page[-1]
+    assert seen == sorted(phase.value for phase in commanded)
 
 
 async def test_the_latest_runs_come_first_in_the_list(store: RunStore) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from consumers.store.document_cache import DocumentCache
 from consumers.store.migrate import SchemaError, _config, check, upgrade
 from consumers.store.sql_store import open_store
 from consumers.store.tables import metadata
+from router.runs.watch import Missing
 from tests.builders.runs import a_document
 from tests.integration.store.postgres_database import empty_database, run_store_url
 
@@ -124,6 +126,17 @@ async def test_a_requested_cancellation_and_the_order_of_measures_survive_the_ne
     assert cancelled is not None
     assert (kept.cancel_requested, cancelled.cancel_requested) == (False, True)
     assert [measure.id for measure in cancelled.measures] == ["first", "second"]
+
+
+async def test_a_run_that_was_left_without_an_external_id_is_checked_after_the_upgrade(address: str) -> None:
+    await _at_revision_2(address, {"without id": [], "with id": []})
+    database = database_at(address)
+    await database.write(lambda c: c.execute(text("UPDATE runs SET external_id = 'e' WHERE run_id = 'with id'")))
+    await database.close()
+    store = await open_store(address)
+    (row,) = await store.runs_to_check(datetime.now(UTC), 10)
+    await store.close()
+    assert (row.run_id, row.watch and row.watch.missing) == ("without id", Missing.EXTERNAL_ID)
 
 
 def _insert_measures(connection: Connection) -> None:

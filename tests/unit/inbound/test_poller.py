@@ -72,11 +72,23 @@ async def test_a_run_that_its_system_no_longer_has_is_ended() -> None:
         assert await poll_once(gateway, poller) == 0
     assert gateway.row("TR0000").phase is Phase.ACCEPTED
     assert await poll_once(gateway, poller) == 1
+    assert gateway.results("TR0000") == []
+    await gateway.advance(700, step=10)
     (result,) = gateway.results("TR0000")
-    assert (result.state, result.reasons[-1].code) == (RunState.FAILED, "notFound")
+    assert (result.state, result.reasons[-1].code) == (RunState.FAILED, "LOST")
     assert len(gateway.problems) == MAX_NOT_FOUND_ROUNDS
     assert "fibre-lab did not return the state of ext-TR0000, its id of run TR0000: notFound" in gateway.problems[0]
     assert not gateway.dead_lettered
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"{}"])
+async def test_an_answer_without_content_counts_as_not_found(body: bytes) -> None:
+    gateway = a_gateway()
+    gateway.system.plan(Purpose.READ, *[HttpResponse(status=200, body=body)] * 100)
+    poller = a_poller(gateway)
+    assert [await poll_once(gateway, poller) for _ in range(MAX_NOT_FOUND_ROUNDS)] == [0, 0, 1]
+    await gateway.advance(700, step=10)
+    assert [result.reasons[-1].code for result in gateway.results("TR0000")] == ["LOST"]
 
 
 async def test_a_run_that_is_found_again_in_between_is_not_lost() -> None:

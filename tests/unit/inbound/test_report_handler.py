@@ -87,9 +87,11 @@ async def test_a_run_that_its_system_does_not_know_any_more_has_failed() -> None
     gateway = await a_run_that_is_out()
     gateway.system.tests.clear()
     await gateway.process_callback("ext-TR0001")
+    assert gateway.results() == []
+    await gateway.advance(700, step=10)
     (result,) = gateway.results()
     assert result.state is RunState.FAILED
-    assert len(gateway.system.calls_made(Purpose.READ)) == 3
+    assert len(gateway.system.calls_made(Purpose.READ)) >= 3
 
 
 async def test_a_body_that_cannot_be_read_after_a_thin_event_is_a_dead_letter() -> None:
@@ -164,6 +166,7 @@ async def test_a_measure_without_a_usable_id_makes_the_result_inconclusive_and_i
     gateway = await a_run_that_is_out("TM1", "TM2")
     measures = [{"value": {"value": 1}}, {"value": {"value": 2}}, {"value": {"value": 3}}]
     await gateway.process_callback("ext-TR0001", state="completed", testMeasure=measures)
+    await gateway.advance(31)
     (result,) = gateway.results()
     assert result.result is Result.INCONCLUSIVE
     assert "MEASURE_ID_MISSING" in {reason.code for reason in result.reasons}

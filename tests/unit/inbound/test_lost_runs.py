@@ -1,0 +1,128 @@
+"""A run that its system does not show counts as lost only after a time and several answers, and is taken back."""
+
+from __future__ import annotations
+
+import pytest
+
+from router.responses import HttpResponse, Purpose
+from schemas.vocabulary import Phase, RunState, UpdateKind
+from tests.builders.runs import a_document
+from tests.fakes.external_system import REFUSED_CONNECTION, json_answer
+from tests.harness.gateway import InMemoryGateway
+
+TEST = "ext-TR0001"
+GONE = [
+    HttpResponse(status=404),
+    HttpResponse(status=410),
+    HttpResponse(status=200),
+    HttpResponse(status=204),
+    HttpResponse(status=200, body=b"null"),
+    HttpResponse(status=200, body=b" {} "),
+    json_answer(200, []),
+]
+
+
+async def a_run_that_is_out(**profile: object) -> InMemoryGateway:
+    gateway = InMemoryGateway(profile=profile)
+    await gateway.process_request(a_document())
+    return gateway
+
+
+async def lose(gateway: InMemoryGateway) -> None:
+    """Let the system forget the run for eleven minutes."""
+    gateway.system.tests.clear()
+    await gateway.process_callback(TEST)
+    await gateway.advance(660, step=5)
+
+
+@pytest.mark.parametrize("answer", GONE)
+async def test_a_system_that_does_not_show_a_run_for_a_while_ends_nothing(answer: HttpResponse) -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.READ, *[answer] * 6)
+    await gateway.process_callback(TEST)
+    assert (gateway.row().phase, gateway.results()) == (Phase.ACCEPTED, [])
+    assert [reason.code for reason in gateway.last_update().reasons] == ["NOT_FOUND_AT_SYSTEM"]
+    gateway.system.tests[TEST]["state"] = "inProgress"
+    await gateway.advance(590, step=5)
+    assert (gateway.row().phase, gateway.row().watch) == (Phase.IN_PROGRESS, None)
+    assert gateway.results() == []
+
+
+@pytest.mark.parametrize("answer", GONE)
+async def test_a_run_that_is_not_shown_for_ten_minutes_is_lost(answer: HttpResponse) -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.READ, *[answer] * 100)
+    await gateway.process_callback(TEST)
+    await gateway.advance(590, step=5)
+    assert gateway.results() == []
+    await gateway.advance(60, step=5)
+    (result,) = gateway.results()
+    assert (result.state, result.reasons[-1].code) == (RunState.FAILED, "LOST")
+    assert 3 <= len(gateway.system.calls_made(Purpose.READ)) < 20
+    assert not gateway.dead_lettered
+
+
+async def test_the_time_until_a_run_is_lost_is_the_profiles() -> None:
+    gateway = await a_run_that_is_out(lost_after=5)
+    gateway.system.tests.clear()
+    await gateway.process_callback(TEST)
+    await gateway.advance(10)
+    assert [result.reasons[-1].code for result in gateway.results()] == ["LOST"]
+
+
+async def test_an_outage_does_not_count_as_not_found() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.READ, HttpResponse(status=404), *[REFUSED_CONNECTION] * 200)
+    await gateway.process_callback(TEST)
+    await gateway.advance(3600, step=10)
+    assert (gateway.row().phase, gateway.results()) == (Phase.ACCEPTED, [])
+    assert len(gateway.system.calls_made(Purpose.READ)) < 30
+
+
+async def test_a_lost_run_on_which_the_system_reports_again_is_taken_back() -> None:
+    gateway = await a_run_that_is_out()
+    test = dict(gateway.system.tests[TEST])
+    await lose(gateway)
+    gateway.system.tests[TEST] = test
+    await gateway.process_callback(TEST, state="inProgress")
+    assert (gateway.row().phase, gateway.row().result, gateway.row().finished_at) == (Phase.IN_PROGRESS, None, None)
+    assert gateway.updates()[-2:] == [UpdateKind.PROGRESS, UpdateKind.PROGRESS]
+    await gateway.process_callback(TEST, state="completed", testMeasure=[])
+    assert [result.state for result in gateway.results()] == [RunState.FAILED, RunState.COMPLETED]
+    assert "LOST" not in {reason.code for reason in gateway.results()[-1].reasons}
+    assert [result.state for result in gateway.request_results()] == [RunState.FAILED, RunState.COMPLETED]
+    first, second = (event.id for event in gateway.published_events() if event.data in gateway.results())
+    assert first != second
+
+
+async def test_a_lost_run_is_asked_for_and_taken_back_without_a_callback() -> None:
+    gateway = await a_run_that_is_out()
+    test = {**gateway.system.tests[TEST], "state": "completed"}
+    await lose(gateway)
+    gateway.system.tests[TEST] = test
+    await gateway.advance(4000, step=60)
+    assert [result.state for result in gateway.results()] == [RunState.FAILED, RunState.COMPLETED]
+
+
+async def test_a_lost_run_is_not_asked_for_for_ever() -> None:
+    gateway = await a_run_that_is_out()
+    await lose(gateway)
+    await gateway.advance(2 * 86_400, step=600)
+    assert gateway.row().watch is None
+    assert len(gateway.system.calls_made(Purpose.READ)) < 60
+
+
+async def test_a_run_that_is_gone_after_it_was_reported_as_completed_has_completed() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.tests.clear()
+    await gateway.process_callback(TEST, state="completed")
+    assert [result.state for result in gateway.results()] == [RunState.COMPLETED]
+
+
+async def test_not_found_ends_a_run_whose_cancellation_was_requested() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
+    await gateway.process_cancellation("TR0001")
+    gateway.system.tests.clear()
+    await gateway.process_callback(TEST)
+    assert [result.state for result in gateway.results()] == [RunState.CANCELLED]

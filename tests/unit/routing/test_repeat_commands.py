@@ -1,0 +1,70 @@
+"""A run whose command is gone is commanded again, and a run whose command is there is sent once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from consumers.routing.commands import CommandPublisher
+from consumers.routing.repeat_commands import CommandRepeater
+from router.responses import Purpose
+from schemas.vocabulary import Phase, UpdateKind
+from tests.builders.runs import NOON, TREE, a_document, a_run, a_tree
+from tests.fakes.run_store import InMemoryRunStore
+from tests.harness.gateway import InMemoryGateway
+
+LONG_AGO = NOON - timedelta(days=8)
+
+
+def a_repeater(gateway: InMemoryGateway) -> CommandRepeater:
+    updater = gateway.updater
+    return CommandRepeater(updater=updater, commands=CommandPublisher(updater.announcer), warn=gateway.problems.append)
+
+
+@pytest.mark.parametrize("phase", [Phase.ROUTED, Phase.RETRYING])
+async def test_a_run_whose_command_is_gone_is_sent(phase: Phase) -> None:
+    gateway = InMemoryGateway(store=InMemoryRunStore(a_run(phase=phase, updated_at=LONG_AGO)))
+    assert await a_repeater(gateway).repeat_overdue() == 1
+    await gateway.run_until_idle()
+    assert gateway.row().phase is Phase.ACCEPTED
+    assert gateway.updates() == [UpdateKind.PROGRESS, UpdateKind.ACCEPTED]
+
+
+@pytest.mark.parametrize("phase", [Phase.SENDING, Phase.IN_DOUBT])
+async def test_a_run_in_doubt_whose_command_is_gone_is_looked_up_first(phase: Phase) -> None:
+    row = a_run(phase=phase, updated_at=LONG_AGO, sent=a_document(), sent_at=LONG_AGO)
+    gateway = InMemoryGateway(store=InMemoryRunStore(row))
+    gateway.system.tests["ext-TR0001"] = {"id": "ext-TR0001", "name": "Line test TR0001", "state": "inProgress"}
+    await a_repeater(gateway).repeat_overdue()
+    await gateway.run_until_idle()
+    assert gateway.row().phase is Phase.IN_PROGRESS
+    assert gateway.system.calls_made(Purpose.SEND) == []
+
+
+async def test_a_command_is_repeated_once_a_day_and_a_run_that_has_it_is_sent_once() -> None:
+    gateway = InMemoryGateway(store=InMemoryRunStore(a_run(updated_at=LONG_AGO)))
+    assert await a_repeater(gateway).repeat_overdue() == 1
+    assert await a_repeater(gateway).repeat_overdue() == 0
+    gateway.clock.at += timedelta(days=1, seconds=1)
+    assert await a_repeater(gateway).repeat_overdue() == 1
+    await gateway.run_until_idle()
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 1
+
+
+async def test_a_bundle_whose_command_is_gone_is_sent_whole() -> None:
+    bundle = TREE.model_copy(update={"payload": "bundle"})
+    root, *children = (a_tree(children=0, spec="fibre-bundle"), *a_tree(children=2).children)
+    rows = [a_run(document=one, decision=bundle, updated_at=LONG_AGO) for one in (root, *children)]
+    gateway = InMemoryGateway(store=InMemoryRunStore(*rows))
+    assert await a_repeater(gateway).repeat_overdue() == 1
+    await gateway.run_until_idle()
+    assert {row.phase for row in gateway.store.runs.values()} == {Phase.ACCEPTED}
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 1
+
+
+async def test_runs_that_no_command_moves_on_are_left_alone() -> None:
+    others = [phase for phase in Phase if phase not in {Phase.ROUTED, Phase.RETRYING, Phase.SENDING, Phase.IN_DOUBT}]
+    rows = [a_run(f"TR{n}", phase=phase, updated_at=LONG_AGO) for n, phase in enumerate(others)]
+    gateway = InMemoryGateway(store=InMemoryRunStore(*rows, a_run("TR99", updated_at=NOON)))
+    assert await a_repeater(gateway).repeat_overdue() == 0
