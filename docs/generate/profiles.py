@@ -76,11 +76,11 @@ MEANINGS: Mapping[str, str] = {
         " 60 and four times `timeouts.read`."
     ),
     "id_deadline": (
-        "Seconds after which a run that was accepted without an external id is in fallout, and what needs the id is a dead"
-        " letter."
+        "Seconds after which a run that was accepted without an external id is in fallout, and what needs the id is a"
+        " dead letter."
     ),
     "lost_after": (
-        "Seconds for which the system has to answer, at least three times, that it does not have a run that it accepted,"
+        "Seconds for which the system has to answer, at least three times, that it does not have a run that it accepted"
         " until the run ends as failed."
     ),
     "measures_grace": "Seconds for which a completed run waits for mandatory measures that are missing. 0: not.",
