@@ -32,7 +32,7 @@ class Announcer:
     def publish(
         self, cause: Event, messages: Sequence[Command | RunNotification], decision: PinnedDecision | None
     ) -> Awaitable[None]:
-        """Hand the messages to the publisher; awaiting the result returns when Kafka has acknowledged all of them.
+        """Start to publish the messages; the returned awaitable ends when Kafka has acknowledged all of them.
 
         Raises:
             PublishError: Kafka did not acknowledge; nothing is finished until it does.

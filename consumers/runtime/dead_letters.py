@@ -60,7 +60,7 @@ class DeadLetterPublisher:
         return kept[0] if kept else None
 
     async def deliver(self, record: Record, attempt: int, verdict: DeadLetter) -> Outcome:
-        """Return the outcome once Kafka has acknowledged the dead letter, or when to try again."""
+        """Publish a record's dead letter; return `verdict` once Kafka acknowledged it, else when to try again."""
         _, attempts, failures = self._undelivered.get(record, (verdict, attempt, 0))
         message = build_dead_letter(record, verdict.problem, attempts=attempts, at=self._now(), config=self._policy)
         try:
