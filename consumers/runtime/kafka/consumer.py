@@ -283,6 +283,7 @@ class KafkaGroupConsumer:
                 records = []
                 if offset > 0 and self._reads_again(topic_partition, offset):
                     return  # the other records are read again, too
+                self._report_another_log(topic_partition, offset)
                 self._restart_ownership(topic_partition)
             self._next_offsets[topic_partition] = offset + 1
             records.append(_to_record(self._ownerships[topic_partition], offset, message))

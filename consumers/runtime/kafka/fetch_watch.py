@@ -25,8 +25,8 @@ class FetchState:
 
     @property
     def is_another_log(self) -> bool:
-        """Whether the log is not the one that was read: it ends before the position, or the position went back."""
-        return self.position > self.high or 0 <= self.position < self.received
+        """Whether the log is not the one that was read: it ends before what was read, or the position went back."""
+        return max(self.position, self.received) > self.high or 0 <= self.position < self.received
 
     @property
     def has_unread(self) -> bool:
