@@ -153,7 +153,7 @@ class InMemoryGateway:
         event = RunCancelled(run_id=run_id, root_run_id=root or run_id)
         await self.process_lifecycle_event(event, event_id or f"cancel {run_id}")
 
-    async def process_callback(self, external_id: str, event_id: str = "", **test: object) -> None:
+    async def process_callback(self, external_id: str | None, event_id: str = "", **test: object) -> None:
         """Process a callback about a run and everything that follows from it."""
         self.produce(self.names.inbound, self.a_callback(external_id, **test), event_id or f"{external_id} {test}")
         await self.run_until_idle()
@@ -163,12 +163,13 @@ class InMemoryGateway:
         self.produce(self.names.lifecycle, event, event_id)
         await self.run_until_idle()
 
-    def a_callback(self, external_id: str, **test: object) -> InboundReceived:
+    def a_callback(self, external_id: str | None, **test: object) -> InboundReceived:
         """Return a callback with a TMF653 event. `test` are the fields of the service test."""
-        event = {"eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": {"id": external_id, **test}}}
+        test = {"id": external_id, **test} if external_id is not None else test
+        event = {"eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": test}}
         return InboundReceived(
             spoke="fibre-lab",
-            external_id=external_id,
+            external_id=external_id or "",
             channel=Channel.CALLBACK,
             received_at=self.clock(),
             body=orjson.dumps(event),
