@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from consumers.dispatch.call import MembershipUncertainError
 from consumers.inbound.run_check import is_not_there
@@ -28,16 +28,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.dispatch.call import Caller, CallResult
+    from consumers.periodic import ReportSentence
     from consumers.spokes.profile import Profile
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
     from router.runs.run import RunRow
-
-    class ReportSentence(Protocol):
-        """Reports to people what went wrong; the poller continues."""
-
-        def __call__(self, sentence: str, /) -> object:
-            """Report one sentence."""
 
 
 PAGE_SIZE = 200  # runs that are read and polled together

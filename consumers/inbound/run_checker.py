@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from consumers.store.port import StoreUnavailableError
-from producers.publisher import PublishError
+from consumers.periodic import repeat
 from router.runs.ids import derive_event_id
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
@@ -18,7 +16,7 @@ from schemas.vocabulary import Channel
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consumers.inbound.poller import ReportSentence
+    from consumers.periodic import ReportSentence
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
     from router.runs.run import RunRow
@@ -44,30 +42,29 @@ class RunChecker:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                await self.publish_due()
-            except (StoreUnavailableError, PublishError) as error:
-                self.warn(f"Runs of which something is missing could not be checked; this will be retried: {error}")
-            await asyncio.sleep(self.every)
+        await repeat(
+            self.publish_due,
+            every=self.every,
+            warn=self.warn,
+            failure="Runs of which something is missing could not be checked",
+        )
 
     async def publish_due(self) -> int:
         """Publish the checks that are due, and return their number."""
         now, last, due = self.now(), None, dict[str, datetime]()
         while rows := await self.store.runs_to_check(now, PAGE_SIZE, last):
-            events = [event for row in rows if (event := self._check(row, now)) is not None]
+            events = []
+            for row in rows:
+                check_id = _check_id(row)
+                published_at = self._published.get(check_id)
+                if published_at is None or now - published_at >= PUBLISH_AGAIN_AFTER:
+                    events.append(check_event(row, now))
+                    published_at = now
+                due[check_id] = published_at
             await self.events.publish(events)
-            due |= {_check_id(row): self._published.get(_check_id(row), now) for row in rows}
-            due |= {event.id: now for event in events}
             last = rows[-1]
         self._published = due
         return sum(at == now for at in due.values())
-
-    def _check(self, row: RunRow, now: datetime) -> Event | None:
-        published_at = self._published.get(_check_id(row))
-        if published_at is not None and now - published_at < PUBLISH_AGAIN_AFTER:
-            return None
-        return check_event(row, now)
 
 
 def check_event(row: RunRow, now: datetime) -> Event:

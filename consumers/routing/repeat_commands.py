@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from consumers.periodic import repeat
 from consumers.routing.commands import is_bundle
 from consumers.routing.give_up import timer_event
-from consumers.store.port import ConflictError, StoreUnavailableError
-from producers.publisher import PublishError
+from consumers.store.port import ConflictError
 from router.runs.events import CommandRepeated
 from router.runs.transitions import COMMANDED_PHASES
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from consumers.inbound.poller import ReportSentence
+    from consumers.periodic import ReportSentence
     from consumers.routing.commands import CommandPublisher
     from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
@@ -42,12 +41,12 @@ class CommandRepeater:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                await self.repeat_overdue()
-            except (StoreUnavailableError, PublishError) as error:
-                self.warn(f"Commands of unmoved runs could not be published again; this will be retried: {error}")
-            await asyncio.sleep(self.every)
+        await repeat(
+            self.repeat_overdue,
+            every=self.every,
+            warn=self.warn,
+            failure="Commands of unmoved runs could not be published again",
+        )
 
     async def repeat_overdue(self) -> int:
         """Publish the commands again and return their number."""

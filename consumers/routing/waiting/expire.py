@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from consumers.periodic import repeat
 from consumers.routing.child_rows import read_pending_children
 from consumers.routing.give_up import give_up, timer_event
-from consumers.store.port import StoreUnavailableError
-from producers.publisher import PublishError
 from router.runs.hierarchy import missing_children
 from router.runs.pending import is_pending
 from schemas.results import Reason
 
 if TYPE_CHECKING:
-    from consumers.inbound.poller import ReportSentence
+    from consumers.periodic import ReportSentence
     from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
 
@@ -38,12 +36,9 @@ class PendingRequestExpiry:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            try:
-                await self.expire_overdue()
-            except (StoreUnavailableError, PublishError) as error:
-                self.warn(f"Overdue requests could not be given up; this will be retried: {error}")
-            await asyncio.sleep(self.every)
+        await repeat(
+            self.expire_overdue, every=self.every, warn=self.warn, failure="Overdue requests could not be given up"
+        )
 
     async def expire_overdue(self) -> int:
         """Give up the overdue runs and return their number."""

@@ -19,7 +19,7 @@ from producers.publisher import PublishError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
-    from consumers.inbound.poller import ReportSentence
+    from consumers.periodic import ReportSentence
     from consumers.routing.commands import CommandPublisher
     from consumers.routing.decide import Decider
     from consumers.routing.route_request import RequestRouter

@@ -24,7 +24,7 @@ from schemas.vocabulary import Phase
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from consumers.inbound.poller import ReportSentence
+    from consumers.periodic import ReportSentence
     from consumers.routing.commands import CommandPublisher
     from consumers.routing.decide import Decider
     from consumers.routing.route_request import RequestRouter
