@@ -9,6 +9,7 @@ from consumers.dispatch.outages import OutageTracker
 from consumers.runtime.backoff import Backoff, next_delay, outage_delay
 from consumers.spokes.port import UnknownSpokeError, do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify
+from router.runs.events import Reported
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from consumers.runtime.handler import Attempt
     from consumers.spokes.port import BeforeCall, Call, Spoke, SpokeCaller
+    from router.runs.reports import ExternalReport
 
 _REREAD = Backoff(initial_interval=0.5, max_interval=8.0)
 _BUSY_STATUSES = (429, 502, 503, 504, 507)
@@ -96,6 +98,13 @@ class Caller:
             return self.spokes[name]
         except KeyError:
             raise UnknownSpokeError.named(name, self.spokes) from None
+
+    def reported(self, name: str, report: ExternalReport, report_id: str) -> Reported:
+        """Return the run event of a report, with the times that the profile of its system sets."""
+        profile = self.spoke(name).profile
+        return Reported(
+            report_id=report_id, report=report, measures_grace=profile.measures_grace, id_deadline=profile.id_deadline
+        )
 
     def require_membership(self) -> None:
         """Return if no other worker can have taken over.

@@ -12,7 +12,7 @@ from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.profile import CancelMethod
 from router.responses import Verdict
-from router.runs.events import CancelAccepted, CancelledBeforeSending, CancelRefused, Reported
+from router.runs.events import CancelAccepted, CancelledBeforeSending, CancelRefused
 from router.runs.processed_events import has_led_to
 from router.runs.reports import ExternalReport, not_found_as_cancelled
 from router.runs.states import RANK, TERMINAL
@@ -109,8 +109,7 @@ class CancelRunHandler:
         return await self.refused(event, row, (reason,))
 
     async def _store_end(self, event: Event, row: RunRow, report: ExternalReport) -> Outcome:
-        grace = self.caller.spoke(row.spoke).profile.measures_grace
-        reported = Reported(report_id=event.id, report=report, measures_grace=grace)
+        reported = self.caller.reported(row.spoke, report, event.id)
         if report.state in TERMINAL - {RunState.CANCELLED}:
             too_late = Reason(code="RUN_ENDED", message=f"The run is {report.raw_state}; nothing is left to cancel.")
             await self.updater.store_fact(event, row, reported, CancelRefused(reasons=(too_late,)))

@@ -12,7 +12,7 @@ from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict
 from router.runs.changes import PermittedChanges, find_field_changes, measures_refusal, permit_changes, run_has_ended
-from router.runs.events import ChangeAccepted, ChangeRefused, Reported
+from router.runs.events import ChangeAccepted, ChangeRefused
 from router.runs.processed_events import has_led_to
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
 from schemas.problem import Problem
@@ -107,8 +107,7 @@ class ChangeRunHandler:
             # The status says yes; nothing of the body is needed.
             await self.updater.store_fact(event, row, accepted)
             return Done()
-        grace = self.caller.spoke(row.spoke).profile.measures_grace
-        reported = Reported(report_id=event.id, report=report, measures_grace=grace)
+        reported = self.caller.reported(row.spoke, report, event.id)
         await self.updater.store_fact(event, row, accepted, reported)
         return Done()
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from consumers.dispatch.look_up import LookUp, NotProven
-from router.runs.events import Reported
 from router.runs.ids import derive_event_id
 
 if TYPE_CHECKING:
@@ -45,8 +44,7 @@ class ExternalIdFinder:
         found = await self.look_up(row)
         if found is None or found.external_id is None:
             return row
-        grace = self.caller.spoke(row.spoke).profile.measures_grace
-        reported = Reported(report_id=derive_event_id(event.id, "id"), report=found, measures_grace=grace)
+        reported = self.caller.reported(row.spoke, found, derive_event_id(event.id, "id"))
         return await self.updater.store_fact(event, row, reported)
 
     def delay(self, row: RunRow, attempt: Attempt) -> float | None:

@@ -34,7 +34,6 @@ from router.runs.events import (
     ParentNotAccepted,
     Refused,
     RefusedInDoubt,
-    Reported,
     Sending,
 )
 from router.runs.ids import idempotency_key
@@ -202,8 +201,7 @@ class PostAttempt:
         accepted = Accepted(external_id=external_id, href=href, document=document, id_deadline=profile.id_deadline)
         if report is None:
             return row, (accepted,)
-        reported = Reported(report_id=self.event.id, report=report, measures_grace=profile.measures_grace)
-        return row, (accepted, reported)
+        return row, (accepted, self.caller.reported(row.spoke, report, self.event.id))
 
     async def _handle_conflict(self, rows: Rows, result: CallResult) -> Outcome:
         if was_posted_before(rows[0]):

@@ -165,16 +165,12 @@ class ReportHandler:
 
     async def _record_answer_first(self, event: Event, row: RunRow) -> None:
         """Read a run that was reported as completed without all measures; record the answer if there is one."""
-        spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
-        if result.meaning.verdict is not Verdict.ACCEPTED or is_not_there(result):
-            return
-        try:
-            answer = replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
-        except NotUnderstoodError:
-            return
-        reported = self._run_check.reported(event, row, answer)
-        await self.updater.store_fact(event, row, replace(reported, report_id=derive_event_id(event.id, "read")))
+        result = await self.caller.call(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
+        answer = None if is_not_there(result) else self._run_check.readable(row, result)
+        if answer is not None:
+            answer = replace(answer, as_of=result.asked_at)
+            reported = self.caller.reported(row.spoke, answer, derive_event_id(event.id, "read"))
+            await self.updater.store_fact(event, row, reported)
 
     async def _record_answer(
         self, event: Event, row: RunRow, thin: ExternalReport, answer: ExternalReport, attempt: Attempt
@@ -192,7 +188,7 @@ class ReportHandler:
         if event.id in row.processed_reports:
             await self.updater.republish(event, row)
         else:
-            await self.updater.store_fact(event, row, self._run_check.reported(event, row, report))
+            await self.updater.store_fact(event, row, self.caller.reported(row.spoke, report, event.id))
         for nested in report.children:
             await self._record_nested(event, row.spoke, nested, authentic=authentic)
         return Done()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.find_external_id import ExternalIdFinder
@@ -10,7 +10,7 @@ from consumers.problems import external_id_missing, reason_of, state_unknown
 from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict, says_nothing
-from router.runs.events import Checked, Reported, RunMissing
+from router.runs.events import Checked, RunMissing
 from router.runs.ids import derive_event_id
 from router.runs.processed_events import has_been_processed
 from router.runs.reports import not_found_as_cancelled
@@ -52,12 +52,11 @@ class RunCheck:
         result = await self.caller.call(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id))
         if is_not_there(result):
             return await self.not_there(event, row, result)
-        report = self._readable(row, result)
+        report = self.readable(row, result)
         if report is not None:
             # A redriven check has the same id, and its answer counts.
             report_id = derive_event_id(event.id, f"check:{row.revision}")
-            reported = replace(self.reported(event, row, report), report_id=report_id)
-            row = await self.updater.store_fact(event, row, reported)
+            row = await self.updater.store_fact(event, row, self.caller.reported(row.spoke, report, report_id))
         return await self._continue(event, row, answered=report is not None)
 
     def _is_settled(self, row: RunRow) -> bool:
@@ -70,24 +69,17 @@ class RunCheck:
         profile, reasons = self._profile(row), result.meaning.reasons
         if row.cancel_requested and row.phase not in ENDED_PHASES:
             gone = not_found_as_cancelled(row.external_id, reasons)
-            await self.updater.store_fact(event, row, self.reported(event, row, gone))
+            await self.updater.store_fact(event, row, self.caller.reported(row.spoke, gone, event.id))
         elif waits_for(row, Missing.MEASURES):  # a system may delete a run that has completed
             return await self._continue(event, row, answered=True)
         else:
             await self.updater.store_fact(event, row, RunMissing(lost_after=profile.lost_after, reasons=reasons))
         return Done()
 
-    def reported(self, event: Event, row: RunRow, report: ExternalReport) -> Reported:
-        """Return the run event of a report, with the grace of the profile."""
-        profile = self._profile(row)
-        return Reported(
-            report_id=event.id, report=report, measures_grace=profile.measures_grace, id_deadline=profile.id_deadline
-        )
-
     async def _look_up(self, event: Event, row: RunRow) -> Outcome:
         answer = await ExternalIdFinder(updater=self.updater, caller=self.caller).ask(row)
         if answer.found is not None and answer.found.external_id is not None:
-            await self.updater.store_fact(event, row, self.reported(event, row, answer.found))
+            await self.updater.store_fact(event, row, self.caller.reported(row.spoke, answer.found, event.id))
             return Done()
         return await self._continue(event, row, answered=answer.answered)
 
@@ -111,7 +103,8 @@ class RunCheck:
             return external_id_missing(row, "Its result")
         return state_unknown(row) if row.watch.missing is Missing.STATE else None
 
-    def _readable(self, row: RunRow, result: CallResult) -> ExternalReport | None:
+    def readable(self, row: RunRow, result: CallResult) -> ExternalReport | None:
+        """Return what the answer to a GET reports; None if the call failed or its answer cannot be read."""
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return None
         try:
