@@ -99,7 +99,8 @@ class LookUp:
             return _found(page.found, result)
         if not page.shown and not page.total and await self._filter_finds_others(row, posted):
             return Absent()
-        return await self._search_list(row, posted, result)
+        listed = await self._search_list(row, posted, result)
+        return await self._compare(row, *listed) if isinstance(listed, tuple) else listed
 
     async def find_accepted(self, row: RunRow, posted: RunDocument, call: Call) -> ExternalReport | NotProven:
         """Ask for a run that the system has accepted; that it does not show the run need not be proven."""
@@ -133,8 +134,10 @@ class LookUp:
                 return True
         return False
 
-    async def _search_list(self, row: RunRow, posted: RunDocument, result: CallResult) -> LookUpAnswer:
-        """Read the whole list and compare each run by everything that was sent."""
+    async def _search_list(
+        self, row: RunRow, posted: RunDocument, result: CallResult
+    ) -> Found | NotProven | tuple[_Listing, CallResult]:
+        """Read the list until it shows the run; return the whole list, with its last answer, if it does not."""
         spoke, listing = self.caller.spoke(row.spoke), _Listing(possible={}, ids=set())
         call = spoke.to_list(0)
         for _ in range(MAX_PAGES):
@@ -151,9 +154,10 @@ class LookUp:
             call = page.next_call or spoke.to_list(listing.shown)
         if not listing.is_whole:
             return NotProven(result=result.as_unknown_outcome(_NOT_WHOLE))
-        return await self._compare(row, listing, result)
+        return listing, result
 
     async def _compare(self, row: RunRow, listing: _Listing, result: CallResult) -> LookUpAnswer:
+        """Return what a whole list proves that does not name the run: each listed run must be another one."""
         possible = [each for each in listing.possible if each]
         if len(possible) > MAX_POSSIBLE:
             return NotProven(result=result.as_unknown_outcome(_perhaps(possible[:1], len(possible))))

@@ -54,7 +54,7 @@ def replace_file(content: bytes, path: Path) -> None:
         create_file(content, beside)
         beside.chmod(path.stat().st_mode & 0o777)
         beside.replace(path)
-    except FileExistsError:
+    except FileExistsError:  # it is not ours, so it stays
         raise
     except OSError:
         beside.unlink(missing_ok=True)

@@ -52,12 +52,7 @@ def _report_dmn_losses(table: DecisionTable) -> None:
 
 
 def import_table(
-    file: str,
-    out: Path | None,
-    spokes: Collection[str] | None,
-    options: DmnOptions,
-    *,
-    as_json: bool,
+    file: str, out: Path | None, spokes: Collection[str] | None, options: DmnOptions, *, as_json: bool
 ) -> int:
     """Run `southbound tables import`. `spokes` are the names that a selector may use; None: any name.
 
