@@ -80,8 +80,8 @@ MEANINGS: Mapping[str, str] = {
         " dead letter."
     ),
     "lost_after": (
-        "Seconds for which the system has to answer, at least three times, that it does not have a run that it accepted"
-        " until the run ends as failed."
+        "Seconds for which the system has to answer, at least three times, that it does not have a run, until the run"
+        " ends as failed."
     ),
     "measures_grace": "Seconds for which a completed run waits for mandatory measures that are missing. 0: not.",
     "send_state": "Whether a POST carries `state`.",
