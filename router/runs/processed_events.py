@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from router.runs import notifications as announcements
 from router.runs.events import Reported, RunEventKind
 from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS, replace
+from router.runs.told import told_last
 from router.runs.transitions import ENDED_PHASES
 from schemas.results import RunUpdate
 from schemas.vocabulary import UpdateKind
@@ -57,7 +58,10 @@ def has_been_processed(row: RunRow, event_id: str) -> bool:
 
 
 def notifications_of(row: RunRow, event_id: str) -> list[RunUpdate | RunResult]:
-    """Return what this event led to, as the run is now, and the run's result if it has ended."""
+    """Return what this event led to, as it was told, unless something else was told since then."""
+    if row.told is not None:
+        return told_last(row) if row.told.cause == event_id else []
+    # An earlier version of Southbound told it: it is built from the run as it is now.
     start = _entry(event_id, "")
     entries = (*row.processed_events, *row.processed_reports)
     kinds = [entry.removeprefix(start) for entry in entries if entry.startswith(start)]

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.runs.doubt import Doubt
+    from router.runs.told import Told
     from router.runs.watch import Watch
     from schemas.commands import PinnedDecision
     from schemas.results import Reason, ReportedMeasure
@@ -63,6 +64,7 @@ class RunRow:
     revision: int
     doubt: Doubt | None = None  # what look-ups answered, while the outcome of a POST is unknown
     watch: Watch | None = None  # what is missing of a run that is at its system, and when the system is asked next
+    told: Told | None = None  # what was told last about the run, and by which event
     waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a queued request
 
 

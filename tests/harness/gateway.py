@@ -22,6 +22,7 @@ from consumers.routing.waiting.expire import PendingRequestExpiry
 from consumers.routing.waiting.release import WaitingQueueReleaser
 from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.run_updates.announce import Announcer
+from consumers.run_updates.tellings import Tellings
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.handler import Attempt, DeadLetter, Done, Partition, Record, RetryLater
 from consumers.spokes.profile import Profile
@@ -127,6 +128,7 @@ class InMemoryGateway:
     may_send: Callable[[], bool] = lambda: True
     may_repeat: Callable[[Record], bool] | None = None  # of lifecycle events that a lost store may have processed
     outages: OutageTracker = field(default_factory=OutageTracker)
+    tellings: Tellings = field(default_factory=Tellings)  # what one process knows; another process has others
     finished: list[Record] = field(default_factory=list)
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
@@ -230,7 +232,7 @@ class InMemoryGateway:
         raise AssertionError(f"no end after {MAX_ATTEMPTS} attempts: {self.retries[-1].problem}")
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
-        """Make one attempt at a record with new handlers, which share only the store and the topics."""
+        """Make one attempt at a record with new handlers, which share the store, the topics and what was told."""
         return await self._event_handler(record.partition.topic).handle_record(record, Attempt(number))
 
     async def end_during_call(self, call: Call, purpose: Purpose, state: str) -> None:
@@ -265,7 +267,8 @@ class InMemoryGateway:
     @property
     def updater(self) -> RunUpdater:
         """A new run updater."""
-        return RunUpdater(store=self.store, announcer=Announcer(events=self.events, now=self.clock), now=self.clock)
+        announcer = Announcer(events=self.events, now=self.clock)
+        return RunUpdater(store=self.store, announcer=announcer, now=self.clock, tellings=self.tellings)
 
     @property
     def events(self) -> EventPublisher:
