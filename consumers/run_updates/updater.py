@@ -11,7 +11,7 @@ from consumers.store.group_commit import GroupCommit
 from consumers.store.port import ConflictError, ExternalIdTakenError
 from router.runs.advance import is_allowed
 from router.runs.events import RunEventKind
-from router.runs.processed_events import notifications_of
+from router.runs.processed_events import is_repeated, notifications_of
 from router.runs.request_result import request_result
 from router.runs.told import told_last
 from schemas.codec.cloudevents import EventHeaders
@@ -20,7 +20,7 @@ from schemas.lifecycle import RunRequested
 from schemas.results import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from datetime import datetime
 
     from consumers.run_updates.announce import Announcer
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from consumers.store.port import RunStore
     from router.runs.events import RunEvent
     from router.runs.run import RequestRow, RunRow
+    from router.runs.told import Told
     from router.selection.thresholds import ThresholdUse
     from schemas.results import RequestResult, RunUpdate
 
@@ -81,8 +82,13 @@ class RunUpdater:
             ConflictError: another consumer updated one of the runs.
             ThresholdReachedError: a use among the new rows does not fit.
         """
+        repeated = [row for row, run_events in updates if is_repeated(cause, row, run_events)]
+        if repeated:
+            await self.republish(cause, *repeated)
+            known = {row.run_id for row in repeated}
+            updates = [(row, () if row.run_id in known else run_events) for row, run_events in updates]
         request = UpdateRequest(cause=cause, updates=updates, new_rows=new_rows, commands=commands)
-        await self.publish_earlier([row for row, _ in updates])
+        await self.publish_earlier([row for row, run_events in updates if run_events])
         with self.tellings.telling(cause.id, updates):
             result = await self._batches.submit(request)
             await (result.published or self._publish(request, result))
@@ -102,18 +108,24 @@ class RunUpdater:
         So revisions never fall, and what a row says was told last can be replaced. Another process may have stored it
         and ended, or may publish it at any moment: it is published with the same id.
         """
-        open_rows = [row for row in rows if row.told is not None and not self.tellings.is_acknowledged(row)]
-        if open_rows:
-            await asyncio.gather(*map(self._publish_last, open_rows))
+        publications = [
+            (row, await self._start_to_tell_again(row, row.told))
+            for row in rows
+            if row.told is not None and not await self.tellings.becomes_acknowledged(row)
+        ]
+        # All are under way; a single one needs no task.
+        if len(publications) == 1:
+            await publications[0][1]
+        elif publications:
+            await asyncio.gather(*[publication for _, publication in publications])
+        self.tellings.acknowledge([row for row, _ in publications])
 
-    async def _publish_last(self, row: RunRow) -> None:
-        if row.told is None or await self.tellings.becomes_acknowledged(row):
-            return
-        headers = EventHeaders(id=row.told.cause, traceparent=row.told.traceparent, replay=row.told.replay)
-        await self._publish_with_result(
-            Event(headers=headers, data=RunRequested(run=row.requested)), row, told_last(row)
+    async def _start_to_tell_again(self, row: RunRow, told: Told) -> Awaitable[None]:
+        headers = EventHeaders(id=told.cause, traceparent=told.traceparent, replay=told.replay)
+        closing = await self._request_result(row) if told.result else None
+        return self._announce(
+            Event(headers=headers, data=RunRequested(run=row.requested)), row, told_last(row), closing
         )
-        self.tellings.acknowledge([row])
 
     async def _publish(self, request: UpdateRequest, result: UpdateResult) -> None:
         if result.notifications:
@@ -171,14 +183,14 @@ class RunUpdater:
         closing = await self._request_result(row) if ended else None
         await self._announce(cause, row, notifications, closing)
 
-    async def _announce(
+    def _announce(
         self,
         cause: Event,
         row: RunRow,
         notifications: Sequence[RunUpdate | RunResult],
         closing: RequestResult | None,
-    ) -> None:
-        await self.announcer.publish(
+    ) -> Awaitable[None]:
+        return self.announcer.publish(
             cause, (*notifications, closing) if closing else notifications, decision=row.decision
         )
 
