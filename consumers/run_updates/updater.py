@@ -13,7 +13,7 @@ from router.runs.advance import is_allowed
 from router.runs.events import RunEventKind
 from router.runs.processed_events import is_repeated, notifications_of
 from router.runs.request_result import request_result
-from router.runs.told import told_last
+from router.runs.telling import told_last
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.lifecycle import RunRequested
