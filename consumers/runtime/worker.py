@@ -164,6 +164,8 @@ class Worker:
         match event:
             case port.RecordsReceived(records):
                 self._on_received(records)
+            case port.EndReached(offsets):
+                self._offsets.skip_to(offsets)
             case port.Assigned(partitions):
                 self._on_assigned(partitions)
             case port.Revoked(partitions):
