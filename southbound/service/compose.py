@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -30,6 +30,7 @@ from consumers.metrics import (
     REQUESTS_WAITING,
     RUNS_ENDED,
     UNKNOWN_STATES,
+    WRONG_KEYS,
     WorkerMetrics,
 )
 from consumers.record_sources import producer_of, spoke_of
@@ -48,6 +49,7 @@ from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.run_updates.announce import Announcer
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.config import WorkerConfig, consumer_settings
+from consumers.runtime.faults import ProblemReporter
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 from consumers.runtime.worker import Worker
 from consumers.spokes.profile import ResultChannel
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from producers.event_publisher import EventPublisher
     from router.responses import Purpose, Verdict
     from router.selection.thresholds import ThresholdUse
+    from schemas.problem import Problem
     from schemas.results import RunResult
     from southbound.service.load_rules import RoutingRules
     from southbound.service.store_continuity import StoreMarker
@@ -318,7 +321,12 @@ def _build_worker(
     workers: list[Worker] = []
     handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
     may_repeat = recorded_before(resources.recorded) if topic in resources.recorded else None
-    decoding = DecodingHandler(handle, resources.events.envelope, may_repeat=may_repeat)
+    decoding = DecodingHandler(
+        handle,
+        resources.events.envelope,
+        may_repeat=may_repeat,
+        on_wrong_key=wrong_key_counter(resources.metrics, role, ProblemReporter(observer)),
+    )
     workers.append(
         Worker(
             consumer=client,
@@ -331,6 +339,18 @@ def _build_worker(
     )
     observer.track(workers[0].figures)
     return workers[0]
+
+
+def wrong_key_counter(metrics: Metrics, role: str, reporter: ProblemReporter) -> Callable[[Record, Problem], None]:
+    """Count every record with a wrong key, and log the first one of each half minute."""
+
+    def count(record: Record, problem: Problem) -> None:
+        metrics.count(WRONG_KEYS, role, record.partition.topic)
+        partition = record.partition
+        where = f"{partition.topic}[{partition.number}] offset {record.offset}"
+        reporter.report(replace(problem, sentence=f"{where}: {problem.sentence}"), time.monotonic())
+
+    return count
 
 
 def _session_timeout(client: Mapping[str, object]) -> float:

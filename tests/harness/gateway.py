@@ -36,6 +36,7 @@ from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from schemas.partition_keys import key_of
 from schemas.results import RequestResult, RunResult, RunUpdate
 from schemas.topics import TopicNames
 from schemas.vocabulary import Channel
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from router.responses import Purpose
     from router.runs.run import RunRow
     from schemas.catalogue import Message as EventData
+    from schemas.problem import Problem
     from schemas.run_document import RunDocument
     from schemas.vocabulary import UpdateKind
 
@@ -131,6 +133,7 @@ class InMemoryGateway:
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    wrong_keys: list[tuple[Record, Problem]] = field(default_factory=list)
     unknown_states: list[str] = field(default_factory=list)
     names: TopicNames = field(default_factory=TopicNames)
     envelope: Envelope = field(default_factory=lambda: ENVELOPE)
@@ -177,17 +180,26 @@ class InMemoryGateway:
     def produce(self, topic: str, event: EventData, event_id: str) -> Record:
         """Append an event to a topic."""
         value, headers = self.envelope.encode(Event(headers=EventHeaders(id=event_id), data=event))
-        return self.produce_bytes(topic, value, headers)
+        return self.produce_bytes(topic, value, headers, key=key_of(event).encode())
 
     def produce_bytes(
-        self, topic: str, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()
+        self,
+        topic: str,
+        value: bytes | None,
+        headers: Iterable[tuple[str, bytes | None]] = (),
+        *,
+        key: bytes | None = b"k",
     ) -> Record:
         """Append raw bytes to a topic."""
         self._offset += 1
         partition = Partition(topic=topic, number=0, epoch=1)
-        record = Record(partition, self._offset, b"k", value, tuple(headers), 0)
+        record = Record(partition, self._offset, key, value, tuple(headers), 0)
         self._topics.setdefault(topic, deque()).append(record)
         return record
+
+    def take_back(self, record: Record) -> None:
+        """Remove a record that was appended and is not processed yet."""
+        self._topics[record.partition.topic].remove(record)
 
     async def advance(self, seconds: float, step: float = 1.0) -> None:
         """Let time pass; checks of runs are published when they are due, and processed."""
@@ -258,7 +270,7 @@ class InMemoryGateway:
         for message in self.publisher.published[self._seen :]:
             self._seen += 1
             if self.names.spoke_of(message.topic) is not None or message.topic == self.names.inbound:
-                self.produce_bytes(message.topic, message.value, message.headers)
+                self.produce_bytes(message.topic, message.value, message.headers, key=message.key)
 
     # Handlers
 
@@ -334,6 +346,7 @@ class InMemoryGateway:
                 lifecycle_handler(route.updater, route.commands, route, self.limits).handle,
                 self.envelope,
                 may_repeat=self.may_repeat,
+                on_wrong_key=self._note_wrong_key,
             )
         if topic == self.names.inbound:
             inbound = ReportHandler(
@@ -343,7 +356,12 @@ class InMemoryGateway:
                 on_unknown_state=self.unknown_states.append,
             )
             return DecodingHandler(inbound.handle, self.envelope)
-        return DecodingHandler(command_handler(self.updater, self.caller).handle, self.envelope)
+        return DecodingHandler(
+            command_handler(self.updater, self.caller).handle, self.envelope, on_wrong_key=self._note_wrong_key
+        )
+
+    def _note_wrong_key(self, record: Record, problem: Problem) -> None:
+        self.wrong_keys.append((record, problem))
 
     # Results
 

@@ -101,7 +101,7 @@ def test_the_end_of_a_partition_is_not_reported_as_a_problem(
 
 
 def an_end(offset: int) -> Message:
-    return Message(topic="t", partition=0, offset=offset, error=KafkaError(KafkaError._PARTITION_EOF, "the end", False))
+    return Message(topic="t", partition=0, offset=offset, error=KafkaError(KafkaError._PARTITION_EOF, "the end"))
 
 
 def test_an_end_behind_the_last_record_is_reported_after_the_records(
