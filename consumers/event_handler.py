@@ -60,8 +60,8 @@ TRANSIENT_ERRORS: Mapping[type[Exception], tuple[str, Backoff]] = {
     PublishError: ("PUBLISH_FAILED", Backoff(initial_interval=1.0, max_interval=30.0)),
 }
 NO_KEY = "(no key)"  # the header of what follows from a record without a key
-_PERMANENT, _TRANSIENT = tuple(PERMANENT_ERRORS), tuple(TRANSIENT_ERRORS)
-KNOWN = (*_PERMANENT, *_TRANSIENT)
+_PERMANENT, TRANSIENT = tuple(PERMANENT_ERRORS), tuple(TRANSIENT_ERRORS)
+KNOWN = (*_PERMANENT, *TRANSIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ async def settle_known(work: Awaitable[T], on_transient: Callable[[Exception], P
         return await work
     except _PERMANENT as error:
         return Problem(code=_entry_of(PERMANENT_ERRORS, error), sentence=str(error))
-    except _TRANSIENT as error:
+    except TRANSIENT as error:
         return on_transient(error)
 
 

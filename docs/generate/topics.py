@@ -28,7 +28,7 @@ HEADER_ROWS = (
     ("`southbound-replay`", "The replay or redrive that the event comes from."),
     (
         "`southbound-wrong-key`",
-        "The key of the lifecycle event or command that this follows from, if it was not the root run's id, or `(no key)`.",
+        "The key of the record that this follows from, if it was not the root run's id, or `(no key)`.",
     ),
 )
 

@@ -17,6 +17,7 @@ from consumers.dispatch.change import ChangeRunHandler
 from consumers.dispatch.command_handler import CommandHandler
 from consumers.dispatch.send import SendRunHandler
 from consumers.event_handler import DecodingHandler
+from consumers.failure_notices import FailureNotices
 from consumers.inbound.poller import Poller
 from consumers.inbound.report_handler import ReportHandler
 from consumers.inbound.run_checker import RunChecker
@@ -257,7 +258,12 @@ def routing_worker(resources: SharedResources) -> Worker:
     """Build the consumer of lifecycle events."""
     routing = lifecycle_handler(resources.updater, resources.commands, resources.route, resources.limits)
     return _build_worker(
-        resources, "routing", resources.events.topics.lifecycle, lambda _: routing.handle, source_of=producer_of
+        resources,
+        "routing",
+        resources.events.topics.lifecycle,
+        lambda _: routing.handle,
+        source_of=producer_of,
+        notifies=True,
     )
 
 
@@ -267,7 +273,9 @@ def dispatch_worker(resources: SharedResources, spoke: str) -> Worker:
     def handler(may_send: Callable[[], bool]) -> EventHandler:
         return command_handler(resources.updater, resources.make_caller(may_send)).handle
 
-    return _build_worker(resources, f"dispatch.{spoke}", resources.events.topics.dispatch(spoke), handler)
+    return _build_worker(
+        resources, f"dispatch.{spoke}", resources.events.topics.dispatch(spoke), handler, notifies=True
+    )
 
 
 def inbound_worker(resources: SharedResources) -> Worker:
@@ -294,7 +302,9 @@ def _build_worker(
     *,
     source_of: Callable[[Record], str] | None = None,
     hanging_after: float | None = None,
+    notifies: bool = False,
 ) -> Worker:
+    """Build a worker; with `notifies`, updates tell of the requests that become dead letters."""
     settings = resources.settings
     config = WorkerConfig(
         role=role,
@@ -327,6 +337,9 @@ def _build_worker(
         may_repeat=may_repeat,
         on_wrong_key=wrong_key_counter(resources.metrics, role, ProblemReporter(observer)),
     )
+    notices = FailureNotices(
+        updater=resources.updater, envelope=resources.events.envelope, warn=observer.problem_reported
+    )
     workers.append(
         Worker(
             consumer=client,
@@ -335,6 +348,7 @@ def _build_worker(
             config=config,
             observer=observer,
             clock=time.monotonic,
+            notify=notices.notify if notifies else None,
         )
     )
     observer.track(workers[0].figures)

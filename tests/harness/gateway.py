@@ -13,6 +13,7 @@ import orjson
 from consumers.dispatch.call import Caller
 from consumers.dispatch.outages import OutageTracker
 from consumers.event_handler import DecodingHandler
+from consumers.failure_notices import FailureNotices
 from consumers.inbound.report_handler import ReportHandler
 from consumers.inbound.run_checker import RunChecker
 from consumers.routing.commands import CommandPublisher
@@ -225,6 +226,11 @@ class InMemoryGateway:
         await self._finish(self._topics[topic].popleft())
         self._loop_back_published()
 
+    def take_next(self, topic: str) -> Record:
+        """Remove the next record of a topic."""
+        self._loop_back_published()
+        return self._topics[topic].popleft()
+
     async def attempt_next(self, topic: str) -> Outcome:
         """Make one attempt at the next record of a topic and leave the record there."""
         return await self.attempt(self._topics[topic][0])
@@ -235,11 +241,21 @@ class InMemoryGateway:
             if isinstance(outcome, Done):
                 return
             if isinstance(outcome, DeadLetter):
-                self.dead_lettered.append((record, outcome))
+                await self.publish_dead_letter(record, outcome)
                 return
             self.retries.append(outcome)
             self.clock.at += timedelta(seconds=outcome.delay)
         raise AssertionError(f"no end after {MAX_ATTEMPTS} attempts: {self.retries[-1].problem}")
+
+    async def publish_dead_letter(self, record: Record, verdict: DeadLetter) -> None:
+        """Notify whoever waits for a record of lifecycle or dispatch, as a worker does, and keep its dead letter."""
+        if record.partition.topic != self.names.inbound:
+            notices = FailureNotices(updater=self.updater, envelope=self.envelope, warn=self._note_problem)
+            assert await notices.notify(record, verdict.problem) is None
+        self.dead_lettered.append((record, verdict))
+
+    def _note_problem(self, problem: Problem) -> None:
+        self.problems.append(f"{problem.sentence} {problem.detail}")
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
         """Make one attempt at a record with new handlers, which share only the store and the topics."""
