@@ -51,6 +51,7 @@ def _build_event(cause: Event, message: Command | RunNotification, decision: str
         decision=decision,
         request_id=message.request_id,
         replay=cause.headers.replay,
+        wrong_key=cause.headers.wrong_key,
     )
     return Event(headers=headers, data=message)
 

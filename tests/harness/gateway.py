@@ -13,6 +13,7 @@ import orjson
 from consumers.dispatch.call import Caller
 from consumers.dispatch.outages import OutageTracker
 from consumers.event_handler import DecodingHandler
+from consumers.failure_notices import FailureNotices
 from consumers.inbound.report_handler import ReportHandler
 from consumers.inbound.run_checker import RunChecker
 from consumers.routing.commands import CommandPublisher
@@ -36,6 +37,7 @@ from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from schemas.partition_keys import key_of
 from schemas.results import RequestResult, RunResult, RunUpdate
 from schemas.topics import TopicNames
 from schemas.vocabulary import Channel
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from router.responses import Purpose
     from router.runs.run import RunRow
     from schemas.catalogue import Message as EventData
+    from schemas.problem import Problem
     from schemas.run_document import RunDocument
     from schemas.vocabulary import UpdateKind
 
@@ -131,6 +134,7 @@ class InMemoryGateway:
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    wrong_keys: list[tuple[Record, Problem]] = field(default_factory=list)
     unknown_states: list[str] = field(default_factory=list)
     names: TopicNames = field(default_factory=TopicNames)
     envelope: Envelope = field(default_factory=lambda: ENVELOPE)
@@ -178,17 +182,26 @@ class InMemoryGateway:
     def produce(self, topic: str, event: EventData, event_id: str) -> Record:
         """Append an event to a topic."""
         value, headers = self.envelope.encode(Event(headers=EventHeaders(id=event_id), data=event))
-        return self.produce_bytes(topic, value, headers)
+        return self.produce_bytes(topic, value, headers, key=key_of(event).encode())
 
     def produce_bytes(
-        self, topic: str, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()
+        self,
+        topic: str,
+        value: bytes | None,
+        headers: Iterable[tuple[str, bytes | None]] = (),
+        *,
+        key: bytes | None = b"k",
     ) -> Record:
         """Append raw bytes to a topic."""
         self._offset += 1
         partition = Partition(topic=topic, number=0, epoch=1)
-        record = Record(partition, self._offset, b"k", value, tuple(headers), 0)
+        record = Record(partition, self._offset, key, value, tuple(headers), 0)
         self._topics.setdefault(topic, deque()).append(record)
         return record
+
+    def take_back(self, record: Record) -> None:
+        """Remove a record that was appended and is not processed yet."""
+        self._topics[record.partition.topic].remove(record)
 
     async def advance(self, seconds: float, step: float = 1.0) -> None:
         """Let time pass; checks of runs are published when they are due, and processed."""
@@ -214,6 +227,11 @@ class InMemoryGateway:
         await self._finish(self._topics[topic].popleft())
         self._loop_back_published()
 
+    def take_next(self, topic: str) -> Record:
+        """Remove the next record of a topic."""
+        self._loop_back_published()
+        return self._topics[topic].popleft()
+
     async def attempt_next(self, topic: str) -> Outcome:
         """Make one attempt at the next record of a topic and leave the record there."""
         return await self.attempt(self._topics[topic][0])
@@ -224,11 +242,21 @@ class InMemoryGateway:
             if isinstance(outcome, Done):
                 return
             if isinstance(outcome, DeadLetter):
-                self.dead_lettered.append((record, outcome))
+                await self.publish_dead_letter(record, outcome)
                 return
             self.retries.append(outcome)
             self.clock.at += timedelta(seconds=outcome.delay)
         raise AssertionError(f"no end after {MAX_ATTEMPTS} attempts: {self.retries[-1].problem}")
+
+    async def publish_dead_letter(self, record: Record, verdict: DeadLetter) -> None:
+        """Notify whoever waits for a record of lifecycle or dispatch, as a worker does, and keep its dead letter."""
+        if record.partition.topic != self.names.inbound:
+            notices = FailureNotices(updater=self.updater, envelope=self.envelope, warn=self._note_problem)
+            assert await notices.notify(record, verdict.problem) is None
+        self.dead_lettered.append((record, verdict))
+
+    def _note_problem(self, problem: Problem) -> None:
+        self.problems.append(f"{problem.sentence} {problem.detail}")
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
         """Make one attempt at a record with new handlers, which share only the store and the topics."""
@@ -259,7 +287,7 @@ class InMemoryGateway:
         for message in self.publisher.published[self._seen :]:
             self._seen += 1
             if self.names.spoke_of(message.topic) is not None or message.topic == self.names.inbound:
-                self.produce_bytes(message.topic, message.value, message.headers)
+                self.produce_bytes(message.topic, message.value, message.headers, key=message.key)
 
     # Handlers
 
@@ -335,6 +363,7 @@ class InMemoryGateway:
                 lifecycle_handler(route.updater, route.commands, route, self.limits).handle,
                 self.envelope,
                 may_repeat=self.may_repeat,
+                on_wrong_key=self._note_wrong_key,
             )
         if topic == self.names.inbound:
             inbound = ReportHandler(
@@ -344,7 +373,12 @@ class InMemoryGateway:
                 on_unknown_state=self.unknown_states.append,
             )
             return DecodingHandler(inbound.handle, self.envelope)
-        return DecodingHandler(command_handler(self.updater, self.caller).handle, self.envelope)
+        return DecodingHandler(
+            command_handler(self.updater, self.caller).handle, self.envelope, on_wrong_key=self._note_wrong_key
+        )
+
+    def _note_wrong_key(self, record: Record, problem: Problem) -> None:
+        self.wrong_keys.append((record, problem))
 
     # Results
 
