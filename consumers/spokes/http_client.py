@@ -63,7 +63,8 @@ class SpokeClient:
     async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
-        `before` is awaited when a connection slot is free, right before anything is sent; what it raises prevents that.
+        `before` is awaited when there is a connection, right before anything is sent on it; what it raises prevents
+        that. It may be awaited more than once. It is not awaited where no connection can be made.
 
         Raises:
             UnknownSpokeError: no profile has this name.
@@ -103,8 +104,7 @@ def load_all_authentication(profiles: Iterable[Profile], environment: Mapping[st
 async def _send_authenticated(transport: Transport, flow: Flow, before: BeforeCall) -> HttpResponse | NoResponse:
     request = next(flow)
     while True:
-        await before()
-        answer = await transport.send(request)
+        answer = await transport.send(request, before)
         try:
             request = flow.send(answer)
         except StopIteration:

@@ -146,5 +146,6 @@ class SpokeCaller(Protocol):
     async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
-        `before` is awaited when a connection slot is free, right before anything is sent; what it raises prevents that.
+        `before` is awaited when there is a connection, right before anything is sent on it; what it raises prevents
+        that. It may be awaited more than once. It is not awaited where no connection can be made.
         """

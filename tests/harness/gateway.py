@@ -12,6 +12,7 @@ import orjson
 
 from consumers.dispatch.call import Caller
 from consumers.dispatch.outages import OutageTracker
+from consumers.dispatch.probes import ProbeLimit
 from consumers.event_handler import DecodingHandler
 from consumers.inbound.report_handler import ReportHandler
 from consumers.inbound.run_checker import RunChecker
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from consumers.dispatch.call import CallResult
     from consumers.runtime.handler import Outcome
     from consumers.spokes.port import Call
     from producers.publisher import Message, Publisher
@@ -127,6 +129,7 @@ class InMemoryGateway:
     may_send: Callable[[], bool] = lambda: True
     may_repeat: Callable[[Record], bool] | None = None  # of lifecycle events that a lost store may have processed
     outages: OutageTracker = field(default_factory=OutageTracker)
+    probes: ProbeLimit[CallResult] = field(default_factory=ProbeLimit)
     finished: list[Record] = field(default_factory=list)
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
@@ -217,6 +220,10 @@ class InMemoryGateway:
         """Make one attempt at the next record of a topic and leave the record there."""
         return await self.attempt(self._topics[topic][0])
 
+    def waiting(self, topic: str) -> tuple[Record, ...]:
+        """Return the records of a topic that were not processed to their end."""
+        return tuple(self._topics[topic])
+
     async def _finish(self, record: Record) -> None:
         for number in range(1, MAX_ATTEMPTS):
             outcome = await self.attempt(record, number)
@@ -290,6 +297,7 @@ class InMemoryGateway:
             random=lambda: 0.5,
             may_send=self.may_send,
             outages=self.outages,
+            probes=self.probes,
         )
 
     @property
