@@ -10,8 +10,9 @@ from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.authentication import Authentication, authentication_for
 from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.port import UnknownSpokeError, do_nothing
-from consumers.spokes.slot_limit import SlotLimit
+from consumers.spokes.slot_limit import CallKind, SlotLimit
 from consumers.spokes.transport import HttpRequest
+from router.responses import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -72,7 +73,7 @@ class SpokeClient:
         connection = self._connections.get(spoke)
         if connection is None:
             raise UnknownSpokeError.named(spoke, self._connections)
-        async with connection.limit:
+        async with connection.limit.share_of(_kind_of(call)):
             return await _send_authenticated(
                 connection.transport, connection.authentication.auth_flow(_build_request(connection, call)), before
             )
@@ -99,6 +100,12 @@ def load_all_authentication(profiles: Iterable[Profile], environment: Mapping[st
     if missing:
         raise SecretMissingError("\n".join(missing))
     return found
+
+
+def _kind_of(call: Call) -> CallKind:
+    if call.is_poll:
+        return CallKind.POLL
+    return {Purpose.LOOK_UP: CallKind.LOOK_UP, Purpose.READ: CallKind.READ}.get(call.purpose, CallKind.WRITE)
 
 
 async def _send_authenticated(transport: Transport, flow: Flow, before: BeforeCall) -> HttpResponse | NoResponse:
