@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Seconds for which a free slot waits for others. Callers store what they are about to send when they have their slot,
 # and what is stored together costs a fraction: slots that are granted one at a time cost a sixth more CPU per run.
 GRANT_DELAY = 0.002
+_MIN_SHARED = 4  # slots, of which a quarter is left to writes
 _MAX_GROUPS = 4  # slots are granted once so many parts of them are free
 
 
@@ -69,6 +70,7 @@ class SlotLimit:
     """Admits `size` calls at once, of which a quarter is left to writes, and polls have at most a quarter.
 
     Writes may have all slots. Whatever the kind, the next free slots go to a kind that waits with less than a quarter.
+    With fewer than four slots only this order holds.
     """
 
     def __init__(self, size: int) -> None:
@@ -76,13 +78,15 @@ class SlotLimit:
         self._group = max(1, size // _MAX_GROUPS)
         self._grants = 0
         self._timer: asyncio.TimerHandle | None = None
-        quarter, half = max(1, size // 4), max(1, size // 2)
-        self._left_to_writes = quarter if size > 1 else 0
+        # With fewer than four slots, none is kept back: the kinds take turns.
+        quarter, half = (size // 4, size // 2) if size >= _MIN_SHARED else (size, size)
+        self._left_to_writes = quarter if size >= _MIN_SHARED else 0
+        least = max(1, size // 4)
         self._shares = {
-            CallKind.WRITE: SlotShare(self, least=quarter, most=size),
-            CallKind.LOOK_UP: SlotShare(self, least=quarter, most=half),
-            CallKind.READ: SlotShare(self, least=quarter, most=half),
-            CallKind.POLL: SlotShare(self, least=quarter, most=quarter),
+            CallKind.WRITE: SlotShare(self, least=least, most=size),
+            CallKind.LOOK_UP: SlotShare(self, least=least, most=half),
+            CallKind.READ: SlotShare(self, least=least, most=half),
+            CallKind.POLL: SlotShare(self, least=least, most=quarter),
         }
         self._writes = self._shares[CallKind.WRITE]
 
