@@ -16,6 +16,7 @@ from consumers.dispatch.probes import ProbeLimit
 from consumers.event_handler import DecodingHandler
 from consumers.inbound.report_handler import ReportHandler
 from consumers.inbound.run_checker import RunChecker
+from consumers.inbound.unknown_ids import UnknownIds
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.route_request import RequestRouter
@@ -129,6 +130,8 @@ class InMemoryGateway:
     may_send: Callable[[], bool] = lambda: True
     may_repeat: Callable[[Record], bool] | None = None  # of lifecycle events that a lost store may have processed
     outages: OutageTracker = field(default_factory=OutageTracker)
+    max_report_age: float = PARK_DELAY
+    unknown_ids: UnknownIds = field(default_factory=UnknownIds)
     probes: ProbeLimit[CallResult] = field(default_factory=ProbeLimit)
     finished: list[Record] = field(default_factory=list)
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
@@ -238,7 +241,11 @@ class InMemoryGateway:
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
         """Make one attempt at a record with new handlers, which share only the store and the topics."""
-        return await self._event_handler(record.partition.topic).handle_record(record, Attempt(number))
+        return await self.attempt_with(record, Attempt(number))
+
+    async def attempt_with(self, record: Record, attempt: Attempt) -> Outcome:
+        """Make this attempt at a record with new handlers."""
+        return await self._event_handler(record.partition.topic).handle_record(record, attempt)
 
     async def end_during_call(self, call: Call, purpose: Purpose, state: str) -> None:
         """If the call has this purpose, process a callback with this state before its response arrives."""
@@ -347,7 +354,8 @@ class InMemoryGateway:
             inbound = ReportHandler(
                 updater=self.updater,
                 caller=self.caller,
-                max_report_age=PARK_DELAY,
+                max_report_age=self.max_report_age,
+                unknown_ids=self.unknown_ids,
                 on_unknown_state=self.unknown_states.append,
             )
             return DecodingHandler(inbound.handle, self.envelope)
