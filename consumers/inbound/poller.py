@@ -98,7 +98,8 @@ class Poller:
 
     async def _read(self, row: RunRow) -> CallResult:
         spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
+        call = replace(spoke.to_read(row.external_id or ""), is_poll=True)
+        result = await self.caller.call(row.spoke, call)
         if result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result):
             try:
                 spoke.read_reply(result.accepted_response())

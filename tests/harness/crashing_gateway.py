@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.outages import OutageTracker
+from consumers.dispatch.probes import ProbeLimit
 from consumers.routing.waiting.release import ABANDONED_AFTER
 from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.spokes.port import do_nothing
@@ -189,7 +190,7 @@ class CrashingGateway(InMemoryGateway):
 
     def _restart(self) -> None:
         self.threshold_cache = ThresholdCache()
-        self.outages = OutageTracker()
+        self.outages, self.probes = OutageTracker(), ProbeLimit()
         self.reread(self._uncommitted()[-self.reread_records :] if self.reread_records else [])
 
     def _uncommitted(self) -> list[Record]:

@@ -12,10 +12,12 @@ import orjson
 
 from consumers.dispatch.call import Caller
 from consumers.dispatch.outages import OutageTracker
+from consumers.dispatch.probes import ProbeLimit
 from consumers.event_handler import DecodingHandler
 from consumers.failure_notices import FailureNotices
 from consumers.inbound.report_handler import ReportHandler
 from consumers.inbound.run_checker import RunChecker
+from consumers.inbound.unknown_ids import UnknownIds
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.route_request import RequestRouter
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from consumers.dispatch.call import CallResult
     from consumers.runtime.handler import Outcome
     from consumers.spokes.port import Call
     from producers.publisher import Message, Publisher
@@ -130,6 +133,9 @@ class InMemoryGateway:
     may_send: Callable[[], bool] = lambda: True
     may_repeat: Callable[[Record], bool] | None = None  # of lifecycle events that a lost store may have processed
     outages: OutageTracker = field(default_factory=OutageTracker)
+    max_report_age: float = PARK_DELAY
+    unknown_ids: UnknownIds = field(default_factory=UnknownIds)
+    probes: ProbeLimit[CallResult] = field(default_factory=ProbeLimit)
     finished: list[Record] = field(default_factory=list)
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
@@ -236,6 +242,10 @@ class InMemoryGateway:
         """Make one attempt at the next record of a topic and leave the record there."""
         return await self.attempt(self._topics[topic][0])
 
+    def waiting(self, topic: str) -> tuple[Record, ...]:
+        """Return the records of a topic that were not processed to their end."""
+        return tuple(self._topics[topic])
+
     async def _finish(self, record: Record) -> None:
         for number in range(1, MAX_ATTEMPTS):
             outcome = await self.attempt(record, number)
@@ -260,7 +270,11 @@ class InMemoryGateway:
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
         """Make one attempt at a record with new handlers, which share only the store and the topics."""
-        return await self._event_handler(record.partition.topic).handle_record(record, Attempt(number))
+        return await self.attempt_with(record, Attempt(number))
+
+    async def attempt_with(self, record: Record, attempt: Attempt) -> Outcome:
+        """Make this attempt at a record with new handlers."""
+        return await self._event_handler(record.partition.topic).handle_record(record, attempt)
 
     async def end_during_call(self, call: Call, purpose: Purpose, state: str) -> None:
         """If the call has this purpose, process a callback with this state before its response arrives."""
@@ -319,6 +333,7 @@ class InMemoryGateway:
             random=lambda: 0.5,
             may_send=self.may_send,
             outages=self.outages,
+            probes=self.probes,
         )
 
     @property
@@ -369,7 +384,8 @@ class InMemoryGateway:
             inbound = ReportHandler(
                 updater=self.updater,
                 caller=self.caller,
-                max_report_age=PARK_DELAY,
+                max_report_age=self.max_report_age,
+                unknown_ids=self.unknown_ids,
                 on_unknown_state=self.unknown_states.append,
             )
             return DecodingHandler(inbound.handle, self.envelope)
