@@ -25,6 +25,7 @@ from consumers.routing.waiting.expire import PendingRequestExpiry
 from consumers.routing.waiting.release import WaitingQueueReleaser
 from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.run_updates.announce import Announcer
+from consumers.run_updates.tellings import Tellings
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.handler import Attempt, DeadLetter, Done, Partition, Record, RetryLater
 from consumers.spokes.profile import Profile
@@ -136,6 +137,7 @@ class InMemoryGateway:
     max_report_age: float = PARK_DELAY
     unknown_ids: UnknownIds = field(default_factory=UnknownIds)
     probes: ProbeLimit[CallResult] = field(default_factory=ProbeLimit)
+    tellings: Tellings = field(default_factory=Tellings)  # what one process knows; another process has others
     finished: list[Record] = field(default_factory=list)
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
@@ -269,7 +271,7 @@ class InMemoryGateway:
         self.problems.append(f"{problem.sentence} {problem.detail}")
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
-        """Make one attempt at a record with new handlers, which share only the store and the topics."""
+        """Make one attempt at a record with new handlers, which share the store, the topics and what was told."""
         return await self.attempt_with(record, Attempt(number))
 
     async def attempt_with(self, record: Record, attempt: Attempt) -> Outcome:
@@ -308,7 +310,8 @@ class InMemoryGateway:
     @property
     def updater(self) -> RunUpdater:
         """A new run updater."""
-        return RunUpdater(store=self.store, announcer=Announcer(events=self.events, now=self.clock), now=self.clock)
+        announcer = Announcer(events=self.events, now=self.clock)
+        return RunUpdater(store=self.store, announcer=announcer, now=self.clock, tellings=self.tellings)
 
     @property
     def events(self) -> EventPublisher:
