@@ -108,7 +108,7 @@ class Caller:
         # A worker that was suspended for longer than its session has been replaced; only its successor may send.
         if not self.may_send():
             raise MembershipUncertainError(
-                "This worker has not heard from Kafka for too long to be sure that it owns the run."
+                "This worker has had no response from Kafka for too long to be sure that it owns the run."
             )
 
     async def call(self, name: str, call: Call, before: BeforeCall = do_nothing) -> CallResult:

@@ -155,7 +155,7 @@ class PostAttempt:
     async def _absent(self, rows: Rows) -> Outcome:
         (row,) = await self._record(rows[:1], NotFound())
         rows = (row, *rows[1:])
-        settle_time = self.caller.spoke(row.spoke).profile.settle_seconds
+        settle_time = self.caller.spoke(row.spoke).profile.effective_settle_time
         wait = wait_until_settled(row.doubt, row.sent_at or row.updated_at, self.caller.now(), settle_time)
         if wait is not None:
             self.caller.exclude_attempt(row.spoke, self.attempt, self.event.id)

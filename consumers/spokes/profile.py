@@ -210,7 +210,7 @@ class Profile(ProfileModel):
         return self.authenticates_callbacks or ResultChannel.CALLBACK in self.result_channels
 
     @property
-    def settle_seconds(self) -> float:
+    def effective_settle_time(self) -> float:
         """Seconds after a POST for which "not found" does not prove that it will never arrive."""
         return self.settle_time if self.settle_time is not None else max(60.0, 4 * self.timeouts.read)
 

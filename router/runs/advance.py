@@ -35,7 +35,7 @@ from router.runs.events import (
 )
 from router.runs.measures.measures import match_measures, merge_measures
 from router.runs.pending import WAITS_FOR_THRESHOLD
-from router.runs.report_merging import without_older_words
+from router.runs.report_merging import without_outdated_fields
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE
@@ -87,13 +87,13 @@ def advance(row: RunRow, run_events: Iterable[RunEvent], at: datetime) -> Transi
     told: list[RunUpdate | RunResult] = []
     row = replace(row, revision=row.revision + 1, updated_at=at)
     for run_event in run_events:
-        step = _apply(row, _without_older_words(basis, run_event), at)
+        step = _apply(row, _without_outdated_fields(basis, run_event), at)
         row, moved = step.row, moved or step.changed
         told += step.notifications
     return Transition(row, tuple(told), changed=True) if moved else Transition(basis, tuple(told), changed=False)
 
 
-def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noqa: C901, PLR0911, PLR0912 - one case per happening
+def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noqa: C901, PLR0911, PLR0912 - one case per run event
     phase = NEXT_PHASE.get((row.phase, run_event.kind))
     if phase is None:
         raise TransitionNotAllowedError(f"Run {row.run_id} is {row.phase}: {run_event.kind} cannot happen to it.")
@@ -213,10 +213,10 @@ def _block(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Transitio
     return Transition(ended.row, (blocked, *ended.notifications))
 
 
-def _without_older_words(basis: RunRow, run_event: RunEvent) -> RunEvent:
+def _without_outdated_fields(basis: RunRow, run_event: RunEvent) -> RunEvent:
     if not isinstance(run_event, Reported) or run_event.report.as_of is None:
         return run_event
-    return replace_fields(run_event, report=without_older_words(basis, run_event.report))
+    return replace_fields(run_event, report=without_outdated_fields(basis, run_event.report))
 
 
 def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:

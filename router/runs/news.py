@@ -1,4 +1,4 @@
-"""Decide whether a report says anything about a run that is not known."""
+"""Decide whether a report changes what is known about a run."""
 
 from __future__ import annotations
 

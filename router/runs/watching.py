@@ -1,4 +1,4 @@
-"""What is missing of a run that is at its external system: wait for it, report it, and end the wait."""
+"""Wait for what is missing of a run at its external system, report it, and end the wait."""
 
 from __future__ import annotations
 

@@ -153,9 +153,9 @@ class SharedResources:
         return {profile.name: spoke_for(profile) for profile in self.rules.profiles}
 
     def make_caller(self, may_send: Callable[[], bool]) -> Caller:
-        """Return a caller of external systems. Before each call it checks `may_send`.
+        """Return a caller of external systems.
 
-        Is this process still a member?
+        `may_send` is checked before each call; it returns whether this process is still a member of its group.
         """
         return Caller(
             spokes=self.spokes,

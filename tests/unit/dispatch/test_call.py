@@ -70,5 +70,5 @@ async def test_calls_that_wait_for_longer_than_the_session_are_not_sent() -> Non
 
 
 async def test_a_worker_that_may_have_been_replaced_raises() -> None:
-    with pytest.raises(MembershipUncertainError, match="has not heard from Kafka for too long"):
+    with pytest.raises(MembershipUncertainError, match="has had no response from Kafka for too long"):
         OneConnectionCaller(surely_ours_for=timedelta()).caller.require_membership()
