@@ -161,6 +161,15 @@ def event_misplaced(event: Event, location: str) -> Problem:
     )
 
 
+def wrong_key(event: Event, root: str, key: str) -> Problem:
+    """Return the problem of a record whose key is not the id of its root run."""
+    return Problem(
+        code="WRONG_KEY",
+        sentence=f"{type(event.data).__name__} of root run {root} has the key {key}: it is processed, but perhaps "
+        "before an earlier event of the run. Ask its producer to use the id of the root run as key.",
+    )
+
+
 def child_not_listed(row: RunRow) -> Problem:
     """Return the problem of a child whose root was sent without naming it."""
     return Problem(

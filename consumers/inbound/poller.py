@@ -141,9 +141,10 @@ class Poller:
 
     def _report_event(self, row: RunRow, result: CallResult) -> Event | None:
         response = result.accepted_response()
-        report = replace(self.caller.spoke(row.spoke).read_reply(response), as_of=result.asked_at)
+        spoke = self.caller.spoke(row.spoke)
+        report = replace(spoke.read_reply(response), as_of=result.asked_at)
         role = f"poll:{sha256(response.body).hexdigest()}"
-        if has_news(row, report, self.now()):
+        if has_news(row, report, self.now(), spoke.profile.measures_grace):
             # The same answer may be news again after the run has changed, so its id names the revision, too.
             role = f"{role}:{row.revision}"
         elif self._was_last_published(row, response.body):

@@ -121,7 +121,7 @@ class ReportHandler:
         if attempt.number & (attempt.number - 1):  # 1, 2, 4, 8, …: a callback is repeated often while it waits
             return None
         row = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, row)
-        return row if row.external_id == report.external_id else None
+        return row if report.external_id is not None and row.external_id == report.external_id else None
 
     async def _find_run(self, spoke: str, report: ExternalReport, *, may_name_run: bool) -> RunRow | None:
         row = await self.updater.store.run_by_external_id(spoke, report.external_id) if report.external_id else None

@@ -45,14 +45,15 @@ class Call:
 class LookUpPage:
     """What one page of a system's list of runs shows about the run that is looked up.
 
-    `possible` are runs that are perhaps ours, stored under another name. `next_call` is None if the system names no
-    next page; `total` is None if it does not count.
+    `possible` are runs that are perhaps ours, stored under another name; `without_id` counts runs without an id.
+    `next_call` is None if the system names no next page; `total` is None if it does not count.
     """
 
     found: ExternalReport | None = None
     possible: tuple[ExternalReport, ...] = ()
     ids: frozenset[str] = frozenset()  # of all runs on the page
     shown: int = 0
+    without_id: int = 0
     total: int | None = None
     next_call: Call | None = None
 

@@ -128,7 +128,7 @@ class _Response(aiohttp.ClientResponse):
     """A response whose connection is aborted where it is given up: a close would first send the rest of the request."""
 
     def close(self) -> None:
-        """Abort the connection."""
+        """Abort the response's connection, without sending the rest of the request first."""
         if self.connection is not None and self.connection.transport is not None:
             self.connection.transport.abort()
         super().close()
