@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from schemas.problem import Problem
@@ -118,6 +119,12 @@ def external_id_unknown(spoke: str, report: ExternalReport) -> Problem:
         "which no run in the run store carries: check that the system answers for our runs, and set callback_auth "
         "if it names the id of a run only in callbacks.",
     )
+
+
+def too_many_unknown_ids(spoke: str, report: ExternalReport) -> Problem:
+    """Return the problem of a report that does not wait for its run, because too many others of its spoke do."""
+    unknown = external_id_unknown(spoke, report)
+    return replace(unknown, sentence=f"Reports wait for too many other ids of {spoke} already. {unknown.sentence}")
 
 
 def external_id_pending(row: RunRow) -> Problem:

@@ -31,7 +31,7 @@ class CommandPublisher:
             await self.announcer.publish(event, build_send_commands(rows), decision=rows[0].decision)
 
     async def publish_each(self, event: Event, rows: Sequence[RunRow]) -> None:
-        """Publish the commands that send runs which join a routed request: each by itself, whatever its payload was."""
+        """Publish one command per run whatever the payload, for runs that join a request later or are left of it."""
         if rows:
             await self.announcer.publish(event, [build_send_command(row) for row in rows], decision=rows[0].decision)
 
@@ -46,7 +46,7 @@ class CommandPublisher:
     async def publish_unsent(self, event: Event, rows: Sequence[RunRow]) -> None:
         """Publish the commands of the runs of a request that dispatch has not touched."""
         unsent = [row for row in rows if _is_unsent(row, event)]
-        if not _is_bundle(rows[0]) or rows[0] in unsent:
+        if not is_bundle(rows[0]) or rows[0] in unsent:
             await self.publish(event, unsent)
 
 
@@ -59,12 +59,13 @@ def _is_unsent(row: RunRow, event: Event) -> bool:
 def build_send_commands(rows: Sequence[RunRow]) -> list[SendRun]:
     """Return one command per run; a single command for all of them if the root's payload is `bundle`."""
     root, *others = rows
-    if _is_bundle(root):
+    if is_bundle(root):
         return [build_send_command(root, tuple(row.requested for row in others))]
     return [build_send_command(row) for row in rows]
 
 
-def _is_bundle(row: RunRow) -> bool:
+def is_bundle(row: RunRow) -> bool:
+    """Return whether one command sends a whole request."""
     return row.decision is not None and row.decision.payload == Payload.BUNDLE
 
 

@@ -21,16 +21,17 @@ if TYPE_CHECKING:
     Notify = Callable[[Record, Problem], Awaitable[Problem | None]]
 
 HEADER_PREFIX = "southbound-dlq-"
+MAX_SENTENCE_LENGTH = 4_000  # characters
 MAX_DETAIL_LENGTH = 8_000  # characters; the original must still fit beside it
 
 
 def build_dead_letter(
     record: Record, problem: Problem, *, attempts: int, at: datetime, config: WorkerConfig
 ) -> Message:
-    """Return the message for the dead-letter topic. Where a header occurs twice, the last one is ours."""
+    """Return the message for the dead-letter topic; headers of an earlier dead letter of the record are replaced."""
     why = {
         "code": problem.code,
-        "reason": problem.sentence,
+        "reason": problem.sentence[:MAX_SENTENCE_LENGTH],
         "detail": problem.detail[:MAX_DETAIL_LENGTH],
         "topic": record.partition.topic,
         "partition": str(record.partition.number),
@@ -42,7 +43,8 @@ def build_dead_letter(
         "time": at.isoformat(timespec="milliseconds"),
     }
     ours = tuple((HEADER_PREFIX + name, text.encode()) for name, text in why.items())
-    return Message(config.dead_letter_topic, record.key, record.value, record.headers + ours)
+    original = tuple([header for header in record.headers if not header[0].startswith(HEADER_PREFIX)])
+    return Message(config.dead_letter_topic, record.key, record.value, original + ours)
 
 
 class DeadLetterPublisher:

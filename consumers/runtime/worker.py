@@ -262,9 +262,15 @@ class Worker:
         while self._may_start() and (started := self._lanes.start(self._clock())):
             record, attempt = started
             if self._sources.admits(record, self._clock()):
+                if record.partition in self._sources.crowded and self._has_no_room(record.partition):
+                    attempt = attempt._replace(crowded=True)
                 self._tasks.start(record, self._run_attempt(record, attempt))
             else:
                 self._lanes.hold(record)
+
+    def _has_no_room(self, partition: Partition) -> bool:
+        load, partitions = self._lanes.load_of(partition), len(self._offsets.owned)
+        return not self._config.watermarks.has_room(load, max(1, partitions))
 
     def _release_held(self) -> None:
         for record in self._sources.releasable(self._clock()):

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
 
 
-def has_news(row: RunRow, report: ExternalReport, at: datetime) -> bool:
+def has_news(row: RunRow, report: ExternalReport, at: datetime, measures_grace: float) -> bool:
     """Return whether a report about a run that is out would publish something or change what is known of the run."""
-    step = advance(row, (Reported(report_id="", report=report),), at)
+    step = advance(row, (Reported(report_id="", report=report, measures_grace=measures_grace),), at)
     return bool(step.notifications) or _knowledge(step.row) != _knowledge(row)
 
 

@@ -12,10 +12,12 @@ import orjson
 
 from consumers.dispatch.call import Caller
 from consumers.dispatch.outages import OutageTracker
+from consumers.dispatch.probes import ProbeLimit
 from consumers.event_handler import DecodingHandler
 from consumers.failure_notices import FailureNotices
 from consumers.inbound.report_handler import ReportHandler
 from consumers.inbound.run_checker import RunChecker
+from consumers.inbound.unknown_ids import UnknownIds
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.route_request import RequestRouter
@@ -23,6 +25,7 @@ from consumers.routing.waiting.expire import PendingRequestExpiry
 from consumers.routing.waiting.release import WaitingQueueReleaser
 from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.run_updates.announce import Announcer
+from consumers.run_updates.tellings import Tellings
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.handler import Attempt, DeadLetter, Done, Partition, Record, RetryLater
 from consumers.spokes.profile import Profile
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from consumers.dispatch.call import CallResult
     from consumers.runtime.handler import Outcome
     from consumers.spokes.port import Call
     from producers.publisher import Message, Publisher
@@ -130,6 +134,10 @@ class InMemoryGateway:
     may_send: Callable[[], bool] = lambda: True
     may_repeat: Callable[[Record], bool] | None = None  # of lifecycle events that a lost store may have processed
     outages: OutageTracker = field(default_factory=OutageTracker)
+    max_report_age: float = PARK_DELAY
+    unknown_ids: UnknownIds = field(default_factory=UnknownIds)
+    probes: ProbeLimit[CallResult] = field(default_factory=ProbeLimit)
+    tellings: Tellings = field(default_factory=Tellings)  # what one process knows; another process has others
     finished: list[Record] = field(default_factory=list)
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
@@ -157,7 +165,7 @@ class InMemoryGateway:
         event = RunCancelled(run_id=run_id, root_run_id=root or run_id)
         await self.process_lifecycle_event(event, event_id or f"cancel {run_id}")
 
-    async def process_callback(self, external_id: str, event_id: str = "", **test: object) -> None:
+    async def process_callback(self, external_id: str | None, event_id: str = "", **test: object) -> None:
         """Process a callback about a run and everything that follows from it."""
         self.produce(self.names.inbound, self.a_callback(external_id, **test), event_id or f"{external_id} {test}")
         await self.run_until_idle()
@@ -167,12 +175,13 @@ class InMemoryGateway:
         self.produce(self.names.lifecycle, event, event_id)
         await self.run_until_idle()
 
-    def a_callback(self, external_id: str, **test: object) -> InboundReceived:
+    def a_callback(self, external_id: str | None, **test: object) -> InboundReceived:
         """Return a callback with a TMF653 event. `test` are the fields of the service test."""
-        event = {"eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": {"id": external_id, **test}}}
+        test = {"id": external_id, **test} if external_id is not None else test
+        event = {"eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": test}}
         return InboundReceived(
             spoke="fibre-lab",
-            external_id=external_id,
+            external_id=external_id or "",
             channel=Channel.CALLBACK,
             received_at=self.clock(),
             body=orjson.dumps(event),
@@ -235,6 +244,10 @@ class InMemoryGateway:
         """Make one attempt at the next record of a topic and leave the record there."""
         return await self.attempt(self._topics[topic][0])
 
+    def waiting(self, topic: str) -> tuple[Record, ...]:
+        """Return the records of a topic that were not processed to their end."""
+        return tuple(self._topics[topic])
+
     async def _finish(self, record: Record) -> None:
         for number in range(1, MAX_ATTEMPTS):
             outcome = await self.attempt(record, number)
@@ -258,8 +271,12 @@ class InMemoryGateway:
         self.problems.append(f"{problem.sentence} {problem.detail}")
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
-        """Make one attempt at a record with new handlers, which share only the store and the topics."""
-        return await self._event_handler(record.partition.topic).handle_record(record, Attempt(number))
+        """Make one attempt at a record with new handlers, which share the store, the topics and what was told."""
+        return await self.attempt_with(record, Attempt(number))
+
+    async def attempt_with(self, record: Record, attempt: Attempt) -> Outcome:
+        """Make this attempt at a record with new handlers."""
+        return await self._event_handler(record.partition.topic).handle_record(record, attempt)
 
     async def end_during_call(self, call: Call, purpose: Purpose, state: str) -> None:
         """If the call has this purpose, process a callback with this state before its response arrives."""
@@ -293,7 +310,8 @@ class InMemoryGateway:
     @property
     def updater(self) -> RunUpdater:
         """A new run updater."""
-        return RunUpdater(store=self.store, announcer=Announcer(events=self.events, now=self.clock), now=self.clock)
+        announcer = Announcer(events=self.events, now=self.clock)
+        return RunUpdater(store=self.store, announcer=announcer, now=self.clock, tellings=self.tellings)
 
     @property
     def events(self) -> EventPublisher:
@@ -318,6 +336,7 @@ class InMemoryGateway:
             random=lambda: 0.5,
             may_send=self.may_send,
             outages=self.outages,
+            probes=self.probes,
         )
 
     @property
@@ -368,7 +387,8 @@ class InMemoryGateway:
             inbound = ReportHandler(
                 updater=self.updater,
                 caller=self.caller,
-                max_report_age=PARK_DELAY,
+                max_report_age=self.max_report_age,
+                unknown_ids=self.unknown_ids,
                 on_unknown_state=self.unknown_states.append,
             )
             return DecodingHandler(inbound.handle, self.envelope)

@@ -217,6 +217,7 @@ class KafkaGroupConsumer:
         try:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
         except KafkaException:
+            self._fetch_watch.forget(topic_partition)
             return  # the next round asks again; errors of brokers are reported by themselves
         received = self._next_offsets.get(topic_partition, -1)
         state = FetchState(position=position, low=low, high=high, received=received)
@@ -251,7 +252,7 @@ class KafkaGroupConsumer:
         try:
             low, _ = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
         except KafkaException:
-            return False
+            low = 0  # not known; records that are read twice are harmless, and records that are skipped are lost
         if low >= offset:
             return False
         self._report_another_log(topic_partition, low)
@@ -263,12 +264,17 @@ class KafkaGroupConsumer:
         # librdkafka keeps the leader epochs that it has seen, and ignores a topic whose epoch is lower: it was deleted
         # and made anew. Only another client fetches it.
         owned = tuple(self._ownerships.values())
-        if self._read_again:
-            self._release({self._ownerships[p]: low for p, low in self._read_again.items() if p in self._ownerships})
-            self._read_again = {}
+        self._commit_beginnings()
         self._post(Lost(owned))
         self._end_ownership(owned)
         self._fetch_positions, self._fetch_watch, self._watched = {}, FetchWatch(), []
+
+    def _commit_beginnings(self) -> None:
+        """Commit where the next client has to begin, for partitions that are owned; what fails is tried again by it."""
+        offsets = {self._ownerships[p]: low for p, low in self._read_again.items() if p in self._ownerships}
+        if offsets and self._commit_now(offsets):
+            for partition in offsets:
+                del self._read_again[_topic_and_number(partition)]
 
     def _process(self, messages: Iterable[Message]) -> None:
         records: list[Record] = []
@@ -287,6 +293,7 @@ class KafkaGroupConsumer:
                 records = []
                 if offset > 0 and self._reads_again(topic_partition, offset):
                     return  # the other records are read again, too
+                self._report_another_log(topic_partition, offset)
                 self._restart_ownership(topic_partition)
             self._next_offsets[topic_partition] = offset + 1
             records.append(_to_record(self._ownerships[topic_partition], offset, message))
@@ -330,6 +337,8 @@ class KafkaGroupConsumer:
         if topic_partitions:
             self._consumer.pause([TopicPartition(*topic_partition) for topic_partition in topic_partitions])
             self._paused |= topic_partitions
+            for topic_partition in topic_partitions:
+                self._fetch_watch.forget(topic_partition)
 
     def _resume(self, topic_partitions: set[TopicAndNumber]) -> None:
         if topic_partitions:
@@ -362,21 +371,26 @@ class KafkaGroupConsumer:
 
     def _release(self, offsets: Mapping[Partition, int]) -> None:
         self._released = True
-        if not offsets:
-            return
+        if offsets:
+            self._commit_now(offsets)
+
+    def _commit_now(self, offsets: Mapping[Partition, int]) -> bool:
+        """Commit and wait for the broker; return whether it accepted all of it."""
         try:
             positions = self._consumer.commit(offsets=self._positions(offsets), asynchronous=False)
         except KafkaException as exception:
             self._warn(exception.args[0])
-        else:
-            for position in positions:
-                if position.error is not None:
-                    self._warn(position.error)
+            return False
+        errors = [position.error for position in positions if position.error is not None]
+        for error in errors:
+            self._warn(error)
+        return not errors
 
     def _on_assign(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         self._membership.assigned()
         if positions:
             self._post(Assigned(tuple(self._new_ownership(p.topic, p.partition) for p in positions)))
+            self._commit_beginnings()  # before the client asks for the committed offsets
 
     def _on_revoke(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         partitions = self._owned(positions)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.tmf653.lenient_json import (
+    UNIT_FIELDS,
     as_json_value,
     as_list,
     as_mapping,
@@ -14,6 +15,8 @@ from consumers.spokes.tmf653.lenient_json import (
     as_text,
     first_text,
     is_changed,
+    unwrapped,
+    wrapped_in,
 )
 from router.runs.reports import ExternalMeasure
 from schemas.results import Reason, RuleViolation
@@ -43,7 +46,7 @@ def read_measures(run: Json) -> tuple[tuple[ExternalMeasure, ...], tuple[Reason,
 def _measure(item: object) -> ExternalMeasure:
     if not isinstance(item, dict):
         raise NotUnderstoodError("a measure is not an object")
-    value, value_type = _value(item.get("value"))
+    value, value_type, unit = _value(item.get("value"))
     return ExternalMeasure(
         id=first_text(item, "id"),
         definition_id=first_text(item, "testMeasureDefinitionId"),
@@ -52,9 +55,9 @@ def _measure(item: object) -> ExternalMeasure:
         value=value,
         has_value=value is not None and value != "",
         value_type=value_type or first_text(item, "valueType"),
-        unit_of_measure=first_text(item, "unitOfMeasure"),
-        accuracy=as_number(item.get("accuracy")),
-        capture_date_time=as_moment(item.get("captureDateTime")),
+        unit_of_measure=unit or _unit(item),
+        accuracy=as_number(unwrapped(item.get("accuracy"))),
+        capture_date_time=as_moment(unwrapped(item.get("captureDateTime"))),
         capture_method=first_text(item, "captureMethod"),
         rule_violation=tuple(_violation(as_mapping(one)) for one in as_list(item.get("ruleViolation")) if one),
     )
@@ -62,16 +65,38 @@ def _measure(item: object) -> ExternalMeasure:
 
 def _has_long_number(measure: object) -> bool:
     item = as_mapping(measure)
-    found = item.get("value")
-    value = found["value"] if isinstance(found, dict) and "value" in found else found
-    return is_changed(value) or is_changed(item.get("accuracy"))
+    return is_changed(_unwrapped_value(item.get("value"))) or is_changed(unwrapped(item.get("accuracy")))
 
 
-def _value(found: object) -> tuple[JsonValue, str | None]:
-    """Return the value of a Characteristic object; ServiceNow's samples have a bare text instead."""
-    if isinstance(found, dict) and "value" in found:
-        return as_json_value(found["value"]), first_text(found, "valueType")
-    return as_json_value(found), None
+def _value(found: object) -> tuple[JsonValue, str | None, str | None]:
+    """Return a value with its type and unit: of a Characteristic or another object around it, or a bare value."""
+    inwards, value = [*wrapped_in(found)], unwrapped(found)
+    if _is_quantity(value):
+        inwards.append(as_mapping(value))
+    types = [kind for each in inwards if (kind := first_text(each, "valueType"))]
+    units = [unit for each in inwards if (unit := _unit(each))]
+    return as_json_value(_unwrapped_value(found)), next(reversed(types), None), next(reversed(units), None)
+
+
+def _unwrapped_value(found: object) -> object:
+    value = unwrapped(found)
+    return as_mapping(value)["amount"] if _is_quantity(value) else value
+
+
+def _is_quantity(value: object) -> bool:
+    """Return whether a value is a `Quantity` of TMF: an amount with units."""
+    fields = as_mapping(value).keys()
+    return "amount" in fields and len(fields) > 1 and fields <= {"amount", *UNIT_FIELDS}
+
+
+def _unit(thing: Json) -> str | None:
+    """Return the unit: a text, or an object that has it as name or code."""
+    for field in UNIT_FIELDS:
+        found = thing.get(field)
+        text = first_text(found, *UNIT_FIELDS, "name", "value", "code", "id") if isinstance(found, dict) else None
+        if text := text or as_text(found):
+            return text
+    return None
 
 
 def _violation(rule: Json) -> RuleViolation:

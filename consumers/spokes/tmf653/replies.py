@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.tmf653.fields import CHILDREN, OUR_OWNER, RUN_ID
-from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json
+from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json, unwrapped
 from consumers.spokes.tmf653.measures import read_measures
 from router.runs.reports import ExternalReport
 from router.runs.states import normalise_state
@@ -89,5 +89,5 @@ def echoed_run_id(run: Json) -> str | None:
     ours = [identifier for identifier in identifiers if identifier.get("owner") == OUR_OWNER] or identifiers
     for characteristic in map(as_mapping, as_list(run.get("characteristic"))):
         if characteristic.get("name") == RUN_ID:
-            ours.append({"id": characteristic.get("value")})
+            ours.append({"id": unwrapped(characteristic.get("value"))})
     return next((found for identifier in ours if (found := first_text(identifier, "id"))), None)

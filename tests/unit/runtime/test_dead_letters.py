@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from consumers.runtime.backoff import Backoff
 from consumers.runtime.config import WorkerConfig
-from consumers.runtime.dead_letters import MAX_DETAIL_LENGTH, DeadLetterPublisher, build_dead_letter
+from consumers.runtime.dead_letters import (
+    MAX_DETAIL_LENGTH,
+    MAX_SENTENCE_LENGTH,
+    DeadLetterPublisher,
+    build_dead_letter,
+)
 from consumers.runtime.handler import DeadLetter, Partition, Record, RetryLater
 from schemas.problem import Problem
 from tests.fakes.recording_publisher import RecordingPublisher
@@ -56,6 +61,19 @@ def test_a_long_detail_leaves_room_for_the_original() -> None:
     problem = Problem(code="X", sentence="x", detail="d" * 1_000_000)
     message = build_dead_letter(record, problem, attempts=1, at=NOON, config=POLICY)
     assert len(dict(message.headers)["southbound-dlq-detail"] or b"") == MAX_DETAIL_LENGTH
+
+
+def test_a_dead_letter_that_comes_back_has_no_headers_of_its_earlier_reasons() -> None:
+    record, problem = Record(PARTITION, 0, None, b"v", (("ce_id", b"e1"),), 0), Problem(code="X", sentence="x" * 10_000)
+    first = build_dead_letter(record, problem, attempts=1, at=NOON, config=POLICY)
+    headers, again = first.headers, first
+    for _ in range(3):
+        back = Record(PARTITION, 1, None, b"v", again.headers, 0)
+        again = build_dead_letter(back, problem, attempts=2, at=NOON, config=POLICY)
+    assert [name for name, _ in again.headers] == [name for name, _ in headers]
+    assert again.headers[0] == ("ce_id", b"e1")
+    assert dict(again.headers)["southbound-dlq-attempts"] == b"2"
+    assert len(dict(again.headers)["southbound-dlq-reason"] or b"") == MAX_SENTENCE_LENGTH
 
 
 class BuggyPublisher:
