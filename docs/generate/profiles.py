@@ -84,6 +84,10 @@ MEANINGS: Mapping[str, str] = {
         "Seconds for which the system has to answer, at least three times, that it does not have a run that it accepted"
         " until the run ends as failed."
     ),
+    "tell_outage_after": (
+        "Seconds for which a command waits for a system that is down, until an update (`progress`, `SYSTEM_DOWN`) says"
+        " so, once per run and outage."
+    ),
     "measures_grace": "Seconds for which a completed run waits for mandatory measures that are missing. 0: not.",
     "send_state": "Whether a POST carries `state`.",
     "send_measure_ids": "Whether requested measures are sent with their ids.",

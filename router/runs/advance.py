@@ -31,9 +31,11 @@ from router.runs.events import (
     Routed,
     RunMissing,
     Sending,
+    SystemDown,
     ThresholdReached,
 )
 from router.runs.measures.measures import match_measures, merge_measures
+from router.runs.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
 from router.runs.report_merging import without_outdated_fields
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
@@ -97,6 +99,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
     phase = NEXT_PHASE.get((row.phase, run_event.kind))
     if phase is None:
         raise TransitionNotAllowedError(f"Run {row.run_id} is {row.phase}: {run_event.kind} cannot happen to it.")
+    row = after_outage(row, run_event)
     match run_event:
         case ThresholdReached():
             said = row.phase is phase and run_event.reason in row.reasons
@@ -125,6 +128,9 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at, doubt=doubt))
         case AttemptFailed():
             return Transition(replace(row, phase=phase, sent=None, sent_at=None))
+        case SystemDown():
+            row = replace(row, reasons=(*row.reasons, run_event.reason))
+            return _notify(row, UpdateKind.PROGRESS, (run_event.reason,))
         case OutcomeUnknown():
             doubt = after_unknown_outcome(row.doubt, was_accepted=run_event.was_accepted)
             return _notify(replace(row, phase=phase, doubt=doubt), UpdateKind.IN_DOUBT, run_event.reasons)

@@ -41,6 +41,7 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
         if phase is not Phase.WAITING
     },
     **{(phase, RunEventKind.COMMAND_REPEATED): phase for phase in COMMANDED_PHASES},
+    **{(phase, RunEventKind.SYSTEM_DOWN): phase for phase in OPEN_PHASES},
     (Phase.ROUTED, RunEventKind.SENDING): Phase.SENDING,
     (Phase.RETRYING, RunEventKind.SENDING): Phase.SENDING,
     (Phase.IN_DOUBT, RunEventKind.SENDING): Phase.SENDING,

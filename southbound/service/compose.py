@@ -15,6 +15,7 @@ from consumers.dispatch.call import Caller
 from consumers.dispatch.cancel import CancelRunHandler
 from consumers.dispatch.change import ChangeRunHandler
 from consumers.dispatch.command_handler import CommandHandler
+from consumers.dispatch.outage_notices import OutageNotices
 from consumers.dispatch.send import SendRunHandler
 from consumers.event_handler import DecodingHandler
 from consumers.failure_notices import FailureNotices
@@ -251,6 +252,7 @@ def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
         send=SendRunHandler(updater=updater, caller=caller),
         change=ChangeRunHandler(updater=updater, caller=caller),
         cancel=CancelRunHandler(updater=updater, caller=caller),
+        outage_notices=OutageNotices(updater=updater, caller=caller),
     )
 
 

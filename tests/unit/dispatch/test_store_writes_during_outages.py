@@ -11,7 +11,7 @@ from consumers.runtime.handler import Done, RetryLater
 from consumers.spokes.port import do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose
 from schemas.lifecycle import RunRequested
-from schemas.vocabulary import Phase
+from schemas.vocabulary import Phase, UpdateKind
 from tests.builders.runs import a_document
 from tests.fakes.external_system import LOCKED, NO_RESPONSE, REFUSED_CONNECTION, FakeSystem
 from tests.fakes.run_store import InMemoryRunStore
@@ -49,9 +49,10 @@ class ParkedRuns:
     store: RowCountingStore = field(default_factory=RowCountingStore)
     gateway: InMemoryGateway = field(init=False)
     attempts: int = 0
+    tell_outage_after: float = 86_400.0  # longer than an outage here: what is told is written, once per run
 
     def __post_init__(self) -> None:
-        self.gateway = InMemoryGateway(store=self.store)
+        self.gateway = InMemoryGateway(store=self.store, profile={"tell_outage_after": self.tell_outage_after})
 
     async def route(self) -> None:
         """Route the runs, and leave their commands unprocessed."""
@@ -87,6 +88,15 @@ async def test_runs_that_wait_for_a_system_without_connection_are_written_once_f
     assert runs.store.rows_written == PARKED  # it was 2 * PARKED * ROUNDS
     assert {row.phase for row in runs.store.runs.values()} == {Phase.RETRYING}
     assert all(row.sent_at is None for row in runs.store.runs.values())
+
+
+async def test_telling_of_an_outage_writes_each_run_once_more() -> None:
+    runs = ParkedRuns(tell_outage_after=300.0)
+    await runs.route()
+    await runs.play(ROUNDS, REFUSED_CONNECTION)
+    assert runs.store.rows_written == 2 * PARKED
+    kinds = {tuple(runs.gateway.updates(run_id)) for run_id in runs.store.runs}
+    assert kinds == {(UpdateKind.PROGRESS,)}
 
 
 async def test_runs_that_wait_for_a_busy_system_are_not_written_at_each_attempt() -> None:
