@@ -26,7 +26,7 @@ class FollowUp(Protocol):
 
     @property
     def caller(self) -> Caller:
-        """Calls the external system."""
+        """Return the object that makes the HTTP calls to the external system."""
 
     async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Store that the external system accepted it."""

@@ -99,7 +99,8 @@ class Poller:
 
     async def _read(self, row: RunRow) -> CallResult:
         spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
+        call = replace(spoke.to_read(row.external_id or ""), is_poll=True)
+        result = await self.caller.call(row.spoke, call)
         if result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result):
             try:
                 spoke.read_reply(result.accepted_response())
@@ -141,9 +142,10 @@ class Poller:
 
     def _report_event(self, row: RunRow, result: CallResult) -> Event | None:
         response = result.accepted_response()
-        report = replace(self.caller.spoke(row.spoke).read_reply(response), as_of=result.asked_at)
+        spoke = self.caller.spoke(row.spoke)
+        report = replace(spoke.read_reply(response), as_of=result.asked_at)
         role = f"poll:{sha256(response.body).hexdigest()}"
-        if has_news(row, report, self.now()):
+        if has_news(row, report, self.now(), spoke.profile.measures_grace):
             # The same answer may be news again after the run has changed, so its id names the revision, too.
             role = f"{role}:{row.revision}"
         elif self._was_last_published(row, response.body):

@@ -85,7 +85,7 @@ class HierarchyAssembler:
         return Done()
 
     async def _send_named_children(self, event: Event, root: RunRow) -> None:
-        """Send the children that a change of the root named, as soon as their parents are stored."""
+        """Publish a send command for each waiting child that the root names and whose ancestors are all known."""
         joining = await self.joining_children(root)
         documents = [row.requested for row in joining.values()]
         _, updates = build_run_rows(event, root, documents, joining, self.updater.now())

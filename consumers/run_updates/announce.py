@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, assert_never
 from producers.publisher import RecordTooLargeError
 from router.runs.ids import derive_event_id
 from router.runs.shortening import STEPS, shortened
-from router.runs.watching import LOST
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
-from schemas.commands import CancelRun, ChangeRun, SendRun
+from schemas.commands import CancelRun, ChangeRun, Command, SendRun
 from schemas.results import RequestResult, RunResult, RunUpdate
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from producers.event_publisher import EventPublisher
-    from schemas.commands import Command, PinnedDecision
+    from schemas.commands import PinnedDecision
     from schemas.results import RunNotification
 
 _SHORTENABLE = (RunUpdate, RunResult)
@@ -37,7 +36,7 @@ class Announcer:
     def publish(
         self, cause: Event, messages: Sequence[Command | RunNotification], decision: PinnedDecision | None
     ) -> Awaitable[None]:
-        """Hand the messages to the publisher; awaiting the result returns when Kafka has acknowledged all of them.
+        """Start to publish the messages; the returned awaitable ends when Kafka has acknowledged all of them.
 
         A notification that its topic does not take is published without some of its reasons and details.
 
@@ -87,12 +86,13 @@ def _shorter(event: Event, step: int) -> Event:
 def _build_event(cause: Event, message: Command | RunNotification, decision: str | None, moment: datetime) -> Event:
     headers = EventHeaders(
         id=_derive_id(cause.id, message),
-        time=moment,
+        time=moment if isinstance(message, Command) else message.occurred_at,
         subject=_subject(message),
         traceparent=cause.headers.traceparent,
         decision=decision,
         request_id=message.request_id,
         replay=cause.headers.replay,
+        wrong_key=cause.headers.wrong_key,
     )
     return Event(headers=headers, data=message)
 
@@ -108,34 +108,34 @@ def _subject(message: Command | RunNotification) -> str:
 
 
 def _derive_id(cause: str, message: Command | RunNotification) -> str:
+    """Return an id that names this content: published again, it has the same one, and no other content ever has it."""
+    role = _role(message)
     match message:
-        # A run is sent once, and each of its results has one id, whichever record led to it.
-        case SendRun():
-            return derive_event_id(message.request_id, f"send:{message.run.run_id}")
-        case RunResult():
-            return derive_event_id(message.request_id, f"result:{message.run_id}:{_digest_of_run(message)}")
-        case RequestResult():
-            return derive_event_id(message.request_id, f"result:{_digest_of_request(message)}")
-        case ChangeRun():
-            return derive_event_id(cause, f"change:{message.run.run_id}")
-        case CancelRun():
-            return derive_event_id(cause, f"cancel:{message.run_id}")
-        case RunUpdate():
-            return derive_event_id(cause, f"{message.kind}:{message.run_id}")
+        # Each result has one id, whichever record led to it. So has the command that sends a run.
+        case SendRun() | RunResult() | RequestResult():
+            return derive_event_id(message.request_id, role)
+        case ChangeRun() | CancelRun() | RunUpdate():
+            return derive_event_id(cause, role)
         case _:
             assert_never(message)
 
 
-def _digest_of_run(message: RunResult) -> str:
-    """Return what distinguishes a result from the one that was told before late measures, or a return, changed it."""
-    measures = [measure.model_dump_json() for measure in message.test_measure]
-    lost = any(reason.code == LOST for reason in message.reasons)
-    return _digest(f"{message.state}", f"{message.result}", f"{lost}", *measures)
-
-
-def _digest_of_request(message: RequestResult) -> str:
-    return _digest(f"{message.state}", *[f"{run.run_id} {run.state} {run.result}" for run in message.runs])
-
-
-def _digest(*parts: str) -> str:
-    return sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()
+def _role(message: Command | RunNotification) -> str:
+    # The revision of a run determines the time; a timer that repeats its work after a crash finds another one.
+    fixed = {"occurred_at"} if isinstance(message, RunUpdate | RunResult) else None
+    digest = sha256(message.model_dump_json(exclude=fixed).encode()).hexdigest()
+    match message:
+        case SendRun():
+            return f"send:{message.run.run_id}:{digest}"
+        case ChangeRun():
+            return f"change:{message.run.run_id}:{digest}"
+        case CancelRun():
+            return f"cancel:{message.run_id}:{digest}"
+        case RunUpdate():
+            return f"{message.kind}:{message.run_id}:{digest}"
+        case RunResult():
+            return f"result:{message.run_id}:{digest}"
+        case RequestResult():
+            return f"result:{digest}"
+        case _:
+            assert_never(message)

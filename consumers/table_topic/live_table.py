@@ -81,7 +81,7 @@ class LiveTable:
         return pointer.sentence
 
     async def _fall_back(self, published: PublishedTables, pointer: LivePointer) -> None:
-        """Use what other processes still use: this process has just started, and what is live would stop it."""
+        """Use the newest earlier version that loads, because the live one does not and no version is in use yet."""
         for change in pointer.earlier:
             if await self._use(change.version, published.version(self.table, change.version)) is None:
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from router.runs import notifications as announcements
@@ -159,7 +160,8 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case Reported():
             return _apply_report(row, run_event, at)
         case RunMissing():
-            return Transition(*watching.run_missing(row, run_event, at))
+            missed, notifications = watching.run_missing(row, run_event, at)
+            return Transition(missed, notifications, changed=missed is not row)
         case Checked():
             moved, notifications = watching.checked(row, run_event, at)
             return Transition(moved, notifications, changed=moved is not row)
@@ -226,8 +228,7 @@ def _block(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Transitio
 def _without_older_words(basis: RunRow, run_event: RunEvent) -> RunEvent:
     if not isinstance(run_event, Reported) or run_event.report.as_of is None:
         return run_event
-    report = without_older_words(basis, run_event.report)
-    return Reported(report_id=run_event.report_id, report=report, measures_grace=run_event.measures_grace)
+    return replace_fields(run_event, report=without_older_words(basis, run_event.report))
 
 
 def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
@@ -242,6 +243,8 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     if report.external_id and row.external_id is None:
         row = replace(row, external_id=report.external_id, external_href=report.href)
     row = watching.found(_add_measures(row, run_event), report)
+    if returned and row.external_id is None:
+        row = replace(row, watch=begin(Missing.EXTERNAL_ID, at, run_event.id_deadline))
     step = _apply_state(row, run_event, at)
     return Transition(step.row, (*returned, *step.notifications))
 

@@ -164,6 +164,7 @@ class Reported:
     report_id: str
     report: ExternalReport
     measures_grace: float = 0.0  # seconds for which a completed run waits for its mandatory measures
+    id_deadline: float = 600.0  # seconds for which the external id is looked up, if a run that comes back has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

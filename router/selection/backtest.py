@@ -70,13 +70,13 @@ class RouteVerdicts:
 class RouteChange(NamedTuple):
     """The verdict of the live table on a run, and that of the draft."""
 
-    baseline: RouteVerdict
+    current: RouteVerdict
     draft: RouteVerdict
 
     @property
     def is_difference(self) -> bool:
         """Whether it makes a difference: another row with the same result makes none."""
-        return self.baseline.result != self.draft.result
+        return self.current.result != self.draft.result
 
 
 @dataclass(slots=True, kw_only=True)

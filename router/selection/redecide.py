@@ -35,11 +35,11 @@ class BacktestDecider:
     """
 
     def __init__(
-        self, *, baseline: LoadedTable, draft: LoadedTable, max_runs: int, registry: RegistryIds | None = None
+        self, *, current: LoadedTable, draft: LoadedTable, max_runs: int, registry: RegistryIds | None = None
     ) -> None:
         self.tally = BacktestTally(max_runs=max_runs)
-        self._reader = PartialEventReader(fields_read_by(table_of(baseline), table_of(draft)), registry)
-        self._baseline, self._draft = decision_function(baseline), decision_function(draft)
+        self._reader = PartialEventReader(fields_read_by(table_of(current), table_of(draft)), registry)
+        self._current, self._draft = decision_function(current), decision_function(draft)
         self._verdicts = RouteVerdicts(), RouteVerdicts()
         self._changes: dict[bytes, RouteChange] = {}
 
@@ -79,10 +79,10 @@ class BacktestDecider:
     def _decide_parts(self, parts: Sequence[PartialEvent]) -> list[RouteChange | None]:
         """Return the decisions of both tables on requests; None for one that turns out to be unreadable."""
         facts = [self._facts(part) for part in parts]
-        baseline, draft = self._verdicts
-        by_baseline = [baseline.verdict_of(self._baseline(run)) if run else None for run in facts]
+        current, draft = self._verdicts
+        by_current = [current.verdict_of(self._current(run)) if run else None for run in facts]
         by_draft = [draft.verdict_of(self._draft(run)) if run else None for run in facts]
-        pairs = zip(by_baseline, by_draft, strict=True)
+        pairs = zip(by_current, by_draft, strict=True)
         return [RouteChange(old, new) if old and new else None for old, new in pairs]
 
     def _facts(self, part: PartialEvent) -> Facts | None:

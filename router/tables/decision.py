@@ -97,7 +97,7 @@ class Undecided:
             case UndecidedReason.OUTPUTS_DIFFER:
                 return f"rows {matching} of {table} all match but have different outputs: give them equal outputs"
             case _:
-                return f"no row of {table} matches and it has no default: add a row, then redrive"
+                return f"no row of {table} matches and it has no default: add a row or a default"
 
 
 def decide(table: DecisionTable, facts: Facts) -> Decision | Undecided:

@@ -65,7 +65,10 @@ def variable_name(section: str, name: str) -> str:
 
 
 def read_environment(environment: Mapping[str, str], known: KnownSettings) -> CollectedSettings:
-    """Read every variable that begins with SOUTHBOUND_; an empty variable counts as not set."""
+    """Read the settings from the variables that begin with SOUTHBOUND_.
+
+    An empty variable counts as not set; a variable that no setting has is one of the mistakes.
+    """
     variables = known.variables()
     values: Values = {}
     mistakes: list[str] = []

@@ -74,6 +74,6 @@ def parent_id(body: Json) -> str | None:
 
 
 def parent_relationship(body: Json) -> tuple[int, Json] | None:
-    """Return the relationship to a parent with its index in the list, or None."""
+    """Return the relationship to a parent, and its index among the objects of the list; None if there is none."""
     relationships = enumerate(objects_in(body, "serviceTestRelationship"))
     return next(((index, r) for index, r in relationships if r.get("role") == "parent"), None)

@@ -44,6 +44,7 @@ def read_page(spellings: Spellings, response: HttpResponse, name: str, run: RunD
         possible=tuple(to_report(spellings, each) for each in runs if not is_other(each, run)),
         ids=frozenset(identity for each in runs if (identity := first_text(each, "id"))),
         shown=len(runs),
+        without_id=sum(not first_text(each, "id") for each in runs),
         total=_total(headers, partial=response.status == _PARTIAL_CONTENT, shown=len(runs)),
         next_call=_next_call(headers.get("link", ""), path),
     )

@@ -80,7 +80,7 @@ class AxisRows:
         return self._overlapping[classes]
 
     def rows_covering(self, classes: ClassSet) -> RowSet:
-        """Return the rows that accept all of these classes."""
+        """Return the rows whose cell on this axis accepts every value of all these classes."""
         if classes not in self._covering:
             self._covering[classes] = reduce(
                 and_, (self._all_tree.join(*run) for run in contiguous_ranges(classes)), self._all

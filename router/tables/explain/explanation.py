@@ -30,7 +30,7 @@ class CellComparison:
 
     @property
     def mismatch_text(self) -> str:
-        """A sentence part for a cell that does not match."""
+        """Return which value the cell compared and what it requires, as a part of a sentence."""
         return f"`{self.column}` is {self.value}, the cell requires {self.expected}"
 
 
@@ -65,7 +65,7 @@ class NearMiss:
 
     @property
     def sentence(self) -> str:
-        """Why the row does not match, in one sentence."""
+        """Return one sentence that says why the row does not match."""
         reasons = [cell.mismatch_text for cell in self.mismatches] + (["it is switched off"] if self.inactive else [])
         start = "would have matched" if len(reasons) == 1 else "came closest"
         return f"{self.row} {start} but {', and '.join(reasons)}"

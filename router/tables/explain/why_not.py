@@ -46,7 +46,7 @@ class WhyNot:
 
     @property
     def sentence(self) -> str:
-        """Why the row did not decide, in one sentence."""
+        """Return one sentence that says why the row did not decide, or that it did."""
         mismatches = [column.comparison.mismatch_text for column in self.cells if not column.matches]
         off = ["it is switched off"] if self.inactive else []
         if reasons := [*mismatches, *off]:

@@ -54,7 +54,7 @@ def _given(fields: BlockReader) -> Mapping[str, object] | None:
     data = plain_data(given) if given else None
     if isinstance(data, dict):
         return MappingProxyType(data)
-    problem = "'given' must be part of a run document, of the form {field: value}"
+    problem = "'given' must be an object of the form {field: value}"
     fields.report(problem, fields.line_of("given"))
     return None
 

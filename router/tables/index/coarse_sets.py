@@ -44,7 +44,10 @@ def has_equality_only(rows_by_class: Sequence[RowSet]) -> bool:
 
 
 def _open_row_count(bitsets: ColumnBitsets, count: int) -> int:
-    """Return how many rows a look-up leaves undecided, measured in the middle of the column's longest scale."""
+    """Return an estimate of how many rows a look-up in coarse sets leaves undecided.
+
+    It is measured in one group of classes, in the middle of the column's longest list of classes.
+    """
     longest = max((rows for rows in bitsets.rows_by_class.values() if not has_equality_only(rows)), key=len, default=())
     middle = longest[len(longest) // 2 :][: _group_size(len(longest), count)]
     return (reduce(or_, middle, 0) ^ reduce(and_, middle or [0])).bit_count()

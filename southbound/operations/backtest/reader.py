@@ -59,7 +59,7 @@ def redecide_ranges(task: ReaderTask, current: LoadedTable, draft: LoadedTable) 
     Raises:
         PartitionReadError: Kafka cannot be read up to their ends.
     """
-    decider = BacktestDecider(baseline=current, draft=draft, max_runs=task.max_named_runs, registry=task.registry)
+    decider = BacktestDecider(current=current, draft=draft, max_runs=task.max_named_runs, registry=task.registry)
     with PartitionReader(task.client) as reader:
         records = reader.records(task.ranges, limit=CONSUME_BATCH)
         # A consumed record has its headers as a list of pairs.

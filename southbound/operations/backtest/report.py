@@ -77,7 +77,7 @@ def _changes_table(tally: BacktestTally, limit: int) -> Table:
     for change, count, named in _limited_changes(tally, limit):
         omitted = ["…"] if count > len(named) else []
         table.add_row(
-            _decision_text(change.baseline), _decision_text(change.draft), f"{count:,}", " ".join([*named, *omitted])
+            _decision_text(change.current), _decision_text(change.draft), f"{count:,}", " ".join([*named, *omitted])
         )
     return table
 
@@ -109,7 +109,7 @@ def _count_cell(count: int | None) -> str:
 def _decisions_per_row(comparison: BacktestComparison) -> Iterator[tuple[str, int | None, int | None]]:
     """Yield each row with its number of decisions by both tables; None where a table does not have the row."""
     tally = comparison.result.tally
-    current = tally.by_row(lambda change: change.baseline, _row_ids(comparison.current))
+    current = tally.by_row(lambda change: change.current, _row_ids(comparison.current))
     draft = tally.by_row(lambda change: change.draft, _row_ids(comparison.draft))
     for row in {**draft, **current}:
         yield row, current.get(row), draft.get(row)
@@ -136,7 +136,7 @@ def backtest_json(comparison: BacktestComparison, limit: int) -> str:
             "skipped": {reason.value: tally.skipped[reason] for reason in SkippedEvent},
             "changes": [
                 {
-                    "current": change.baseline._asdict(),
+                    "current": change.current._asdict(),
                     "draft": change.draft._asdict(),
                     "requests": count,
                     "runs": named,

@@ -719,3 +719,58 @@ async def test_a_response_header_that_is_too_long_is_told_as_such(outcome: Outco
     answer, _ = await outcome(replying("201 Created", b'{"id":"1"}', "X: " + "a" * 40_000))
     assert isinstance(answer, NoResponse)
     assert "a header has over 32768 bytes" in answer.cause
+
+
+async def test_what_precedes_a_request_runs_when_there_is_a_connection(a_transport: ATransport) -> None:
+    async with serving(replying()) as server, a_transport(server.port) as transport:
+        arrived: list[int] = []
+
+        async def before() -> None:
+            arrived.append(len(server.requests))
+
+        await transport.send(a_post(server.port), before)
+        assert (arrived, len(server.requests)) == ([0], 1)
+
+
+async def test_without_a_connection_nothing_precedes_the_request(a_transport: ATransport) -> None:
+    async def before() -> None:
+        raise AssertionError("there is no connection")
+
+    async with a_transport(1) as transport:
+        answer = await transport.send(a_post(1), before)
+    assert isinstance(answer, NoResponse)
+    assert not answer.perhaps_sent
+
+
+@pytest.mark.parametrize("error", [OSError("disk"), TimeoutError("store"), ValueError("row"), RuntimeError("other")])
+async def test_what_precedes_a_request_may_prevent_it(a_transport: ATransport, error: Exception) -> None:
+    async def before() -> None:
+        raise error
+
+    async with serving(replying()) as server, a_transport(server.port) as transport:
+        with pytest.raises(type(error), match=str(error)):
+            await transport.send(a_post(server.port), before)
+        assert isinstance(await transport.send(a_post(server.port)), HttpResponse)
+        assert len(server.requests) == 1
+
+
+async def test_a_connection_that_is_closed_before_the_request_is_written_is_no_doubt(a_transport: ATransport) -> None:
+    closed = asyncio.Event()
+
+    async def close_once(connection: ServerConnection) -> None:
+        if not closed.is_set():
+            connection.writer.close()
+            await connection.writer.wait_closed()
+            closed.set()
+            return
+        await replying()(connection)
+
+    async def before() -> None:
+        async with asyncio.timeout(5):
+            await closed.wait()
+        for _ in range(200):  # the loop reads the end of the connection
+            await asyncio.sleep(0)
+
+    async with serving(close_once) as server, a_transport(server.port) as transport:
+        assert isinstance(await transport.send(a_post(server.port), before), HttpResponse)
+        assert len(server.requests) == 1

@@ -7,7 +7,6 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
@@ -15,8 +14,6 @@ from rich.text import Text
 
 from schemas.codec.errors import printable_json, printable_lines
 from southbound.operations.console import print_content, print_json, print_result, print_text
-from southbound.service.logs import configure_logs
-from southbound.settings.settings import LogSettings
 from tests.harness.command_line import southbound
 
 if TYPE_CHECKING:
@@ -43,14 +40,6 @@ def test_lines_have_no_control_characters_and_stay_lines(text: str) -> None:
     shown = printable_lines(text)
     assert controls(shown) == set()
     assert shown.count("\n") == text.count("\n")
-
-
-def test_logs_in_json_have_no_control_characters(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    configure_logs(LogSettings(format="json"))
-    structlog.get_logger().warning("odd", run=HOSTILE)
-    written = capfdbinary.readouterr().err.decode()
-    assert controls(written) == set()
-    assert json.loads(written)["run"] == HOSTILE
 
 
 def test_nothing_that_is_printed_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

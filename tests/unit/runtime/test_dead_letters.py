@@ -15,6 +15,7 @@ from consumers.runtime.dead_letters import (
 )
 from consumers.runtime.handler import DeadLetter, Partition, Record, RetryLater
 from schemas.problem import Problem
+from tests.fakes.recording_publisher import RecordingPublisher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 POLICY = WorkerConfig(role="routing", group="southbound-routing", dead_letter_topic="testrun.dlq")
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123_456, tzinfo=UTC)
+PROBLEM = Problem(code="X", sentence="It did not work.")
 PARTITION = Partition(topic="testrun.lifecycle", number=3, epoch=9)
 
 
@@ -101,3 +103,27 @@ async def test_dead_letters_refused_together_are_retried_at_different_times() ->
         assert isinstance(outcome, RetryLater)
         delays.append(outcome.delay)
     assert delays == [jitter * Backoff().initial_interval for jitter in (0.0, 0.25, 0.999)]
+
+
+async def test_the_dead_letter_waits_until_its_notice_is_published_and_the_notice_is_not_repeated() -> None:
+    publisher = RecordingPublisher()
+    answers = [Problem(code="NOT_TOLD", sentence="the store is down"), None]
+    notified: list[Record] = []
+
+    async def notify(record: Record, problem: Problem) -> Problem | None:
+        assert problem == PROBLEM
+        notified.append(record)
+        return answers.pop(0)
+
+    letters = DeadLetterPublisher(publisher, POLICY, lambda: NOON, lambda: 0.5, notify)
+    record, verdict = Record(PARTITION, 1, b"k", b"v", (), 0), DeadLetter(PROBLEM)
+    waits = await letters.deliver(record, 1, verdict)
+    assert isinstance(waits, RetryLater)
+    assert "the store is down" in waits.problem.sentence
+    assert publisher.published == []
+    publisher.fail_topic("testrun.dlq")
+    assert isinstance(await letters.deliver(record, 2, verdict), RetryLater)
+    publisher.restore_topic("testrun.dlq")
+    assert await letters.deliver(record, 3, verdict) == verdict
+    assert len(publisher.published) == 1
+    assert len(notified) == 2

@@ -52,7 +52,7 @@ def tally_of(redecider: BacktestDecider, *messages: Message, writes: str = "avro
 
 
 def a_redecider(*draft: str, max_named_runs: int = 10) -> BacktestDecider:
-    return BacktestDecider(baseline=a_policy(*NOW), draft=a_policy(*(draft or DRAFT)), max_runs=max_named_runs)
+    return BacktestDecider(current=a_policy(*NOW), draft=a_policy(*(draft or DRAFT)), max_runs=max_named_runs)
 
 
 def a_request(run_id: str, spec: str = "fibre-line", mode: str = "ONDEMAND") -> RunRequested:
@@ -79,13 +79,13 @@ def test_runs_that_would_go_elsewhere_are_counted_and_named(writes: str) -> None
 def test_another_row_with_the_same_result_is_no_difference() -> None:
     tally = tally_of(a_redecider(), a_request("D", spec="copper-line"))
     [change] = tally.changes
-    assert (change.baseline.row, change.draft.row) == ("R2", "R3")
+    assert (change.current.row, change.draft.row) == ("R2", "R3")
     assert not change.is_difference
 
 
 def test_every_row_is_counted_in_the_order_of_the_table() -> None:
     tally = tally_of(a_redecider(), a_request("A"), a_request("C", mode="PROACTIVE"), a_request("E", spec="x"))
-    assert tally.by_row(lambda change: change.baseline, ["R1", "R2"]) == {"R1": 2, "R2": 0, "none": 1}
+    assert tally.by_row(lambda change: change.current, ["R1", "R2"]) == {"R1": 2, "R2": 0, "none": 1}
     assert tally.by_row(lambda change: change.draft, ["R1", "R3"]) == {"R1": 1, "R3": 2}
 
 
@@ -155,7 +155,7 @@ def test_a_selector_is_compared_by_its_spoke() -> None:
             "s.yaml",
         )
 
-    redecider = BacktestDecider(baseline=selector("fibre-lab"), draft=selector("other-lab"), max_runs=5)
+    redecider = BacktestDecider(current=selector("fibre-lab"), draft=selector("other-lab"), max_runs=5)
     fibre = a_document("A").model_copy(update={"related_service": ServiceRef(id="S", type="fibre")})
     tally = tally_of(redecider, RunRequested(run=fibre), a_request("B"))
     assert tally.differences == [

@@ -15,6 +15,8 @@ from southbound.settings.settings import LogSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+CONTROLS = "a\x1b[31m\x07\x9b\u202eb\u2066\x7f\u200f"
+
 
 @pytest.fixture(autouse=True)
 def logs_as_before() -> Iterator[None]:
@@ -91,3 +93,11 @@ def test_control_characters_in_a_name_are_escaped_on_a_console(capsys: pytest.Ca
     (line,) = capsys.readouterr().err.splitlines()
     assert "\x1b[2J" not in line
     assert "TR·[2J·1" in line
+
+
+def test_logs_in_json_have_no_control_characters(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    configure_logs(LogSettings(format="json"))
+    structlog.get_logger().warning("odd", run=CONTROLS)
+    written = capsysbinary.readouterr().err.decode()
+    assert written.rstrip("\n").isprintable()
+    assert orjson.loads(written)["run"] == CONTROLS

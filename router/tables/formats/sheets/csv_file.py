@@ -55,6 +55,9 @@ def _unescape(text: str) -> str:
 def table_tree_from_csv(content: bytes, source_name: str, extras: SheetExtras = NO_EXTRAS) -> TableTree:
     """Read a table from CSV in UTF-8, separated by commas, semicolons or tabs.
 
+    The separator is found in the first line, which may also be Excel's `sep=;`. With another separator than the comma,
+    numbers may have a decimal comma. `extras` says what more than inputs and outputs the sheet may have.
+
     Raises:
         TableErrors: it is not such a file, or does not have the structure of a table.
     """

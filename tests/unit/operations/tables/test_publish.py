@@ -185,7 +185,7 @@ def test_a_draft_decides_nothing_until_it_is_published_by_its_id(file: Path) -> 
     ("mistake", "expected"),
     [
         (('">= 1000"', '"[1..5"'), "row R30, column 'speed': interval \"[1..5\" is not closed"),
-        (("expect: {row: R10,", "expect: {row: R20,"), "test 'a fibre tree goes out whole' expected row R20"),
+        (("expect: {row: R10,", "expect: {row: R20,"), "test 'a fibre tree is sent as a whole' expected row R20"),
         (("hierarchical, type: boolean", "hierarchical, type: string"), "a policy needs the output"),
     ],
 )
