@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from consumers.dispatch.bundle import identifies_run, run_id_candidates
+from consumers.dispatch.bundle import identifies_run, match_nested, run_id_candidates
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.inbound.run_check import RunCheck, is_not_there
 from consumers.inbound.unknown_ids import UnknownIds
@@ -214,15 +214,16 @@ class ReportHandler:
             await self.updater.republish(event, row)
         else:
             await self.updater.store_fact(event, row, self._run_check.reported(event, row, report))
-        for nested in report.children:
-            await self._record_nested(event, row.spoke, nested, authentic=authentic)
+        if report.children:
+            await self._record_nested(event, row, report, authentic=authentic)
         return Done()
 
-    async def _record_nested(self, event: Event, spoke: str, report: ExternalReport, *, authentic: bool) -> None:
-        """Record what a bundle's report says of the embedded runs; ignore what belongs to no run of ours."""
-        row = await self._find_run(spoke, report, may_name_run=authentic)
-        if row is not None:
-            await self._record(event, row, report, authentic=authentic)
+    async def _record_nested(self, event: Event, row: RunRow, report: ExternalReport, *, authentic: bool) -> None:
+        """Record what a bundle's report says of the embedded runs; ignore what belongs to no run of the request."""
+        rows = await self.updater.store.runs_of_request(row.request_id)
+        others = [each for each in rows if each.run_id != row.run_id and each.spoke == row.spoke]
+        for nested_row, nested in match_nested(others, report, _waits_for_id if authentic else _never):
+            await self._record(event, nested_row, replace(nested, children=()), authentic=authentic)
 
     def _retry(
         self, event: Event, row: RunRow, result: CallResult, attempt: Attempt, unreadable: Problem | None = None
@@ -253,3 +254,7 @@ def _read_whole(spoke: Spoke, result: CallResult) -> ExternalReport:
 def _waits_for_id(row: RunRow) -> bool:
     was_accepted = row.phase in ACCEPTED_PHASES or (row.phase is Phase.FALLOUT and row.accepted_at is not None)
     return was_accepted and row.external_id is None
+
+
+def _never(_row: RunRow) -> bool:
+    return False

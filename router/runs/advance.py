@@ -34,14 +34,17 @@ from router.runs.events import (
     SystemDown,
     ThresholdReached,
 )
+from router.runs.measures.bounds import bounded_measures
 from router.runs.measures.measures import match_measures, merge_measures
 from router.runs.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
+from router.runs.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
 from router.runs.report_merging import without_outdated_fields
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE
 from router.runs.watch import Missing, begin
+from router.runs.watching import MAX_STATE_LENGTH
 from schemas.results import Reason
 from schemas.vocabulary import RunState, UpdateKind
 
@@ -92,7 +95,16 @@ def advance(row: RunRow, run_events: Iterable[RunEvent], at: datetime) -> Transi
         step = _apply(row, _without_outdated_fields(basis, run_event), at)
         row, moved = step.row, moved or step.changed
         told += step.notifications
-    return Transition(row, tuple(told), changed=True) if moved else Transition(basis, tuple(told), changed=False)
+    if not moved:
+        return Transition(basis, tuple(told), changed=False)
+    return Transition(_with_bounded_reasons(row), tuple(told), changed=True)
+
+
+def _with_bounded_reasons(row: RunRow) -> RunRow:
+    if not row.reasons:
+        return row
+    reasons = bounded_reasons(row.reasons)
+    return row if reasons is row.reasons else replace(row, reasons=reasons)
 
 
 def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noqa: C901, PLR0911, PLR0912 - one case per run event
@@ -257,7 +269,8 @@ def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
     """Record what arrived after the end, if it is new; nothing leaves a terminal state."""
     report = run_event.report
     measured = _add_measures(row, run_event) if report.measures else row
-    late = tuple([measure for measure in measured.measures if measure not in row.measures])
+    known_measures = {measure.id: measure for measure in row.measures}
+    late = tuple([measure for measure in measured.measures if known_measures.get(measure.id) != measure])
     new = (*_late_reasons(row, late), *_stale_reasons(row, report))
     if not new:
         return Transition(row)
@@ -281,7 +294,9 @@ def _late_reasons(row: RunRow, late: tuple[ReportedMeasure, ...]) -> tuple[Reaso
 def _stale_reasons(row: RunRow, report: ExternalReport) -> tuple[Reason, ...]:
     if report.state in (row.state, None):
         return ()
-    message = f"The external system reported {report.raw_state} after the run was {row.state}."
+    message = (
+        f"The external system reported {(report.raw_state or '')[:MAX_STATE_LENGTH]} after the run was {row.state}."
+    )
     return (Reason(code="STALE_REPORT", message=message),)
 
 
@@ -293,7 +308,7 @@ def _without(known: tuple[Reason, ...], new: tuple[Reason, ...]) -> tuple[Reason
 def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
     report = run_event.report
     if not report.measures:
-        return replace(row, reasons=row.reasons + report.reasons)
+        return _with_new_reasons(row, report.reasons)
     matched = match_measures(
         watching.expected_measures(row),
         report.measures,
@@ -301,11 +316,17 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
         row.external_id or row.run_id,
         known=row.measures,
     )
-    return replace(
-        row,
-        measures=_merge_in_order(row.measures, matched.measures, new_is_older=report.is_older),
-        reasons=row.reasons + report.reasons + matched.reasons,
-    )
+    merged = _merge_in_order(row.measures, matched.measures, new_is_older=report.is_older)
+    measures, bounds = bounded_measures(merged)
+    return _with_new_reasons(replace(row, measures=measures), (*report.reasons, *matched.reasons, *bounds))
+
+
+def _with_new_reasons(row: RunRow, reasons: tuple[Reason, ...]) -> RunRow:
+    """Add the reasons of a report that the row does not have yet: a system may repeat them in every report."""
+    known = set(row.reasons)
+    of_report = bounded_reasons(tuple(dict.fromkeys(reasons)), MAX_REASONS_OF_REPORT)
+    new = [reason for reason in of_report if reason not in known]
+    return replace(row, reasons=(*row.reasons, *new)) if any(reason.code != LEFT_OUT for reason in new) else row
 
 
 def _merge_in_order(

@@ -18,20 +18,30 @@ from consumers.spokes.tmf653.lenient_json import (
     unwrapped,
     wrapped_in,
 )
+from router.runs.measures.bounds import MAX_MEASURES, measures_left_out
 from router.runs.reports import ExternalMeasure
 from schemas.results import Reason, RuleViolation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from consumers.spokes.tmf653.lenient_json import Json
     from schemas.run_document import JsonValue
 
+_MAX_VIOLATIONS = 100  # of a measure; the first ones and the last
+_MAX_CONSEQUENCES = 20  # of a violation
 
-def read_measures(run: Json) -> tuple[tuple[ExternalMeasure, ...], tuple[Reason, ...]]:
-    """Return the measures, and a reason for each that could not be read: none is dropped silently."""
+
+def read_measures(run: Json, limit: int = MAX_MEASURES) -> tuple[tuple[ExternalMeasure, ...], tuple[Reason, ...]]:
+    """Return the measures, and a reason for each that could not be read: none is dropped silently.
+
+    Of more than `limit` measures the first ones and the last are read.
+    """
     measures: list[ExternalMeasure] = []
     reasons: list[Reason] = []
-    for position, item in enumerate(as_list(run.get("testMeasure"))):
-        where = f"/testMeasure/{position}"
+    items = as_list(run.get("testMeasure"))
+    for position in _places(len(items), limit):
+        item, where = items[position], f"/testMeasure/{position}"
         try:
             measures.append(_measure(item))
         except NotUnderstoodError as error:
@@ -40,7 +50,17 @@ def read_measures(run: Json) -> tuple[tuple[ExternalMeasure, ...], tuple[Reason,
         if _has_long_number(item):
             message = "64 bits do not hold a number of the measure: a value is kept as text, an accuracy is rounded"
             reasons.append(Reason(code="NUMBER_NOT_EXACT", message=message, property_path=where))
+        if (more := len(as_list(as_mapping(item).get("ruleViolation"))) - _MAX_VIOLATIONS) > 0:
+            message = f"{more} violations of the measure are left out: {_MAX_VIOLATIONS} are kept"
+            reasons.append(Reason(code="VIOLATIONS_LEFT_OUT", message=message, property_path=where))
+    if len(items) > limit:
+        reasons.append(measures_left_out(len(items) - max(0, limit)))
     return tuple(measures), tuple(reasons)
+
+
+def _places(count: int, limit: int) -> Iterable[int]:
+    """Return which of `count` items are read: all of them, or the first ones and the last."""
+    return range(count) if count <= limit else [*range(limit - 1), count - 1][: max(0, limit)]
 
 
 def _measure(item: object) -> ExternalMeasure:
@@ -59,7 +79,7 @@ def _measure(item: object) -> ExternalMeasure:
         accuracy=as_number(unwrapped(item.get("accuracy"))),
         capture_date_time=as_moment(unwrapped(item.get("captureDateTime"))),
         capture_method=first_text(item, "captureMethod"),
-        rule_violation=tuple(_violation(as_mapping(one)) for one in as_list(item.get("ruleViolation")) if one),
+        rule_violation=tuple(_violation(as_mapping(one)) for one in _violations(item)),
     )
 
 
@@ -99,6 +119,11 @@ def _unit(thing: Json) -> str | None:
     return None
 
 
+def _violations(item: Json) -> Iterable[object]:
+    found = as_list(item.get("ruleViolation"))
+    return [found[place] for place in _places(len(found), _MAX_VIOLATIONS) if found[place]]
+
+
 def _violation(rule: Json) -> RuleViolation:
     # ServiceNow's tables misspell "Comparator" where its bodies do not: both are read.
     return RuleViolation(
@@ -116,7 +141,7 @@ def _violation(rule: Json) -> RuleViolation:
 
 
 def _consequence(applied: list[object]) -> str | None:
-    texts = [_consequence_text(one) for one in applied]
+    texts = [_consequence_text(one) for one in applied[:_MAX_CONSEQUENCES]]
     return "; ".join(one for one in texts if one) or None
 
 
