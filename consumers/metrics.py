@@ -125,6 +125,12 @@ CALLBACKS = Metric(
     labels=("spoke", "outcome"),
     meaning="Notifications of external systems: stored, ignored (about no run), or the reason why they were refused.",
 )
+EVENT_IDS_REUSED = Metric(
+    name="southbound_event_ids_reused_total",
+    kind=Counter,
+    labels=("spoke",),
+    meaning="Notifications whose eventId this process last saw with another content; both are processed.",
+)
 REPORTS_IGNORED = Metric(
     name="southbound_reports_ignored_total",
     kind=Counter,
@@ -193,6 +199,7 @@ METRICS: Final = (
     CALL_SECONDS,
     RUNS_ENDED,
     CALLBACKS,
+    EVENT_IDS_REUSED,
     REPORTS_IGNORED,
     UNKNOWN_STATES,
     WRONG_KEYS,

@@ -413,6 +413,11 @@ class InMemoryGateway:
         """Return the kinds of a run's updates, in order."""
         return [data.kind for data in self._published_data() if isinstance(data, RunUpdate) and data.run_id == run_id]
 
+    def distinct_updates(self, run_id: str = "TR0001") -> list[UpdateKind]:
+        """Return the kinds of a run's updates, each id once: a process repeats the last update of another one."""
+        events = {event.id: event.data for event in self.published_events()}
+        return [data.kind for data in events.values() if isinstance(data, RunUpdate) and data.run_id == run_id]
+
     def last_update(self, run_id: str = "TR0001") -> RunUpdate:
         """Return a run's last update."""
         return [data for data in self._published_data() if isinstance(data, RunUpdate) and data.run_id == run_id][-1]

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from router.selection.thresholds import window_at
-from schemas.results import RunUpdate
 from schemas.vocabulary import Phase, UpdateKind
 from tests.builders.runs import a_document
 from tests.harness.gateway import InMemoryGateway, a_decider
@@ -83,11 +82,7 @@ async def use_up_other_definition(process: RoutingProcess) -> None:
 
 
 def waiting_updates(process: RoutingProcess, run_id: str) -> int:
-    """Count the updates by id: a process publishes the last one of another process once more before its own."""
-    events = [(event.id, event.data) for event in process.gateway.published_events()]
-    return len(
-        {i for i, data in events if isinstance(data, RunUpdate) and (data.run_id, data.kind) == (run_id, WAITING)}
-    )
+    return process.gateway.distinct_updates(run_id).count(WAITING)
 
 
 @pytest.mark.parametrize("order", [1, -1])
