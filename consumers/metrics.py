@@ -143,6 +143,13 @@ UNKNOWN_STATES = Metric(
     labels=("spoke",),
     meaning="Reports with a state that neither Southbound nor state_spellings of the profile knows.",
 )
+WRONG_KEYS = Metric(
+    name="southbound_wrong_keys_total",
+    kind=Counter,
+    labels=("role", "topic"),
+    meaning="Records whose key is not the id of their root run: they are processed, but Kafka does not keep their "
+    "order.",
+)
 REQUESTS_WAITING = Metric(
     name="southbound_requests_waiting",
     kind=Gauge,
@@ -195,6 +202,7 @@ METRICS: Final = (
     EVENT_IDS_REUSED,
     REPORTS_IGNORED,
     UNKNOWN_STATES,
+    WRONG_KEYS,
     TABLE_LIVE,
     TABLE_REFUSED,
     REQUESTS_WAITING,

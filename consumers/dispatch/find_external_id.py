@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from consumers.spokes.port import NotUnderstoodError
-from router.responses import Verdict
+from consumers.dispatch.look_up import LookUp, NotProven
 from router.runs.events import Reported
 from router.runs.ids import derive_event_id
 
@@ -68,11 +67,7 @@ class ExternalIdFinder:
         call = spoke.to_look_up(posted)
         if call is None:
             return LookedUp(found=None, answered=True)
-        result = await self.caller.call(row.spoke, call)
-        if result.meaning.verdict is not Verdict.ACCEPTED:
-            return LookedUp(found=None, answered=False)
-        try:
-            found = spoke.read_page(result.accepted_response(), posted).found
-        except NotUnderstoodError:
-            return LookedUp(found=None, answered=True)  # the id may still arrive by another way
-        return LookedUp(found=found and replace(found, as_of=result.asked_at), answered=True)
+        answer = await LookUp(caller=self.caller, store=self.updater.store).find_accepted(row, posted, call)
+        if isinstance(answer, NotProven):
+            return LookedUp(found=None, answered=answer.answered)  # the id may still arrive by another way
+        return LookedUp(found=answer, answered=True)

@@ -1,12 +1,13 @@
-"""Find out whether an external system has a run: found, absent, or not to be told from its answers."""
+"""Find out whether an external system has a run: found, absent, or not proven."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import LookUpPage, NotUnderstoodError
 from router.responses import Verdict
+from router.runs.transitions import ACCEPTED_PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,9 +39,13 @@ class Absent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotProven:
-    """The answers neither show the run nor prove that it is absent; `result` says why."""
+    """The answers neither show the run nor prove that it is absent; `result` says why.
+
+    `answered` is False if a call failed.
+    """
 
     result: CallResult
+    answered: bool = True
 
 
 LookUpAnswer = Found | Absent | NotProven
@@ -53,6 +58,7 @@ class _Listing:
     possible: dict[str, ExternalReport]
     ids: set[str]
     shown: int = 0
+    without_id: int = 0
     total: int | None = None
     is_whole: bool = False
 
@@ -62,9 +68,11 @@ class _Listing:
         self.possible |= {each.external_id or "": each for each in page.possible}
         self.ids |= page.ids
         self.shown += 0 if repeated else page.shown
+        self.without_id += 0 if repeated else page.without_id
         self.total = page.total if page.total is not None else self.total
         if self.total is not None:
-            self.is_whole = self.shown >= self.total
+            # A list that changes meanwhile may show one run twice and another one never.
+            self.is_whole = len(self.ids) + self.without_id >= self.total
         else:
             self.is_whole = page.shown == 0
 
@@ -74,7 +82,8 @@ class LookUp:
     """Looks one run up by the method of its profile.
 
     An empty answer proves absence only if the same question finds another run that the system has; else the whole
-    list is read. A system may ignore the filter, store another name, or return only a part of what it has.
+    list is read, which must show another run that the system has. A system may ignore the filter, store another name,
+    or return only a part of what it has, or nothing.
     """
 
     caller: Caller
@@ -87,15 +96,26 @@ class LookUp:
             return answer
         page, result = answer
         if page.found is not None:
-            return Found(report=page.found)
+            return _found(page.found, result)
         if not page.shown and not page.total and await self._filter_finds_others(row, posted):
             return Absent()
         return await self._search_list(row, posted, result)
 
+    async def find_accepted(self, row: RunRow, posted: RunDocument, call: Call) -> ExternalReport | NotProven:
+        """Ask for a run that the system has accepted; that it does not show the run need not be proven."""
+        answer = await self._page(row.spoke, call, posted)
+        if isinstance(answer, NotProven):
+            return answer
+        page, result = answer
+        if page.found is None and page.shown:  # the filter is ignored, or the run is stored under another name
+            listed = await self._search_list(row, posted, result)
+            return listed.report if isinstance(listed, Found) else NotProven(result=result)
+        return _found(page.found, result).report if page.found else NotProven(result=result)
+
     async def _page(self, spoke: str, call: Call, posted: RunDocument) -> tuple[LookUpPage, CallResult] | NotProven:
         result = await self.caller.call(spoke, call)
         if result.meaning.verdict is not Verdict.ACCEPTED:
-            return NotProven(result=result)
+            return NotProven(result=result, answered=False)
         try:
             return self.caller.spoke(spoke).read_page(result.accepted_response(), posted), result
         except NotUnderstoodError as error:
@@ -123,7 +143,7 @@ class LookUp:
                 return answer
             page, result = answer
             if page.found is not None:
-                return Found(report=page.found)
+                return _found(page.found, result)
             seen = listing.shown
             listing.add(page)
             if listing.is_whole or (page.shown and listing.shown == seen):
@@ -141,13 +161,35 @@ class LookUp:
         unknown += [each for each in listing.possible if not each]
         if unknown:
             return NotProven(result=result.as_unknown_outcome(_perhaps(unknown[:1], len(unknown))))
+        if not await self._lists_ours(row, listing):
+            return NotProven(result=result.as_unknown_outcome(_LISTS_NONE))
         return Absent()
+
+    async def _lists_ours(self, row: RunRow, listing: _Listing) -> bool:
+        """Return whether the list shows a run that the system has; without any to show, whether it says what it has."""
+        recent = await self.store.list_runs(spoke=row.spoke, limit=_CONTROL_RUNS)
+        others = [each for each in recent if each.external_id is not None and each.run_id != row.run_id]
+        if any(each.external_id in listing.ids for each in others):
+            return True
+        if any(each.phase in ACCEPTED_PHASES for each in others):
+            return False
+        return bool(listing.ids) or listing.total == 0
 
 
 _NOT_WHOLE = (
     "The look-up found no run, but it finds no other run either, and the list of all runs does not end or is not "
     "counted: it is not known whether the system has the run."
 )
+
+
+_LISTS_NONE = (
+    "The look-up found no run, and the list of all runs shows none that the system certainly has: it is not known "
+    "whether the system has the run."
+)
+
+
+def _found(report: ExternalReport, result: CallResult) -> Found:
+    return Found(report=replace(report, as_of=result.asked_at))
 
 
 def _perhaps(ids: list[str], count: int) -> str:

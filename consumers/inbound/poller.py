@@ -44,6 +44,7 @@ PAGE_SIZE = 200  # runs that are read and polled together
 REPUBLISH_AFTER = timedelta(hours=1)  # an answer that the inbound consumer has not processed by then
 MAX_REMEMBERED = 100_000  # runs whose last published answer is remembered
 MAX_NOT_FOUND_ROUNDS = 3  # rounds in which a system answers that it does not know a run's id
+MAX_PUBLISHED_BODY = 900_000  # bytes, as in a callback
 
 
 class _Published(NamedTuple):
@@ -98,7 +99,8 @@ class Poller:
 
     async def _read(self, row: RunRow) -> CallResult:
         spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
+        call = replace(spoke.to_read(row.external_id or ""), is_poll=True)
+        result = await self.caller.call(row.spoke, call)
         if result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result):
             try:
                 spoke.read_reply(result.accepted_response())
@@ -140,13 +142,17 @@ class Poller:
 
     def _report_event(self, row: RunRow, result: CallResult) -> Event | None:
         response = result.accepted_response()
-        report = replace(self.caller.spoke(row.spoke).read_reply(response), as_of=result.asked_at)
+        spoke = self.caller.spoke(row.spoke)
+        report = replace(spoke.read_reply(response), as_of=result.asked_at)
         role = f"poll:{sha256(response.body).hexdigest()}"
-        if has_news(row, report, self.now()):
+        if has_news(row, report, self.now(), spoke.profile.measures_grace):
             # The same answer may be news again after the run has changed, so its id names the revision, too.
             role = f"{role}:{row.revision}"
         elif self._was_last_published(row, response.body):
             return None
+        if len(response.body) > MAX_PUBLISHED_BODY:
+            # The topic does not take it: the inbound consumer reads the run itself.
+            return self._build_event(row, role, body=b"")
         return self._build_event(row, role, response.body, response.headers.get("content-type"), result.asked_at)
 
     def _build_event(

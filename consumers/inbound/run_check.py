@@ -79,7 +79,10 @@ class RunCheck:
 
     def reported(self, event: Event, row: RunRow, report: ExternalReport) -> Reported:
         """Return the run event of a report, with the grace of the profile."""
-        return Reported(report_id=event.id, report=report, measures_grace=self._profile(row).measures_grace)
+        profile = self._profile(row)
+        return Reported(
+            report_id=event.id, report=report, measures_grace=profile.measures_grace, id_deadline=profile.id_deadline
+        )
 
     async def _look_up(self, event: Event, row: RunRow) -> Outcome:
         answer = await ExternalIdFinder(updater=self.updater, caller=self.caller).ask(row)

@@ -10,7 +10,7 @@ from router.runs.advance import advance
 from router.runs.events import GivenUp
 from router.runs.ids import derive_event_id
 from router.runs.processed_events import has_led_to
-from router.runs.telling import remember_told
+from router.runs.told import remember_told
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.lifecycle import RunRequested

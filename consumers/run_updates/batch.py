@@ -12,7 +12,7 @@ from router.runs.advance import Transition, advance
 from router.runs.events import Reported
 from router.runs.processed_events import remember_effects
 from router.runs.request_result import request_result
-from router.runs.telling import remember_told
+from router.runs.told import remember_told
 from schemas.results import RunResult
 
 if TYPE_CHECKING:

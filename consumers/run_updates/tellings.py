@@ -1,4 +1,4 @@
-"""Record which notifications Kafka has acknowledged: what a row says was told last may never have been published."""
+"""Keep which notifications Kafka has acknowledged: what a row says was told last may never have been published."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from router.runs.advance import is_allowed
 from router.runs.events import RunEventKind
 from router.runs.processed_events import is_repeated, notifications_of
 from router.runs.request_result import request_result
-from router.runs.telling import told_last
+from router.runs.told import told_last
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.lifecycle import RunRequested
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from consumers.run_updates.batch import CommandsFor, RowUpdate
     from consumers.store.port import RunStore
     from router.runs.events import RunEvent
-    from router.runs.run import RequestRow, RunRow
-    from router.runs.told import Told
+    from router.runs.run import RequestRow, RunRow, Told
     from router.selection.thresholds import ThresholdUse
     from schemas.results import RequestResult, RunUpdate
 

@@ -38,20 +38,22 @@ class Call:
     content_type: str | None = None
     idempotency_key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_poll: bool = False  # nobody waits for it, so it comes after other calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUpPage:
     """What one page of a system's list of runs shows about the run that is looked up.
 
-    `possible` are runs that are perhaps ours, stored under another name. `next_call` is None if the system names no
-    next page; `total` is None if it does not count.
+    `possible` are runs that are perhaps ours, stored under another name; `without_id` counts runs without an id.
+    `next_call` is None if the system names no next page; `total` is None if it does not count.
     """
 
     found: ExternalReport | None = None
     possible: tuple[ExternalReport, ...] = ()
     ids: frozenset[str] = frozenset()  # of all runs on the page
     shown: int = 0
+    without_id: int = 0
     total: int | None = None
     next_call: Call | None = None
 
@@ -146,5 +148,6 @@ class SpokeCaller(Protocol):
     async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
-        `before` is awaited when a connection slot is free, right before anything is sent; what it raises prevents that.
+        `before` is awaited when there is a connection, right before anything is sent on it; what it raises prevents
+        that. It may be awaited more than once. It is not awaited where no connection can be made.
         """

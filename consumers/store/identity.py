@@ -1,4 +1,4 @@
-"""Who this store is, how far it has counted, and which gateways worked with it; see `router.store_continuity`."""
+"""Store the identity of a run store, its mark, and the gateways that used it; see `router.store_continuity`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import insert, literal, select, update
 
 from consumers.store.tables import runs, store_gateways, store_identity
+from router.runs.transitions import COMMANDED_PHASES
 from router.store_continuity import StoreMark, StoreState
 from schemas.vocabulary import Phase
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     Recorded = Mapping[str, Mapping[str, int]]  # topic → partition → offset
 
-MAYBE_SENT_PHASES = (Phase.ROUTED, Phase.RETRYING, Phase.SENDING, Phase.IN_DOUBT)
 NOT_ROUTED_PHASES = (Phase.CREATED, Phase.WAITING, Phase.FALLOUT)  # by this store; perhaps it has lost what followed
 
 
@@ -122,7 +122,7 @@ def _bind(connection: Connection, gateway: Gateway, recorded: Recorded | None = 
 def _mark_in_doubt(connection: Connection, at: object) -> int:
     moved: dict[str, Any] = {"sent_at": at, "updated_at": at, "revision": runs.c.revision + 1}
     count = 0
-    for phases, more in ((MAYBE_SENT_PHASES, {"phase": Phase.IN_DOUBT.value}), (NOT_ROUTED_PHASES, {})):
+    for phases, more in ((COMMANDED_PHASES, {"phase": Phase.IN_DOUBT.value}), (NOT_ROUTED_PHASES, {})):
         among = runs.c.phase.in_([phase.value for phase in phases])
         count += connection.execute(update(runs).where(among).values({**moved, **more})).rowcount
     return count

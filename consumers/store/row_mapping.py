@@ -12,8 +12,7 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from router.runs.doubt import Doubt
-from router.runs.run import RequestRow, RunRow
-from router.runs.told import Told
+from router.runs.run import RequestRow, RunRow, Told
 from router.runs.watch import Watch
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation

@@ -118,7 +118,7 @@ definition_uses = Table(
     Column("uses", BigInteger, nullable=False),
 )
 
-# One row: who this store is, how far it has counted, and which commits of other stores an operator accepted.
+# One row: the id of this store, its mark, and which commits of other stores an operator accepted.
 # See `router.store_continuity`.
 store_identity = Table(
     "store_identity",

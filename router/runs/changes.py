@@ -52,7 +52,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermittedChanges:
-    """These changes may be sent; none: there is nothing to send."""
+    """Changes that may be sent; empty if there is nothing to send."""
 
     changes: tuple[FieldChange, ...]
 

@@ -26,6 +26,7 @@ class RunEventKind(StrEnum):
     COMMAND_REPEATED = "command repeated"
     SENDING = "sending"
     ATTEMPT_FAILED = "attempt failed"
+    SYSTEM_DOWN = "system down"
     OUTCOME_UNKNOWN = "outcome unknown"
     NOT_FOUND = "not found"
     REFUSED_IN_DOUBT = "refused in doubt"
@@ -98,6 +99,14 @@ class AttemptFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SystemDown:
+    """A command about the run waits for its system, which is down for long."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.SYSTEM_DOWN
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeUnknown:
     """The POST was perhaps accepted: the run is looked up before the next one."""
 
@@ -164,6 +173,7 @@ class Reported:
     report_id: str
     report: ExternalReport
     measures_grace: float = 0.0  # seconds for which a completed run waits for its mandatory measures
+    id_deadline: float = 600.0  # seconds for which the external id is looked up, if a run that comes back has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +260,7 @@ RunEvent = (
     | CommandRepeated
     | Sending
     | AttemptFailed
+    | SystemDown
     | OutcomeUnknown
     | NotFound
     | RefusedInDoubt

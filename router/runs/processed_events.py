@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from router.runs import notifications as announcements
 from router.runs.events import CancelRefused, ChangeRefused, GivenUp, Reported, RunEventKind
 from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS, replace
-from router.runs.telling import told_last
+from router.runs.told import told_last
 from router.runs.transitions import ENDED_PHASES
 from schemas.results import RunUpdate
 from schemas.vocabulary import Phase, UpdateKind

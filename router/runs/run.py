@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from router.runs.doubt import Doubt
-    from router.runs.told import Told
     from router.runs.watch import Watch
     from schemas.commands import PinnedDecision
     from schemas.results import Reason, ReportedMeasure
@@ -26,6 +25,18 @@ MAX_PROCESSED_REPORTS = 32
 # An event of ours adds at most four entries (a redriven SendRun: in doubt, fallout, accepted, progress), so 64 entries
 # are at least the last 16 lifecycle events and commands of a run. Only those since the last commit are redelivered.
 MAX_PROCESSED_EVENTS = 64
+
+
+class Told(NamedTuple):
+    """What one event led to, as JSON. A result is kept without its measures, which the row has."""
+
+    cause: str  # the id of the event that led to it
+    teller: str  # the process that published it, or ended before
+    revision: int
+    updates: tuple[str, ...]
+    result: str | None = None
+    traceparent: str | None = None
+    replay: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: `replace` copies all fields at once

@@ -15,7 +15,7 @@ _MAX_COPIES = 99
 
 
 def write_output_file(content: bytes, out: Path) -> None:
-    """Write a file; one that is there already is replaced as a whole, and that is told. A link is refused.
+    """Write a file; one that is there already is replaced as a whole, and a line says so. A link is refused.
 
     Raises:
         CommandFailedError: with what to do.
@@ -44,15 +44,18 @@ def create_file(content: bytes, path: Path) -> None:
 
 
 def replace_file(content: bytes, path: Path) -> None:
-    """Replace a file as a whole, so that whoever reads it finds the old content or the new.
+    """Replace a file as a whole, so that a reader finds the old content or the new; its permissions stay.
 
     Raises:
         OSError: it cannot be written.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    create_file(content, beside)
     try:
+        create_file(content, beside)
+        beside.chmod(path.stat().st_mode & 0o777)
         beside.replace(path)
+    except FileExistsError:
+        raise
     except OSError:
         beside.unlink(missing_ok=True)
         raise

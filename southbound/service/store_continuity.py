@@ -168,6 +168,8 @@ async def establish_continuity(
     kind, history = await check.find()
     if kind is None:
         await identity.bind(gateway)
+        if accept:
+            log.info("the store continues what the groups did; --accept-empty-store has no effect")
     elif not (accept and Role.ROUTING in roles):
         raise check.refusal(kind)
     else:
@@ -187,6 +189,8 @@ async def _command_doubtful(identity: StoreIdentity, store: RunStore, commands: 
         for request_id in requests:
             rows = await store.runs_of_request(request_id)
             in_doubt = [row for row in rows if row.phase is Phase.IN_DOUBT]
+            if not in_doubt:  # another process has moved them on
+                continue
             # A root with a bundle embeds all its runs; without it, each is sent by itself.
             sent = build_send_commands(rows) if rows[0] in in_doubt else build_send_commands(in_doubt)
             wanted = {row.run_id for row in in_doubt}

@@ -28,7 +28,7 @@ RATE = 1_000  # runs a second
 BATCH = 50
 RESULT = "southbound.RunResult"
 SCRIPT = Script(default=completes_immediately())
-NEXT_POLICY = POLICY.replace("# What of", "# The next. What of")
+NEXT_POLICY = f"# The next version.\n{POLICY}"
 COPPER_SELECTOR = SELECTOR.partition("\ntests:\n")[0].replace("spoke: fibre-lab", "spoke: copper-lab")
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from router.runs.run import RunRow
-from router.runs.told import Told
+from router.runs.run import RunRow, Told
 from router.runs.watch import Missing, Watch
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation

@@ -17,6 +17,7 @@ from consumers.runtime.consumer_port import (
     Closed,
     Committed,
     ConsumerFailed,
+    EndReached,
     Lost,
     RecordsReceived,
     Revoked,
@@ -216,6 +217,7 @@ class KafkaGroupConsumer:
         try:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
         except KafkaException:
+            self._fetch_watch.forget(topic_partition)
             return  # the next round asks again; errors of brokers are reported by themselves
         received = self._next_offsets.get(topic_partition, -1)
         state = FetchState(position=position, low=low, high=high, received=received)
@@ -250,7 +252,7 @@ class KafkaGroupConsumer:
         try:
             low, _ = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
         except KafkaException:
-            return False
+            low = 0  # not known; records that are read twice are harmless, and records that are skipped are lost
         if low >= offset:
             return False
         self._report_another_log(topic_partition, low)
@@ -262,18 +264,26 @@ class KafkaGroupConsumer:
         # librdkafka keeps the leader epochs that it has seen, and ignores a topic whose epoch is lower: it was deleted
         # and made anew. Only another client fetches it.
         owned = tuple(self._ownerships.values())
-        if self._read_again:
-            self._release({self._ownerships[p]: low for p, low in self._read_again.items() if p in self._ownerships})
-            self._read_again = {}
+        self._commit_beginnings()
         self._post(Lost(owned))
         self._end_ownership(owned)
         self._fetch_positions, self._fetch_watch, self._watched = {}, FetchWatch(), []
 
+    def _commit_beginnings(self) -> None:
+        """Commit where the next client has to begin, for partitions that are owned; what fails is tried again by it."""
+        offsets = {self._ownerships[p]: low for p, low in self._read_again.items() if p in self._ownerships}
+        if offsets and self._commit_now(offsets):
+            for partition in offsets:
+                del self._read_again[_topic_and_number(partition)]
+
     def _process(self, messages: Iterable[Message]) -> None:
         records: list[Record] = []
+        ends: dict[Partition, int] = {}
         for message in messages:
             if (error := message.error()) is not None:
                 self._warn(error)
+                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's spelling
+                    self._note_end(message, ends)
                 continue
             topic_partition, offset = _topic_number_offset(message)
             if topic_partition not in self._ownerships:
@@ -283,12 +293,22 @@ class KafkaGroupConsumer:
                 records = []
                 if offset > 0 and self._reads_again(topic_partition, offset):
                     return  # the other records are read again, too
+                self._report_another_log(topic_partition, offset)
                 self._restart_ownership(topic_partition)
             self._next_offsets[topic_partition] = offset + 1
             records.append(_to_record(self._ownerships[topic_partition], offset, message))
         if records:
             self._batches_wanted -= 1
             self._report_records(records)
+        if ends:
+            self._post(EndReached(ends))
+
+    def _note_end(self, message: Message, ends: dict[Partition, int]) -> None:
+        """Note the end of a partition, if it is further than the records: all of them were delivered before it."""
+        topic_partition, offset = _topic_number_offset(message)
+        if topic_partition in self._ownerships and offset > self._next_offsets.get(topic_partition, 0):
+            self._next_offsets[topic_partition] = offset
+            ends[self._ownerships[topic_partition]] = offset
 
     def _report_records(self, records: list[Record]) -> None:
         if records:
@@ -317,6 +337,8 @@ class KafkaGroupConsumer:
         if topic_partitions:
             self._consumer.pause([TopicPartition(*topic_partition) for topic_partition in topic_partitions])
             self._paused |= topic_partitions
+            for topic_partition in topic_partitions:
+                self._fetch_watch.forget(topic_partition)
 
     def _resume(self, topic_partitions: set[TopicAndNumber]) -> None:
         if topic_partitions:
@@ -349,21 +371,26 @@ class KafkaGroupConsumer:
 
     def _release(self, offsets: Mapping[Partition, int]) -> None:
         self._released = True
-        if not offsets:
-            return
+        if offsets:
+            self._commit_now(offsets)
+
+    def _commit_now(self, offsets: Mapping[Partition, int]) -> bool:
+        """Commit and wait for the broker; return whether it accepted all of it."""
         try:
             positions = self._consumer.commit(offsets=self._positions(offsets), asynchronous=False)
         except KafkaException as exception:
             self._warn(exception.args[0])
-        else:
-            for position in positions:
-                if position.error is not None:
-                    self._warn(position.error)
+            return False
+        errors = [position.error for position in positions if position.error is not None]
+        for error in errors:
+            self._warn(error)
+        return not errors
 
     def _on_assign(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         self._membership.assigned()
         if positions:
             self._post(Assigned(tuple(self._new_ownership(p.topic, p.partition) for p in positions)))
+            self._commit_beginnings()  # before the client asks for the committed offsets
 
     def _on_revoke(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         partitions = self._owned(positions)

@@ -25,8 +25,8 @@ class FetchState:
 
     @property
     def is_another_log(self) -> bool:
-        """Whether the log is not the one that was read: it ends before the position, or the position went back."""
-        return self.position > self.high or 0 <= self.position < self.received
+        """Whether the log is not the one that was read: it ends before what was read, or the position went back."""
+        return max(self.position, self.received) > self.high or 0 <= self.position < self.received
 
     @property
     def has_unread(self) -> bool:
@@ -39,16 +39,18 @@ class FetchWatch(Generic[Key]):
     """Compares what is observed of each partition; times are of one monotonic clock."""
 
     def __init__(self) -> None:
-        self._unread_since: dict[Key, tuple[int, float]] = {}
+        self._unread_since: dict[Key, tuple[tuple[int, int], float]] = {}
 
     def observe(self, partition: Key, state: FetchState, now: float) -> bool:
         """Note the state of a partition; return whether it stands still although there are records."""
-        position, since = self._unread_since.get(partition, (None, now))
+        # Statistics may be older than the last record, so a record is progress, too.
+        progress = state.position, state.received
+        before, since = self._unread_since.get(partition, (None, now))
         if not state.has_unread:
             self._unread_since.pop(partition, None)
             return False
-        if position != state.position:
-            self._unread_since[partition] = (state.position, now)
+        if before != progress:
+            self._unread_since[partition] = (progress, now)
             return False
         return now - since >= STUCK_AFTER
 

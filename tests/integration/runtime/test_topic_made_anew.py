@@ -91,7 +91,8 @@ async def test_a_topic_that_is_made_anew_is_read_again_and_told(
         client.close()
         await _poll_until(client, lambda: told(Closed))
     codes = {event.problem.code: event.problem.sentence for event in events if isinstance(event, Warned)}
-    assert "topic t is owned by group g and is not read" in codes["PARTITION_NOT_READ"]
+    if seen_before:  # otherwise librdkafka may notice it by itself
+        assert "topic t is owned by group g and is not read" in codes["PARTITION_NOT_READ"]
     assert "the topic was deleted and made anew, or lost records" in codes["TOPIC_MADE_ANEW"]
     assert sorted({record.value or b"" for record in received()[10:]}) == [b"%d" % number for number in range(6)]
 

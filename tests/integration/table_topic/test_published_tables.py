@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.fixtures.service import ServiceUnderTest
 
 FROM_TOPIC = RoutingSettings(tables="topic")
-NEXT_POLICY = POLICY.replace("# What of", "# The next. What of")
+NEXT_POLICY = f"# The next version.\n{POLICY}"
 NEXT_SELECTOR = SELECTOR.replace("# Which external", "# The next. Which external")
 BROKEN = POLICY.replace("{spec: fibre-flat}", '{spec: "[1..2"}')
 

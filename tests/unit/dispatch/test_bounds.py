@@ -39,6 +39,18 @@ async def test_a_change_of_a_run_whose_id_never_comes_is_refused_and_a_dead_lett
     assert len(gateway.system.calls_made(Purpose.LOOK_UP)) < 30
 
 
+async def test_the_id_of_a_run_is_found_on_a_later_page_of_a_system_that_ignores_the_filter() -> None:
+    gateway = InMemoryGateway(profile=PROFILE)
+    others = [{"id": f"o{number}", "name": f"of somebody else {number}"} for number in range(20)]
+    ours = [{"id": "ext-1", "name": "Line test TR0001", "state": "acknowledged"}]
+    counted = {"x-total-count": "21"}
+    pages = [json_answer(200, runs, **counted) for runs in (others, others, ours)]
+    gateway.system.plan(Purpose.SEND, NO_ID)
+    gateway.system.plan(Purpose.LOOK_UP, *pages)
+    await gateway.process_request(a_document())
+    assert gateway.row().external_id == "ext-1"
+
+
 async def test_a_cancellation_of_a_run_whose_id_never_comes_is_refused_and_a_dead_letter() -> None:
     gateway = await a_run_without_an_id()
     await gateway.process_cancellation("TR0001")

@@ -101,6 +101,38 @@ async def test_a_look_up_that_fails_for_ever_never_ends_in_a_post(status: int) -
     assert len(gateway.system.calls_made(Purpose.SEND)) == 1
 
 
+@pytest.mark.parametrize("count", [None, "0"])
+async def test_an_empty_list_does_not_prove_absence_at_a_system_that_has_another_run(count: str | None) -> None:
+    counted = {} if count is None else {"x-total-count": count}
+    gateway = InMemoryGateway(system=OddListing(lambda _call, _runs: json_answer(200, [], **counted)))
+    await gateway.process_request(a_document("TR0009"))
+    gateway.system.plan(Purpose.SEND, CallFault.RESPONSE_LOST)
+    await gateway.process_request(a_document())
+    assert [name.split()[-1] for name in gateway.system.posted_names()] == ["TR0009", "TR0001"]
+    assert gateway.row().phase is Phase.FALLOUT
+
+
+async def test_an_uncounted_empty_list_proves_nothing_at_a_system_without_any_other_run() -> None:
+    gateway = InMemoryGateway(system=OddListing(lambda _call, _runs: json_answer(200, [])))
+    gateway.system.plan(Purpose.SEND, CallFault.RESPONSE_LOST)
+    await gateway.process_request(a_document())
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 1
+
+
+async def test_a_list_that_shows_one_run_twice_while_it_changes_is_not_whole() -> None:
+    def listing(call: Call, runs: Listed) -> HttpResponse:
+        if "name" in dict(call.query):
+            return json_answer(200, [])
+        second = int(dict(call.query).get("offset", "0")) > 0
+        shown = [OTHERS[19]] if second else OTHERS  # something was deleted in front, so ours moved to the first page
+        return json_answer(200, shown, **{"x-total-count": "21"})
+
+    gateway = InMemoryGateway(system=OddListing(listing))
+    gateway.system.plan(Purpose.SEND, CallFault.RESPONSE_LOST)
+    await gateway.process_request(a_document())
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 1
+
+
 async def test_a_run_on_a_later_page_is_found() -> None:
     def listing(call: Call, runs: Listed) -> HttpResponse:
         more: Listed = [{"id": f"p{number}", "name": f"of somebody else {number}"} for number in range(20)]

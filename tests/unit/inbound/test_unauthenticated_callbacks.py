@@ -28,6 +28,13 @@ async def test_an_anonymous_callback_that_names_a_run_does_not_choose_its_extern
     assert "callback_auth" in gateway.dead_lettered[0][1].problem.sentence
 
 
+async def test_an_anonymous_callback_without_any_id_does_not_end_a_run_whose_id_is_unknown() -> None:
+    gateway = await a_run_without_an_id()
+    await gateway.process_callback(None, name=RUN_NAME, state="failed")
+    assert gateway.results() == []
+    assert gateway.row().state is RunState.ACKNOWLEDGED
+
+
 async def test_an_anonymous_callback_is_believed_when_the_system_confirms_its_id() -> None:
     gateway = await a_run_without_an_id()
     stored = {"id": "77", "name": RUN_NAME, "state": "inProgress"}

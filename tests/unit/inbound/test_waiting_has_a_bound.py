@@ -77,6 +77,16 @@ async def test_a_callback_that_names_a_run_in_fallout_takes_it_back() -> None:
     assert gateway.row().external_id == "9"
 
 
+async def test_a_run_that_comes_back_from_fallout_without_an_id_is_looked_up_again_and_ends() -> None:
+    gateway = await a_run_without_id()
+    await gateway.advance(620, step=5)
+    await gateway.process_callback(None, name="Line test TR0001", state="inProgress")
+    assert (gateway.row().phase, gateway.row().external_id) == (Phase.IN_PROGRESS, None)
+    await gateway.advance(620, step=5)
+    assert gateway.row().phase is Phase.FALLOUT
+    assert gateway.dead_letter_codes() == ["EXTERNAL_ID_UNKNOWN"] * 2
+
+
 async def test_the_send_command_read_again_never_posts_such_a_run_again() -> None:
     gateway = await a_run_without_id(settle_time=1)
     command = next(each for each in gateway.finished if each.partition.topic == gateway.names.dispatch("fibre-lab"))

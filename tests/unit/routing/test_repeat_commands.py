@@ -57,10 +57,34 @@ async def test_a_bundle_whose_command_is_gone_is_sent_whole() -> None:
     root, *children = (a_tree(children=0, spec="fibre-bundle"), *a_tree(children=2).children)
     rows = [a_run(document=one, decision=bundle, updated_at=LONG_AGO) for one in (root, *children)]
     gateway = InMemoryGateway(store=InMemoryRunStore(*rows))
-    assert await a_repeater(gateway).repeat_overdue() == 1
+    assert await a_repeater(gateway).repeat_overdue() == 3
     await gateway.run_until_idle()
     assert {row.phase for row in gateway.store.runs.values()} == {Phase.ACCEPTED}
     assert len(gateway.system.calls_made(Purpose.SEND)) == 1
+
+
+async def test_a_parent_is_commanded_again_before_its_children_whatever_their_ids() -> None:
+    root, child = a_document("TR9000"), a_document("TR0001", parent="TR9000")
+    rows = [
+        a_run(document=child, decision=TREE, updated_at=LONG_AGO),
+        a_run(document=root, decision=TREE, updated_at=LONG_AGO),
+    ]
+    gateway = InMemoryGateway(store=InMemoryRunStore(*rows))
+    assert await a_repeater(gateway).repeat_overdue() == 2
+    await gateway.run_until_idle()
+    assert [name.split()[-1] for name in gateway.system.posted_names()] == ["TR9000", "TR0001"]
+    assert {row.phase for row in gateway.store.runs.values()} == {Phase.ACCEPTED}
+
+
+async def test_a_child_of_a_bundle_whose_root_moves_is_not_commanded_alone() -> None:
+    bundle = TREE.model_copy(update={"payload": "bundle"})
+    root, (child,) = a_tree(children=0, spec="fibre-bundle"), a_tree(children=1).children
+    rows = [
+        a_run(document=root, decision=bundle, updated_at=NOON),
+        a_run(document=child, decision=bundle, updated_at=LONG_AGO),
+    ]
+    gateway = InMemoryGateway(store=InMemoryRunStore(*rows))
+    assert await a_repeater(gateway).repeat_overdue() == 0
 
 
 async def test_runs_that_no_command_moves_on_are_left_alone() -> None:

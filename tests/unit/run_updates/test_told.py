@@ -14,7 +14,7 @@ from consumers.runtime.handler import RetryLater
 from router.responses import Purpose
 from router.runs.notifications import build_result, build_update
 from router.runs.run import replace
-from router.runs.telling import remember_told, told_last
+from router.runs.told import remember_told, told_last
 from schemas.lifecycle import RunChanged, RunRequested
 from schemas.results import Reason, RunResult, RunUpdate
 from schemas.vocabulary import Phase, RunState, UpdateKind

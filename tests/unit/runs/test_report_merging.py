@@ -68,4 +68,13 @@ def test_an_older_answer_adds_measures_and_replaces_none() -> None:
 @given(OUT, OUT)
 def test_an_answer_is_news_if_it_moves_the_run(known: RunState, answered: RunState) -> None:
     row = a_run(phase=PHASE_OF_STATE[known], state=known)
-    assert has_news(row, said(answered), NOON) == (known is not answered and RANK[answered] >= RANK[known])
+    assert has_news(row, said(answered), NOON, 0) == (known is not answered and RANK[answered] >= RANK[known])
+
+
+def test_that_a_run_has_completed_is_no_news_while_it_waits_for_its_measures() -> None:
+    row = a_run(phase=Phase.IN_PROGRESS, state=RunState.IN_PROGRESS, document=a_document(measures=("TM1",)))
+    completed = said(RunState.COMPLETED)
+    assert has_news(row, completed, NOON, measures_grace=3600)
+    waiting = advance(row, (Reported(report_id="R", report=completed, measures_grace=3600),), NOON).row
+    assert not has_news(waiting, completed, NOON + timedelta(seconds=60), measures_grace=3600)
+    assert has_news(waiting, completed, NOON + timedelta(seconds=3600), measures_grace=3600)

@@ -37,6 +37,16 @@ def test_a_position_that_went_back_to_the_end_of_another_log_counts_as_not_read(
     assert not FetchState(position=6, low=0, high=6, received=6).has_unread
 
 
+def test_records_that_arrive_before_the_next_statistics_are_progress() -> None:
+    watch: FetchWatch[str] = FetchWatch()
+    assert not watch.observe("p", FetchState(position=100, low=0, high=150, received=100), 0.0)
+    assert not watch.observe("p", FetchState(position=100, low=0, high=150, received=150), STUCK_AFTER + 2)
+
+
+def test_a_log_that_ends_before_what_was_received_is_another_one_whatever_the_position() -> None:
+    assert FetchState(position=-1001, low=0, high=3, received=5).is_another_log
+
+
 def test_a_paused_partition_begins_again() -> None:
     watch: FetchWatch[str] = FetchWatch()
     watch.observe("p", FetchState(position=5, low=0, high=9), 0.0)
