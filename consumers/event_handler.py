@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.dispatch.call import MembershipUncertainError
+from consumers.problems import wrong_key
 from consumers.runtime.backoff import Backoff
 from consumers.runtime.handler import DeadLetter, RetryLater
 from consumers.spokes.port import UnknownSpokeError
@@ -20,7 +21,8 @@ from consumers.store.port import (
 )
 from producers.publisher import PublishError, RecordTooLargeError
 from router.runs.ids import event_id_at
-from schemas.codec.errors import UndecodableError
+from schemas.codec.errors import UndecodableError, excerpt
+from schemas.partition_keys import root_run_key
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
@@ -57,8 +59,9 @@ TRANSIENT_ERRORS: Mapping[type[Exception], tuple[str, Backoff]] = {
     StoreUnavailableError: ("STORE_UNAVAILABLE", Backoff(initial_interval=1.0, max_interval=30.0)),
     PublishError: ("PUBLISH_FAILED", Backoff(initial_interval=1.0, max_interval=30.0)),
 }
-_PERMANENT, _TRANSIENT = tuple(PERMANENT_ERRORS), tuple(TRANSIENT_ERRORS)
-KNOWN = (*_PERMANENT, *_TRANSIENT)
+NO_KEY = "(no key)"  # the header of what follows from a record without a key
+_PERMANENT, TRANSIENT = tuple(PERMANENT_ERRORS), tuple(TRANSIENT_ERRORS)
+KNOWN = (*_PERMANENT, *TRANSIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,12 @@ class DecodingHandler:
     envelope: Envelope
     random: Callable[[], float] = random.random  # jitter, not a secret
     may_repeat: Callable[[Record], bool] | None = None  # of records that a lost run store may have processed
+    on_wrong_key: Callable[[Record, Problem], None] = lambda *_: None  # once for each record
 
     async def handle_record(self, record: Record, attempt: Attempt) -> Outcome:
         """Decode the record, handle its event, and turn an exception into an outcome."""
         try:
-            event = self._decode(record)
+            event = self._with_wrong_key(record, self._decode(record), attempt)
             await asyncio.sleep(0)  # so that records which start together are decoded in a row: ADR-0021
             outcome = await settle_known(self.handle(event, attempt), partial(self._later, attempt))
         except UndecodableError as error:
@@ -83,6 +87,16 @@ class DecodingHandler:
     def _later(self, attempt: Attempt, error: Exception) -> RetryLater:
         code, backoff = _entry_of(TRANSIENT_ERRORS, error)
         return RetryLater(backoff.delay(attempt.number, self.random()), Problem(code=code, sentence=str(error)))
+
+    def _with_wrong_key(self, record: Record, event: Event, attempt: Attempt) -> Event:
+        """Mark what follows from a record whose key is not its root run's id: it may have overtaken other events."""
+        root = root_run_key(event.data)
+        if root is None or record.key == root.encode():
+            return event
+        key = excerpt(record.key) if record.key else NO_KEY
+        if attempt.number == 1:
+            self.on_wrong_key(record, wrong_key(event, root, key))
+        return event._replace(headers=event.headers._replace(wrong_key=key))
 
     def _decode(self, record: Record) -> Event:
         # A producer that sets no ce_id still gets the same derived ids when its record is read again.
@@ -105,7 +119,7 @@ async def settle_known(work: Awaitable[T], on_transient: Callable[[Exception], P
         return await work
     except _PERMANENT as error:
         return Problem(code=_entry_of(PERMANENT_ERRORS, error), sentence=str(error))
-    except _TRANSIENT as error:
+    except TRANSIENT as error:
         return on_transient(error)
 
 

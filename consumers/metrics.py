@@ -125,6 +125,12 @@ CALLBACKS = Metric(
     labels=("spoke", "outcome"),
     meaning="Notifications of external systems: stored, ignored (about no run), or the reason why they were refused.",
 )
+EVENT_IDS_REUSED = Metric(
+    name="southbound_event_ids_reused_total",
+    kind=Counter,
+    labels=("spoke",),
+    meaning="Notifications whose eventId this process last saw with another content; both are processed.",
+)
 REPORTS_IGNORED = Metric(
     name="southbound_reports_ignored_total",
     kind=Counter,
@@ -136,6 +142,13 @@ UNKNOWN_STATES = Metric(
     kind=Counter,
     labels=("spoke",),
     meaning="Reports with a state that neither Southbound nor state_spellings of the profile knows.",
+)
+WRONG_KEYS = Metric(
+    name="southbound_wrong_keys_total",
+    kind=Counter,
+    labels=("role", "topic"),
+    meaning="Records whose key is not the id of their root run: they are processed, but Kafka does not keep their "
+    "order.",
 )
 REQUESTS_WAITING = Metric(
     name="southbound_requests_waiting",
@@ -186,8 +199,10 @@ METRICS: Final = (
     CALL_SECONDS,
     RUNS_ENDED,
     CALLBACKS,
+    EVENT_IDS_REUSED,
     REPORTS_IGNORED,
     UNKNOWN_STATES,
+    WRONG_KEYS,
     TABLE_LIVE,
     TABLE_REFUSED,
     REQUESTS_WAITING,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from schemas.problem import Problem
@@ -120,6 +121,12 @@ def external_id_unknown(spoke: str, report: ExternalReport) -> Problem:
     )
 
 
+def too_many_unknown_ids(spoke: str, report: ExternalReport) -> Problem:
+    """Return the problem of a report that does not wait for its run, because too many others of its spoke do."""
+    unknown = external_id_unknown(spoke, report)
+    return replace(unknown, sentence=f"Reports wait for too many other ids of {spoke} already. {unknown.sentence}")
+
+
 def external_id_pending(row: RunRow) -> Problem:
     """Return the problem of a run that was sent and whose external id is not known yet."""
     return Problem(
@@ -151,6 +158,15 @@ def event_misplaced(event: Event, location: str) -> Problem:
     return Problem(
         code="WRONG_TOPIC",
         sentence=f"{type(event.data).__name__} does not belong on {location}: publish it to its own topic.",
+    )
+
+
+def wrong_key(event: Event, root: str, key: str) -> Problem:
+    """Return the problem of a record whose key is not the id of its root run."""
+    return Problem(
+        code="WRONG_KEY",
+        sentence=f"{type(event.data).__name__} of root run {root} has the key {key}: it is processed, but perhaps "
+        "before an earlier event of the run. Ask its producer to use the id of the root run as key.",
     )
 
 

@@ -10,98 +10,11 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import orjson
-
-from schemas.json_body import read_json_body
+from router.error_bodies import read_error_body
 from schemas.results import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-# Bounds, so that a system that responds with a web page does not fill topics and rows with it.
-_MAX_REASONS = 10
-
-_MAX_MESSAGE_LENGTH = 500
-
-_MAX_CODE_LENGTH = 64
-
-_MESSAGE_KEYS = ("reason", "message", "title", "detail", "error_description")
-
-
-def reasons_in(response: HttpResponse) -> tuple[Reason, ...]:
-    """Read the reasons from an error body: at least one, at most ten, each of bounded length.
-
-    Known shapes: TMF630 `{code, reason, message}`, MEF lists of `{code, reason, message, propertyPath}`,
-    both also under `error` or `errors`, RFC 9457 problems; anything else becomes a short excerpt.
-    """
-    items = _error_items(response)
-    reasons = [_reason_from_item(item, response.status) for item in items[:_MAX_REASONS]]
-    if len(items) > _MAX_REASONS:
-        reasons[-1] = _http_reason(response.status, f"and {len(items) - _MAX_REASONS + 1} more reasons")
-    return tuple(reasons) or (_http_reason(response.status, _status_message(response.status)),)
-
-
-def _error_items(response: HttpResponse) -> list[object]:
-    try:
-        parsed = read_json_body(response.body, response.headers.get("content-type"))
-    except ValueError:
-        return [text] if (text := _excerpt(response.body)) else []
-    inner = _unwrap_errors(parsed)
-    return inner if isinstance(inner, list) else [inner] if inner not in (None, {}, "") else []
-
-
-def _unwrap_errors(parsed: object) -> object:
-    if not isinstance(parsed, dict):
-        return parsed
-    inner = parsed.get("errors") or parsed.get("error")
-    return inner if isinstance(inner, (dict, list)) else parsed
-
-
-def _reason_from_item(item: object, status: int) -> Reason:
-    if not isinstance(item, dict):
-        return _http_reason(status, _to_line(item if isinstance(item, str) else _to_json(item)))
-    path = item.get("propertyPath")
-    return Reason(
-        code=_code_text(item.get("code")) or f"HTTP_{status}",
-        message=_message_of_item(item) or _status_message(status),
-        property_path=_to_line(path) if isinstance(path, str) else None,
-    )
-
-
-def _message_of_item(item: dict[str, object]) -> str:
-    said = dict.fromkeys(text for key in _MESSAGE_KEYS if isinstance(text := item.get(key), str) and text.strip())
-    return _to_line(": ".join(said) or _to_json(item))
-
-
-def _code_text(code: object) -> str:
-    # The reference implementation sends numbers.
-    return _to_line(str(code))[:_MAX_CODE_LENGTH] if isinstance(code, (str, int)) and not isinstance(code, bool) else ""
-
-
-def _http_reason(status: int, message: str) -> Reason:
-    return Reason(code=f"HTTP_{status}", message=message or _status_message(status))
-
-
-def _status_message(status: int) -> str:
-    try:
-        return f"answered {status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return f"answered {status}"
-
-
-def _excerpt(body: bytes) -> str:
-    return _to_line(body[: 4 * _MAX_MESSAGE_LENGTH].decode(errors="replace"))
-
-
-def _to_json(value: object) -> str:
-    return orjson.dumps(value).decode()
-
-
-def _to_line(text: str) -> str:
-    printable = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * _MAX_MESSAGE_LENGTH])
-    line = " ".join(printable.split())
-    return line if len(line) <= _MAX_MESSAGE_LENGTH else f"{line[: _MAX_MESSAGE_LENGTH - 1]}…"
 
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
@@ -140,6 +53,11 @@ class NoResponse:
     certificate_invalid: bool = False  # the certificate is not valid: a matter of configuration, not an outage
 
 
+def reasons_in(response: HttpResponse) -> tuple[Reason, ...]:
+    """Read the reasons from an error body: at least one, at most ten, each of bounded length."""
+    return read_error_body(response.body, response.headers.get("content-type"), response.status)
+
+
 class Verdict(StrEnum):
     """What a response means for the call that it answers."""
 
@@ -176,6 +94,8 @@ _VERDICTS_BY_STATUS = (
     # Not the run is wrong here but the look-up.
     ((400, 422), (Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
     ((401, 402, 403, 406, 407, 411, 415, 417, 421, 426, 428, 505, 511), _ALL_PURPOSES, Verdict.CONFIGURATION),
+    # nginx: the client certificate is not accepted or missing, or plain HTTP was sent to a TLS port.
+    ((495, 496, 497), _ALL_PURPOSES, Verdict.CONFIGURATION),
     ((404, 410), (Purpose.SEND, Purpose.LOOK_UP), Verdict.CONFIGURATION),
     ((404, 410), _WITH_EXTERNAL_ID, Verdict.LOST),
     # A system without PATCH refuses the change; the run that it executes continues.
@@ -200,6 +120,13 @@ VERDICTS: Mapping[tuple[Purpose, int], Verdict] = {
 }
 
 
+# nginx writes 495, 496 and 497 as 400.
+_NGINX_TLS_PAGES = (
+    b"<title>400 The SSL certificate error</title>",
+    b"<title>400 No required SSL certificate was sent</title>",
+    b"<title>400 The plain HTTP request was sent to HTTPS port</title>",
+)
+
 # Statuses that no row names, by their first digit: (SEND, the others).
 _VERDICTS_BY_CLASS: Mapping[int, tuple[Verdict, Verdict]] = {
     2: (Verdict.AMBIGUOUS, Verdict.ACCEPTED),
@@ -218,7 +145,7 @@ def classify(
     """Return what the response to a call means; `success` are the statuses that mean success for this system."""
     if isinstance(reply, NoResponse):
         return _meaning_of_silence(purpose, reply)
-    verdict = _verdict(purpose, reply.status, success)
+    verdict = Verdict.CONFIGURATION if _refuses_connection(reply) else _verdict(purpose, reply.status, success)
     header = reply.headers.get("retry-after")
     if verdict is Verdict.ACCEPTED and header is None:
         return _ACCEPTED
@@ -227,6 +154,11 @@ def classify(
         reasons=() if verdict is Verdict.ACCEPTED else reasons_in(reply),
         retry_after=retry_after_seconds(header, now),
     )
+
+
+def _refuses_connection(reply: HttpResponse) -> bool:
+    """Return whether a 400 is nginx's page about the TLS connection, which no request of ours got past."""
+    return reply.status == HTTPStatus.BAD_REQUEST and any(page in reply.body[:500] for page in _NGINX_TLS_PAGES)
 
 
 def _verdict(purpose: Purpose, status: int, success_codes: frozenset[int]) -> Verdict:

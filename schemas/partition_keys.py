@@ -27,6 +27,11 @@ def key_of(message: Message) -> str:
     return _KEYS[type(message)](message)
 
 
+def root_run_key(message: Message) -> str | None:
+    """Return the key of a message about a run, which is the id of its root run; None for reports."""
+    return None if isinstance(message, InboundReceived) else key_of(message)
+
+
 # By type and not by `match`, which tests ten classes in turn: every event is looked up here.
 _TOPICS: Mapping[type[Message], Callable[[TopicNames, Any], str]] = {
     **dict.fromkeys((RunRequested, RunChanged, RunCancelled), lambda names, _: names.lifecycle),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from consumers.dispatch.outages import OutageTracker
+from consumers.dispatch.probes import ProbeLimit
 from consumers.runtime.backoff import Backoff, next_delay, outage_delay
 from consumers.spokes.port import UnknownSpokeError, do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify
@@ -87,6 +88,7 @@ class Caller:
     may_send: Callable[[], bool]
     on_call: CallObserver = observe_nothing
     outages: OutageTracker = field(default_factory=OutageTracker)
+    probes: ProbeLimit[CallResult] = field(default_factory=ProbeLimit)
 
     def spoke(self, name: str) -> Spoke:
         """Return the translations for one system.
@@ -115,11 +117,11 @@ class Caller:
         # A worker that was suspended for longer than its session has been replaced; only its successor may send.
         if not self.may_send():
             raise MembershipUncertainError(
-                "This worker has not heard from Kafka for too long to be sure that it owns the run."
+                "This worker has had no response from Kafka for too long to be sure that it owns the run."
             )
 
     async def call(self, name: str, call: Call, before: BeforeCall = do_nothing) -> CallResult:
-        """Make one attempt and classify the response. `before` is awaited when the call has its connection slot.
+        """Make one attempt and classify the response. `before` is awaited when the call has its connection.
 
         Raises:
             MembershipUncertainError: the last proof of its membership is too old.
@@ -127,7 +129,7 @@ class Caller:
         success, began = self.spoke(name).profile.success_codes, self.now()
 
         async def at_its_turn() -> None:
-            # It may have waited for a free connection for longer than a session; that is not the system's time.
+            # It may have waited for a connection for longer than a session; that is not the system's time.
             nonlocal began
             self.require_membership()
             await before()
@@ -139,11 +141,20 @@ class Caller:
         judgement = classify(call.purpose, answer, success, now=ended)
         self.on_call(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
         self.outages.note_verdict(name, call.purpose, judgement.verdict)
-        return CallResult(purpose=call.purpose, response=answer, meaning=judgement, asked_at=began)
+        result = CallResult(purpose=call.purpose, response=answer, meaning=judgement, asked_at=began)
+        if call.purpose is Purpose.SEND:
+            self.probes.note(name, result, ended, turned_away=result.is_outage or result.is_busy)
+        return result
 
     def exclude_attempt(self, name: str, attempt: Attempt, event_id: str) -> None:
         """Do not count this attempt at a record towards the profile's limit of attempts and time."""
         self.outages.history_after(event_id, attempt, name, Purpose.LOOK_UP, out=True, busy=False)
+
+    def delay_while_out(self, name: str, failure: CallResult, attempt: Attempt, event_id: str) -> float:
+        """Return the seconds to wait where no call was made, because those of others fail; it is no attempt."""
+        self.exclude_attempt(name, attempt, event_id)
+        policy = self.spoke(name).profile.retry.policy()
+        return outage_delay(policy, attempt.number, self.random(), failure.meaning.retry_after)
 
     def delay_of_reread(self, name: str, attempt: Attempt, event_id: str, max_reads: int) -> float | None:
         """Return the seconds until a run is read again because the answer is older than the event; None to stop."""

@@ -12,6 +12,7 @@ from schemas.commands import CancelRun, ChangeRun, SendRun
 if TYPE_CHECKING:
     from consumers.dispatch.cancel import CancelRunHandler
     from consumers.dispatch.change import ChangeRunHandler
+    from consumers.dispatch.outage_notices import OutageNotices
     from consumers.dispatch.send import SendRunHandler
     from consumers.runtime.handler import Attempt, Outcome
     from schemas.codec.envelope import Event
@@ -24,9 +25,19 @@ class CommandHandler:
     send: SendRunHandler
     change: ChangeRunHandler
     cancel: CancelRunHandler
+    outage_notices: OutageNotices
 
     async def handle(self, event: Event, attempt: Attempt) -> Outcome:
-        """Pass a command to the handler of its type."""
+        """Pass a command to the handler of its type; publish an update if its system is down for long."""
+        outcome = await self._handle(event, attempt)
+        match event.data:
+            case SendRun() | ChangeRun() as command:
+                await self.outage_notices.note(event, command.run.run_id, command.spoke, outcome)
+            case CancelRun() as command:
+                await self.outage_notices.note(event, command.run_id, command.spoke, outcome)
+        return outcome
+
+    async def _handle(self, event: Event, attempt: Attempt) -> Outcome:
         match event.data:
             case SendRun() as command:
                 return await self.send.handle(event, command, attempt)

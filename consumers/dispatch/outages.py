@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from router.responses import Purpose, Verdict
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from consumers.runtime.handler import Attempt
 
 _READS = frozenset({Purpose.LOOK_UP, Purpose.READ})
@@ -54,6 +56,7 @@ class OutageTracker:
     def __init__(self) -> None:
         self._served: dict[str, CallCounts] = {}
         self._tries: dict[str, AttemptHistory] = {}
+        self._waits: dict[str, datetime | None] = {}
 
     def note_verdict(self, spoke: str, purpose: Purpose, verdict: Verdict) -> None:
         """Note the verdict of a call."""
@@ -78,6 +81,25 @@ class OutageTracker:
         )
         self._remember(record, tries)
         return tries
+
+    def waits_since(self, event_id: str, now: datetime) -> datetime | None:
+        """Return since when a record waits because of an outage, as of now; None if it does not, or if that is told."""
+        history = self._tries.get(event_id)
+        if history is None or not history.is_outage:
+            self.goes_on(event_id)
+            return None
+        since = self._waits.setdefault(event_id, now)
+        if len(self._waits) > MAX_RECORDS:
+            del self._waits[next(iter(self._waits))]
+        return since
+
+    def mark_told(self, event_id: str) -> None:
+        """Note that the ordering service knows of the outage that a record waits for."""
+        self._waits[event_id] = None
+
+    def goes_on(self, event_id: str) -> None:
+        """Note that a record does not wait because of an outage."""
+        self._waits.pop(event_id, None)
 
     def forget(self, event_id: str) -> None:
         """Forget a record that is given up."""

@@ -70,7 +70,10 @@ class PostAttempt:
     parent: RunRow | None
 
     async def post(self, rows: Rows) -> Outcome:
-        """POST, and store what is known before and after it."""
+        """POST, and store what is known before and after it; not while the system is out and another run probes it."""
+        failure = self.caller.probes.last_failure(rows[0].spoke, self.caller.now())
+        if failure is not None:
+            return self._wait_for_system(await self._record_failed(rows), failure)
         rows, result = await self._call(rows)
         match result.meaning.verdict:
             case Verdict.ACCEPTED:
@@ -82,7 +85,7 @@ class PostAttempt:
             case Verdict.AMBIGUOUS:
                 return await self._unknown_outcome(rows, result)
             case Verdict.TRANSIENT | Verdict.CONFIGURATION:
-                return await self._retry(await self._record(rows, AttemptFailed()), result)
+                return await self._retry(await self._record_failed(rows), result)
             case _:
                 assert_never(result.meaning.verdict)
 
@@ -90,9 +93,10 @@ class PostAttempt:
         sending = rows
 
         async def store_sending() -> None:
-            # When the call has its slot: a crash leaves only those in doubt whose call was under way (ADR-0003).
+            # When the call has its connection: a crash leaves only those in doubt whose call was under way, and nothing
+            # is written while no connection can be made (ADR-0003).
             nonlocal sending
-            if sending is rows:  # authentication may make more than one request
+            if sending is rows:  # there may be more than one request, or connection
                 updates = [(row, (Sending(document=_document(row)),)) for row in rows]
                 sending = await self.updater.store_intentions(self.event, updates)
                 await asyncio.sleep(0)  # so that calls which were stored together are written in a row: ADR-0021
@@ -104,6 +108,12 @@ class PostAttempt:
                 await self._record(sending, AttemptFailed())  # nothing was sent, so no look-up is needed
             raise
         return sending, result
+
+    async def _record_failed(self, rows: Rows) -> Rows:
+        """Record that the attempt had no effect, unless the rows say nothing else."""
+        stale = tuple(row for row in rows if _differs_after_failure(row))
+        recorded = {row.run_id: row for row in await self._record(stale, AttemptFailed())} if stale else {}
+        return tuple(recorded.get(row.run_id, row) for row in rows)
 
     async def look_up(self, rows: Rows) -> Outcome:
         """Look the run up before another POST, because an earlier one was perhaps accepted."""
@@ -144,7 +154,7 @@ class PostAttempt:
     async def _absent(self, rows: Rows) -> Outcome:
         (row,) = await self._record(rows[:1], NotFound())
         rows = (row, *rows[1:])
-        settle_time = self.caller.spoke(row.spoke).profile.settle_seconds
+        settle_time = self.caller.spoke(row.spoke).profile.effective_settle_time
         wait = wait_until_settled(row.doubt, row.sent_at or row.updated_at, self.caller.now(), settle_time)
         if wait is not None:
             self.caller.exclude_attempt(row.spoke, self.attempt, self.event.id)
@@ -234,6 +244,12 @@ class PostAttempt:
             rows = await self._record(rows, unknown)
         return await self._retry(rows, result)
 
+    def _wait_for_system(self, rows: Rows, failure: CallResult) -> Outcome:
+        """Wait as after the failure of another run's POST."""
+        row = rows[0]
+        problem = call_failed(failure, f"Run {row.run_id} waits for {row.spoke}, which turns every POST away now")
+        return RetryLater(self.caller.delay_while_out(row.spoke, failure, self.attempt, self.event.id), problem)
+
     async def _retry(self, rows: Rows, result: CallResult) -> Outcome:
         row = rows[0]
         problem = call_failed(result, f"Run {row.run_id} could not be sent to {row.spoke}")
@@ -262,6 +278,11 @@ class PostAttempt:
 def _document(row: RunRow) -> RunDocument:
     """Return what is POSTed: the newest document, but after a POST that was perhaps accepted the same one again."""
     return row.requested if row.sent_at is None or row.sent is None else row.sent
+
+
+def _differs_after_failure(row: RunRow) -> bool:
+    """Return whether a row changes by an attempt without effect: it was stored as sent, or as not tried yet."""
+    return row.phase is Phase.SENDING or (row.phase in (Phase.ROUTED, Phase.FALLOUT) and row.sent_at is None)
 
 
 def was_posted_before(row: RunRow) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import orjson
+
 from router.runs.ids import derive_event_id
 from schemas.inbound import InboundReceived
 from schemas.json_body import read_json_body
@@ -47,14 +49,26 @@ def parse_callback(
 def callback_event_id(received: InboundReceived, fallback_id: str) -> str:
     """Return the id of a notification; a notification that is delivered again has the same id.
 
-    Without an event id, the same bytes with the same event time are the same notification. Without either, two equal
-    bodies may be two different events: each gets its own id, `fallback_id`.
+    The content is part of it, because systems send different notifications with one event id. Without an event id, the
+    same bytes with the same event time are the same notification. Without either, two equal bodies may be two different
+    events: each gets its own id, `fallback_id`.
     """
+    content = _parse_object(received.body, received.content_type)
     if received.event_id is not None:
-        return derive_event_id(received.event_id, f"callback:{received.spoke}")
-    if "eventTime" in _parse_object(received.body, received.content_type):
+        role = f"callback:{received.spoke}:{received.event_type or ''}:{_digest(content, received.body)}"
+        return derive_event_id(received.event_id, role)
+    if "eventTime" in content:
         return derive_event_id(sha256(received.body).hexdigest(), f"callback-body:{received.spoke}")
     return fallback_id
+
+
+def _digest(content: Json, body: bytes) -> str:
+    """Return a digest that does not depend on spaces and the order of keys."""
+    try:
+        text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a number of more than 64 bits, or half a surrogate pair
+        text = body
+    return sha256(text).hexdigest()
 
 
 def _parse_object(body: bytes, content_type: str | None) -> Json:

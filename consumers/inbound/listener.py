@@ -16,6 +16,7 @@ from consumers.inbound.callback_auth import AllowAnyone
 from consumers.inbound.callback_parser import NotACallbackError, callback_event_id, parse_callback
 from consumers.inbound.callback_responses import CallbackRefusedError, json_response
 from consumers.inbound.connection_gate import ConnectionLimits
+from consumers.inbound.event_ids import EventIdMemory
 from consumers.inbound.listen_socket import bound_port, open_port
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from producers.publisher import Message, PublishError
@@ -85,7 +86,7 @@ class Listener:
     A callback is acknowledged only when Kafka has it; a sender that gets 503 sends it again.
     """
 
-    def __init__(  # noqa: PLR0913 - what it needs from outside, and four things with defaults
+    def __init__(  # noqa: PLR0913 - what it needs from outside, and five things with defaults
         self,
         *,
         host: str,
@@ -97,6 +98,7 @@ class Listener:
         clock: Callable[[], datetime],
         limits: ListenerLimits | None = None,
         on_callback: CountCallback = ignore_callback,
+        on_reused_event_id: Callable[[str], None] = lambda _: None,  # called with the spoke
         new_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
         self._host = host
@@ -108,6 +110,8 @@ class Listener:
         self._clock = clock
         self._limits = limits or ListenerLimits()
         self._count = on_callback
+        self._count_reused_id = on_reused_event_id
+        self._event_ids = EventIdMemory()
         self._new_id = new_id
         self._in_progress = 0
         self._hides_names = any(not isinstance(spoke.authenticator, AllowAnyone) for spoke in spokes.values())
@@ -181,6 +185,8 @@ class Listener:
         outcome = _check(spoke, received)
         if outcome == "stored":
             await self._publish(_event(received, event_id, request))
+            if received.event_id and self._event_ids.is_reused(name, received.event_id, event_id):
+                self._count_reused_id(name)
         if spoke.success_status == 204:  # noqa: PLR2004 - the only other one
             return outcome, web.Response(status=204)
         return outcome, json_response(201, {"id": event_id, "callback": request.path})

@@ -39,6 +39,7 @@ PAGE_SIZE = 200  # runs that are read and polled together
 REPUBLISH_AFTER = timedelta(hours=1)  # an answer that the inbound consumer has not processed by then
 MAX_REMEMBERED = 100_000  # runs whose last published answer is remembered
 MAX_NOT_FOUND_ROUNDS = 3  # rounds in which a system answers that it does not know a run's id
+MAX_PUBLISHED_BODY = 900_000  # bytes, as in a callback
 
 
 class _Published(NamedTuple):
@@ -93,7 +94,8 @@ class Poller:
 
     async def _read(self, row: RunRow) -> CallResult:
         spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
+        call = replace(spoke.to_read(row.external_id or ""), is_poll=True)
+        result = await self.caller.call(row.spoke, call)
         if result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result):
             try:
                 spoke.read_reply(result.accepted_response())
@@ -143,6 +145,9 @@ class Poller:
             role = f"{role}:{row.revision}"
         elif self._was_last_published(row, response.body):
             return None
+        if len(response.body) > MAX_PUBLISHED_BODY:
+            # The topic does not take it: the inbound consumer reads the run itself.
+            return self._build_event(row, role, body=b"")
         return self._build_event(row, role, response.body, response.headers.get("content-type"), result.asked_at)
 
     def _build_event(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from consumers.dispatch.bundle import identifies_run, run_id_candidates
+from consumers.dispatch.bundle import identifies_run, match_nested, run_id_candidates
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.inbound.run_check import RunCheck, is_not_there
-from consumers.problems import answer_behind, call_failed, event_misplaced, external_id_unknown, report_unreadable
+from consumers.inbound.unknown_ids import UnknownIds
+from consumers.problems import (
+    answer_behind,
+    call_failed,
+    event_misplaced,
+    external_id_unknown,
+    report_unreadable,
+    too_many_unknown_ids,
+)
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from router.responses import Verdict
@@ -33,7 +41,10 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from schemas.problem import Problem
 
-MIN_ATTEMPTS = 10  # at a report about an unknown run, however old it is
+MIN_ATTEMPTS = 10  # at reports about an unknown run, however old they are
+MAX_BEHIND = 100  # reports about one unknown run that wait; the oldest of more do not wait for it any longer
+MAX_RETRY_INTERVAL = 5.0  # seconds between two attempts at a report about an unknown run
+_RETRY_GROWTH = 0.25  # of the time for which it has waited already
 MAX_READS_UNTIL_STATE = 8  # GETs, within 16 to 32 s, until an answer has the state that the event reported
 MAX_EMPTY_ANSWERS = 3  # to the GET after an event, until they mean that the run is not there
 MAX_READS_UNTIL_CHANGE = 5  # GETs, within 4 to 8 s, until an answer has another state than the one that is known
@@ -43,14 +54,15 @@ MAX_READS_UNTIL_CHANGE = 5  # GETs, within 4 to 8 s, until an answer has another
 class ReportHandler:
     """Consumes `testrun.inbound`.
 
-    A report may overtake the response to our own POST, so one about an unknown external id is retried every
-    `retry_interval` seconds until the report is `max_report_age` seconds old.
+    A report may overtake the response to our own POST, so one about an unknown external id is retried, first every
+    `retry_interval` seconds, until the report is `max_report_age` seconds old. All reports about one id wait together.
     """
 
     updater: RunUpdater
     caller: Caller
     retry_interval: float = 0.5
     max_report_age: float = 60.0
+    unknown_ids: UnknownIds = field(default_factory=UnknownIds)
     on_unknown_state: Callable[[str], None] = lambda _: None  # called with the spoke that reported it
     on_ignored: Callable[[str], None] = lambda _: None  # called with the spoke of an event that is about no run
 
@@ -74,6 +86,7 @@ class ReportHandler:
         row = await self._find_reported_run(event, received, report, attempt)
         if row is None:
             return self._handle_unknown_run(event, received, report, attempt)
+        self.unknown_ids.found(received.spoke, report.external_id)
         return await self._handle(event, row, report, attempt, authentic=self._is_authentic(received))
 
     async def _check(self, event: Event, received: InboundReceived) -> Outcome:
@@ -128,10 +141,18 @@ class ReportHandler:
         problem = external_id_unknown(received.spoke, report)
         # After a stop of hours every report is old, and the command that learns its run's id is processed beside it.
         old = self.updater.now() - received.received_at > timedelta(seconds=self.max_report_age)
-        if not report.external_id or (old and attempt.number >= MIN_ATTEMPTS):
+        if not report.external_id:
+            return DeadLetter(problem)
+        asked = self.unknown_ids.asked(received.spoke, report.external_id, self.updater.now())
+        if asked is None:
+            return DeadLetter(too_many_unknown_ids(received.spoke, report))
+        in_the_way = attempt.behind >= MAX_BEHIND or attempt.crowded
+        if (old or in_the_way) and max(asked, attempt.number) >= MIN_ATTEMPTS:
+            self.unknown_ids.give_up(received.spoke, report.external_id)
             return DeadLetter(problem)
         self.caller.exclude_attempt(received.spoke, attempt, event.id)  # no call was made: all retries of one are left
-        return RetryLater(self.retry_interval, problem)
+        delay = max(self.retry_interval, min(MAX_RETRY_INTERVAL, _RETRY_GROWTH * attempt.elapsed))
+        return RetryLater(delay, problem)
 
     async def _handle(
         self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt, *, authentic: bool
@@ -189,15 +210,16 @@ class ReportHandler:
             await self.updater.republish(event, row)
         else:
             await self.updater.store_fact(event, row, self.caller.reported(row.spoke, report, event.id))
-        for nested in report.children:
-            await self._record_nested(event, row.spoke, nested, authentic=authentic)
+        if report.children:
+            await self._record_nested(event, row, report, authentic=authentic)
         return Done()
 
-    async def _record_nested(self, event: Event, spoke: str, report: ExternalReport, *, authentic: bool) -> None:
-        """Record what a bundle's report says of the embedded runs; ignore what belongs to no run of ours."""
-        row = await self._find_run(spoke, report, may_name_run=authentic)
-        if row is not None:
-            await self._record(event, row, report, authentic=authentic)
+    async def _record_nested(self, event: Event, row: RunRow, report: ExternalReport, *, authentic: bool) -> None:
+        """Record what a bundle's report says of the embedded runs; ignore what belongs to no run of the request."""
+        rows = await self.updater.store.runs_of_request(row.request_id)
+        others = [each for each in rows if each.run_id != row.run_id and each.spoke == row.spoke]
+        for nested_row, nested in match_nested(others, report, _waits_for_id if authentic else _never):
+            await self._record(event, nested_row, replace(nested, children=()), authentic=authentic)
 
     def _retry(
         self, event: Event, row: RunRow, result: CallResult, attempt: Attempt, unreadable: Problem | None = None
@@ -228,3 +250,7 @@ def _read_whole(spoke: Spoke, result: CallResult) -> ExternalReport:
 def _waits_for_id(row: RunRow) -> bool:
     was_accepted = row.phase in ACCEPTED_PHASES or (row.phase is Phase.FALLOUT and row.accepted_at is not None)
     return was_accepted and row.external_id is None
+
+
+def _never(_row: RunRow) -> bool:
+    return False

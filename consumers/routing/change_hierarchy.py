@@ -9,7 +9,7 @@ from consumers.problems import run_exists
 from consumers.routing.commands import build_send_command, cancel_command, change_command
 from consumers.routing.request_rows import build_run_rows
 from consumers.runtime.handler import DeadLetter, Done
-from router.runs.changes import change_event, child_was_removed, version_not_higher
+from router.runs.changes import change_event, child_was_removed, is_redelivered_change, version_not_higher
 from router.runs.events import CancelRequested, ChangeRefused
 from router.runs.hierarchy import ChildChanges, HierarchyError, compare_children, expand_hierarchy, with_children
 from router.runs.pending import is_pending
@@ -52,7 +52,7 @@ class HierarchyChanger:
             return DeadLetter(error.problem)
         rows = {row.run_id: row for row in await self.updater.store.runs_of_request(root.request_id)}
         difference = compare_children(with_children(root.requested, _living_documents(rows.values())), changed.run)
-        if has_led_to(root, event.id, CHANGE):
+        if is_redelivered_change(event, root, documents[root.run_id]):
             await self._handle_redelivery(event, rows, documents, difference, changed.reason)
             return Done()
         root_event = _root_event(event, root, documents[root.run_id], difference)

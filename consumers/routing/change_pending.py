@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from consumers.routing.cancel_pending import as_part_of_request
 from consumers.routing.child_rows import cancelled_children
 from consumers.runtime.handler import Done
-from router.runs.changes import change_event, child_was_removed
+from router.runs.changes import change_event, child_was_removed, is_redelivered_change
 from router.runs.events import CancelledBeforeSending, ChangeRefused, ChangeRequested
 from router.runs.hierarchy import child_ids
 from router.runs.pending import embedded_child, ended_undecided, is_pending, without_children
-from router.runs.processed_events import CHANGE, has_led_to
+from router.runs.processed_events import has_led_to
 from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class PendingRunChanger:
     async def _change_root(self, event: Event, root: RunRow, document: RunDocument) -> Outcome:
         cancelled = await cancelled_children(self.updater.store, document)
         living = without_children(document, {row.run_id for row in cancelled})
-        is_redelivery, run_event = has_led_to(root, event.id, CHANGE), change_event(event, root, living)
+        is_redelivery, run_event = is_redelivered_change(event, root, living), change_event(event, root, living)
         updates: list[RowUpdate] = [(root, (run_event,))] if run_event else []
         if isinstance(run_event, ChangeRequested):
             updates += await self._removal_updates(root, living)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from router.runs.processed_events import SEND, has_led_to
 from router.selection.outbound_policy import Payload
 from schemas.commands import CancelRun, ChangeRun, SendRun
-from schemas.vocabulary import Phase
+from schemas.vocabulary import Phase, UpdateKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,15 +39,21 @@ class CommandPublisher:
         """Publish again what an earlier delivery of this event commanded, except for runs that dispatch has touched."""
         commanded = [row for row in rows if has_led_to(row, event.id, SEND)]
         if rows[0] not in commanded:
-            await self.publish_each(event, [row for row in commanded if row.phase is Phase.ROUTED])
+            await self.publish_each(event, [row for row in commanded if _is_unsent(row, event)])
         else:
             await self.publish_unsent(event, commanded)
 
     async def publish_unsent(self, event: Event, rows: Sequence[RunRow]) -> None:
         """Publish the commands of the runs of a request that dispatch has not touched."""
-        unsent = [row for row in rows if row.phase is Phase.ROUTED]
+        unsent = [row for row in rows if _is_unsent(row, event)]
         if not is_bundle(rows[0]) or rows[0] in unsent:
             await self.publish(event, unsent)
+
+
+def _is_unsent(row: RunRow, event: Event) -> bool:
+    """Return whether dispatch has not touched a run; it is in fallout if the event became a dead letter before."""
+    given_up = row.phase is Phase.FALLOUT and row.sent_at is None and has_led_to(row, event.id, UpdateKind.FALLOUT)
+    return row.phase is Phase.ROUTED or given_up
 
 
 def build_send_commands(rows: Sequence[RunRow]) -> list[SendRun]:

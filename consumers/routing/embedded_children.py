@@ -51,7 +51,7 @@ class EmbeddedChildren:
         return await self.assembler.route_if_complete(event, root)
 
     async def _refuse(self, event: Event, row: RunRow, refused: ChangeRefused) -> None:
-        transition = advance(row, (refused,), self.updater.now())  # published, and not stored: the child has no row yet
+        transition = advance(row, (refused,), row.updated_at)  # published, and not stored: the child has no row yet
         await self.updater.announcer.publish(event, transition.notifications, decision=None)
 
 

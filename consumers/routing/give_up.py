@@ -10,6 +10,7 @@ from router.runs.advance import advance
 from router.runs.events import GivenUp
 from router.runs.ids import derive_event_id
 from router.runs.processed_events import has_led_to
+from router.runs.told import remember_told
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.lifecycle import RunRequested
@@ -42,6 +43,7 @@ async def runs_to_give_up(store: RunStore, root: RunRow, cause: Event) -> list[R
 
 async def give_up(updater: RunUpdater, cause: Event, rows: Sequence[RunRow], reason: Reason) -> None:
     """Give up runs by timer, all of them or none."""
+    await updater.publish_earlier(rows)
     transitions = [advance(row, (GivenUp(reasons=(reason,)),), updater.now()) for row in rows]
     # Published before it is stored, contrary to the rule: after a crash no record is redelivered that would publish it.
     # A child that arrives at this very moment sees the news too early, which looks like a child that is late.
@@ -49,7 +51,10 @@ async def give_up(updater: RunUpdater, cause: Event, rows: Sequence[RunRow], rea
         cause, [notification for transition in transitions for notification in transition.notifications], decision=None
     )
     try:
-        await updater.store.save(*[transition.row for transition in transitions])
+        teller = updater.tellings.teller
+        await updater.store.save(
+            *[remember_told(each.row, each.notifications, cause=cause.id, teller=teller) for each in transitions]
+        )
     except ConflictError:
         return
 

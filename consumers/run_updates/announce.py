@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
+from producers.publisher import RecordTooLargeError
 from router.runs.ids import derive_event_id
-from router.runs.watching import LOST
+from router.runs.shortening import STEPS, shortened
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
-from schemas.commands import CancelRun, ChangeRun, SendRun
+from schemas.commands import CancelRun, ChangeRun, Command, SendRun
 from schemas.results import RequestResult, RunResult, RunUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Sequence
     from datetime import datetime
 
     from producers.event_publisher import EventPublisher
-    from schemas.commands import Command, PinnedDecision
+    from schemas.commands import PinnedDecision
     from schemas.results import RunNotification
+
+_SHORTENABLE = (RunUpdate, RunResult)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,23 +38,61 @@ class Announcer:
     ) -> Awaitable[None]:
         """Start to publish the messages; the returned awaitable ends when Kafka has acknowledged all of them.
 
+        A notification that its topic does not take is published without some of its reasons and details.
+
         Raises:
             PublishError: Kafka did not acknowledge; nothing is finished until it does.
         """
         moment = self.now()
         decision_text = decision.policy if decision else None
-        return self.events.publish([_build_event(cause, message, decision_text, moment) for message in messages])
+        events = [_build_event(cause, message, decision_text, moment) for message in messages]
+        published = self.events.publish(events)
+        return _FittingPublication(self.events, events, published) if _may_be_shortened(messages) else published
+
+
+class _FittingPublication:
+    """Events that are published again with shorter notifications if Kafka refuses one for its size."""
+
+    __slots__ = ("_events", "_first", "_publisher")
+
+    def __init__(self, publisher: EventPublisher, events: Sequence[Event], first: Awaitable[None]) -> None:
+        self._publisher = publisher
+        self._events = events
+        self._first = first
+
+    def __await__(self) -> Generator[Any, None, None]:
+        try:
+            yield from self._first.__await__()
+        except RecordTooLargeError:
+            yield from self._publish_shorter().__await__()
+
+    async def _publish_shorter(self) -> None:
+        for step in range(1, STEPS):
+            with suppress(RecordTooLargeError):
+                await self._publisher.publish([_shorter(event, step) for event in self._events])
+                return
+        await self._publisher.publish([_shorter(event, STEPS) for event in self._events])
+
+
+def _may_be_shortened(messages: Sequence[Command | RunNotification]) -> bool:
+    return any(isinstance(message, _SHORTENABLE) for message in messages)
+
+
+def _shorter(event: Event, step: int) -> Event:
+    # The id stays that of the whole message, so that a message which is published again is recognised.
+    return event._replace(data=shortened(event.data, step)) if isinstance(event.data, _SHORTENABLE) else event
 
 
 def _build_event(cause: Event, message: Command | RunNotification, decision: str | None, moment: datetime) -> Event:
     headers = EventHeaders(
         id=_derive_id(cause.id, message),
-        time=moment,
+        time=moment if isinstance(message, Command) else message.occurred_at,
         subject=_subject(message),
         traceparent=cause.headers.traceparent,
         decision=decision,
         request_id=message.request_id,
         replay=cause.headers.replay,
+        wrong_key=cause.headers.wrong_key,
     )
     return Event(headers=headers, data=message)
 
@@ -66,34 +108,34 @@ def _subject(message: Command | RunNotification) -> str:
 
 
 def _derive_id(cause: str, message: Command | RunNotification) -> str:
+    """Return an id that names this content: published again, it has the same one, and no other content ever has it."""
+    role = _role(message)
     match message:
-        # A run is sent once, and each of its results has one id, whichever record led to it.
-        case SendRun():
-            return derive_event_id(message.request_id, f"send:{message.run.run_id}")
-        case RunResult():
-            return derive_event_id(message.request_id, f"result:{message.run_id}:{_digest_of_run(message)}")
-        case RequestResult():
-            return derive_event_id(message.request_id, f"result:{_digest_of_request(message)}")
-        case ChangeRun():
-            return derive_event_id(cause, f"change:{message.run.run_id}")
-        case CancelRun():
-            return derive_event_id(cause, f"cancel:{message.run_id}")
-        case RunUpdate():
-            return derive_event_id(cause, f"{message.kind}:{message.run_id}")
+        # Each result has one id, whichever record led to it. So has the command that sends a run.
+        case SendRun() | RunResult() | RequestResult():
+            return derive_event_id(message.request_id, role)
+        case ChangeRun() | CancelRun() | RunUpdate():
+            return derive_event_id(cause, role)
         case _:
             assert_never(message)
 
 
-def _digest_of_run(message: RunResult) -> str:
-    """Return what distinguishes a result from the one that was told before late measures, or a return, changed it."""
-    measures = [measure.model_dump_json() for measure in message.test_measure]
-    lost = any(reason.code == LOST for reason in message.reasons)
-    return _digest(f"{message.state}", f"{message.result}", f"{lost}", *measures)
-
-
-def _digest_of_request(message: RequestResult) -> str:
-    return _digest(f"{message.state}", *[f"{run.run_id} {run.state} {run.result}" for run in message.runs])
-
-
-def _digest(*parts: str) -> str:
-    return sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()
+def _role(message: Command | RunNotification) -> str:
+    # The revision of a run determines the time; a timer that repeats its work after a crash finds another one.
+    fixed = {"occurred_at"} if isinstance(message, RunUpdate | RunResult) else None
+    digest = sha256(message.model_dump_json(exclude=fixed).encode()).hexdigest()
+    match message:
+        case SendRun():
+            return f"send:{message.run.run_id}:{digest}"
+        case ChangeRun():
+            return f"change:{message.run.run_id}:{digest}"
+        case CancelRun():
+            return f"cancel:{message.run_id}:{digest}"
+        case RunUpdate():
+            return f"{message.kind}:{message.run_id}:{digest}"
+        case RunResult():
+            return f"result:{message.run_id}:{digest}"
+        case RequestResult():
+            return f"result:{digest}"
+        case _:
+            assert_never(message)

@@ -12,6 +12,7 @@ from router.runs.advance import Transition, advance
 from router.runs.events import Reported
 from router.runs.processed_events import remember_effects
 from router.runs.request_result import request_result
+from router.runs.told import remember_told
 from schemas.results import RunResult
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class UpdateResult(NamedTuple):
     notifications: Sequence[RunUpdate | RunResult]
     commands: Sequence[Command]
     published: Awaitable[None] | None
+    changes_request: bool  # a run has ended, or as another than before: the request may have a result, or another one
 
 
 def rows_written(request: UpdateRequest) -> int:
@@ -65,14 +67,16 @@ def _reported_measures(run_events: tuple[RunEvent, ...]) -> int:
 
 
 async def apply_together(
-    requests: Sequence[UpdateRequest], *, store: RunStore, announcer: Announcer, at: datetime
+    requests: Sequence[UpdateRequest], *, store: RunStore, announcer: Announcer, at: datetime, teller: str = ""
 ) -> list[UpdateResult | Exception]:
     """Make the transitions, store them, publish. The result of a request that fails is its exception.
+
+    `teller` is this process, which publishes what is told.
 
     Raises:
         StoreUnavailableError: nothing was stored.
     """
-    transitions = [_transitions(request, at) for request in requests]
+    transitions = [_transitions(request, at, teller) for request in requests]
     to_save = [_rows_to_save(request, changes) for request, changes in zip(requests, transitions, strict=True)]
     save_errors = iter(await store.save_each([rows for rows in to_save if rows]))
     errors = [next(save_errors) if rows else None for rows in to_save]
@@ -82,20 +86,26 @@ async def apply_together(
     ]
 
 
-def _transitions(request: UpdateRequest, at: datetime) -> list[Transition] | Exception:
+def _transitions(request: UpdateRequest, at: datetime, teller: str) -> list[Transition] | Exception:
     try:
-        return [_transition(request.cause, row, run_events, at) for row, run_events in request.updates]
+        return [_transition(request.cause, row, run_events, at, teller) for row, run_events in request.updates]
     except Exception as error:  # noqa: BLE001 - it belongs to the caller of this request
         return error
 
 
-def _transition(cause: Event, row: RunRow, run_events: tuple[RunEvent, ...], at: datetime) -> Transition:
+def _transition(cause: Event, row: RunRow, run_events: tuple[RunEvent, ...], at: datetime, teller: str) -> Transition:
     transition = advance(row, run_events, at)
-    return (
-        Transition(remember_effects(transition, run_events, cause.id), transition.notifications)
-        if transition.changed
-        else transition
+    if not transition.changed:
+        return transition
+    row = remember_told(
+        remember_effects(transition, run_events, cause.id),
+        transition.notifications,
+        cause=cause.id,
+        teller=teller,
+        traceparent=cause.headers.traceparent,
+        replay=cause.headers.replay,
     )
+    return Transition(row, transition.notifications)
 
 
 def _rows_to_save(
@@ -113,10 +123,21 @@ def _result(request: UpdateRequest, transitions: list[Transition], announcer: An
     notifications = [notification for transition in transitions for notification in transition.notifications]
     try:
         commands = request.commands(rows) if request.commands else ()
-        published = _publish(request.cause, rows, notifications, commands, announcer)
+        changes_request = _changes_request(request, transitions)
+        published = _publish(request.cause, rows, notifications, commands, announcer, changes_request=changes_request)
     except Exception as error:  # noqa: BLE001 - it belongs to the caller of this request
         return error
-    return UpdateResult(rows=rows, notifications=notifications, commands=commands, published=published)
+    return UpdateResult(rows, notifications, commands, published, changes_request)
+
+
+def _changes_request(request: UpdateRequest, transitions: list[Transition]) -> bool:
+    """Return whether a run has ended, or ended as another than it had before."""
+    return any(
+        any(isinstance(notification, RunResult) for notification in transition.notifications)
+        and (row.state, row.result, row.finished_at)
+        != (transition.row.state, transition.row.result, transition.row.finished_at)
+        for (row, _), transition in zip(request.updates, transitions, strict=True)
+    )
 
 
 def _publish(
@@ -125,9 +146,11 @@ def _publish(
     notifications: Sequence[RunUpdate | RunResult],
     commands: Sequence[Command],
     announcer: Announcer,
+    *,
+    changes_request: bool,
 ) -> Awaitable[None] | None:
     messages: list[Publishable] = [*notifications, *commands]
-    if any(isinstance(notification, RunResult) for notification in notifications):
+    if changes_request:
         if not is_single_run_request(rows[0]):
             return None
         closing = request_result(rows[:1])

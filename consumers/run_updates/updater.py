@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from consumers.run_updates.batch import UpdateRequest, UpdateResult, apply_together, is_single_run_request, rows_written
+from consumers.run_updates.tellings import Tellings
 from consumers.store.group_commit import GroupCommit
 from consumers.store.port import ConflictError, ExternalIdTakenError
 from router.runs.advance import is_allowed
 from router.runs.events import RunEventKind
-from router.runs.processed_events import notifications_of
+from router.runs.processed_events import is_repeated, notifications_of
 from router.runs.request_result import request_result
+from router.runs.told import told_last
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.envelope import Event
+from schemas.lifecycle import RunRequested
 from schemas.results import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from datetime import datetime
 
     from consumers.run_updates.announce import Announcer
     from consumers.run_updates.batch import CommandsFor, RowUpdate
     from consumers.store.port import RunStore
     from router.runs.events import RunEvent
-    from router.runs.run import RequestRow, RunRow
+    from router.runs.run import RequestRow, RunRow, Told
     from router.selection.thresholds import ThresholdUse
-    from schemas.codec.envelope import Event
     from schemas.results import RequestResult, RunUpdate
 
 MAX_FACT_ATTEMPTS = 10  # at most a handful of consumers update one run at the same time
@@ -42,11 +47,13 @@ class RunUpdater:
         announcer: Announcer,
         now: Callable[[], datetime],
         on_ended: Callable[[RunResult], None] = lambda _: None,
+        tellings: Tellings | None = None,
     ) -> None:
         self.store = store
         self.announcer = announcer
         self.now = now
         self._on_ended = on_ended
+        self.tellings = tellings or Tellings()
         self._batches: GroupCommit[UpdateRequest, UpdateResult] = GroupCommit(
             self._apply, max_weight=MAX_BATCH_ROWS, weight=rows_written
         )
@@ -74,20 +81,55 @@ class RunUpdater:
             ConflictError: another consumer updated one of the runs.
             ThresholdReachedError: a use among the new rows does not fit.
         """
+        repeated = [row for row, run_events in updates if is_repeated(cause, row, run_events)]
+        if repeated:
+            await self.republish(cause, *repeated)
+            known = {row.run_id for row in repeated}
+            updates = [(row, () if row.run_id in known else run_events) for row, run_events in updates]
         request = UpdateRequest(cause=cause, updates=updates, new_rows=new_rows, commands=commands)
-        result = await self._batches.submit(request)
-        await (result.published or self._publish(request, result))
+        await self.publish_earlier([row for row, run_events in updates if run_events])
+        with self.tellings.telling(cause.id, updates):
+            result = await self._batches.submit(request)
+            await (result.published or self._publish(request, result))
         for word in result.notifications:
             if isinstance(word, RunResult):
                 self._on_ended(word)
         return result.rows
 
     async def _apply(self, requests: Sequence[UpdateRequest]) -> Sequence[UpdateResult | Exception]:
-        return await apply_together(requests, store=self.store, announcer=self.announcer, at=self.now())
+        return await apply_together(
+            requests, store=self.store, announcer=self.announcer, at=self.now(), teller=self.tellings.teller
+        )
+
+    async def publish_earlier(self, rows: Iterable[RunRow]) -> None:
+        """Publish what was told last about these runs, unless Kafka certainly has it, before more is told.
+
+        So revisions never fall, and what a row says was told last can be replaced. Another process may have stored it
+        and ended, or may publish it at any moment: it is published with the same id.
+        """
+        publications = [
+            (row, await self._start_to_tell_again(row, row.told))
+            for row in rows
+            if row.told is not None and not await self.tellings.becomes_acknowledged(row)
+        ]
+        # All are under way; a single one needs no task.
+        if len(publications) == 1:
+            await publications[0][1]
+        elif publications:
+            await asyncio.gather(*[publication for _, publication in publications])
+        self.tellings.acknowledge([row for row, _ in publications])
+
+    async def _start_to_tell_again(self, row: RunRow, told: Told) -> Awaitable[None]:
+        headers = EventHeaders(id=told.cause, traceparent=told.traceparent, replay=told.replay)
+        closing = await self._request_result(row) if told.result else None
+        return self._announce(
+            Event(headers=headers, data=RunRequested(run=row.requested)), row, told_last(row), closing
+        )
 
     async def _publish(self, request: UpdateRequest, result: UpdateResult) -> None:
         if result.notifications:
-            await self._publish_with_result(request.cause, result.rows[0], result.notifications)
+            closing = await self._request_result(result.rows[0]) if result.changes_request else None
+            await self._announce(request.cause, result.rows[0], result.notifications, closing)
         if result.commands:
             await self.announcer.publish(request.cause, result.commands, decision=result.commands[0].decision)
 
@@ -125,9 +167,12 @@ class RunUpdater:
 
     async def republish(self, cause: Event, *rows: RunRow) -> None:
         """Publish again what this event led to: a crash may have come between storing and publishing."""
-        notifications = [notification for row in rows for notification in notifications_of(row, cause.id)]
+        told = [(row, notifications) for row in rows if (notifications := notifications_of(row, cause.id))]
+        open_rows = [row for row, _ in told if not await self.tellings.becomes_acknowledged(row)]
+        notifications = [notification for row, told_of in told if row in open_rows for notification in told_of]
         if notifications:
-            await self._publish_with_result(cause, rows[0], notifications)
+            await self._publish_with_result(cause, open_rows[0], notifications)
+            self.tellings.acknowledge(open_rows)
 
     async def _publish_with_result(
         self, cause: Event, row: RunRow, notifications: Sequence[RunUpdate | RunResult]
@@ -135,7 +180,16 @@ class RunUpdater:
         """Publish notifications, and the request's result if one of these runs was the last to end."""
         ended = any(isinstance(notification, RunResult) for notification in notifications)
         closing = await self._request_result(row) if ended else None
-        await self.announcer.publish(
+        await self._announce(cause, row, notifications, closing)
+
+    def _announce(
+        self,
+        cause: Event,
+        row: RunRow,
+        notifications: Sequence[RunUpdate | RunResult],
+        closing: RequestResult | None,
+    ) -> Awaitable[None]:
+        return self.announcer.publish(
             cause, (*notifications, closing) if closing else notifications, decision=row.decision
         )
 

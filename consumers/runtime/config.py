@@ -65,7 +65,9 @@ def consumer_settings(
         **(overrides or {}),
     }
     # Turning these on would lose records: offsets are committed when records are finished.
-    return settings | {"enable.auto.commit": False, "enable.auto.offset.store": False}
+    kept = {"enable.auto.commit": False, "enable.auto.offset.store": False}
+    # Without the ends of partitions, what is never delivered would stay as lag: markers of transactions, for example.
+    return settings | kept | {"enable.partition.eof": True}
 
 
 def _membership_settings(config: WorkerConfig, overrides: Mapping[str, object]) -> dict[str, object]:

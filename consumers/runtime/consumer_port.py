@@ -28,6 +28,16 @@ class RecordsReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class EndReached:
+    """Nothing is left to deliver below these offsets: the log ends there, or only open transactions follow.
+
+    Above the last record there may be what is never delivered: markers and records of aborted transactions, and gaps.
+    """
+
+    offsets: Mapping[Partition, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Revoked:
     """These partitions are revoked; they stay owned until `release` is called."""
 
@@ -68,7 +78,7 @@ class Closed:
     """The last event: the group is left, no thread remains."""
 
 
-ConsumerEvent = Assigned | RecordsReceived | Revoked | Lost | Committed | Warned | ConsumerFailed | Closed
+ConsumerEvent = Assigned | RecordsReceived | EndReached | Revoked | Lost | Committed | Warned | ConsumerFailed | Closed
 
 
 class GroupConsumer(Protocol):

@@ -19,7 +19,7 @@ class DeadLetterLimitConfig:
 
     After the stop at most `running_after` of its records run at a time, so that others go first, until one of them is
     finished or none becomes a dead letter for `forget_after` seconds. The source is stopped again at ten times as many
-    dead letters, and so on, so that records behind rubbish wait for a few stops only, whatever its amount.
+    dead letters, and so on, so that however many records fail, valid records behind them wait for a few stops only.
     """
 
     limit: int = 100

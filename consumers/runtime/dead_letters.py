@@ -10,24 +10,28 @@ from producers.publisher import Message, PublishError
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from consumers.runtime.config import WorkerConfig
     from consumers.runtime.handler import DeadLetter, Outcome, Record
     from producers.publisher import Publisher
 
+    # Notifies whoever waits for a record that it becomes a dead letter; returns why that must be tried again.
+    Notify = Callable[[Record, Problem], Awaitable[Problem | None]]
+
 HEADER_PREFIX = "southbound-dlq-"
+MAX_SENTENCE_LENGTH = 4_000  # characters
 MAX_DETAIL_LENGTH = 8_000  # characters; the original must still fit beside it
 
 
 def build_dead_letter(
     record: Record, problem: Problem, *, attempts: int, at: datetime, config: WorkerConfig
 ) -> Message:
-    """Return the message for the dead-letter topic. Where a header occurs twice, the last one is ours."""
+    """Return the message for the dead-letter topic; headers of an earlier dead letter of the record are replaced."""
     why = {
         "code": problem.code,
-        "reason": problem.sentence,
+        "reason": problem.sentence[:MAX_SENTENCE_LENGTH],
         "detail": problem.detail[:MAX_DETAIL_LENGTH],
         "topic": record.partition.topic,
         "partition": str(record.partition.number),
@@ -39,19 +43,26 @@ def build_dead_letter(
         "time": at.isoformat(timespec="milliseconds"),
     }
     ours = tuple((HEADER_PREFIX + name, text.encode()) for name, text in why.items())
-    return Message(config.dead_letter_topic, record.key, record.value, record.headers + ours)
+    original = tuple([header for header in record.headers if not header[0].startswith(HEADER_PREFIX)])
+    return Message(config.dead_letter_topic, record.key, record.value, original + ours)
 
 
 class DeadLetterPublisher:
     """Publishes dead letters; one that Kafka refuses is retried without calling the handler again."""
 
     def __init__(
-        self, publisher: Publisher, policy: WorkerConfig, now: Callable[[], datetime], dice: Callable[[], float]
+        self,
+        publisher: Publisher,
+        policy: WorkerConfig,
+        now: Callable[[], datetime],
+        dice: Callable[[], float],
+        notify: Notify | None = None,
     ) -> None:
         self._publisher = publisher
         self._policy = policy
         self._now = now
         self._dice = dice
+        self._notify = notify
         self._undelivered: dict[Record, _Undelivered] = {}
 
     def undelivered(self, record: Record) -> DeadLetter | None:
@@ -61,7 +72,9 @@ class DeadLetterPublisher:
 
     async def deliver(self, record: Record, attempt: int, verdict: DeadLetter) -> Outcome:
         """Publish a record's dead letter; return `verdict` once Kafka acknowledged it, else when to try again."""
-        _, attempts, failures = self._undelivered.get(record, (verdict, attempt, 0))
+        _, attempts, failures, notified = self._undelivered.get(record, (verdict, attempt, 0, self._notify is None))
+        if self._notify and not notified and (trouble := await self._notify(record, verdict.problem)):
+            return self._keep(record, (verdict, attempts, failures + 1, False), trouble.sentence)
         message = build_dead_letter(record, verdict.problem, attempts=attempts, at=self._now(), config=self._policy)
         try:
             await self._publisher.publish([message])
@@ -72,7 +85,7 @@ class DeadLetterPublisher:
         else:
             self.forget(record)
             return verdict
-        return self._keep(record, (verdict, attempts, failures + 1), why, where)
+        return self._keep(record, (verdict, attempts, failures + 1, True), why, where)
 
     def forget(self, record: Record) -> None:
         """Forget a record that left its lane."""
@@ -90,4 +103,5 @@ class DeadLetterPublisher:
         return RetryLater(self._policy.backoff.delay(kept[2], self._dice()), problem)
 
 
-_Undelivered = tuple["DeadLetter", int, int]  # the outcome, the handler's attempts, failed deliveries
+# The outcome, the handler's attempts, failed deliveries, and whether whoever waits for the record was notified.
+_Undelivered = tuple["DeadLetter", int, int, bool]

@@ -38,10 +38,16 @@ NO_SOURCE = ""  # of records whose origin does not matter
 
 
 class Attempt(NamedTuple):
-    """The attempt at a record within this process: `number` from 1, `elapsed` seconds since the first."""
+    """The attempt at a record within this process: `number` from 1, `elapsed` seconds since the first.
+
+    `behind` is the number of records of the same key that wait for this one. `crowded`: the records of its partition
+    have used up their share of the memory, so that no others are read until some are finished.
+    """
 
     number: int
     elapsed: float = 0.0
+    behind: int = 0
+    crowded: bool = False
 
 
 class Handler(Protocol):

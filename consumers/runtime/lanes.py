@@ -126,7 +126,7 @@ class Lanes:
         if not lane.attempts:
             lane.started_at = now
         lane.attempts += 1
-        return lane.queue[0], Attempt(lane.attempts, now - lane.started_at)
+        return lane.queue[0], Attempt(lane.attempts, now - lane.started_at, len(lane.queue) - 1)
 
     def park(self, record: Record, retry_at: float, problem: Problem) -> None:
         """Keep a running record at the head of its lane until it is retried."""

@@ -31,7 +31,7 @@ class PartitionOffsets:
 
     @property
     def next_offset(self) -> int | None:
-        """One past the last received offset."""
+        """One past the last offset that was received, or that is never delivered."""
         return self._next_offset
 
     @property
@@ -50,6 +50,10 @@ class PartitionOffsets:
             raise ValueError(f"offset {offset} came after offset {self._next_offset - 1}: a new ownership is needed")
         self._received.append(offset)
         self._next_offset = offset + 1
+
+    def skip_to(self, offset: int) -> None:
+        """Note that no record will be received below this offset, except those that were."""
+        self._next_offset = max(offset, self._next_offset or 0)
 
     def finish(self, offset: int) -> None:
         """Note that a received record is finished."""
@@ -89,6 +93,12 @@ class OffsetTracker:
             return False
         progress.receive(record.offset)
         return True
+
+    def skip_to(self, offsets: Mapping[Partition, int]) -> None:
+        """Note up to where partitions were read, including what is never delivered."""
+        for partition, offset in offsets.items():
+            if progress := self._owned.get(partition):
+                progress.skip_to(offset)
 
     def finish(self, record: Record) -> bool:
         """Note a record that is finished; return False if its partition is no longer owned."""

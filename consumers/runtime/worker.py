@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from consumers.runtime.config import WorkerConfig
+    from consumers.runtime.dead_letters import Notify
     from consumers.runtime.handler import Attempt, Handler, Outcome, Partition, Record
     from consumers.runtime.monitoring import Observer, PartitionStatus, WorkerFigures
     from producers.publisher import Publisher
@@ -58,14 +59,16 @@ class Worker:
         observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter_source: Callable[[], float] = random.random,
+        notify: Notify | None = None,
     ) -> None:
+        """`notify` is awaited before a dead letter is published."""
         self._consumer = consumer
         self._config = config
         self._observer = observer or NullObserver()
         self._problems = ProblemReporter(self._observer)
         self._clock = clock
         self._runner = HandlerExecution(handler, config, jitter_source)
-        self._dead_letters = DeadLetterPublisher(publisher, config, lambda: datetime.now(UTC), jitter_source)
+        self._dead_letters = DeadLetterPublisher(publisher, config, lambda: datetime.now(UTC), jitter_source, notify)
         self._lanes = Lanes()
         self._prioritised: Sequence[Worker] = ()  # their records come before ours
         self._offsets = OffsetTracker()
@@ -164,6 +167,8 @@ class Worker:
         match event:
             case port.RecordsReceived(records):
                 self._on_received(records)
+            case port.EndReached(offsets):
+                self._offsets.skip_to(offsets)
             case port.Assigned(partitions):
                 self._on_assigned(partitions)
             case port.Revoked(partitions):
@@ -257,9 +262,15 @@ class Worker:
         while self._may_start() and (started := self._lanes.start(self._clock())):
             record, attempt = started
             if self._sources.admits(record, self._clock()):
+                if record.partition in self._sources.crowded and self._has_no_room(record.partition):
+                    attempt = attempt._replace(crowded=True)
                 self._tasks.start(record, self._run_attempt(record, attempt))
             else:
                 self._lanes.hold(record)
+
+    def _has_no_room(self, partition: Partition) -> bool:
+        load, partitions = self._lanes.load_of(partition), len(self._offsets.owned)
+        return not self._config.watermarks.has_room(load, max(1, partitions))
 
     def _release_held(self) -> None:
         for record in self._sources.releasable(self._clock()):

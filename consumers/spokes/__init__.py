@@ -1,1 +1,1 @@
-"""External systems and how to talk to them."""
+"""External systems and their protocols."""

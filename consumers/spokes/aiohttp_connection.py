@@ -127,6 +127,12 @@ class OriginConnections:
             raise
 
 
+def is_usable(connection: Connection) -> bool:
+    """Return whether a connection that was not used for a while is open, and nothing arrived on it."""
+    on, transport = connection.protocol, connection.transport
+    return on is not None and transport is not None and not transport.is_closing() and not on.should_close
+
+
 def abort(connection: Connection) -> None:
     """Abort a connection: a close would first send the rest of a request that was given up."""
     if connection.protocol is not None:

@@ -14,8 +14,10 @@ from yarl import URL
 from consumers.spokes.bounded_connector import (
     MAX_HEADER_BYTES,
     MAX_INTERIM_RESPONSES,
+    ConnectionRefusedAfterHandshakeError,
     HeaderTooLongError,
     InterimFloodError,
+    certificate_alert,
 )
 from consumers.spokes.transport import UnfitRequestError
 from router.responses import HttpResponse, NoResponse
@@ -29,7 +31,12 @@ if TYPE_CHECKING:
 FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 # Only these prove that nothing was sent: the connection was never made (the contract suite shows each).
 # A trace without `headers_sent` proves it too, but would cost every call and tell hardly more.
-NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, UnfitRequestError)
+NEVER_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    ConnectionRefusedAfterHandshakeError,
+    UnfitRequestError,
+)
 _CERTIFICATE = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
 _ERROR_STATUS = 300
 
@@ -76,6 +83,10 @@ class ResponseReader:
 
     def failed(self, error: Exception) -> NoResponse:
         """Return what an exception means: whether the request was perhaps sent, and a sentence without secrets."""
+        if alert := certificate_alert(error):
+            # The server reads no request from a client whose certificate it does not accept.
+            cause = f"{self.where} requires a client certificate, or does not accept ours (TLS alert {alert})"
+            return NoResponse(perhaps_sent=False, cause=cause, certificate_invalid=True)
         return NoResponse(
             perhaps_sent=not isinstance(error, NEVER_SENT),
             cause=_sentence(error, self.where),
@@ -113,7 +124,8 @@ def _sentence(error: Exception, where: str) -> str:
 
 def _code(error: Exception) -> str:
     # The numbers of TLS errors are OpenSSL's own.
-    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+    of_tls = isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError)
+    number = error.errno if isinstance(error, OSError) and not of_tls else None
     return f" ({errno.errorcode[number]})" if number is not None and number in errno.errorcode else ""
 
 
@@ -122,6 +134,10 @@ _SENTENCES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], s
     (aiohttp.ClientConnectorSSLError, "no TLS connection could be made to {where}"),
     (aiohttp.ClientConnectorDNSError, "the name in {where} could not be resolved"),
     (aiohttp.ClientConnectorError, "no connection could be made to {where}"),
+    (
+        ConnectionRefusedAfterHandshakeError,
+        "{where} closed the connection right after the TLS handshake: it perhaps requires a client certificate",
+    ),
     (aiohttp.ConnectionTimeoutError, "no connection to {where} in time"),
     (UnfitRequestError, "the address of {where} cannot be used"),
     (aiohttp.SocketTimeoutError, "{where} was silent for too long"),

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from consumers.spokes.aiohttp_connection import OriginConnections, abort, origin_of
+from consumers.spokes.aiohttp_connection import OriginConnections, abort, is_usable, origin_of
 from consumers.spokes.aiohttp_response import FAILURES, NEVER_SENT, NotHttpError, ResponseReader
 from consumers.spokes.bounded_connector import BoundedConnector
+from consumers.spokes.port import do_nothing
+from consumers.spokes.transport import PreventedError
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
+    from aiohttp.connector import Connection
 
     from consumers.spokes.aiohttp_connection import Head
+    from consumers.spokes.port import BeforeCall
     from consumers.spokes.profile import Profile
     from consumers.spokes.transport import HttpRequest
     from router.responses import HttpResponse, NoResponse
@@ -34,14 +38,16 @@ class AiohttpTransport:
         self._closed = False
         self._responses = ResponseReader.for_profile(profile)
 
-    async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
-        """Make one attempt: POST and PATCH are never repeated, redirects never followed; never raises."""
+    async def send(self, request: HttpRequest, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
+        """Make one attempt: POST and PATCH are never repeated, redirects never followed."""
         if self._closed:
             return self._responses.not_called()
         try:
-            return await self._attempt(self._connections_to(origin_of(request.url)), request)
+            return await self._attempt(self._connections_to(origin_of(request.url)), request, before)
         except HttpProcessingError:
             return self._responses.failed(NotHttpError())
+        except PreventedError as prevented:
+            raise prevented.error from None
         except FAILURES as error:
             return self._responses.failed(error)
 
@@ -53,19 +59,29 @@ class AiohttpTransport:
         if connector is not None:
             await connector.close()
 
-    async def _attempt(self, origin: OriginConnections, request: HttpRequest) -> HttpResponse | NoResponse:
+    async def _attempt(
+        self, origin: OriginConnections, request: HttpRequest, before: BeforeCall
+    ) -> HttpResponse | NoResponse:
         written = origin.encode(request)
         try:
-            return await self._exchange(origin, written)
+            return await self._exchange(origin, written, before)
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
             # A kept connection may have been closed by the other side in this very moment.
             if request.method not in _REPEATABLE or isinstance(error, NEVER_SENT):
                 raise
-            return await self._exchange(origin, written)
+            return await self._exchange(origin, written, before)
 
-    async def _exchange(self, origin: OriginConnections, request_bytes: bytes) -> HttpResponse | NoResponse:
+    async def _exchange(
+        self, origin: OriginConnections, request_bytes: bytes, before: BeforeCall
+    ) -> HttpResponse | NoResponse:
         until = asyncio.get_running_loop().time() + self._profile.timeouts.total
         connection = await origin.connect()
+        waited = await _run_before(before, connection)
+        if not is_usable(connection):  # closed by the other side meanwhile
+            connection.close()
+            connection = await origin.connect()
+            waited += await _run_before(before, connection)
+        until += waited  # that is not the system's time
         try:
             head, body = await origin.exchange(connection, request_bytes, until)
             answer = await self._read_response(origin, head, body, until)
@@ -92,3 +108,17 @@ class AiohttpTransport:
         if self._connector is None:
             self._connector = BoundedConnector(limit=self._profile.concurrency, resolver=self._resolver)
         return self._connector
+
+
+async def _run_before(before: BeforeCall, connection: Connection) -> float:
+    """Run `before` while a connection is held; return the seconds that it took."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    try:
+        await before()
+    except BaseException as error:
+        connection.release()  # nothing was written on it
+        if isinstance(error, Exception):
+            raise PreventedError(error) from error
+        raise
+    return clock() - began

@@ -10,8 +10,9 @@ from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.authentication import Authentication, authentication_for
 from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.port import UnknownSpokeError, do_nothing
-from consumers.spokes.slot_limit import SlotLimit
+from consumers.spokes.slot_limit import CallKind, SlotLimit
 from consumers.spokes.transport import HttpRequest
+from router.responses import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -63,7 +64,8 @@ class SpokeClient:
     async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
-        `before` is awaited when a connection slot is free, right before anything is sent; what it raises prevents that.
+        `before` is awaited when there is a connection, right before anything is sent on it; what it raises prevents
+        that. It may be awaited more than once. It is not awaited where no connection can be made.
 
         Raises:
             UnknownSpokeError: no profile has this name.
@@ -71,7 +73,7 @@ class SpokeClient:
         connection = self._connections.get(spoke)
         if connection is None:
             raise UnknownSpokeError.named(spoke, self._connections)
-        async with connection.limit:
+        async with connection.limit.share_of(_kind_of(call)):
             return await _send_authenticated(
                 connection.transport, connection.authentication.auth_flow(_build_request(connection, call)), before
             )
@@ -100,11 +102,16 @@ def load_all_authentication(profiles: Iterable[Profile], environment: Mapping[st
     return found
 
 
+def _kind_of(call: Call) -> CallKind:
+    if call.is_poll:
+        return CallKind.POLL
+    return {Purpose.LOOK_UP: CallKind.LOOK_UP, Purpose.READ: CallKind.READ}.get(call.purpose, CallKind.WRITE)
+
+
 async def _send_authenticated(transport: Transport, flow: Flow, before: BeforeCall) -> HttpResponse | NoResponse:
     request = next(flow)
     while True:
-        await before()
-        answer = await transport.send(request)
+        answer = await transport.send(request, before)
         try:
             request = flow.send(answer)
         except StopIteration:

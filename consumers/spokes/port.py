@@ -38,6 +38,7 @@ class Call:
     content_type: str | None = None
     idempotency_key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_poll: bool = False  # nobody waits for it, so it comes after other calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,5 +148,6 @@ class SpokeCaller(Protocol):
     async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
-        `before` is awaited when a connection slot is free, right before anything is sent; what it raises prevents that.
+        `before` is awaited when there is a connection, right before anything is sent on it; what it raises prevents
+        that. It may be awaited more than once. It is not awaited where no connection can be made.
         """

@@ -160,6 +160,7 @@ class Profile(ProfileModel):
     `lost_after` are the seconds for which a system has to answer that it does not have a run that it accepted, at least
     three times, until the run ends as failed (`LOST`).
     `measures_grace` are the seconds for which a completed run waits for mandatory measures that are missing; 0: not.
+    `tell_outage_after`: while the system is down, a run whose command waits for it for so many seconds is told so.
     `state_spellings` maps the system's states to ours, beyond the spellings that are known anyway.
     `success_codes` are the statuses that mean success.
     `version` is only a declaration for now: 4.0, 4.1 and 4.2 have the same form for what is sent and read here.
@@ -195,6 +196,7 @@ class Profile(ProfileModel):
     id_deadline: Seconds = 600.0
     lost_after: Seconds = 600.0
     measures_grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+    tell_outage_after: Seconds = 300.0
     send_state: bool = False
     send_measure_ids: bool = True
     max_response_bytes: int = Field(default=5_000_000, ge=1_000)
@@ -210,7 +212,7 @@ class Profile(ProfileModel):
         return self.authenticates_callbacks or ResultChannel.CALLBACK in self.result_channels
 
     @property
-    def settle_seconds(self) -> float:
+    def effective_settle_time(self) -> float:
         """Seconds after a POST for which "not found" does not prove that it will never arrive."""
         return self.settle_time if self.settle_time is not None else max(60.0, 4 * self.timeouts.read)
 

@@ -6,20 +6,24 @@
 from __future__ import annotations
 
 import math
+from contextvars import ContextVar
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
 
+from consumers.spokes.aiohttp_connection import is_usable
 from consumers.spokes.aiohttp_response import FAILURES, ResponseReader
 from consumers.spokes.bounded_connector import MAX_HEADER_BYTES, BoundedConnector
-from consumers.spokes.transport import UnfitRequestError
+from consumers.spokes.port import do_nothing
+from consumers.spokes.transport import PreventedError, UnfitRequestError
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
     from aiohttp.connector import Connection
 
+    from consumers.spokes.port import BeforeCall
     from consumers.spokes.profile import Profile, Timeouts
     from consumers.spokes.transport import HttpRequest
     from router.responses import HttpResponse, NoResponse
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 _NOT_ADDED = ("Accept", "Content-Type", "User-Agent")
 _SCHEMES = ("http", "https")
 _WRITTEN_AT_ONCE = 2**20  # bytes
+# What is awaited before the request of this task is written; the session has no place for it.
+_before_writing: ContextVar[BeforeCall] = ContextVar("before_writing", default=do_nothing)
 
 
 class SessionTransport:
@@ -45,14 +51,19 @@ class SessionTransport:
         self._closed = False
         self._responses = ResponseReader.for_profile(profile)
 
-    async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
-        """Make one attempt: POST and PATCH are never repeated, redirects never followed; never raises."""
+    async def send(self, request: HttpRequest, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
+        """Make one attempt: POST and PATCH are never repeated, redirects never followed."""
         if self._closed:
             return self._responses.not_called()
+        token = _before_writing.set(before)
         try:
             return await self._attempt(self._open(), request)
+        except PreventedError as prevented:
+            raise prevented.error from None
         except FAILURES as error:
             return self._responses.failed(error)
+        finally:
+            _before_writing.reset(token)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -95,7 +106,16 @@ class _Connector(BoundedConnector):
     """A pool whose idle connections are used only if nothing arrived on them."""
 
     async def connect(self, *args: Any, **kwargs: Any) -> Connection:  # noqa: ANN401 - passed on as they are
-        """Take an idle connection, or open one."""
+        """Take an idle connection, or open one; then run what precedes the request."""
+        connection = await self._take(*args, **kwargs)
+        await _run_before(connection)
+        if not is_usable(connection):  # closed by the other side meanwhile
+            connection.close()
+            connection = await self._take(*args, **kwargs)
+            await _run_before(connection)
+        return connection
+
+    async def _take(self, *args: Any, **kwargs: Any) -> Connection:  # noqa: ANN401 - passed on as they are
         connection = await super().connect(*args, **kwargs)
         # What the system sent on an idle connection must not be taken for the response to the next request.
         while connection.protocol is not None and connection.protocol.should_close:
@@ -112,6 +132,16 @@ class _Response(aiohttp.ClientResponse):
         if self.connection is not None and self.connection.transport is not None:
             self.connection.transport.abort()
         super().close()
+
+
+async def _run_before(connection: Connection) -> None:
+    try:
+        await _before_writing.get()()
+    except BaseException as error:
+        connection.release()  # nothing was written on it
+        if isinstance(error, Exception):
+            raise PreventedError(error) from error
+        raise
 
 
 def _address(request: HttpRequest) -> URL:

@@ -1,9 +1,13 @@
-"""Limit the calls that are under way to one system, and grant free slots to several callers at a time."""
+"""Limit the calls that are under way to one system, and share the slots among the kinds of calls.
+
+Each kind waits in a queue of its own, so that calls of one kind that hang do not stop those of another.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from enum import Enum
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -12,30 +16,46 @@ if TYPE_CHECKING:
 # Seconds for which a free slot waits for others. Callers store what they are about to send when they have their slot,
 # and what is stored together costs a fraction: slots that are granted one at a time cost a sixth more CPU per run.
 GRANT_DELAY = 0.002
+_MIN_SHARED = 4  # slots, of which a quarter is left to writes
 _MAX_GROUPS = 4  # slots are granted once so many parts of them are free
 
 
-class SlotLimit:
-    """A context manager that admits `size` callers at once, in the order in which they came."""
+class CallKind(Enum):
+    """What a call is for, as far as its slot is concerned."""
 
-    def __init__(self, size: int) -> None:
-        self._size = self._free = size
-        self._group = max(1, size // _MAX_GROUPS)
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+    WRITE = "POST, PATCH and cancellations"
+    LOOK_UP = "whether a run is there"
+    READ = "the state of a run, after a report or a check"
+    POLL = "the state of a run without news"
+
+
+class SlotShare:
+    """A context manager that admits the calls of one kind, in the order in which they came.
+
+    At most `most` of them are under way. A kind that has fewer than `least` under way comes first when a slot is free.
+    """
+
+    __slots__ = ("_limit", "granted_at", "least", "most", "taken", "waiting")
+
+    def __init__(self, limit: SlotLimit, *, least: int, most: int) -> None:
+        self._limit = limit
+        self.least = least
+        self.most = most
+        self.taken = 0
+        self.granted_at = 0  # the number of the last grant
+        self.waiting: deque[asyncio.Future[None]] = deque()
 
     async def __aenter__(self) -> Self:
         """Wait for a slot and take it."""
-        if self._free and not self._waiting:
-            self._free -= 1
+        if self._limit.take_free(self):
             return self
         granted = asyncio.get_running_loop().create_future()
-        self._waiting.append(granted)
+        self.waiting.append(granted)
         try:
             await granted
         except asyncio.CancelledError:
             if granted.done() and not granted.cancelled():
-                self._release()
+                self._limit.release(self)
             raise
         return self
 
@@ -43,13 +63,52 @@ class SlotLimit:
         self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Release the slot."""
-        self._release()
+        self._limit.release(self)
 
-    def _release(self) -> None:
+
+class SlotLimit:
+    """Admits `size` calls at once, of which a quarter is left to writes, and polls have at most a quarter.
+
+    Writes may have all slots. Whatever the kind, the next free slots go to a kind that waits with less than a quarter.
+    With fewer than four slots only this order holds.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = self._free = size
+        self._group = max(1, size // _MAX_GROUPS)
+        self._grants = 0
+        self._timer: asyncio.TimerHandle | None = None
+        # With fewer than four slots, none is kept back: the kinds take turns.
+        quarter, half = (size // 4, size // 2) if size >= _MIN_SHARED else (size, size)
+        self._left_to_writes = quarter if size >= _MIN_SHARED else 0
+        least = max(1, size // 4)
+        self._shares = {
+            CallKind.WRITE: SlotShare(self, least=least, most=size),
+            CallKind.LOOK_UP: SlotShare(self, least=least, most=half),
+            CallKind.READ: SlotShare(self, least=least, most=half),
+            CallKind.POLL: SlotShare(self, least=least, most=quarter),
+        }
+        self._writes = self._shares[CallKind.WRITE]
+
+    def share_of(self, kind: CallKind) -> SlotShare:
+        """Return the share of one kind of calls, to be entered for each call."""
+        return self._shares[kind]
+
+    def take_free(self, share: SlotShare) -> bool:
+        """Take a slot if one is free that nobody waits for."""
+        if not self._admits(share) or self._grantable():
+            return False
+        self._give(share)
+        return True
+
+    def release(self, share: SlotShare) -> None:
+        """Release a slot, and grant the free slots once there are enough of them."""
         self._free += 1
-        if not self._waiting:
+        share.taken -= 1
+        grantable = self._grantable()
+        if not grantable:
             return
-        if self._free >= min(self._group, len(self._waiting)) or self._free == self._size:
+        if self._free >= min(self._group, grantable) or self._free == self._size:
             self._grant()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(GRANT_DELAY, self._grant)
@@ -58,8 +117,30 @@ class SlotLimit:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._free and self._waiting:
-            granted = self._waiting.popleft()
+        while (share := self._next_share()) is not None:
+            granted = share.waiting.popleft()
             if not granted.done():  # its caller was cancelled
-                self._free -= 1
+                self._give(share)
                 granted.set_result(None)
+
+    def _give(self, share: SlotShare) -> None:
+        self._free -= 1
+        self._grants += 1
+        share.taken += 1
+        share.granted_at = self._grants
+
+    def _next_share(self) -> SlotShare | None:
+        """Return the kind whose turn it is: one with few slots first, then the one whose last grant is the oldest."""
+        shares = [share for share in self._shares.values() if share.waiting and self._admits(share)]
+        return min(shares, key=lambda share: (share.taken >= share.least, share.granted_at), default=None)
+
+    def _grantable(self) -> int:
+        return sum([len(share.waiting) for share in self._shares.values() if share.waiting and self._admits(share)])
+
+    def _admits(self, share: SlotShare) -> bool:
+        if not self._free or share.taken >= share.most:
+            return False
+        if share is self._writes:
+            return True
+        others = self._size - self._free - self._writes.taken
+        return others < self._size - self._left_to_writes

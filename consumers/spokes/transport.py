@@ -5,14 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from consumers.spokes.port import do_nothing
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from consumers.spokes.port import BeforeCall
     from router.responses import HttpResponse, NoResponse
 
 
 class UnfitRequestError(ValueError):
     """The request cannot be written as HTTP, so nothing was sent."""
+
+
+class PreventedError(Exception):
+    """What precedes a call raised `error`, so nothing was sent. Only transports see this class."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +49,12 @@ class HttpRequest:
 class Transport(Protocol):
     """The seam: another HTTP library replaces aiohttp by implementing it."""
 
-    async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
-        """Make one attempt: POST and PATCH are never repeated, redirects never followed; never raises."""
+    async def send(self, request: HttpRequest, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
+        """Make one attempt: POST and PATCH are never repeated, redirects never followed.
+
+        `before` is awaited when there is a connection, right before a request is written on it, and again for each
+        connection on which it is written. What it raises is raised, and nothing is written.
+        """
 
     async def close(self) -> None:
         """Close the connections."""

@@ -16,15 +16,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from consumers.store.tables import definition_uses, outbound_requests, run_measures, runs
 from router.runs.states import TERMINAL
-from router.runs.transitions import COMMANDED_PHASES
+from router.runs.transitions import ACCEPTED_PHASES, COMMANDED_PHASES
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy import Column, ColumnElement, Delete, Dialect, Insert, Select, Update
-
-OUT_PHASES = (Phase.ACCEPTED, Phase.IN_PROGRESS)  # sent, accepted, and not ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +111,7 @@ def _revisions(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
 
 def silent_runs(spoke: str, since: object, limit: int, last: tuple[object, str] | None) -> Select[*tuple[object, ...]]:
     """Select runs that a spoke has had without a report, after the `last` seen; moments as the database stores them."""
-    out = runs.c.phase.in_([phase.value for phase in OUT_PHASES]) & runs.c.external_id.is_not(None)
+    out = runs.c.phase.in_([phase.value for phase in ACCEPTED_PHASES]) & runs.c.external_id.is_not(None)
     old = (runs.c.spoke == spoke) & (runs.c.updated_at < since)
     chosen = select(runs).where(old, out)
     if last is not None:

@@ -58,6 +58,7 @@ runs = Table(
     Column("doubt", Text),  # JSON; null for nearly every run
     Column("watch", Text),  # JSON; null for nearly every run
     Column("check_at", Moment),  # the next check of the watch
+    Column("told", Text),  # JSON; what was told last
 )
 Index("runs_by_external_id", runs.c.spoke, runs.c.external_id, unique=True)  # nulls are not equal: many may wait
 Index("runs_by_request", runs.c.request_id)
@@ -117,7 +118,7 @@ definition_uses = Table(
     Column("uses", BigInteger, nullable=False),
 )
 
-# One row: who this store is, how far it has counted, and which commits of other stores an operator accepted.
+# One row: the id of this store, its mark, and which commits of other stores an operator accepted.
 # See `router.store_continuity`.
 store_identity = Table(
     "store_identity",

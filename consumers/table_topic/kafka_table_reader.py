@@ -58,7 +58,7 @@ class KafkaTableReader:
         return self
 
     async def __anext__(self) -> TableTopicRead:
-        """Wait for news.
+        """Return the next records, or the next problem.
 
         Raises:
             TableTopicError: nothing is read any more.
@@ -73,12 +73,12 @@ class KafkaTableReader:
             with self._reader as reader:
                 yield from self._wait_for_topic(reader, stopped)
                 yield from self._follow(reader, stopped)
-        except Exception as error:  # noqa: BLE001 - a thread that ends without a word leaves old tables in force
+        except Exception as error:  # noqa: BLE001 - a thread that ends without reporting it leaves old tables in force
             problem = internal_problem("UNEXPECTED", f"The reader of topic {self._topic} broke", error)
             yield TableTopicError(f"{problem.sentence}\n{problem.detail}")
 
     def _wait_for_topic(self, reader: PartitionReader, stopped: threading.Event) -> Iterator[TableTopicRead]:
-        """Report that the topic does not exist, because a consumer waits for it without a word."""
+        """Report that the topic does not exist, because a consumer waits for it without reporting an error."""
         while not stopped.is_set():
             try:
                 reader.partitions(self._topic)

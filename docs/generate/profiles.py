@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from consumers.inbound.listener import ListenerLimits
 from consumers.spokes.credentials import ApiKeyAuth, BasicAuth, BearerAuth, CallbackToken, NoAuth
 from consumers.spokes.http_client import SpokeClient
+from consumers.spokes.port import do_nothing
 from consumers.spokes.profile import CancelMethod, Profile
 from consumers.spokes.registry import spoke_for
 from docs.generate.markdown import table
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-    from consumers.spokes.port import Call
+    from consumers.spokes.port import BeforeCall, Call
     from consumers.spokes.transport import HttpRequest
 
 # Of every field of the model: the page is not made while one is missing here.
@@ -82,6 +83,10 @@ MEANINGS: Mapping[str, str] = {
     "lost_after": (
         "Seconds for which the system has to answer, at least three times, that it does not have a run, until the run"
         " ends as failed."
+    ),
+    "tell_outage_after": (
+        "Seconds for which a command waits for a system that is down, until an update (`progress`, `SYSTEM_DOWN`) says"
+        " so, once per run and outage."
     ),
     "measures_grace": "Seconds for which a completed run waits for mandatory measures that are missing. 0: not.",
     "send_state": "Whether a POST carries `state`.",
@@ -240,8 +245,9 @@ class _Recorder:
     def __init__(self) -> None:
         self.requests: list[HttpRequest] = []
 
-    async def send(self, request: HttpRequest) -> HttpResponse:
+    async def send(self, request: HttpRequest, before: BeforeCall = do_nothing) -> HttpResponse:
         """Record a request."""
+        await before()
         self.requests.append(request)
         return HttpResponse(status=200)
 

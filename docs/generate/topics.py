@@ -14,6 +14,24 @@ The setting `kafka.prefix` is the prefix of every name. All events of one hierar
 their order.
 
 """
+HEADERS = """
+## Headers
+
+Besides the attributes of CloudEvents (`ce_id`, `ce_type`, `ce_source`, `ce_time`, `ce_subject`, `content-type`) and
+`traceparent`, events have these headers where they apply. A record with the last one follows from one whose order
+with other events of its root Kafka did not keep.
+
+"""
+HEADER_ROWS = (
+    ("`southbound-decision`", "The version and row of the table that decided: `table@version#row`."),
+    ("`southbound-request-id`", "The id of the outbound request."),
+    ("`southbound-replay`", "The replay or redrive that the event comes from."),
+    (
+        "`southbound-wrong-key`",
+        "The key of the record that this follows from, if it was not the root run's id, or `(no key)`.",
+    ),
+)
+
 EVENTS = """
 ## Events
 
@@ -38,6 +56,8 @@ def page() -> str:
         + table(("topic", "key", "partitions", "retention", "content"), topics)
         + EVENTS
         + table(("event", "`ce_type`", "topic", "meaning"), events)
+        + HEADERS
+        + table(("header", "content"), HEADER_ROWS)
     )
 
 

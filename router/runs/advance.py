@@ -31,15 +31,20 @@ from router.runs.events import (
     Routed,
     RunMissing,
     Sending,
+    SystemDown,
     ThresholdReached,
 )
+from router.runs.measures.bounds import bounded_measures
 from router.runs.measures.measures import match_measures, merge_measures
+from router.runs.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
-from router.runs.report_merging import without_older_words
+from router.runs.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
+from router.runs.report_merging import without_outdated_fields
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE
 from router.runs.watch import Missing, begin
+from router.runs.watching import MAX_STATE_LENGTH
 from schemas.results import Reason
 from schemas.vocabulary import RunState, UpdateKind
 
@@ -87,16 +92,26 @@ def advance(row: RunRow, run_events: Iterable[RunEvent], at: datetime) -> Transi
     told: list[RunUpdate | RunResult] = []
     row = replace(row, revision=row.revision + 1, updated_at=at)
     for run_event in run_events:
-        step = _apply(row, _without_older_words(basis, run_event), at)
+        step = _apply(row, _without_outdated_fields(basis, run_event), at)
         row, moved = step.row, moved or step.changed
         told += step.notifications
-    return Transition(row, tuple(told), changed=True) if moved else Transition(basis, tuple(told), changed=False)
+    if not moved:
+        return Transition(basis, tuple(told), changed=False)
+    return Transition(_with_bounded_reasons(row), tuple(told), changed=True)
 
 
-def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noqa: C901, PLR0911, PLR0912 - one case per happening
+def _with_bounded_reasons(row: RunRow) -> RunRow:
+    if not row.reasons:
+        return row
+    reasons = bounded_reasons(row.reasons)
+    return row if reasons is row.reasons else replace(row, reasons=reasons)
+
+
+def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noqa: C901, PLR0911, PLR0912 - one case per run event
     phase = NEXT_PHASE.get((row.phase, run_event.kind))
     if phase is None:
         raise TransitionNotAllowedError(f"Run {row.run_id} is {row.phase}: {run_event.kind} cannot happen to it.")
+    row = after_outage(row, run_event)
     match run_event:
         case ThresholdReached():
             said = row.phase is phase and run_event.reason in row.reasons
@@ -125,6 +140,9 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at, doubt=doubt))
         case AttemptFailed():
             return Transition(replace(row, phase=phase, sent=None, sent_at=None))
+        case SystemDown():
+            row = replace(row, reasons=(*row.reasons, run_event.reason))
+            return _notify(row, UpdateKind.PROGRESS, (run_event.reason,))
         case OutcomeUnknown():
             doubt = after_unknown_outcome(row.doubt, was_accepted=run_event.was_accepted)
             return _notify(replace(row, phase=phase, doubt=doubt), UpdateKind.IN_DOUBT, run_event.reasons)
@@ -213,10 +231,10 @@ def _block(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Transitio
     return Transition(ended.row, (blocked, *ended.notifications))
 
 
-def _without_older_words(basis: RunRow, run_event: RunEvent) -> RunEvent:
+def _without_outdated_fields(basis: RunRow, run_event: RunEvent) -> RunEvent:
     if not isinstance(run_event, Reported) or run_event.report.as_of is None:
         return run_event
-    return replace_fields(run_event, report=without_older_words(basis, run_event.report))
+    return replace_fields(run_event, report=without_outdated_fields(basis, run_event.report))
 
 
 def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
@@ -251,7 +269,8 @@ def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
     """Record what arrived after the end, if it is new; nothing leaves a terminal state."""
     report = run_event.report
     measured = _add_measures(row, run_event) if report.measures else row
-    late = tuple([measure for measure in measured.measures if measure not in row.measures])
+    known_measures = {measure.id: measure for measure in row.measures}
+    late = tuple([measure for measure in measured.measures if known_measures.get(measure.id) != measure])
     new = (*_late_reasons(row, late), *_stale_reasons(row, report))
     if not new:
         return Transition(row)
@@ -275,7 +294,9 @@ def _late_reasons(row: RunRow, late: tuple[ReportedMeasure, ...]) -> tuple[Reaso
 def _stale_reasons(row: RunRow, report: ExternalReport) -> tuple[Reason, ...]:
     if report.state in (row.state, None):
         return ()
-    message = f"The external system reported {report.raw_state} after the run was {row.state}."
+    message = (
+        f"The external system reported {(report.raw_state or '')[:MAX_STATE_LENGTH]} after the run was {row.state}."
+    )
     return (Reason(code="STALE_REPORT", message=message),)
 
 
@@ -287,7 +308,7 @@ def _without(known: tuple[Reason, ...], new: tuple[Reason, ...]) -> tuple[Reason
 def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
     report = run_event.report
     if not report.measures:
-        return replace(row, reasons=row.reasons + report.reasons)
+        return _with_new_reasons(row, report.reasons)
     matched = match_measures(
         watching.expected_measures(row),
         report.measures,
@@ -295,11 +316,17 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
         row.external_id or row.run_id,
         known=row.measures,
     )
-    return replace(
-        row,
-        measures=_merge_in_order(row.measures, matched.measures, new_is_older=report.is_older),
-        reasons=row.reasons + report.reasons + matched.reasons,
-    )
+    merged = _merge_in_order(row.measures, matched.measures, new_is_older=report.is_older)
+    measures, bounds = bounded_measures(merged)
+    return _with_new_reasons(replace(row, measures=measures), (*report.reasons, *matched.reasons, *bounds))
+
+
+def _with_new_reasons(row: RunRow, reasons: tuple[Reason, ...]) -> RunRow:
+    """Add the reasons of a report that the row does not have yet: a system may repeat them in every report."""
+    known = set(row.reasons)
+    of_report = bounded_reasons(tuple(dict.fromkeys(reasons)), MAX_REASONS_OF_REPORT)
+    new = [reason for reason in of_report if reason not in known]
+    return replace(row, reasons=(*row.reasons, *new)) if any(reason.code != LEFT_OUT for reason in new) else row
 
 
 def _merge_in_order(

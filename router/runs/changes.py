@@ -52,7 +52,7 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermittedChanges:
-    """These changes may be sent; none: there is nothing to send."""
+    """Changes that may be sent; empty if there is nothing to send."""
 
     changes: tuple[FieldChange, ...]
 
@@ -182,13 +182,18 @@ def _hierarchy_changed(row: RunRow, document: RunDocument) -> Reason:
     )
 
 
+def is_redelivered_change(event: Event, row: RunRow, document: RunDocument) -> bool:
+    """Return whether this event led to the change before; with a higher version it is another one under the same id."""
+    return has_led_to(row, event.id, CHANGE) and document.version <= row.requested.version
+
+
 def change_event(event: Event, row: RunRow, document: RunDocument) -> ChangeRequested | ChangeRefused | None:
     """Return the event that this document means for the run; None if the Kafka event is redelivered.
 
     A document that equals what is requested already is handled like any other: if it is read again after the run's end,
     the event must be recognised as one that changed nothing.
     """
-    if has_led_to(row, event.id, CHANGE):
+    if is_redelivered_change(event, row, document):
         return None
     refusal = refusal_reason(row, document)
     if refusal is not None:

@@ -27,7 +27,7 @@ class Doubt:
 
 
 def posting_again(doubt: Doubt | None, earlier_post_at: datetime | None) -> Doubt | None:
-    """Return the doubt while a POST is made; None if it is the first that is perhaps accepted."""
+    """Return the doubt for a POST that starts now; None if no earlier POST may have been accepted."""
     earlier = earlier_post_at or (doubt.earlier_post_at if doubt else None)
     return Doubt(earlier_post_at=earlier) if earlier else None
 

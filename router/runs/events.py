@@ -26,6 +26,7 @@ class RunEventKind(StrEnum):
     COMMAND_REPEATED = "command repeated"
     SENDING = "sending"
     ATTEMPT_FAILED = "attempt failed"
+    SYSTEM_DOWN = "system down"
     OUTCOME_UNKNOWN = "outcome unknown"
     NOT_FOUND = "not found"
     REFUSED_IN_DOUBT = "refused in doubt"
@@ -95,6 +96,14 @@ class AttemptFailed:
     """The POST certainly had no effect; it will be retried."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.ATTEMPT_FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemDown:
+    """A command about the run waits for its system, which is down for long."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.SYSTEM_DOWN
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +260,7 @@ RunEvent = (
     | CommandRepeated
     | Sending
     | AttemptFailed
+    | SystemDown
     | OutcomeUnknown
     | NotFound
     | RefusedInDoubt

@@ -1,4 +1,4 @@
-"""Decide whether a report says anything about a run that is not known."""
+"""Decide whether a report changes what is known about a run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from router.runs.advance import advance
 from router.runs.events import Reported
+from router.runs.reasons import LEFT_OUT
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 def has_news(row: RunRow, report: ExternalReport, at: datetime, measures_grace: float) -> bool:
     """Return whether a report about a run that is out would publish something or change what is known of the run."""
     step = advance(row, (Reported(report_id="", report=report, measures_grace=measures_grace),), at)
-    return bool(step.notifications) or _knowledge(step.row) != _knowledge(row)
+    # Reasons that a row does not keep would be news of every answer.
+    with_reasons = all(reason.code != LEFT_OUT for reason in row.reasons)
+    return bool(step.notifications) or _knowledge(step.row, with_reasons) != _knowledge(row, with_reasons)
 
 
-def _knowledge(row: RunRow) -> tuple[object, ...]:
+def _knowledge(row: RunRow, with_reasons: bool) -> tuple[object, ...]:  # noqa: FBT001 - private
     # A measure that cannot be read has the same reason in every answer.
-    return row.phase, row.state, row.external_id, row.measures, frozenset(row.reasons)
+    reasons = frozenset(row.reasons) if with_reasons else None
+    return row.phase, row.state, row.external_id, row.measures, reasons

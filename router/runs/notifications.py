@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.runs.reasons import bounded_reasons
 from schemas.results import RunResult, RunUpdate
 from schemas.vocabulary import RunState, UpdateKind
 
@@ -27,7 +28,7 @@ def build_update(
         phase=row.phase,
         state=row.state,
         version=row.requested.version if version is None else version,
-        reasons=reasons,
+        reasons=bounded_reasons(reasons),
         revision=row.revision,
         occurred_at=row.updated_at,
     )
@@ -44,7 +45,7 @@ def build_result(row: RunRow) -> RunResult:
         state=row.state or RunState.UNKNOWN,
         result=row.result,
         test_measure=row.measures,
-        reasons=row.reasons,
+        reasons=bounded_reasons(row.reasons),
         revision=row.revision,
         occurred_at=row.finished_at or row.updated_at,
     )

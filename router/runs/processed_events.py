@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.runs import notifications as announcements
-from router.runs.events import Reported, RunEventKind
+from router.runs.events import CancelRefused, ChangeRefused, GivenUp, Reported, RunEventKind
 from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS, replace
+from router.runs.told import told_last
 from router.runs.transitions import ENDED_PHASES
 from schemas.results import RunUpdate
-from schemas.vocabulary import UpdateKind
+from schemas.vocabulary import Phase, UpdateKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from router.runs.advance import Transition
     from router.runs.events import RunEvent
     from router.runs.run import RunRow
-    from schemas.results import RunResult
+    from schemas.codec.envelope import Event
+    from schemas.results import Reason, RunResult
 
 # What an event requests of a run and a command carries out.
 SEND, CHANGE, CANCEL = "send", "change", "cancel"
@@ -31,6 +33,7 @@ _COMMAND_OF_EVENT: Mapping[RunEventKind, str] = {
     RunEventKind.CANCEL_REQUESTED: CANCEL,
 }
 _WITH_LAST_REASON = (UpdateKind.STALE, UpdateKind.BLOCKED, UpdateKind.WAITING)
+_UPDATE_KINDS = frozenset(str(kind) for kind in UpdateKind)
 _OF_ACCEPTED_VERSION = (UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED)
 
 
@@ -43,12 +46,43 @@ def remember_effects(transition: Transition, run_events: Sequence[RunEvent], eve
     if _is_report(run_events, event_id):
         return _with_report(transition.row, event_id, told)
     asked = [_COMMAND_OF_EVENT[run_event.kind] for run_event in run_events if run_event.kind in _COMMAND_OF_EVENT]
-    return _with_event(transition.row, event_id, [*told, *asked])
+    refused = [_refusal(run_event) for run_event in run_events if isinstance(run_event, ChangeRefused)]
+    return _with_event(transition.row, event_id, [*told, *asked, *refused])
 
 
 def has_led_to(row: RunRow, event_id: str, effect: str) -> bool:
     """Return whether this event has led to this before: a kind of update, or `SEND`, `CHANGE`, `CANCEL`."""
     return _entry(event_id, effect) in row.processed_events
+
+
+def is_repeated(cause: Event, row: RunRow, run_events: Sequence[RunEvent]) -> bool:
+    """Return whether this event has led to exactly this before, so that it is at most told again, as it was told.
+
+    What was redriven is another attempt.
+    """
+    if len(run_events) != 1 or cause.headers.replay is not None:
+        return False
+    match run_events[0]:
+        case ChangeRefused() as refused:
+            return has_led_to(row, cause.id, _refusal(refused))
+        case CancelRefused():
+            return has_led_to(row, cause.id, UpdateKind.CANCEL_REFUSED)
+        case GivenUp(reasons=reasons):
+            return row.phase is Phase.FALLOUT and _was_given_up_for(row, cause.id, reasons)
+        case _:
+            return False
+
+
+def _refusal(refused: ChangeRefused) -> str:
+    """Return the effect of a refusal; one event id may come with changes to two versions."""
+    return f"refused {refused.version}"
+
+
+def _was_given_up_for(row: RunRow, event_id: str, reasons: tuple[Reason, ...]) -> bool:
+    if row.told is None or row.told.cause != event_id:
+        return False
+    told = [each for each in told_last(row) if isinstance(each, RunUpdate)]
+    return any(each.kind is UpdateKind.FALLOUT and each.reasons == reasons for each in told)
 
 
 def has_been_processed(row: RunRow, event_id: str) -> bool:
@@ -57,12 +91,15 @@ def has_been_processed(row: RunRow, event_id: str) -> bool:
 
 
 def notifications_of(row: RunRow, event_id: str) -> list[RunUpdate | RunResult]:
-    """Return what this event led to, as the run is now, and the run's result if it has ended."""
+    """Return what this event led to, as it was told, unless something else was told since then."""
+    if row.told is not None:
+        return told_last(row) if row.told.cause == event_id else []
+    # An earlier version of Southbound told it: it is built from the run as it is now.
     start = _entry(event_id, "")
     entries = (*row.processed_events, *row.processed_reports)
     kinds = [entry.removeprefix(start) for entry in entries if entry.startswith(start)]
     said: list[RunUpdate | RunResult] = [
-        _rebuild_update(row, UpdateKind(kind)) for kind in kinds if kind not in _COMMAND_OF_EVENT.values()
+        _rebuild_update(row, UpdateKind(kind)) for kind in kinds if kind in _UPDATE_KINDS
     ]
     return [*said, announcements.build_result(row)] if row.phase in ENDED_PHASES else said
 

@@ -1,4 +1,4 @@
-"""Merge what an external system reports in several words: an older word never overwrites a newer one."""
+"""Merge what an external system reports in several messages: an older report never overwrites a newer one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def merge_answer(event: ExternalReport, answer: ExternalReport) -> ExternalRepor
     )
 
 
-def without_older_words(row: RunRow, report: ExternalReport) -> ExternalReport:
+def without_outdated_fields(row: RunRow, report: ExternalReport) -> ExternalReport:
     """Return the report without what a newer report about the run has replaced.
 
     An answer shows the run as it was when it was asked for. If the run was updated since, the answer is perhaps older

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,6 +25,18 @@ MAX_PROCESSED_REPORTS = 32
 # An event of ours adds at most four entries (a redriven SendRun: in doubt, fallout, accepted, progress), so 64 entries
 # are at least the last 16 lifecycle events and commands of a run. Only those since the last commit are redelivered.
 MAX_PROCESSED_EVENTS = 64
+
+
+class Told(NamedTuple):
+    """What one event led to, as JSON. A result is kept without its measures, which the row has."""
+
+    cause: str  # the id of the event that led to it
+    teller: str  # the process that published it, or ended before
+    revision: int
+    updates: tuple[str, ...]
+    result: str | None = None
+    traceparent: str | None = None
+    replay: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: `replace` copies all fields at once
@@ -63,6 +75,7 @@ class RunRow:
     revision: int
     doubt: Doubt | None = None  # what look-ups answered, while the outcome of a POST is unknown
     watch: Watch | None = None  # what is missing of a run that is at its system, and when the system is asked next
+    told: Told | None = None  # what was told last about the run, and by which event
     waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a queued request
 
 

@@ -41,12 +41,16 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
         if phase is not Phase.WAITING
     },
     **{(phase, RunEventKind.COMMAND_REPEATED): phase for phase in COMMANDED_PHASES},
+    **{(phase, RunEventKind.SYSTEM_DOWN): phase for phase in OPEN_PHASES},
     (Phase.ROUTED, RunEventKind.SENDING): Phase.SENDING,
     (Phase.RETRYING, RunEventKind.SENDING): Phase.SENDING,
     (Phase.IN_DOUBT, RunEventKind.SENDING): Phase.SENDING,
     (Phase.FALLOUT, RunEventKind.SENDING): Phase.SENDING,
     (Phase.SENDING, RunEventKind.SENDING): Phase.SENDING,  # after a crash, a look-up did not find the run
     (Phase.SENDING, RunEventKind.ATTEMPT_FAILED): Phase.RETRYING,
+    # No connection could be made, so it was not stored as `sending`.
+    (Phase.ROUTED, RunEventKind.ATTEMPT_FAILED): Phase.RETRYING,
+    (Phase.FALLOUT, RunEventKind.ATTEMPT_FAILED): Phase.RETRYING,
     (Phase.SENDING, RunEventKind.OUTCOME_UNKNOWN): Phase.IN_DOUBT,
     (Phase.SENDING, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,  # after a crash
     (Phase.IN_DOUBT, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,

@@ -1,4 +1,4 @@
-"""What is missing of a run that is at its external system: wait for it, report it, and end the wait."""
+"""Wait for what is missing of a run at its external system, report it, and end the wait."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOST = "LOST"
 UNKNOWN_STATE = "UNKNOWN_STATE"
 MEASURE_MISSING = "MEASURE_MISSING"
 _MAX_UNKNOWN_STATES = 5  # of one run, that are reported
-_MAX_STATE_LENGTH = 100
+MAX_STATE_LENGTH = 100  # characters of a reported state in a sentence
 
 
 def expected_measures(row: RunRow) -> tuple[RequestedMeasure, ...]:
@@ -180,7 +180,7 @@ def unknown_state(row: RunRow, report: ExternalReport, at: datetime) -> Step:
     known = [reason for reason in row.reasons if reason.code == UNKNOWN_STATE]
     reason = Reason(
         code=UNKNOWN_STATE,
-        message=f"{row.spoke} reports the state {(report.raw_state or '')[:_MAX_STATE_LENGTH]!r}, which is not known: "
+        message=f"{row.spoke} reports the state {(report.raw_state or '')[:MAX_STATE_LENGTH]!r}, which is not known: "
         "add it to state_spellings in the profile, with the state that it means.",
     )
     if row.watch is None:

@@ -29,6 +29,7 @@ class EventHeaders(NamedTuple):
     """What is known of an event besides its data; None for what was not sent.
 
     `decision` is written `table@version#row`, `replay` names the replay or redrive that the event comes from.
+    `wrong_key` is the key of the record that this follows from, where that key is not the id of the root run.
     """
 
     id: str
@@ -41,6 +42,7 @@ class EventHeaders(NamedTuple):
     decision: str | None = None
     request_id: str | None = None
     replay: str | None = None
+    wrong_key: str | None = None
 
 
 _FIELD_OF_HEADER = {
@@ -54,6 +56,7 @@ _FIELD_OF_HEADER = {
     "southbound-decision": "decision",
     "southbound-request-id": "request_id",
     "southbound-replay": "replay",
+    "southbound-wrong-key": "wrong_key",
 }
 
 
@@ -78,6 +81,7 @@ def read_headers(
         decision=found.get("decision"),
         request_id=found.get("request_id"),
         replay=found.get("replay"),
+        wrong_key=found.get("wrong_key"),
     )
 
 
@@ -101,6 +105,7 @@ def write_headers(headers: EventHeaders, *, type_: str, content_type: str, sourc
         ("southbound-decision", headers.decision),
         ("southbound-request-id", headers.request_id),
         ("southbound-replay", headers.replay),
+        ("southbound-wrong-key", headers.wrong_key),
     ):
         if text is not None:
             written.append((name, text.encode()))

@@ -8,8 +8,11 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from router.runs.told import told_last
+from router.runs.watch import Missing
 from router.tables.explain.explanation import explanation_text
 from schemas.codec.errors import printable
+from schemas.results import RunUpdate
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Phase
 from southbound.operations.event_summary import reason_text
@@ -64,6 +67,8 @@ def run_details(row: RunRow, request: RequestRow | None, related_runs: Sequence[
         parts += [_heading("measures"), _measures_table(row)]
     if row.reasons:
         parts += [_heading("reasons"), *(Text(printable(reason_text(reason))) for reason in row.reasons)]
+    if updates := _last_updates(row):
+        parts += [_heading("published last"), *(Text(printable(line)) for line in updates)]
     parts += [_heading("requested document"), _document_text(row.requested)]
     if row.sent is not None:
         same = row.sent == row.requested
@@ -98,6 +103,7 @@ def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
             f"whole hierarchy, {row.decision.payload}" if row.decision.hierarchical else "this run alone",
         )
     yield "waits for", ", ".join(row.waits_for) if row.phase is Phase.WAITING else ""
+    yield "next check", _describe_watch(row)
     yield "versions", f"requested {row.requested.version}, accepted {row.accepted_version or 'none'}"
     yield "cancellation", "requested" if row.cancel_requested else ""
     for name in ("created_at", "sent_at", "accepted_at", "finished_at", "updated_at"):
@@ -138,11 +144,32 @@ def _optional_time(moment: datetime | None) -> str:
 def status_sentences(row: RunRow) -> list[str]:
     """Return sentences on the status of a run, its reasons, and requests that are still open."""
     reasons = [f"because {reason_text(reason)}" for reason in row.reasons]
+    check = _describe_watch(row)
     return [
         f"{_PHASE_DESCRIPTIONS[row.phase](row)}, since {format_time(row.updated_at)}",
         *reasons,
+        *([f"next check {check}"] if check else []),
+        *[f"published last: {line}" for line in _last_updates(row)],
         *_pending_requests(row),
     ]
+
+
+def _last_updates(row: RunRow) -> list[str]:
+    """Return what was published last about a run in flight, with its reasons: why it is in doubt or was refused."""
+    return [
+        f"{update.kind} at {format_time(update.occurred_at)}: {'; '.join(map(reason_text, update.reasons))}"
+        for update in told_last(row)
+        if isinstance(update, RunUpdate) and update.reasons
+    ]
+
+
+def _describe_watch(row: RunRow) -> str:
+    if row.watch is None:
+        return ""
+    return (
+        f"{format_time(row.watch.due)}: {_MISSING[row.watch.missing]} since {format_time(row.watch.since)}, "
+        f"{row.watch.answers} answers so far"
+    )
 
 
 def format_time(when: datetime) -> str:
@@ -189,6 +216,13 @@ def _describe_fallout(row: RunRow) -> str:
     return f"it needs a person: correct the cause and redrive its dead letter (see `{command}`)"
 
 
+_MISSING: dict[Missing, str] = {
+    Missing.MEASURES: "mandatory measures are missing",
+    Missing.RUN: "its system does not show it",
+    Missing.EXTERNAL_ID: "its system has not named its id",
+    Missing.STATE: "its system reports a state that is not known",
+    Missing.RETURN: "it is lost",
+}
 _PHASE_DESCRIPTIONS: dict[Phase, Callable[[RunRow], str]] = {
     Phase.CREATED: _describe_created,
     Phase.WAITING: _describe_waiting,

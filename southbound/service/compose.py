@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,8 +15,10 @@ from consumers.dispatch.call import Caller
 from consumers.dispatch.cancel import CancelRunHandler
 from consumers.dispatch.change import ChangeRunHandler
 from consumers.dispatch.command_handler import CommandHandler
+from consumers.dispatch.outage_notices import OutageNotices
 from consumers.dispatch.send import SendRunHandler
 from consumers.event_handler import DecodingHandler
+from consumers.failure_notices import FailureNotices
 from consumers.inbound.poller import Poller
 from consumers.inbound.report_handler import ReportHandler
 from consumers.inbound.run_checker import RunChecker
@@ -30,6 +32,7 @@ from consumers.metrics import (
     REQUESTS_WAITING,
     RUNS_ENDED,
     UNKNOWN_STATES,
+    WRONG_KEYS,
     WorkerMetrics,
 )
 from consumers.record_sources import producer_of, spoke_of
@@ -48,6 +51,7 @@ from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.run_updates.announce import Announcer
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.config import WorkerConfig, consumer_settings
+from consumers.runtime.faults import ProblemReporter
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 from consumers.runtime.worker import Worker
 from consumers.spokes.profile import ResultChannel
@@ -70,6 +74,7 @@ if TYPE_CHECKING:
     from producers.event_publisher import EventPublisher
     from router.responses import Purpose, Verdict
     from router.selection.thresholds import ThresholdUse
+    from schemas.problem import Problem
     from schemas.results import RunResult
     from southbound.service.load_rules import RoutingRules
     from southbound.service.store_continuity import StoreMarker
@@ -149,9 +154,9 @@ class SharedResources:
         return {profile.name: spoke_for(profile) for profile in self.rules.profiles}
 
     def make_caller(self, may_send: Callable[[], bool]) -> Caller:
-        """Return a caller of external systems. Before each call it checks `may_send`.
+        """Return a caller of external systems.
 
-        Is this process still a member?
+        `may_send` is checked before each call; it returns whether this process is still a member of its group.
         """
         return Caller(
             spokes=self.spokes,
@@ -247,6 +252,7 @@ def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
         send=SendRunHandler(updater=updater, caller=caller),
         change=ChangeRunHandler(updater=updater, caller=caller),
         cancel=CancelRunHandler(updater=updater, caller=caller),
+        outage_notices=OutageNotices(updater=updater, caller=caller),
     )
 
 
@@ -254,7 +260,12 @@ def routing_worker(resources: SharedResources) -> Worker:
     """Build the consumer of lifecycle events."""
     routing = lifecycle_handler(resources.updater, resources.commands, resources.route, resources.limits)
     return _build_worker(
-        resources, "routing", resources.events.topics.lifecycle, lambda _: routing.handle, source_of=producer_of
+        resources,
+        "routing",
+        resources.events.topics.lifecycle,
+        lambda _: routing.handle,
+        source_of=producer_of,
+        notifies=True,
     )
 
 
@@ -264,7 +275,9 @@ def dispatch_worker(resources: SharedResources, spoke: str) -> Worker:
     def handler(may_send: Callable[[], bool]) -> EventHandler:
         return command_handler(resources.updater, resources.make_caller(may_send)).handle
 
-    return _build_worker(resources, f"dispatch.{spoke}", resources.events.topics.dispatch(spoke), handler)
+    return _build_worker(
+        resources, f"dispatch.{spoke}", resources.events.topics.dispatch(spoke), handler, notifies=True
+    )
 
 
 def inbound_worker(resources: SharedResources) -> Worker:
@@ -291,7 +304,9 @@ def _build_worker(
     *,
     source_of: Callable[[Record], str] | None = None,
     hanging_after: float | None = None,
+    notifies: bool = False,
 ) -> Worker:
+    """Build a worker; with `notifies`, updates tell of the requests that become dead letters."""
     settings = resources.settings
     config = WorkerConfig(
         role=role,
@@ -318,7 +333,15 @@ def _build_worker(
     workers: list[Worker] = []
     handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
     may_repeat = recorded_before(resources.recorded) if topic in resources.recorded else None
-    decoding = DecodingHandler(handle, resources.events.envelope, may_repeat=may_repeat)
+    decoding = DecodingHandler(
+        handle,
+        resources.events.envelope,
+        may_repeat=may_repeat,
+        on_wrong_key=wrong_key_counter(resources.metrics, role, ProblemReporter(observer)),
+    )
+    notices = FailureNotices(
+        updater=resources.updater, envelope=resources.events.envelope, warn=observer.problem_reported
+    )
     workers.append(
         Worker(
             consumer=client,
@@ -327,10 +350,23 @@ def _build_worker(
             config=config,
             observer=observer,
             clock=time.monotonic,
+            notify=notices.notify if notifies else None,
         )
     )
     observer.track(workers[0].figures)
     return workers[0]
+
+
+def wrong_key_counter(metrics: Metrics, role: str, reporter: ProblemReporter) -> Callable[[Record, Problem], None]:
+    """Count every record with a wrong key, and log the first one of each half minute."""
+
+    def count(record: Record, problem: Problem) -> None:
+        metrics.count(WRONG_KEYS, role, record.partition.topic)
+        partition = record.partition
+        where = f"{partition.topic}[{partition.number}] offset {record.offset}"
+        reporter.report(replace(problem, sentence=f"{where}: {problem.sentence}"), time.monotonic())
+
+    return count
 
 
 def _session_timeout(client: Mapping[str, object]) -> float:

@@ -11,6 +11,7 @@ import structlog
 
 from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import CallbackConfig, Listener
+from consumers.metrics import EVENT_IDS_REUSED
 from southbound.service.compose import (
     build_poller,
     build_run_checker,
@@ -102,6 +103,7 @@ async def _start_listener(stack: AsyncExitStack, resources: SharedResources) -> 
         envelope=resources.events.envelope,
         clock=utc_now,
         on_callback=callback_counter(resources.metrics),
+        on_reused_event_id=lambda spoke: resources.metrics.count(EVENT_IDS_REUSED, spoke),
     )
     await stack.enter_async_context(listener)
     _warn_of_open_callbacks(resources)

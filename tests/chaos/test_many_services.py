@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from schemas.run_document import RunDocument
     from tests.fixtures.processes import ChildProcess, Deployment
+    from tests.fixtures.service import ServiceUnderTest
 
 SCRIPT = Script(
     specifications={
@@ -66,6 +67,20 @@ async def wait_until_all_ended_once(deployment: Deployment, ids: set[str], secon
     events = service.reader.on(service.topics.results)
     ends = {(event.header("ce_id"), event.header("ce_type"), event.header("ce_subject")) for event in events}
     assert Counter(run for _, kind, run in ends if kind == "southbound.RunResult") == Counter(ids)
+    assert runs_whose_revision_fell(service) == []
+
+
+def runs_whose_revision_fell(service: ServiceUnderTest) -> list[str]:
+    """Return the runs whose updates, each id once, are not in the order of their revisions."""
+    newest: dict[str, int] = {}
+    seen: set[str | None] = set()
+    fell: list[str] = []
+    for event, update in zip(service.reader.on(service.topics.inflight), service.updates(), strict=True):
+        if event.header("ce_id") not in seen:
+            seen.add(event.header("ce_id"))
+            fell += [update.run_id] if update.revision < newest.get(update.run_id, 0) else []
+            newest[update.run_id] = update.revision
+    return fell
 
 
 def wait_until_any_ended(deployment: Deployment, runs: list[RunDocument]) -> bool:

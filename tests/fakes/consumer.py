@@ -12,6 +12,7 @@ from consumers.runtime.consumer_port import (
     Closed,
     Committed,
     ConsumerFailed,
+    EndReached,
     Lost,
     RecordsReceived,
     Revoked,
@@ -140,6 +141,10 @@ class FakeConsumer:
         lost = tuple(self._assigned[spot] for spot in spots)
         self._drop(lost)
         self._emit(Lost(lost))
+
+    def end(self, topic: str, number: int, offset: int) -> None:
+        """Report that nothing is left to deliver below this offset."""
+        self._emit(EndReached({self._assigned[topic, number]: offset}))
 
     def complete_commit(self, offsets: Mapping[Partition, int], problem: Problem | None = None) -> None:
         """Answer one commit. With a problem, nothing is stored."""

@@ -53,6 +53,10 @@ class FakeSystem:
         """Use these reactions for the next calls of this purpose. None is a normal answer."""
         self._planned.setdefault(purpose, []).extend(reactions)
 
+    def forget_plans(self) -> None:
+        """Answer as TMF653 requires from now on."""
+        self._planned.clear()
+
     def calls_made(self, *purposes: Purpose) -> list[Call]:
         """Return the calls of these purposes."""
         return [call for _, call in self.calls if call.purpose in purposes]
@@ -63,9 +67,10 @@ class FakeSystem:
 
     async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
         """Answer one call."""
-        await before()
-        self.calls.append((spoke, call))
         planned = self._planned.get(call.purpose)
+        if not (planned and planned[0] == REFUSED_CONNECTION):
+            await before()
+        self.calls.append((spoke, call))
         reaction = planned.pop(0) if planned else None
         if isinstance(reaction, (HttpResponse, NoResponse)):
             return reaction

@@ -6,7 +6,7 @@ import asyncio
 from copy import copy
 from typing import TYPE_CHECKING
 
-from producers.publisher import PublishError
+from producers.publisher import PublishError, RecordTooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -23,6 +23,7 @@ class RecordingPublisher:
     def __init__(self) -> None:
         self.published: list[Message] = []
         self.refused: dict[str, PublishError] = {}  # by topic
+        self.max_bytes: dict[str, int] = {}  # of a message's value, by topic
         self._blocked = False
         self._handed_over: list[tuple[Sequence[Message], asyncio.Future[None]]] = []
 
@@ -58,6 +59,8 @@ class RecordingPublisher:
         for message in messages:
             if message.topic in self.refused:
                 return self.refused[message.topic]
+            if len(message.value or b"") > self.max_bytes.get(message.topic, 2**63):
+                return RecordTooLargeError(f"topic {message.topic}: too large")
             self.published.append(message)
         return None
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from consumers.spokes.port import do_nothing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from consumers.spokes.port import BeforeCall
     from consumers.spokes.transport import HttpRequest
     from router.responses import HttpResponse, NoResponse
 
@@ -28,7 +31,8 @@ class FakeTransport:
     def _next_answer(self, _: HttpRequest) -> HttpResponse | NoResponse:
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
-    async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
+    async def send(self, request: HttpRequest, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
+        await before()
         self.requests.append(request)
         return self._answer(request)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from router.runs.run import RunRow
+from router.runs.run import RunRow, Told
 from router.runs.watch import Missing, Watch
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
@@ -85,6 +85,18 @@ measures = st.builds(
 watches = st.builds(Watch, missing=st.sampled_from(Missing), since=moments, due=moments, answers=st.integers(0, 99))
 
 
+tellings = st.builds(
+    Told,
+    cause=any_text,
+    teller=nonempty_texts,
+    revision=st.integers(1, 9),
+    updates=st.lists(any_text, max_size=2).map(tuple),
+    result=optional_texts,
+    traceparent=optional_texts,
+    replay=optional_texts,
+)
+
+
 @st.composite
 def run_rows(draw: st.DrawFn) -> RunRow:
     """Draw a row at revision 1."""
@@ -120,4 +132,5 @@ def run_rows(draw: st.DrawFn) -> RunRow:
         updated_at=draw(moments),
         revision=1,
         watch=draw(st.none() | watches),
+        told=draw(st.none() | tellings),
     )

@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.outages import OutageTracker
+from consumers.dispatch.probes import ProbeLimit
 from consumers.routing.waiting.release import ABANDONED_AFTER
 from consumers.routing.waiting.threshold_cache import ThresholdCache
+from consumers.run_updates.tellings import Tellings
 from consumers.spokes.port import do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose
 from tests.fakes.external_system import LOCKED, NO_RESPONSE, FakeSystem, body_of, json_answer
@@ -189,7 +191,7 @@ class CrashingGateway(InMemoryGateway):
 
     def _restart(self) -> None:
         self.threshold_cache = ThresholdCache()
-        self.outages = OutageTracker()
+        self.outages, self.probes, self.tellings = OutageTracker(), ProbeLimit(), Tellings()
         self.reread(self._uncommitted()[-self.reread_records :] if self.reread_records else [])
 
     def _uncommitted(self) -> list[Record]:

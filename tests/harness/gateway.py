@@ -12,9 +12,12 @@ import orjson
 
 from consumers.dispatch.call import Caller
 from consumers.dispatch.outages import OutageTracker
+from consumers.dispatch.probes import ProbeLimit
 from consumers.event_handler import DecodingHandler
+from consumers.failure_notices import FailureNotices
 from consumers.inbound.report_handler import ReportHandler
 from consumers.inbound.run_checker import RunChecker
+from consumers.inbound.unknown_ids import UnknownIds
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.route_request import RequestRouter
@@ -22,6 +25,7 @@ from consumers.routing.waiting.expire import PendingRequestExpiry
 from consumers.routing.waiting.release import WaitingQueueReleaser
 from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.run_updates.announce import Announcer
+from consumers.run_updates.tellings import Tellings
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.handler import Attempt, DeadLetter, Done, Partition, Record, RetryLater
 from consumers.spokes.profile import Profile
@@ -36,6 +40,7 @@ from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from schemas.partition_keys import key_of
 from schemas.results import RequestResult, RunResult, RunUpdate
 from schemas.topics import TopicNames
 from schemas.vocabulary import Channel
@@ -49,12 +54,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from consumers.dispatch.call import CallResult
     from consumers.runtime.handler import Outcome
     from consumers.spokes.port import Call
     from producers.publisher import Message, Publisher
     from router.responses import Purpose
     from router.runs.run import RunRow
     from schemas.catalogue import Message as EventData
+    from schemas.problem import Problem
     from schemas.run_document import RunDocument
     from schemas.vocabulary import UpdateKind
 
@@ -127,10 +134,15 @@ class InMemoryGateway:
     may_send: Callable[[], bool] = lambda: True
     may_repeat: Callable[[Record], bool] | None = None  # of lifecycle events that a lost store may have processed
     outages: OutageTracker = field(default_factory=OutageTracker)
+    max_report_age: float = PARK_DELAY
+    unknown_ids: UnknownIds = field(default_factory=UnknownIds)
+    probes: ProbeLimit[CallResult] = field(default_factory=ProbeLimit)
+    tellings: Tellings = field(default_factory=Tellings)  # what one process knows; another process has others
     finished: list[Record] = field(default_factory=list)
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    wrong_keys: list[tuple[Record, Problem]] = field(default_factory=list)
     unknown_states: list[str] = field(default_factory=list)
     names: TopicNames = field(default_factory=TopicNames)
     envelope: Envelope = field(default_factory=lambda: ENVELOPE)
@@ -178,17 +190,26 @@ class InMemoryGateway:
     def produce(self, topic: str, event: EventData, event_id: str) -> Record:
         """Append an event to a topic."""
         value, headers = self.envelope.encode(Event(headers=EventHeaders(id=event_id), data=event))
-        return self.produce_bytes(topic, value, headers)
+        return self.produce_bytes(topic, value, headers, key=key_of(event).encode())
 
     def produce_bytes(
-        self, topic: str, value: bytes | None, headers: Iterable[tuple[str, bytes | None]] = ()
+        self,
+        topic: str,
+        value: bytes | None,
+        headers: Iterable[tuple[str, bytes | None]] = (),
+        *,
+        key: bytes | None = b"k",
     ) -> Record:
         """Append raw bytes to a topic."""
         self._offset += 1
         partition = Partition(topic=topic, number=0, epoch=1)
-        record = Record(partition, self._offset, b"k", value, tuple(headers), 0)
+        record = Record(partition, self._offset, key, value, tuple(headers), 0)
         self._topics.setdefault(topic, deque()).append(record)
         return record
+
+    def take_back(self, record: Record) -> None:
+        """Remove a record that was appended and is not processed yet."""
+        self._topics[record.partition.topic].remove(record)
 
     async def advance(self, seconds: float, step: float = 1.0) -> None:
         """Let time pass; checks of runs are published when they are due, and processed."""
@@ -214,9 +235,18 @@ class InMemoryGateway:
         await self._finish(self._topics[topic].popleft())
         self._loop_back_published()
 
+    def take_next(self, topic: str) -> Record:
+        """Remove the next record of a topic."""
+        self._loop_back_published()
+        return self._topics[topic].popleft()
+
     async def attempt_next(self, topic: str) -> Outcome:
         """Make one attempt at the next record of a topic and leave the record there."""
         return await self.attempt(self._topics[topic][0])
+
+    def waiting(self, topic: str) -> tuple[Record, ...]:
+        """Return the records of a topic that were not processed to their end."""
+        return tuple(self._topics[topic])
 
     async def _finish(self, record: Record) -> None:
         for number in range(1, MAX_ATTEMPTS):
@@ -224,15 +254,29 @@ class InMemoryGateway:
             if isinstance(outcome, Done):
                 return
             if isinstance(outcome, DeadLetter):
-                self.dead_lettered.append((record, outcome))
+                await self.publish_dead_letter(record, outcome)
                 return
             self.retries.append(outcome)
             self.clock.at += timedelta(seconds=outcome.delay)
         raise AssertionError(f"no end after {MAX_ATTEMPTS} attempts: {self.retries[-1].problem}")
 
+    async def publish_dead_letter(self, record: Record, verdict: DeadLetter) -> None:
+        """Notify whoever waits for a record of lifecycle or dispatch, as a worker does, and keep its dead letter."""
+        if record.partition.topic != self.names.inbound:
+            notices = FailureNotices(updater=self.updater, envelope=self.envelope, warn=self._note_problem)
+            assert await notices.notify(record, verdict.problem) is None
+        self.dead_lettered.append((record, verdict))
+
+    def _note_problem(self, problem: Problem) -> None:
+        self.problems.append(f"{problem.sentence} {problem.detail}")
+
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
-        """Make one attempt at a record with new handlers, which share only the store and the topics."""
-        return await self._event_handler(record.partition.topic).handle_record(record, Attempt(number))
+        """Make one attempt at a record with new handlers, which share the store, the topics and what was told."""
+        return await self.attempt_with(record, Attempt(number))
+
+    async def attempt_with(self, record: Record, attempt: Attempt) -> Outcome:
+        """Make this attempt at a record with new handlers."""
+        return await self._event_handler(record.partition.topic).handle_record(record, attempt)
 
     async def end_during_call(self, call: Call, purpose: Purpose, state: str) -> None:
         """If the call has this purpose, process a callback with this state before its response arrives."""
@@ -259,14 +303,15 @@ class InMemoryGateway:
         for message in self.publisher.published[self._seen :]:
             self._seen += 1
             if self.names.spoke_of(message.topic) is not None or message.topic == self.names.inbound:
-                self.produce_bytes(message.topic, message.value, message.headers)
+                self.produce_bytes(message.topic, message.value, message.headers, key=message.key)
 
     # Handlers
 
     @property
     def updater(self) -> RunUpdater:
         """A new run updater."""
-        return RunUpdater(store=self.store, announcer=Announcer(events=self.events, now=self.clock), now=self.clock)
+        announcer = Announcer(events=self.events, now=self.clock)
+        return RunUpdater(store=self.store, announcer=announcer, now=self.clock, tellings=self.tellings)
 
     @property
     def events(self) -> EventPublisher:
@@ -291,6 +336,7 @@ class InMemoryGateway:
             random=lambda: 0.5,
             may_send=self.may_send,
             outages=self.outages,
+            probes=self.probes,
         )
 
     @property
@@ -335,16 +381,23 @@ class InMemoryGateway:
                 lifecycle_handler(route.updater, route.commands, route, self.limits).handle,
                 self.envelope,
                 may_repeat=self.may_repeat,
+                on_wrong_key=self._note_wrong_key,
             )
         if topic == self.names.inbound:
             inbound = ReportHandler(
                 updater=self.updater,
                 caller=self.caller,
-                max_report_age=PARK_DELAY,
+                max_report_age=self.max_report_age,
+                unknown_ids=self.unknown_ids,
                 on_unknown_state=self.unknown_states.append,
             )
             return DecodingHandler(inbound.handle, self.envelope)
-        return DecodingHandler(command_handler(self.updater, self.caller).handle, self.envelope)
+        return DecodingHandler(
+            command_handler(self.updater, self.caller).handle, self.envelope, on_wrong_key=self._note_wrong_key
+        )
+
+    def _note_wrong_key(self, record: Record, problem: Problem) -> None:
+        self.wrong_keys.append((record, problem))
 
     # Results
 
@@ -359,6 +412,11 @@ class InMemoryGateway:
     def updates(self, run_id: str = "TR0001") -> list[UpdateKind]:
         """Return the kinds of a run's updates, in order."""
         return [data.kind for data in self._published_data() if isinstance(data, RunUpdate) and data.run_id == run_id]
+
+    def distinct_updates(self, run_id: str = "TR0001") -> list[UpdateKind]:
+        """Return the kinds of a run's updates, each id once: a process repeats the last update of another one."""
+        events = {event.id: event.data for event in self.published_events()}
+        return [data.kind for data in events.values() if isinstance(data, RunUpdate) and data.run_id == run_id]
 
     def last_update(self, run_id: str = "TR0001") -> RunUpdate:
         """Return a run's last update."""

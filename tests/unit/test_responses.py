@@ -20,7 +20,27 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=900),
     lambda inner: (
         st.lists(inner, max_size=15)
-        | st.dictionaries(st.sampled_from(("code", "reason", "message", "propertyPath", "error", "errors", "x")), inner)
+        | st.dictionaries(
+            st.sampled_from(
+                (
+                    "code",
+                    "reason",
+                    "message",
+                    "propertyPath",
+                    "error",
+                    "errors",
+                    "detail",
+                    "loc",
+                    "source",
+                    "pointer",
+                    "violations",
+                    "invalid-params",
+                    "name",
+                    "x",
+                )
+            ),
+            inner,
+        )
     ),
     max_leaves=25,
 )
@@ -159,6 +179,72 @@ def test_a_long_list_of_errors_is_cut_with_a_note() -> None:
     assert [reason.code for reason in reasons[:9]] == [f"E{number}" for number in range(9)]
     assert reasons[9].message == "and 28 more reasons"
     assert len(reasons) == 10
+
+
+def test_the_pointers_of_a_problem_of_rfc_9457_are_kept() -> None:
+    body = {
+        "type": "https://example.net/validation-error",
+        "title": "Your request is not valid.",
+        "errors": [
+            {"detail": "must be a positive integer", "pointer": "#/characteristic/0/value"},
+            {"pointer": "#/mode"},
+        ],
+    }
+    assert refused(body) == (
+        Reason(code="HTTP_422", message="must be a positive integer", property_path="#/characteristic/0/value"),
+        Reason(code="HTTP_422", message="Your request is not valid.", property_path="#/mode"),
+    )
+
+
+def test_the_pointer_of_a_problem_itself_is_kept() -> None:
+    body = {"title": "Bad", "status": 422, "detail": "must be positive", "pointer": "/testMeasure/0"}
+    assert refused(body) == (Reason(code="HTTP_422", message="Bad: must be positive", property_path="/testMeasure/0"),)
+
+
+def test_the_invalid_parameters_of_rfc_7807_are_named() -> None:
+    body = {"title": "Invalid", "invalid-params": [{"name": "age", "reason": "must be positive"}, "colour"]}
+    assert refused(body) == (
+        Reason(code="HTTP_422", message="must be positive", property_path="age"),
+        Reason(code="HTTP_422", message="colour"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [({"pointer": "/data/attributes/age"}, "/data/attributes/age"), ({"parameter": "limit"}, "limit"), (7, None)],
+)
+def test_the_source_of_an_error_of_json_api_is_kept(source: object, path: str | None) -> None:
+    body = {"errors": [{"status": "422", "code": "E9", "title": "Bad", "detail": "below 0", "source": source}]}
+    assert refused(body) == (Reason(code="E9", message="Bad: below 0", property_path=path),)
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"detail": [{"loc": ["body", "mode"], "msg": "field required", "type": "missing"}]}, "/body/mode"),
+        ({"title": "Bad", "status": 400, "errors": {"$.mode": ["field required"]}}, "$.mode"),
+        ({"timestamp": "now", "path": "/x", "errors": [{"field": "mode", "defaultMessage": "field required"}]}, "mode"),
+        ({"violations": [{"field": "mode", "message": "field required"}]}, "mode"),
+        ({"timestamp": "now", "status": 400, "path": "/serviceTest", "message": "field required"}, None),
+    ],
+    ids=["FastAPI", "ASP.NET", "Spring", "Hibernate", "an error of Spring names the request"],
+)
+def test_the_errors_of_web_frameworks_name_the_field(body: object, path: str | None) -> None:
+    assert refused(body) == (Reason(code="HTTP_422", message="field required", property_path=path),)
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+@pytest.mark.parametrize(
+    "title",
+    [
+        "No required SSL certificate was sent",
+        "The SSL certificate error",
+        "The plain HTTP request was sent to HTTPS port",
+    ],
+)
+def test_a_page_of_nginx_about_a_missing_client_certificate_is_configuration(purpose: Purpose, title: str) -> None:
+    page = f"<html>\r\n<head><title>400 {title}</title></head>\r\n<body>".encode()
+    assert classify(purpose, HttpResponse(status=400, body=page), SUCCESS, now=NOON).verdict is Verdict.CONFIGURATION
 
 
 @given(st.binary(max_size=3000) | JSON.map(orjson.dumps), st.integers(100, 599))

@@ -17,6 +17,7 @@ from consumers.runtime.consumer_port import (
     Closed,
     Committed,
     ConsumerFailed,
+    EndReached,
     Lost,
     RecordsReceived,
     Revoked,
@@ -277,9 +278,12 @@ class KafkaGroupConsumer:
 
     def _process(self, messages: Iterable[Message]) -> None:
         records: list[Record] = []
+        ends: dict[Partition, int] = {}
         for message in messages:
             if (error := message.error()) is not None:
                 self._warn(error)
+                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's spelling
+                    self._note_end(message, ends)
                 continue
             topic_partition, offset = _topic_number_offset(message)
             if topic_partition not in self._ownerships:
@@ -296,6 +300,15 @@ class KafkaGroupConsumer:
         if records:
             self._batches_wanted -= 1
             self._report_records(records)
+        if ends:
+            self._post(EndReached(ends))
+
+    def _note_end(self, message: Message, ends: dict[Partition, int]) -> None:
+        """Note the end of a partition, if it is further than the records: all of them were delivered before it."""
+        topic_partition, offset = _topic_number_offset(message)
+        if topic_partition in self._ownerships and offset > self._next_offsets.get(topic_partition, 0):
+            self._next_offsets[topic_partition] = offset
+            ends[self._ownerships[topic_partition]] = offset
 
     def _report_records(self, records: list[Record]) -> None:
         if records:

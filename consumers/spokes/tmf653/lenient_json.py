@@ -14,13 +14,16 @@ from schemas.json_body import read_json_body
 from schemas.run_document import JsonText
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from schemas.run_document import JsonValue
 
 Json = dict[str, object]
 _LONG_LIMIT = 2**63  # Avro's long
 _MAX_FLOAT_DIGITS = 300
+_MAX_WRAPPERS = 5  # objects around one value
+UNIT_FIELDS = ("unitOfMeasure", "unit", "units", "uom")
+_WRAPPER_FIELDS = frozenset({"value", "alias", "name", "id", "type", "valueType", *UNIT_FIELDS})
 
 
 def parse_json(body: bytes, content_type: str | None) -> object:
@@ -72,6 +75,28 @@ def as_moment(value: object) -> datetime | None:
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def wrapped_in(value: object) -> Iterator[Json]:
+    """Return the objects that a value is wrapped in, from outside: `{value, alias}`, or `{value, unit}`.
+
+    An object with other fields than those is a value itself, except the outermost one, which is a Characteristic.
+    """
+    for depth in range(_MAX_WRAPPERS):
+        if not isinstance(value, dict) or "value" not in value or (depth and not _is_wrapper(value)):
+            return
+        yield value
+        value = value["value"]
+
+
+def unwrapped(value: object) -> object:
+    """Return the value that stands in such objects."""
+    wrappers = [*wrapped_in(value)]
+    return wrappers[-1]["value"] if wrappers else value
+
+
+def _is_wrapper(value: Json) -> bool:
+    return all(key in _WRAPPER_FIELDS or key.startswith("@") for key in value)
 
 
 def as_mapping(value: object) -> Json:

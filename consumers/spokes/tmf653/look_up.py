@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from consumers.spokes.port import Call, LookUpPage, NotUnderstoodError
 from consumers.spokes.tmf653.fields import OUR_OWNER, RUN_ID
-from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json
+from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, as_text, first_text, parse_json, unwrapped
 from consumers.spokes.tmf653.replies import echoed_run_id, json_type_name, to_report
 from router.responses import Purpose
 
@@ -85,7 +85,7 @@ def _run_ids_of_ours(each: Json) -> set[str]:
     identifiers = [as_mapping(one) for one in as_list(each.get("externalIdentifier"))]
     named = {first_text(one, "id") for one in identifiers if one.get("owner") == OUR_OWNER}
     characteristics = [as_mapping(one) for one in as_list(each.get("characteristic"))]
-    named |= {first_text(one, "value") for one in characteristics if one.get("name") == RUN_ID}
+    named |= {as_text(unwrapped(one.get("value"))) for one in characteristics if one.get("name") == RUN_ID}
     return {run_id for run_id in named if run_id}
 
 

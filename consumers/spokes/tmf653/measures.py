@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.tmf653.lenient_json import (
+    UNIT_FIELDS,
     as_json_value,
     as_list,
     as_mapping,
@@ -14,21 +15,33 @@ from consumers.spokes.tmf653.lenient_json import (
     as_text,
     first_text,
     is_changed,
+    unwrapped,
+    wrapped_in,
 )
+from router.runs.measures.bounds import MAX_MEASURES, measures_left_out
 from router.runs.reports import ExternalMeasure
 from schemas.results import Reason, RuleViolation
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from consumers.spokes.tmf653.lenient_json import Json
     from schemas.run_document import JsonValue
 
+_MAX_VIOLATIONS = 100  # of a measure; the first ones and the last
+_MAX_CONSEQUENCES = 20  # of a violation
 
-def read_measures(run: Json) -> tuple[tuple[ExternalMeasure, ...], tuple[Reason, ...]]:
-    """Return the measures, and a reason for each that could not be read: none is dropped silently."""
+
+def read_measures(run: Json, limit: int = MAX_MEASURES) -> tuple[tuple[ExternalMeasure, ...], tuple[Reason, ...]]:
+    """Return the measures, and a reason for each that could not be read: none is dropped silently.
+
+    Of more than `limit` measures the first ones and the last are read.
+    """
     measures: list[ExternalMeasure] = []
     reasons: list[Reason] = []
-    for position, item in enumerate(as_list(run.get("testMeasure"))):
-        where = f"/testMeasure/{position}"
+    items = as_list(run.get("testMeasure"))
+    for position in _places(len(items), limit):
+        item, where = items[position], f"/testMeasure/{position}"
         try:
             measures.append(_measure(item))
         except NotUnderstoodError as error:
@@ -37,13 +50,23 @@ def read_measures(run: Json) -> tuple[tuple[ExternalMeasure, ...], tuple[Reason,
         if _has_long_number(item):
             message = "64 bits do not hold a number of the measure: a value is kept as text, an accuracy is rounded"
             reasons.append(Reason(code="NUMBER_NOT_EXACT", message=message, property_path=where))
+        if (more := len(as_list(as_mapping(item).get("ruleViolation"))) - _MAX_VIOLATIONS) > 0:
+            message = f"{more} violations of the measure are left out: {_MAX_VIOLATIONS} are kept"
+            reasons.append(Reason(code="VIOLATIONS_LEFT_OUT", message=message, property_path=where))
+    if len(items) > limit:
+        reasons.append(measures_left_out(len(items) - max(0, limit)))
     return tuple(measures), tuple(reasons)
+
+
+def _places(count: int, limit: int) -> Iterable[int]:
+    """Return which of `count` items are read: all of them, or the first ones and the last."""
+    return range(count) if count <= limit else [*range(limit - 1), count - 1][: max(0, limit)]
 
 
 def _measure(item: object) -> ExternalMeasure:
     if not isinstance(item, dict):
         raise NotUnderstoodError("a measure is not an object")
-    value, value_type = _value(item.get("value"))
+    value, value_type, unit = _value(item.get("value"))
     return ExternalMeasure(
         id=first_text(item, "id"),
         definition_id=first_text(item, "testMeasureDefinitionId"),
@@ -52,26 +75,53 @@ def _measure(item: object) -> ExternalMeasure:
         value=value,
         has_value=value is not None and value != "",
         value_type=value_type or first_text(item, "valueType"),
-        unit_of_measure=first_text(item, "unitOfMeasure"),
-        accuracy=as_number(item.get("accuracy")),
-        capture_date_time=as_moment(item.get("captureDateTime")),
+        unit_of_measure=unit or _unit(item),
+        accuracy=as_number(unwrapped(item.get("accuracy"))),
+        capture_date_time=as_moment(unwrapped(item.get("captureDateTime"))),
         capture_method=first_text(item, "captureMethod"),
-        rule_violation=tuple(_violation(as_mapping(one)) for one in as_list(item.get("ruleViolation")) if one),
+        rule_violation=tuple(_violation(as_mapping(one)) for one in _violations(item)),
     )
 
 
 def _has_long_number(measure: object) -> bool:
     item = as_mapping(measure)
-    found = item.get("value")
-    value = found["value"] if isinstance(found, dict) and "value" in found else found
-    return is_changed(value) or is_changed(item.get("accuracy"))
+    return is_changed(_unwrapped_value(item.get("value"))) or is_changed(unwrapped(item.get("accuracy")))
 
 
-def _value(found: object) -> tuple[JsonValue, str | None]:
-    """Return the value of a Characteristic object; ServiceNow's samples have a bare text instead."""
-    if isinstance(found, dict) and "value" in found:
-        return as_json_value(found["value"]), first_text(found, "valueType")
-    return as_json_value(found), None
+def _value(found: object) -> tuple[JsonValue, str | None, str | None]:
+    """Return a value with its type and unit: of a Characteristic or another object around it, or a bare value."""
+    inwards, value = [*wrapped_in(found)], unwrapped(found)
+    if _is_quantity(value):
+        inwards.append(as_mapping(value))
+    types = [kind for each in inwards if (kind := first_text(each, "valueType"))]
+    units = [unit for each in inwards if (unit := _unit(each))]
+    return as_json_value(_unwrapped_value(found)), next(reversed(types), None), next(reversed(units), None)
+
+
+def _unwrapped_value(found: object) -> object:
+    value = unwrapped(found)
+    return as_mapping(value)["amount"] if _is_quantity(value) else value
+
+
+def _is_quantity(value: object) -> bool:
+    """Return whether a value is a `Quantity` of TMF: an amount with units."""
+    fields = as_mapping(value).keys()
+    return "amount" in fields and len(fields) > 1 and fields <= {"amount", *UNIT_FIELDS}
+
+
+def _unit(thing: Json) -> str | None:
+    """Return the unit: a text, or an object that has it as name or code."""
+    for field in UNIT_FIELDS:
+        found = thing.get(field)
+        text = first_text(found, *UNIT_FIELDS, "name", "value", "code", "id") if isinstance(found, dict) else None
+        if text := text or as_text(found):
+            return text
+    return None
+
+
+def _violations(item: Json) -> Iterable[object]:
+    found = as_list(item.get("ruleViolation"))
+    return [found[place] for place in _places(len(found), _MAX_VIOLATIONS) if found[place]]
 
 
 def _violation(rule: Json) -> RuleViolation:
@@ -91,7 +141,7 @@ def _violation(rule: Json) -> RuleViolation:
 
 
 def _consequence(applied: list[object]) -> str | None:
-    texts = [_consequence_text(one) for one in applied]
+    texts = [_consequence_text(one) for one in applied[:_MAX_CONSEQUENCES]]
     return "; ".join(one for one in texts if one) or None
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.tmf653.fields import CHILDREN, OUR_OWNER, RUN_ID
-from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json
+from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json, unwrapped
 from consumers.spokes.tmf653.measures import read_measures
+from router.runs.measures.bounds import MAX_MEASURES
 from router.runs.reports import ExternalReport
 from router.runs.states import normalise_state
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from consumers.spokes.tmf653.lenient_json import Json
     from router.responses import HttpResponse
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     Spellings = Mapping[str, RunState]
 
 _MAX_DEPTH = 50  # levels of children that are read from one answer
+_MAX_NESTED_RUNS = 10_000  # that are read from one answer
+_MAX_NESTED_MEASURES = 20_000  # of all of them together
+_MAX_ID_LENGTH = 512  # characters, as in a callback
+_MAX_HREF_LENGTH = 2_000
+_MAX_STATE_LENGTH = 200
 
 
 def read_reply(spellings: Spellings, response: HttpResponse) -> ExternalReport:
@@ -56,23 +63,49 @@ def json_type_name(found: object) -> str:
     return {list: "a list", str: "a text", type(None): "null"}.get(type(found), "a number or truth value")
 
 
-def to_report(spellings: Spellings, run: Json, location: str | None = None, depth: int = 0) -> ExternalReport:
+def to_report(spellings: Spellings, run: Json, location: str | None = None) -> ExternalReport:
     """Translate one run, and its children if they are nested (payload `bundle`)."""
+    return _to_report(spellings, run, location, _Left(runs=_MAX_NESTED_RUNS, measures=_MAX_NESTED_MEASURES))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Left:
+    """How much is still read of an answer."""
+
+    runs: int
+    measures: int
+
+
+def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Left, depth: int = 0) -> ExternalReport:
     href = first_text(run, "href") or location
     raw_state = first_text(run, "state")
-    measures, reasons = read_measures(run)
-    children = as_list(run.get(CHILDREN)) if depth < _MAX_DEPTH else []
+    measures, reasons = read_measures(run, min(MAX_MEASURES, left.measures))
+    left.measures -= len(measures) + len(reasons)
     return ExternalReport(
-        external_id=first_text(run, "id") or _last_segment(href),
-        href=href,
+        external_id=_short(first_text(run, "id") or _last_segment(href), _MAX_ID_LENGTH),
+        href=_short(href, _MAX_HREF_LENGTH),
         external_identifier=echoed_run_id(run),
         name=first_text(run, "name"),
         state=normalise_state(raw_state, spellings) if raw_state else None,
-        raw_state=raw_state,
+        raw_state=raw_state[:_MAX_STATE_LENGTH] if raw_state else None,
         measures=measures,
         reasons=reasons,
-        children=tuple(to_report(spellings, child, depth=depth + 1) for child in children if isinstance(child, dict)),
+        children=tuple(_children(spellings, run, left, depth + 1)) if CHILDREN in run else (),
     )
+
+
+def _children(spellings: Spellings, run: Json, left: _Left, depth: int) -> Iterator[ExternalReport]:
+    for child in as_list(run[CHILDREN]) if depth <= _MAX_DEPTH else ():
+        if left.runs <= 0:
+            return
+        left.runs -= 1
+        if isinstance(child, dict):
+            yield _to_report(spellings, child, None, left, depth)
+
+
+def _short(text: str | None, limit: int) -> str | None:
+    """Return an id or an address unless it is too long to be one: cut, it would be another one."""
+    return text if text is None or len(text) <= limit else None
 
 
 def _last_segment(address: str | None) -> str | None:
@@ -89,5 +122,5 @@ def echoed_run_id(run: Json) -> str | None:
     ours = [identifier for identifier in identifiers if identifier.get("owner") == OUR_OWNER] or identifiers
     for characteristic in map(as_mapping, as_list(run.get("characteristic"))):
         if characteristic.get("name") == RUN_ID:
-            ours.append({"id": characteristic.get("value")})
+            ours.append({"id": unwrapped(characteristic.get("value"))})
     return next((found for identifier in ours if (found := first_text(identifier, "id"))), None)

@@ -53,6 +53,7 @@ class ListenerRig:
     publisher: RecordingInboundPublisher
     session: aiohttp.ClientSession
     counts: list[tuple[str, CallbackOutcome]]
+    reused_event_ids: list[str]
 
     async def post(self, path: str, body: object = EVENT, **headers: str) -> tuple[int, dict[str, Any]]:
         data = body if isinstance(body, bytes) else orjson.dumps(body)
@@ -72,6 +73,7 @@ async def a_listener(
     check: Callable[[InboundReceived], None] = accept_any,
 ) -> AsyncIterator[ListenerRig]:
     counts: list[tuple[str, CallbackOutcome]] = []
+    reused: list[str] = []
     publisher = publisher or RecordingInboundPublisher()
     listener = Listener(
         host="127.0.0.1",
@@ -83,9 +85,12 @@ async def a_listener(
         clock=lambda: NOW,
         limits=limits,
         on_callback=lambda spoke, what: counts.append((spoke, what)),
+        on_reused_event_id=reused.append,
     )
     async with listener, aiohttp.ClientSession() as session:
-        yield ListenerRig(listener=listener, publisher=publisher, session=session, counts=counts)
+        yield ListenerRig(
+            listener=listener, publisher=publisher, session=session, counts=counts, reused_event_ids=reused
+        )
 
 
 async def test_a_callback_is_stored_as_it_came() -> None:
@@ -312,9 +317,19 @@ async def test_the_event_type_of_the_body_wins_over_the_path() -> None:
 async def test_a_notification_that_is_delivered_again_has_the_same_id() -> None:
     async with a_listener() as rig:
         _, first = await rig.post("/fibre-lab/listener")
-        _, again = await rig.post("/fibre-lab/listener", EVENT | {"title": "second delivery"})
+        _, again = await rig.post("/fibre-lab/listener", dict(reversed(EVENT.items())))
         assert len(rig.publisher.published) == 2
     assert first["id"] == again["id"]
+    assert rig.reused_event_ids == []
+
+
+async def test_two_notifications_with_one_event_id_and_different_content_are_both_stored_and_counted() -> None:
+    async with a_listener() as rig:
+        _, first = await rig.post("/fibre-lab/listener")
+        _, other = await rig.post("/fibre-lab/listener", EVENT | {"title": "another one"})
+        assert {event.id for event in rig.publisher.events()} == {first["id"], other["id"]}
+    assert first["id"] != other["id"]
+    assert rig.reused_event_ids == ["fibre-lab"]
 
 
 async def test_two_systems_may_use_the_same_event_id() -> None:

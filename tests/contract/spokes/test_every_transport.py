@@ -8,7 +8,9 @@ import gzip
 import logging
 import socket
 import ssl
-from contextlib import asynccontextmanager
+import threading
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from consumers.spokes.bounded_connector import HANDSHAKE_VERDICT_WITHIN
 from consumers.spokes.transport import HttpRequest, Transport
 from router.responses import HttpResponse, NoResponse
 from southbound.service.open_resources import TRANSPORTS
@@ -32,7 +35,7 @@ from tests.contract.spokes.misbehaving_server import (
 from tests.fakes.transport import FakeTransport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
     from consumers.spokes.aiohttp_transport import AiohttpTransport
@@ -291,6 +294,106 @@ async def test_a_certificate_that_is_not_valid_is_configuration(a_transport: ATr
     sentence = f"the certificate of 127.0.0.1:{server.port} is not valid"
     assert answer == NoResponse(perhaps_sent=False, cause=sentence, certificate_invalid=True)
     assert server.requests == []
+
+
+@pytest.fixture(name="trusting")
+def _trusting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trust the certificate of the test servers."""
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", ssl.create_default_context(cafile=UNTRUSTED))
+
+
+def tls_of_a_server(*, tickets: int = 2, **settings: Any) -> ssl.SSLContext:  # noqa: ANN401
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(UNTRUSTED)
+    tls.load_verify_locations(UNTRUSTED)
+    tls.num_tickets = tickets
+    for name, value in settings.items():
+        setattr(tls, name, value)
+    return tls
+
+
+@contextmanager
+def handshakes_only(tls: ssl.SSLContext) -> Iterator[int]:
+    """Accept connections and close each after its handshake, on a thread: most servers send their alert at once."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with connection, suppress(OSError):
+                        tls.wrap_socket(connection, server_side=True).close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+@pytest.mark.usefixtures("trusting")
+@pytest.mark.parametrize("body", [BODY, b"x" * 300_000])
+async def test_a_missing_client_certificate_that_tls_1_3_refuses_after_the_handshake_is_configuration(
+    a_transport: ATransport, body: bytes
+) -> None:
+    tls = tls_of_a_server(verify_mode=ssl.CERT_REQUIRED, minimum_version=ssl.TLSVersion.TLSv1_3)
+    with handshakes_only(tls) as port:
+        for _ in range(10):  # whether the alert or a reset arrives first was a matter of luck
+            async with a_transport(port, "https") as transport:
+                answer = await transport.send(replace(a_post(port, "https"), body=body))
+            assert isinstance(answer, NoResponse)
+            assert not answer.perhaps_sent
+            assert answer.certificate_invalid
+            assert "client certificate" in answer.cause
+            assert "EPERM" not in answer.cause
+
+
+@pytest.mark.usefixtures("trusting")
+async def test_a_connection_that_is_closed_without_an_alert_after_the_handshake_is_no_doubt(
+    a_transport: ATransport,
+) -> None:
+    tls = tls_of_a_server(verify_mode=ssl.CERT_REQUIRED, minimum_version=ssl.TLSVersion.TLSv1_3)
+    async with serving(replying(), tls) as server:  # asyncio sends no alert
+        for _ in range(10):
+            async with a_transport(server.port, "https") as transport:
+                answer = await transport.send(a_post(server.port, "https"))
+            assert isinstance(answer, NoResponse)
+            assert not answer.perhaps_sent
+            assert "client certificate" in answer.cause
+    assert server.requests == []
+
+
+@pytest.mark.usefixtures("trusting")
+@pytest.mark.parametrize("tickets", [0, 2])
+async def test_a_tls_server_that_accepts_the_client_is_sent_the_request(a_transport: ATransport, tickets: int) -> None:
+    async def answer_and_close(connection: ServerConnection) -> None:
+        await connection.read_request()
+        await connection.write(b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+
+    loop = asyncio.get_running_loop()
+    async with (
+        serving(answer_and_close, tls_of_a_server(tickets=tickets)) as server,
+        a_transport(server.port, "https") as transport,
+    ):
+        first = await transport.send(a_post(server.port, "https"))
+        began = loop.time()
+        others = [await transport.send(a_post(server.port, "https")) for _ in range(3)]
+        took = loop.time() - began
+    assert [answer.status for answer in (first, *others) if isinstance(answer, HttpResponse)] == [201] * 4
+    assert took < HANDSHAKE_VERDICT_WITHIN, "only the first connection waits for a server without tickets"
+
+
+@pytest.mark.usefixtures("trusting")
+async def test_a_tls_connection_that_breaks_after_the_request_is_still_a_doubt(a_transport: ATransport) -> None:
+    async def reset(connection: ServerConnection) -> None:
+        await connection.read_request()
+        connection.reset()
+
+    async with serving(reset, tls_of_a_server()) as server, a_transport(server.port, "https") as transport:
+        answer = await transport.send(a_post(server.port, "https"))
+    assert isinstance(answer, NoResponse)
+    assert answer.perhaps_sent
+    assert len(server.requests) == 1
 
 
 async def test_plain_http_on_a_tls_port_proves_that_nothing_was_sent(a_transport: ATransport) -> None:
@@ -616,3 +719,58 @@ async def test_a_response_header_that_is_too_long_is_told_as_such(outcome: Outco
     answer, _ = await outcome(replying("201 Created", b'{"id":"1"}', "X: " + "a" * 40_000))
     assert isinstance(answer, NoResponse)
     assert "a header has over 32768 bytes" in answer.cause
+
+
+async def test_what_precedes_a_request_runs_when_there_is_a_connection(a_transport: ATransport) -> None:
+    async with serving(replying()) as server, a_transport(server.port) as transport:
+        arrived: list[int] = []
+
+        async def before() -> None:
+            arrived.append(len(server.requests))
+
+        await transport.send(a_post(server.port), before)
+        assert (arrived, len(server.requests)) == ([0], 1)
+
+
+async def test_without_a_connection_nothing_precedes_the_request(a_transport: ATransport) -> None:
+    async def before() -> None:
+        raise AssertionError("there is no connection")
+
+    async with a_transport(1) as transport:
+        answer = await transport.send(a_post(1), before)
+    assert isinstance(answer, NoResponse)
+    assert not answer.perhaps_sent
+
+
+@pytest.mark.parametrize("error", [OSError("disk"), TimeoutError("store"), ValueError("row"), RuntimeError("other")])
+async def test_what_precedes_a_request_may_prevent_it(a_transport: ATransport, error: Exception) -> None:
+    async def before() -> None:
+        raise error
+
+    async with serving(replying()) as server, a_transport(server.port) as transport:
+        with pytest.raises(type(error), match=str(error)):
+            await transport.send(a_post(server.port), before)
+        assert isinstance(await transport.send(a_post(server.port)), HttpResponse)
+        assert len(server.requests) == 1
+
+
+async def test_a_connection_that_is_closed_before_the_request_is_written_is_no_doubt(a_transport: ATransport) -> None:
+    closed = asyncio.Event()
+
+    async def close_once(connection: ServerConnection) -> None:
+        if not closed.is_set():
+            connection.writer.close()
+            await connection.writer.wait_closed()
+            closed.set()
+            return
+        await replying()(connection)
+
+    async def before() -> None:
+        async with asyncio.timeout(5):
+            await closed.wait()
+        for _ in range(200):  # the loop reads the end of the connection
+            await asyncio.sleep(0)
+
+    async with serving(close_once) as server, a_transport(server.port) as transport:
+        assert isinstance(await transport.send(a_post(server.port), before), HttpResponse)
+        assert len(server.requests) == 1

@@ -176,7 +176,7 @@ async def test_two_selectors_over_one_store_neither_move_requests_back_and_forth
         new.clock.at += HOUR
         await new_turns.release_due()
     assert await store.waiting_queue.read_lengths() == {}
-    assert [old.updates(run_id).count(UpdateKind.WAITING) for run_id in ("B", "C", "D")] == [2, 2, 1]
+    assert [old.distinct_updates(run_id).count(UpdateKind.WAITING) for run_id in ("B", "C", "D")] == [2, 2, 1]
 
 
 def is_update(event: object, kind: UpdateKind) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from schemas.vocabulary import RunState
+from schemas.vocabulary import RunState, UpdateKind
 from southbound.simulator.behaviours import completes_by_callback, stays_pending
 from southbound.simulator.script import Script
 from tests.builders.runs import a_document
@@ -25,10 +25,10 @@ NotificationJson = dict[str, object]
 RESULT = "southbound.RunResult"
 
 
-def a_notification(external_id: str, event_id: str = "N1") -> NotificationJson:
-    """Return a complete notification: the run is completed."""
+def a_notification(external_id: str, event_id: str = "N1", state: str = "completed") -> NotificationJson:
+    """Return a complete notification."""
     measure = {"id": "TM1", "metricName": "speed", "value": {"value": 93.5}}
-    test = {"id": external_id, "name": "Line test", "state": "completed", "testMeasure": [measure]}
+    test = {"id": external_id, "name": "Line test", "state": state, "testMeasure": [measure]}
     return {"eventId": event_id, "eventType": "ServiceTestStateChangeEvent", "event": {"serviceTest": test}}
 
 
@@ -79,6 +79,38 @@ async def test_the_same_notification_two_hundred_times_at_once_ends_its_run_once
         assert len({event.header("ce_id") for event in ends}) == 1
         assert {result.state for result in service.results()} == {RunState.COMPLETED}
         assert service.dead_letters() == []
+
+
+async def test_fault_a_late_report_and_a_callback_that_is_repeated_50_times_publish_what_one_of_each_does(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    script = Script(default=stays_pending(None))
+    async with a_service(kafka_bootstrap, tmp_path, script=script) as service, a_notification_client(service) as lab:
+        await service.request(a_document("REPEATED"), a_document("AFTER"))
+        repeated, after = [await wait_for_external_id(service, run) for run in ("REPEATED", "AFTER")]
+        end, late = a_notification(repeated), a_notification(repeated, event_id="late", state="failed")
+        await lab.send_all(end)
+        await service.result_of("REPEATED")
+        await lab.send_all(late)
+        await service.wait_until(lambda: UpdateKind.STALE in kinds(service, "REPEATED"), "the late report")
+        for _ in range(50):
+            assert await lab.send_all(end, late) == [201, 201]
+        other = a_notification(repeated, state="cancelled")  # the eventId of another notification
+        await lab.send_all(other)
+        await service.wait_until(lambda: kinds(service, "REPEATED").count(UpdateKind.STALE) == 2, "the other one")
+        await lab.send_all(a_notification(after, event_id="N2"))
+        await service.result_of("AFTER")
+        assert await service.stop()
+        about = [e for e in service.reader.on(service.topics.results) if e.key == b"REPEATED"]
+        assert len(about) == 2
+        revisions = [update.revision for update in service.updates("REPEATED")]
+        assert revisions == sorted(revisions)
+        assert len(set(revisions)) == len(revisions)
+        assert service.dead_letters() == []
+
+
+def kinds(service: ServiceUnderTest, run_id: str) -> list[UpdateKind]:
+    return [update.kind for update in service.updates(run_id)]
 
 
 async def test_notifications_that_arrive_before_the_answer_to_the_post_wait_for_it(

@@ -10,13 +10,14 @@ import pytest
 
 from consumers.dispatch.call import Caller, MembershipUncertainError
 from consumers.spokes.http_client import SpokeClient
-from consumers.spokes.port import Call
+from consumers.spokes.port import Call, do_nothing
 from router.responses import HttpResponse, Purpose, Verdict
 from tests.builders.runs import NOON
 from tests.builders.spokes import a_profile, a_spoke
 from tests.fakes.transport import FakeTransport
 
 if TYPE_CHECKING:
+    from consumers.spokes.port import BeforeCall
     from consumers.spokes.transport import HttpRequest
 
 TEN = timedelta(seconds=10)
@@ -28,7 +29,8 @@ class TenSecondTransport(FakeTransport):
 
     now: datetime = NOON
 
-    async def send(self, request: HttpRequest) -> HttpResponse:
+    async def send(self, request: HttpRequest, before: BeforeCall = do_nothing) -> HttpResponse:
+        await before()
         await asyncio.sleep(0)
         self.now += TEN
         self.requests.append(request)
@@ -68,5 +70,5 @@ async def test_calls_that_wait_for_longer_than_the_session_are_not_sent() -> Non
 
 
 async def test_a_worker_that_may_have_been_replaced_raises() -> None:
-    with pytest.raises(MembershipUncertainError, match="has not heard from Kafka for too long"):
+    with pytest.raises(MembershipUncertainError, match="has had no response from Kafka for too long"):
         OneConnectionCaller(surely_ours_for=timedelta()).caller.require_membership()

@@ -129,7 +129,7 @@ async def test_an_outage_is_retried_until_it_ends() -> None:
     gateway.system.plan(Purpose.SEND, *[REFUSED_CONNECTION] * 20)
     await gateway.process_request(a_document())
     assert gateway.dead_lettered == []
-    assert gateway.updates() == [UpdateKind.ACCEPTED]
+    assert gateway.updates() == [UpdateKind.PROGRESS, UpdateKind.ACCEPTED]  # SYSTEM_DOWN, once
 
 
 async def test_a_redrive_takes_a_run_out_of_fallout() -> None:

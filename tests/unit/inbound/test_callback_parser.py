@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.inbound.callback_parser import MAX_ID_LENGTH, NotACallbackError, callback_event_id, parse_callback
+from consumers.inbound.event_ids import EventIdMemory
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel
 
@@ -70,9 +71,28 @@ def test_event_ids_of_any_type_are_read(content: dict[str, Any]) -> None:
 
 
 def test_the_same_event_id_gives_the_same_message_id() -> None:
-    assert id_of({"eventId": "e-1", "title": "a"}, "x") == id_of({"eventId": "e-1", "title": "b"}, "y")
+    assert id_of({"eventId": "e-1", "title": "a"}, "x") == id_of({"title": "a", "eventId": "e-1"}, "y")
     assert id_of({"eventId": "e-1"}) != id_of({"eventId": "e-2"})
     assert id_of({"eventId": "e-1"}) != id_of({"eventId": "e-1"}, spoke="copper-lab")
+
+
+def test_two_notifications_with_one_event_id_and_different_content_have_two_ids() -> None:
+    assert id_of({"eventId": "e-1", "title": "a"}) != id_of({"eventId": "e-1", "title": "b"})
+    assert id_of({"eventId": "e-1", "eventType": "A"}) != id_of({"eventId": "e-1", "eventType": "B"})
+
+
+def test_a_number_of_more_than_64_bits_is_part_of_the_content() -> None:
+    bodies = [b'{"eventId": "e", "value": %d}' % number for number in (2**64, 2**64 + 1)]
+    large, larger = [parse_callback("lab", body, event_in_path="", content_type=None, at=AT) for body in bodies]
+    assert callback_event_id(large, "x") == callback_event_id(large, "y") != callback_event_id(larger, "z")
+
+
+def test_an_event_id_is_reused_if_it_was_last_seen_with_another_notification() -> None:
+    memory = EventIdMemory(max_remembered=2)
+    assert [memory.is_reused("lab", "e-1", text) for text in ("a", "a", "b", "b", "a")] == [0, 0, 1, 0, 1]
+    assert not memory.is_reused("other lab", "e-1", "c")
+    assert not memory.is_reused("lab", "e-2", "d")  # the oldest is forgotten
+    assert not memory.is_reused("lab", "e-1", "e")
 
 
 def test_without_an_event_id_the_same_bytes_with_the_same_time_are_the_same_event() -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from consumers.inbound.poller import MAX_NOT_FOUND_ROUNDS, PAGE_SIZE, Poller
+from consumers.inbound.poller import MAX_NOT_FOUND_ROUNDS, MAX_PUBLISHED_BODY, PAGE_SIZE, Poller
 from router.responses import HttpResponse, Purpose
 from schemas.vocabulary import Phase, RunState
 from tests.builders.runs import NOON, a_run
@@ -50,6 +50,17 @@ async def test_a_polled_state_updates_the_run() -> None:
     gateway.system.tests["ext-TR0000"]["state"] = "completed"
     assert await poll_once(gateway) == 1
     assert [result.state for result in gateway.results("TR0000")] == [RunState.COMPLETED]
+
+
+async def test_an_answer_that_the_inbound_topic_does_not_take_is_read_by_its_consumer() -> None:
+    gateway = a_gateway()
+    measured = [{"id": "TM1", "value": {"value": "v" * (MAX_PUBLISHED_BODY + 1)}}]
+    gateway.system.tests["ext-TR0000"] |= {"state": "completed", "testMeasure": measured}
+    gateway.publisher.max_bytes[gateway.names.inbound] = MAX_PUBLISHED_BODY + 10_000
+    poller = a_poller(gateway)
+    assert await poll_once(gateway, poller) == 1
+    assert [result.state for result in gateway.results("TR0000")] == [RunState.COMPLETED]
+    assert await poll_once(gateway, poller) == 0
 
 
 async def test_runs_behind_two_hundred_unchanged_ones_are_polled() -> None:

@@ -8,14 +8,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
 from consumers.store.sql_store import open_store
+from router.runs.notifications import build_update
 from router.runs.run import RequestRow
+from router.runs.told import remember_told
+from router.runs.watch import Missing, begin
 from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss, dump_explanations
 from schemas.results import Reason, ReportedMeasure
-from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState
+from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind
 from southbound.cli.exit_codes import ExitCode
-from southbound.operations.run_views import status_sentences
+from southbound.operations.run_views import format_time, run_details, status_sentences
 from tests.builders.runs import NOON, TREE, a_document, a_run
 from tests.harness.command_line import southbound
 
@@ -216,6 +220,26 @@ def test_a_waiting_run_names_its_definitions_and_its_children_wait_with_it() -> 
     assert "in the queue for s#S1, s#S2" in status_sentences(a_run(phase=Phase.WAITING, waits_for=("s#S1", "s#S2")))[0]
     child = a_run(phase=Phase.WAITING, document=a_document("TR0001-1", parent="TR0001"))
     assert "it waits with its root TR0001" in status_sentences(child)[0]
+
+
+@pytest.mark.parametrize("kind", [UpdateKind.FALLOUT, UpdateKind.IN_DOUBT, UpdateKind.CHANGE_REFUSED])
+def test_why_and_show_name_the_reasons_of_what_was_published_last(kind: UpdateKind) -> None:
+    row = a_run(phase=Phase.FALLOUT)
+    update = build_update(row, kind, (Reason(code="CALL_503", message="busy\x07"),))
+    row = remember_told(row, [update], cause="E1", teller="process")
+    (sentence,) = [each for each in status_sentences(row) if "CALL_503: busy" in each]
+    assert sentence.startswith(f"published last: {kind} at ")
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(run_details(row, None, ()))
+    assert "CALL_503: busy" in capture.get()
+    assert "\x07" not in capture.get()
+
+
+def test_why_and_show_name_the_next_check_of_a_run_and_what_it_is_for() -> None:
+    row = a_run(phase=Phase.ACCEPTED, watch=begin(Missing.EXTERNAL_ID, NOON, 600))
+    (sentence,) = [each for each in status_sentences(row) if each.startswith("next check ")]
+    assert sentence.endswith(f"its system has not named its id since {format_time(NOON)}, 0 answers so far")
 
 
 def test_a_root_that_waits_for_children_says_for_how_many() -> None:

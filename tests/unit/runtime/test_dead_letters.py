@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 
 from consumers.runtime.backoff import Backoff
 from consumers.runtime.config import WorkerConfig
-from consumers.runtime.dead_letters import MAX_DETAIL_LENGTH, DeadLetterPublisher, build_dead_letter
+from consumers.runtime.dead_letters import (
+    MAX_DETAIL_LENGTH,
+    MAX_SENTENCE_LENGTH,
+    DeadLetterPublisher,
+    build_dead_letter,
+)
 from consumers.runtime.handler import DeadLetter, Partition, Record, RetryLater
 from schemas.problem import Problem
+from tests.fakes.recording_publisher import RecordingPublisher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
 
 POLICY = WorkerConfig(role="routing", group="southbound-routing", dead_letter_topic="testrun.dlq")
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123_456, tzinfo=UTC)
+PROBLEM = Problem(code="X", sentence="It did not work.")
 PARTITION = Partition(topic="testrun.lifecycle", number=3, epoch=9)
 
 
@@ -56,6 +63,19 @@ def test_a_long_detail_leaves_room_for_the_original() -> None:
     assert len(dict(message.headers)["southbound-dlq-detail"] or b"") == MAX_DETAIL_LENGTH
 
 
+def test_a_dead_letter_that_comes_back_has_no_headers_of_its_earlier_reasons() -> None:
+    record, problem = Record(PARTITION, 0, None, b"v", (("ce_id", b"e1"),), 0), Problem(code="X", sentence="x" * 10_000)
+    first = build_dead_letter(record, problem, attempts=1, at=NOON, config=POLICY)
+    headers, again = first.headers, first
+    for _ in range(3):
+        back = Record(PARTITION, 1, None, b"v", again.headers, 0)
+        again = build_dead_letter(back, problem, attempts=2, at=NOON, config=POLICY)
+    assert [name for name, _ in again.headers] == [name for name, _ in headers]
+    assert again.headers[0] == ("ce_id", b"e1")
+    assert dict(again.headers)["southbound-dlq-attempts"] == b"2"
+    assert len(dict(again.headers)["southbound-dlq-reason"] or b"") == MAX_SENTENCE_LENGTH
+
+
 class BuggyPublisher:
     """A `Publisher` with a bug whose exception text contains a secret."""
 
@@ -83,3 +103,27 @@ async def test_dead_letters_refused_together_are_retried_at_different_times() ->
         assert isinstance(outcome, RetryLater)
         delays.append(outcome.delay)
     assert delays == [jitter * Backoff().initial_interval for jitter in (0.0, 0.25, 0.999)]
+
+
+async def test_the_dead_letter_waits_until_its_notice_is_published_and_the_notice_is_not_repeated() -> None:
+    publisher = RecordingPublisher()
+    answers = [Problem(code="NOT_TOLD", sentence="the store is down"), None]
+    notified: list[Record] = []
+
+    async def notify(record: Record, problem: Problem) -> Problem | None:
+        assert problem == PROBLEM
+        notified.append(record)
+        return answers.pop(0)
+
+    letters = DeadLetterPublisher(publisher, POLICY, lambda: NOON, lambda: 0.5, notify)
+    record, verdict = Record(PARTITION, 1, b"k", b"v", (), 0), DeadLetter(PROBLEM)
+    waits = await letters.deliver(record, 1, verdict)
+    assert isinstance(waits, RetryLater)
+    assert "the store is down" in waits.problem.sentence
+    assert publisher.published == []
+    publisher.fail_topic("testrun.dlq")
+    assert isinstance(await letters.deliver(record, 2, verdict), RetryLater)
+    publisher.restore_topic("testrun.dlq")
+    assert await letters.deliver(record, 3, verdict) == verdict
+    assert len(publisher.published) == 1
+    assert len(notified) == 2

@@ -62,6 +62,27 @@ def test_an_answer_to_an_older_commit_leaves_the_newer_offset_unsaved() -> None:
     assert progress.uncommitted is None
 
 
+def test_what_is_never_delivered_is_committed_once_all_records_before_it_are_finished() -> None:
+    progress = received_progress(0, 1)
+    progress.skip_to(5)  # markers of transactions at the end of the partition
+    progress.finish(1)
+    assert progress.committable == 0
+    progress.finish(0)
+    assert progress.committable == 5
+    progress.skip_to(3)
+    assert progress.committable == 5
+    progress.receive(5)
+    assert progress.committable == 5
+
+
+def test_a_partition_without_any_record_is_committed_at_its_end() -> None:
+    ledger = OffsetTracker()
+    owned, other = (Partition(topic="t", number=number, epoch=1) for number in (0, 1))
+    ledger.assign(owned)
+    ledger.skip_to({owned: 7, other: 9})
+    assert ledger.uncommitted() == {owned: 7}
+
+
 def test_an_offset_that_goes_back_is_refused() -> None:
     with pytest.raises(ValueError, match="offset 4 came after offset 4"):
         received_progress(4, 4)

@@ -46,6 +46,19 @@ async def test_nothing_past_an_unfinished_record_is_committed() -> None:
         await wait_until(lambda: harness.client.committed.get(FIRST_PARTITION) == 10)
 
 
+async def test_aborted_transactions_at_the_end_of_a_partition_are_committed_behind_the_last_record() -> None:
+    harness = WorkerHarness()
+    gate = harness.gate(b"slow")
+    harness.client.append(value=b"slow")
+    async with harness.working():
+        await wait_until(lambda: harness.started == [b"slow"])
+        harness.client.end(*FIRST_PARTITION, 4)
+        await run_pending_callbacks()
+        assert harness.client.committed[FIRST_PARTITION] == 0
+        gate.set()
+        await wait_until(lambda: harness.client.committed.get(FIRST_PARTITION) == 4)
+
+
 async def test_a_commit_counts_only_after_the_broker_has_confirmed_it() -> None:
     harness = WorkerHarness()
     harness.client.answers_commits = False

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.spokes.http_client import SpokeClient
-from consumers.spokes.port import Call, UnknownSpokeError
+from consumers.spokes.port import Call, UnknownSpokeError, do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose
 from tests.builders.runs import a_document
 from tests.builders.spokes import a_command, a_profile, a_spoke
 from tests.fakes.transport import FakeTransport
 
 if TYPE_CHECKING:
+    from consumers.spokes.port import BeforeCall
     from consumers.spokes.transport import HttpRequest
 
 OK = HttpResponse(status=201, body=b"{}")
@@ -85,7 +86,7 @@ async def test_no_more_calls_than_allowed_run_at_once() -> None:
     gate, full, running, most = asyncio.Event(), asyncio.Event(), 0, 0
 
     class Slow(FakeTransport):
-        async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
+        async def send(self, request: HttpRequest, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
             nonlocal running, most
             running += 1
             most = max(most, running)
@@ -93,7 +94,7 @@ async def test_no_more_calls_than_allowed_run_at_once() -> None:
                 full.set()
             await gate.wait()
             running -= 1
-            return await super().send(request)
+            return await super().send(request, before)
 
     transport = Slow([OK])
     client = a_client(transport, concurrency=3)
@@ -109,7 +110,8 @@ async def test_a_call_that_may_no_longer_be_made_when_a_connection_is_free_is_no
     gate, sending = asyncio.Event(), asyncio.Event()
 
     class SlowOnce(FakeTransport):
-        async def send(self, request: HttpRequest) -> HttpResponse | NoResponse:
+        async def send(self, request: HttpRequest, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
+            await before()
             sending.set()
             await gate.wait()
             return await super().send(request)

@@ -82,7 +82,7 @@ async def use_up_other_definition(process: RoutingProcess) -> None:
 
 
 def waiting_updates(process: RoutingProcess, run_id: str) -> int:
-    return process.gateway.updates(run_id).count(WAITING)
+    return process.gateway.distinct_updates(run_id).count(WAITING)
 
 
 @pytest.mark.parametrize("order", [1, -1])

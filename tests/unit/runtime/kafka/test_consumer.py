@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import KafkaError, Message, TopicPartition
 
-from consumers.runtime.consumer_port import Assigned, Closed, ConsumerFailed, Lost, RecordsReceived, Warned
+from consumers.runtime.consumer_port import Assigned, Closed, ConsumerFailed, EndReached, Lost, RecordsReceived, Warned
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 
 if TYPE_CHECKING:
@@ -98,6 +98,34 @@ def test_the_end_of_a_partition_is_not_reported_as_a_problem(
 ) -> None:
     client._process([an_error(KafkaError._PARTITION_EOF)])
     assert not any(isinstance(event, Warned) for event in events)
+
+
+def an_end(offset: int) -> Message:
+    return Message(topic="t", partition=0, offset=offset, error=KafkaError(KafkaError._PARTITION_EOF, "the end"))
+
+
+def test_an_end_behind_the_last_record_is_reported_after_the_records(
+    client: KafkaGroupConsumer, events: list[ConsumerEvent]
+) -> None:
+    client._process([a_message(0), an_end(1), a_message(1), an_end(5)])
+    received, end = events[-2:]
+    assert isinstance(received, RecordsReceived)
+    assert [record.offset for record in received.records] == [0, 1]
+    assert end == EndReached({received.records[0].partition: 5})
+
+
+def test_an_end_that_says_nothing_new_is_not_reported(client: KafkaGroupConsumer, events: list[ConsumerEvent]) -> None:
+    client._process([an_end(0), a_message(0), an_end(1)])
+    client._process([an_end(1)])
+    assert not any(isinstance(event, EndReached) for event in events)
+
+
+def test_records_below_a_reported_end_begin_a_new_epoch(
+    client: KafkaGroupConsumer, events: list[ConsumerEvent]
+) -> None:
+    client._process([an_end(9)])
+    client._process([a_message(0)])
+    assert offsets(events) == [(2, [0])]
 
 
 def test_an_unexpected_exception_is_reported_by_type_and_place_without_its_text(

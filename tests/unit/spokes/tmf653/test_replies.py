@@ -31,6 +31,10 @@ KEYS = [
     "captureDateTime",
     "ruleViolation",
     "appliedConsequence",
+    "unit",
+    "unitOfMeasure",
+    "amount",
+    "alias",
     "characteristic",
     "externalIdentifier",
     "childServiceTest",
@@ -180,6 +184,37 @@ def test_a_measured_value_is_read_as_object_or_bare(value: object, expected: obj
     assert measure.has_value
 
 
+@pytest.mark.parametrize(
+    ("value", "expected", "unit"),
+    [
+        ({"value": 1.5, "alias": "speed"}, 1.5, None),
+        ({"value": "1.5", "alias": None}, "1.5", None),
+        ({"name": "v", "valueType": "Number", "value": {"value": 1.5, "alias": "speed"}}, 1.5, None),
+        ({"value": 1.5, "unit": "Mbit/s"}, 1.5, "Mbit/s"),
+        ({"value": 1.5, "unitOfMeasure": "Mbit/s"}, 1.5, "Mbit/s"),
+        ({"value": {"value": 1.5, "unit": "Mbit/s", "@type": "Quantity"}}, 1.5, "Mbit/s"),
+        ({"value": 1.5, "unit": {"id": 3, "name": "Mbit/s"}}, 1.5, "Mbit/s"),
+        ({"amount": 1.5, "units": "Mbit/s"}, 1.5, "Mbit/s"),
+        ({"value": {"amount": 1.5, "units": "Mbit/s"}}, 1.5, "Mbit/s"),
+        ({"value": {"min": 1, "max": 2, "value": 1.5}}, JsonText(json_text='{"min":1,"max":2,"value":1.5}'), None),
+        ({"value": {"value": None, "alias": "speed"}}, None, None),
+    ],
+)
+def test_a_value_given_as_an_object_is_its_value_and_has_its_unit(
+    value: object, expected: object, unit: str | None
+) -> None:
+    measure = only_measure(metricName="speed", value=value)
+    assert (measure.value, measure.unit_of_measure) == (expected, unit)
+    assert measure.has_value is (expected is not None)
+
+
+def test_the_unit_of_a_value_comes_before_that_of_its_measure() -> None:
+    measure = only_measure(metricName="speed", unitOfMeasure="Mbit/s", value={"value": 1500, "unit": "kbit/s"})
+    assert measure.unit_of_measure == "kbit/s"
+    assert only_measure(metricName="speed", unit={"value": "Mbit/s"}, value=1).unit_of_measure == "Mbit/s"
+    assert only_measure(metricName="speed", value=1, accuracy={"value": 0.1, "unit": "%"}).accuracy == 0.1
+
+
 @pytest.mark.parametrize("value", [None, "", {"name": "v", "value": None}])
 def test_an_empty_value_is_none(value: object) -> None:
     assert not only_measure(metricName="speed", value=value).has_value
@@ -250,8 +285,9 @@ def test_a_value_that_is_too_deep_has_a_problem() -> None:
 def test_our_own_id_is_recognised_in_an_echo() -> None:
     others = [{"id": "theirs", "owner": "someone"}, {"id": "TR0001", "owner": "southbound"}]
     assert read_report({"id": "1", "externalIdentifier": others}).external_identifier == "TR0001"
-    echoed = [{"name": "testRunId", "value": "TR0001"}]
-    assert read_report({"id": "1", "characteristic": echoed}).external_identifier == "TR0001"
+    for value in ("TR0001", {"value": "TR0001", "alias": None}):
+        echoed = [{"name": "testRunId", "value": value}]
+        assert read_report({"id": "1", "characteristic": echoed}).external_identifier == "TR0001"
 
 
 def test_a_bundle_is_answered_with_an_id_per_run() -> None:

@@ -1,0 +1,116 @@
+"""Publish updates about the runs of requests that became dead letters, for the services that ordered them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.event_handler import TRANSIENT
+from consumers.failed_request import RequestKind, read_failed_request
+from consumers.runtime.faults import internal_problem
+from router.runs.advance import is_allowed
+from router.runs.events import CancelRefused, ChangeRefused, GivenUp
+from router.runs.ids import request_id_of
+from router.runs.processed_events import SEND, has_led_to
+from router.runs.transitions import NOT_ACCEPTED_PHASES
+from schemas.problem import Problem
+from schemas.results import Reason, RunUpdate
+from schemas.vocabulary import Phase, UpdateKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from consumers.failed_request import FailedRequest
+    from consumers.run_updates.batch import RowUpdate
+    from consumers.run_updates.updater import RunUpdater
+    from consumers.runtime.handler import Record
+    from router.runs.events import RunEvent
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Envelope
+
+MAX_SENTENCE_LENGTH = 2_000  # characters
+_TELLING_KINDS = (UpdateKind.FALLOUT, UpdateKind.CHANGE_REFUSED, UpdateKind.CANCEL_REFUSED, UpdateKind.BLOCKED)
+_KIND_OF_REQUEST = {
+    RequestKind.SEND: UpdateKind.FALLOUT,
+    RequestKind.CHANGE: UpdateKind.CHANGE_REFUSED,
+    RequestKind.CANCEL: UpdateKind.CANCEL_REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureNotices:
+    """Publishes an update about the runs of each request that becomes a dead letter, unless its handler did.
+
+    `warn` is called if that fails for a reason that does not pass; the dead letter is published nevertheless.
+    """
+
+    updater: RunUpdater
+    envelope: Envelope
+    warn: Callable[[Problem], None]
+
+    async def notify(self, record: Record, problem: Problem) -> Problem | None:
+        """Publish what the dead letter means for its runs; return why it must be tried again, if it must."""
+        try:
+            await self._notify(record, problem)
+        except TRANSIENT as error:
+            return Problem(code="NOT_TOLD", sentence=f"its update could not be published: {error}")
+        except Exception as error:  # noqa: BLE001 - a dead letter that cannot be told is published nevertheless
+            self.warn(internal_problem("NOT_TOLD", "The update about a dead letter failed", error))
+        return None
+
+    async def _notify(self, record: Record, problem: Problem) -> None:
+        request = read_failed_request(record, self.envelope)
+        if request is None:
+            return
+        reason = Reason(code=problem.code, message=problem.sentence[:MAX_SENTENCE_LENGTH])
+        rows = {run_id: await self.updater.store.run(run_id) for run_id in request.run_ids}
+        root = rows[request.run_ids[0]]
+        if root is None:
+            unknown = [run_id for run_id, row in rows.items() if row is None]
+            await self._publish_unknown(request, unknown if request.kind is RequestKind.SEND else unknown[:1], reason)
+            return
+        known = [row for row in rows.values() if row is not None]
+        updates: list[RowUpdate] = [
+            (row, (run_event,)) for row in known if (run_event := event_of(request, row, reason, is_root=row is root))
+        ]
+        if updates:
+            await self.updater.store_facts(request.cause, updates)
+
+    async def _publish_unknown(self, request: FailedRequest, run_ids: list[str], reason: Reason) -> None:
+        """Publish updates about runs that the store does not have; their revision is below that of every row."""
+        updates = [
+            RunUpdate(
+                run_id=run_id,
+                root_run_id=request.root_run_id,
+                request_id=request.request_id or request_id_of(request.root_run_id, request.version),
+                spoke=request.spoke,
+                kind=_KIND_OF_REQUEST[request.kind],
+                phase=Phase.FALLOUT if request.kind is RequestKind.SEND else Phase.UNKNOWN,
+                version=request.version,
+                reasons=(reason,),
+                revision=0,
+                occurred_at=self.updater.now(),
+            )
+            for run_id in run_ids
+        ]
+        await self.updater.announcer.publish(request.cause, updates, decision=None)
+
+
+def event_of(request: FailedRequest, row: RunRow, reason: Reason, *, is_root: bool) -> RunEvent | None:
+    """Return what the failed request means for a run that exists; None if it was told, or if the run went on."""
+    cause = request.cause.id
+    if any(has_led_to(row, cause, kind) for kind in _TELLING_KINDS):
+        return None
+    if request.kind is RequestKind.SEND and (request.request_id is not None or has_led_to(row, cause, SEND)):
+        given_up = GivenUp(reasons=(reason,))
+        # Of a request that was stored, only what has no command yet: commands become dead letters of their own.
+        waits = row.phase in (
+            NOT_ACCEPTED_PHASES if request.request_id else (Phase.CREATED, Phase.WAITING, Phase.ROUTED)
+        )
+        return given_up if waits and is_allowed(row, given_up) else None
+    if not is_root:
+        return None
+    if request.kind is RequestKind.CANCEL:
+        return CancelRefused(reasons=(reason,))
+    # A second request for a run that exists wanted to change it.
+    return ChangeRefused(version=request.version, reasons=(reason,))

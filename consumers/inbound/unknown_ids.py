@@ -1,0 +1,73 @@
+"""Bound how long, and for how many external ids, reports about runs that are not known yet may wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+MAX_IDS = 1_000  # of one spoke, for which reports wait at a time
+FORGOTTEN_AFTER = timedelta(seconds=60)  # without a question: its partition went to another worker
+
+
+class _Asked(NamedTuple):
+    """How often the run store was asked for an id, and when the last time."""
+
+    times: int
+    at: datetime
+
+
+@dataclass(slots=True)
+class _SpokeIds:
+    """The unknown ids of one spoke, the one with the oldest question first."""
+
+    waiting: dict[str, _Asked] = field(default_factory=dict)
+    given_up: dict[str, _Asked] = field(default_factory=dict)
+
+
+class UnknownIds:
+    """The external ids for which the reports of one worker wait.
+
+    All reports about one id wait together: an id for which one report has waited is asked for once by the next ones.
+    """
+
+    def __init__(self, max_ids: int = MAX_IDS) -> None:
+        self._max_ids = max_ids
+        self._spokes: dict[str, _SpokeIds] = {}
+
+    def asked(self, spoke: str, external_id: str, now: datetime) -> int | None:
+        """Note that an id was asked for in vain; return how many times so far, None if too many ids wait already."""
+        ids = self._spokes.setdefault(spoke, _SpokeIds())
+        before = ids.waiting.pop(external_id, None) or ids.given_up.get(external_id) or _Asked(0, now)
+        if len(ids.waiting) >= self._max_ids:
+            _forget_old(ids.waiting, now)
+        if len(ids.waiting) >= self._max_ids:
+            return None
+        ids.given_up.pop(external_id, None)
+        ids.waiting[external_id] = _Asked(before.times + 1, now)
+        return before.times + 1
+
+    def give_up(self, spoke: str, external_id: str) -> None:
+        """Note that a report no longer waits for an id."""
+        ids = self._spokes[spoke]
+        ids.given_up[external_id] = ids.waiting.pop(external_id)
+        if len(ids.given_up) > self._max_ids:
+            del ids.given_up[next(iter(ids.given_up))]
+
+    def found(self, spoke: str, external_id: str | None) -> None:
+        """Note that an id is known now."""
+        ids = self._spokes.get(spoke)
+        if ids is not None and external_id is not None:
+            ids.waiting.pop(external_id, None)
+            ids.given_up.pop(external_id, None)
+
+
+def _forget_old(waiting: dict[str, _Asked], now: datetime) -> None:
+    while waiting:
+        external_id, asked = next(iter(waiting.items()))
+        if now - asked.at < FORGOTTEN_AFTER:
+            return
+        del waiting[external_id]

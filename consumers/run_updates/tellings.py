@@ -1,0 +1,85 @@
+"""Keep which notifications Kafka has acknowledged: what a row says was told last may never have been published."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from consumers.store.port import ConflictError, ThresholdReachedError, UnstorableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from consumers.run_updates.batch import RowUpdate
+    from router.runs.run import RunRow
+
+    Key = tuple[str, int, str]  # run, revision, and the event that led to it
+
+MAX_TOLD_AGAIN = 10_000  # notifications of other processes; one that is forgotten is published once more
+MAX_WAIT = 10.0  # seconds for an acknowledgement that is under way
+_NOT_STORED = (ConflictError, ThresholdReachedError, UnstorableError)
+
+
+class Tellings:
+    """What this process has told, or is about to tell.
+
+    A notification of this process is acknowledged unless it is open here. Of one of another process, or of this one
+    before it was started again, that is not known until this process has published it, too.
+    """
+
+    def __init__(self) -> None:
+        self.teller = uuid4().hex
+        self._open: dict[Key, asyncio.Future[None]] = {}
+        self._told_again: OrderedDict[Key, None] = OrderedDict()
+
+    @contextmanager
+    def telling(self, cause: str, updates: Sequence[RowUpdate]) -> Iterator[None]:
+        """Keep what these updates lead to open, until the block ends without an exception."""
+        keys = [(row.run_id, row.revision + 1, cause) for row, _ in updates]
+        # Before it is stored: whoever reads the stored row must find it open.
+        loop = asyncio.get_running_loop()
+        under_way = [self._open.setdefault(key, loop.create_future()) for key in keys]
+        try:
+            yield
+        except _NOT_STORED:
+            self._close(keys)
+            raise
+        finally:
+            for future in under_way:
+                if not future.done():
+                    future.set_result(None)
+        self._close(keys)
+
+    def is_acknowledged(self, row: RunRow) -> bool:
+        """Return whether Kafka certainly has what was told last about a run."""
+        key = _key(row)
+        if key in self._told_again:
+            return True
+        return row.told is not None and row.told.teller == self.teller and key not in self._open
+
+    async def becomes_acknowledged(self, row: RunRow) -> bool:
+        """Wait for an acknowledgement that is under way; return whether Kafka certainly has what was told last."""
+        under_way = self._open.get(_key(row))
+        if under_way is not None and not under_way.done():
+            await asyncio.wait([under_way], timeout=MAX_WAIT)
+        return self.is_acknowledged(row)
+
+    def acknowledge(self, rows: Iterable[RunRow]) -> None:
+        """Record that Kafka has what was told last about these runs."""
+        for row in rows:
+            key = _key(row)
+            self._close([key])
+            self._told_again[key] = None
+            if len(self._told_again) > MAX_TOLD_AGAIN:
+                self._told_again.popitem(last=False)
+
+    def _close(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self._open.pop(key, None)
+
+
+def _key(row: RunRow) -> Key:
+    return (row.run_id, row.told.revision, row.told.cause) if row.told else (row.run_id, row.revision, "")
