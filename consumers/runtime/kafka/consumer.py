@@ -24,6 +24,13 @@ from consumers.runtime.consumer_port import (
     Warned,
 )
 from consumers.runtime.faults import internal_problem
+from consumers.runtime.finished_offsets import (
+    MAX_METADATA,
+    NOTHING_FINISHED,
+    UnreadableMetadataError,
+    read_metadata,
+    write_metadata,
+)
 from consumers.runtime.handler import Partition, Record
 from consumers.runtime.kafka.log_watch import LogWatch, another_log_problem, watermarks
 from consumers.runtime.kafka.membership import (
@@ -33,6 +40,7 @@ from consumers.runtime.kafka.membership import (
     read_sample,
     statistics_interval,
 )
+from consumers.runtime.offsets import Commit
 from producers.kafka_errors import code_of, sentence_for
 from schemas.problem import Problem
 
@@ -43,9 +51,11 @@ if TYPE_CHECKING:
 
     from consumers.runtime.backpressure import FlowControl
     from consumers.runtime.consumer_port import ConsumerEvent
+    from consumers.runtime.finished_offsets import FinishedOffsets
     from consumers.runtime.kafka.log_watch import TopicAndNumber
 
 _POLL_TIMEOUT = 0.05  # seconds; also how long a command may wait for an idle poll
+_COMMITTED_TIMEOUT = 5.0  # seconds for the committed offsets of new partitions; the consumer is not polled meanwhile
 _IDLE_TIMEOUT = 0.5  # seconds to wait for a command when no records are wanted
 _GRACE = 5.0  # seconds on top of the revoke timeout: the worker answers first, unless it hangs
 _IGNORED_ERRORS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 - librdkafka's spelling
@@ -77,6 +87,7 @@ class KafkaGroupConsumer:
         self._log_watch = LogWatch()
         self._restarting = False
         self._read_again: dict[TopicAndNumber, int] = {}  # from these offsets, by the next client
+        self._read_before: dict[TopicAndNumber, int] = {}  # up to these offsets, in ownerships that have ended
         self._clock_difference = float("inf")  # of Python's monotonic clock and librdkafka's
         self._revoke_timeout = revoke_timeout + _GRACE
         self._batch = batch
@@ -86,7 +97,8 @@ class KafkaGroupConsumer:
         self._ownerships: dict[TopicAndNumber, Partition] = {}
         self._next_offsets: dict[TopicAndNumber, int] = {}
         self._paused: set[TopicAndNumber] = set()  # confluent-kafka cannot tell what is paused, so it is tracked here
-        self._committing: Mapping[Partition, int] = {}
+        self._committing: Mapping[Partition, Commit] = {}
+        self._max_metadata = MAX_METADATA
         self._batches_wanted = 0
         self._released = False
         self._closing = False
@@ -110,13 +122,13 @@ class KafkaGroupConsumer:
         """Pause and resume partitions; request one more batch."""
         self._commands.put(lambda: self._control_flow(flow))
 
-    def commit(self, offsets: Mapping[Partition, int]) -> None:
+    def commit(self, commits: Mapping[Partition, Commit]) -> None:
         """Commit; `Committed` answers. One at a time."""
-        self._commands.put(lambda: self._commit(offsets))
+        self._commands.put(lambda: self._commit(commits))
 
-    def release(self, offsets: Mapping[Partition, int]) -> None:
-        """Answer `Revoked`: commit these offsets, wait for the broker, and release the partitions."""
-        self._commands.put(lambda: self._release(offsets))
+    def release(self, commits: Mapping[Partition, Commit]) -> None:
+        """Answer `Revoked`: commit this, wait for the broker, and release the partitions."""
+        self._commands.put(lambda: self._release(commits))
 
     def membership_proven_at(self) -> float:
         """The last time (monotonic clock) at which this process was certainly a live member of the group."""
@@ -228,9 +240,9 @@ class KafkaGroupConsumer:
 
     def _commit_beginnings(self) -> None:
         """Commit where the next client has to begin, for partitions that are owned; what fails is tried again by it."""
-        offsets = {self._ownerships[p]: low for p, low in self._read_again.items() if p in self._ownerships}
-        if offsets and self._commit_now(offsets):
-            for partition in offsets:
+        commits = {self._ownerships[p]: Commit(low) for p, low in self._read_again.items() if p in self._ownerships}
+        if commits and self._commit_now(commits):
+            for partition in commits:
                 del self._read_again[_topic_and_number(partition)]
 
     def _process(self, messages: Iterable[Message]) -> None:
@@ -302,52 +314,104 @@ class KafkaGroupConsumer:
             self._consumer.resume([TopicPartition(*topic_partition) for topic_partition in topic_partitions])
             self._paused -= topic_partitions
 
-    def _commit(self, offsets: Mapping[Partition, int]) -> None:
-        offsets = {partition: offset for partition, offset in offsets.items() if self._is_current(partition)}
-        if not offsets:
+    def _commit(self, commits: Mapping[Partition, Commit]) -> None:
+        commits = {partition: commit for partition, commit in commits.items() if self._is_current(partition)}
+        if not commits:
             self._post(Committed({}))
             return
-        self._committing, self._commit_sent_at = offsets, time.monotonic()
+        self._committing, self._commit_sent_at = commits, time.monotonic()
         try:
-            self._consumer.commit(offsets=self._positions(offsets), asynchronous=True)
+            self._consumer.commit(offsets=self._positions(commits), asynchronous=True)
         except KafkaException as exception:
             self._on_commit(exception.args[0], ())
 
     def _on_commit(self, error: KafkaError | None, positions: Sequence[TopicPartition]) -> None:
         requested, self._committing = self._committing, {}
         errors = [e for e in (error, *(position.error for position in positions)) if e is not None]
+        for commit_error in errors:
+            self._limit_metadata(commit_error)
         committed = {(p.topic, p.partition, p.offset) for p in positions if error is None and p.error is None}
-        accepted = {p: offset for p, offset in requested.items() if (p.topic, p.number, offset) in committed}
+        accepted = {p: commit for p, commit in requested.items() if (p.topic, p.number, commit.offset) in committed}
         if accepted:
             self._membership.committed(self._commit_sent_at)
         self._post(Committed(accepted, self._problem(errors[0]) if errors else None))
 
-    def _positions(self, offsets: Mapping[Partition, int]) -> list[TopicPartition]:
-        metadata = self._commit_metadata()
-        return [TopicPartition(p.topic, p.number, offset, metadata) for p, offset in offsets.items()]
+    def _positions(self, commits: Mapping[Partition, Commit]) -> list[TopicPartition]:
+        prefix, limit = self._commit_metadata(), self._max_metadata
+        return [
+            TopicPartition(p.topic, p.number, offset, write_metadata(prefix, offset, finished.ranges, limit))
+            for p, (offset, finished) in commits.items()
+        ]
 
-    def _release(self, offsets: Mapping[Partition, int]) -> None:
+    def _release(self, commits: Mapping[Partition, Commit]) -> None:
         self._released = True
-        if offsets:
-            self._commit_now(offsets)
+        if commits:
+            self._commit_now(commits)
 
-    def _commit_now(self, offsets: Mapping[Partition, int]) -> bool:
+    def _commit_now(self, commits: Mapping[Partition, Commit]) -> bool:
         """Commit and wait for the broker; return whether it accepted all of it."""
         try:
-            positions = self._consumer.commit(offsets=self._positions(offsets), asynchronous=False)
+            positions = self._consumer.commit(offsets=self._positions(commits), asynchronous=False)
         except KafkaException as exception:
-            self._warn(exception.args[0])
+            self._note_commit_error(exception.args[0])
             return False
         errors = [position.error for position in positions if position.error is not None]
         for error in errors:
-            self._warn(error)
+            self._note_commit_error(error)
         return not errors
+
+    def _note_commit_error(self, error: KafkaError) -> None:
+        self._limit_metadata(error)
+        self._warn(error)
+
+    def _limit_metadata(self, error: KafkaError) -> None:
+        # `offset.metadata.max.bytes` of this broker is smaller; records that it has no room for are processed again.
+        if error.code() == KafkaError.OFFSET_METADATA_TOO_LARGE:
+            self._max_metadata //= 2
 
     def _on_assign(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         self._membership.assigned()
         if positions:
-            self._post(Assigned(tuple(self._new_ownership(p.topic, p.partition) for p in positions)))
+            for position in positions:
+                self._new_ownership(position.topic, position.partition)
             self._commit_beginnings()  # before the client asks for the committed offsets
+            owned = self._owned(positions)
+            self._post(Assigned(owned, self._read_finished(owned)))
+
+    def _read_finished(self, partitions: Sequence[Partition]) -> dict[Partition, FinishedOffsets]:
+        """Return what the owners before have finished above their last commits, if that can be used."""
+        asked = [TopicPartition(partition.topic, partition.number) for partition in partitions]
+        try:
+            committed = self._consumer.committed(asked, _COMMITTED_TIMEOUT)
+        except KafkaException as exception:
+            self._warn(exception.args[0])  # then what is finished is processed again
+            return {}
+        for position in committed:
+            self._report_another_log(position)
+        found = [self._finished_above(position) for position in committed]
+        return {partition: finished for partition, finished in zip(partitions, found, strict=True) if finished.ranges}
+
+    def _report_another_log(self, position: TopicPartition) -> None:
+        """Report a partition that this process has read before, if its records or its committed offset are gone."""
+        topic_partition = position.topic, position.partition
+        if not self._read_before.pop(topic_partition, 0) or position.error is not None:
+            return
+        low, high = watermarks(self._consumer, topic_partition) or (0, position.offset)
+        if position.offset < 0 or position.offset > high:
+            self._post(Warned(another_log_problem(topic_partition, low)))
+
+    def _finished_above(self, position: TopicPartition) -> FinishedOffsets:
+        if position.error is not None or position.offset < 0:
+            return NOTHING_FINISHED
+        topic_partition = position.topic, position.partition
+        try:
+            finished = read_metadata(position.metadata, position.offset)
+            if finished.ranges and finished.end > (watermarks(self._consumer, topic_partition) or (0, 0))[1]:
+                raise UnreadableMetadataError("of records that the topic does not have")  # noqa: TRY301 - one sentence for all
+        except UnreadableMetadataError as error:
+            self._post(Warned(_metadata_problem(position, self._settings.get("group.id"), error)))
+            return NOTHING_FINISHED
+        return finished
 
     def _on_revoke(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         partitions = self._owned(positions)
@@ -384,7 +448,8 @@ class KafkaGroupConsumer:
         self._resume(topic_partitions & self._paused)
         for topic_partition in topic_partitions:
             del self._ownerships[topic_partition]
-            self._next_offsets.pop(topic_partition, None)
+            if (offset := self._next_offsets.pop(topic_partition, 0)) > 0:
+                self._read_before[topic_partition] = offset
             self._log_watch.forget(topic_partition)
 
     def _on_statistics(self, text: str) -> None:
@@ -413,6 +478,15 @@ class KafkaGroupConsumer:
     def _problem(self, error: KafkaError) -> Problem:
         resource = f"group {self._settings.get('group.id')} on {', '.join(self._topics)}"
         return Problem(code=code_of(error), sentence=sentence_for(error, resource))
+
+
+def _metadata_problem(position: TopicPartition, group: object, error: UnreadableMetadataError) -> Problem:
+    sentence = (
+        f"The metadata of offset {position.offset}, which group {group} has committed for partition"
+        f" {position.partition} of topic {position.topic}, is {error}: it is ignored, and records above that offset"
+        " which were finished before are processed again"
+    )
+    return Problem(code="COMMIT_METADATA_IGNORED", sentence=sentence)
 
 
 def _topic_number_offset(message: Message) -> tuple[TopicAndNumber, int]:
