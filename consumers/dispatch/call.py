@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from consumers.dispatch.outages import OutageTracker
-from consumers.dispatch.probes import ProbeLimit
 from consumers.runtime.backoff import Backoff, next_delay, outage_delay
-from consumers.spokes.port import UnknownSpokeError, do_nothing
+from consumers.spokes.limits.circuit_breaker import Breakers, BreakerState, CallFailure
+from consumers.spokes.port import CallPreventedError, UnknownSpokeError, do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify
 from router.runs.events import Reported
 from schemas.results import Reason
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from router.runs.reports.report import ExternalReport
 
 _REREAD = Backoff(initial_interval=0.5, max_interval=8.0)
-_BUSY_STATUSES = (429, 502, 503, 504, 507)
+MAX_SENTENCE_LENGTH = 500  # characters of the last failure, in what is said of calls that are not made
+_RATE_LIMITED = 429
+_BUSY_STATUSES = (_RATE_LIMITED, 502, 503, 504, 507)
+_READS = (Purpose.LOOK_UP, Purpose.READ)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,7 @@ class CallResult:
     response: HttpResponse | NoResponse
     meaning: ResponseMeaning
     asked_at: datetime | None = None  # when the call was made; the response shows the run as of then or later
+    was_prevented: bool = False  # no call was made, because the system turns every call away now
 
     def accepted_response(self) -> HttpResponse:
         """The response of an accepted call."""
@@ -88,7 +92,7 @@ class Caller:
     may_send: Callable[[], bool]
     on_call: CallObserver = observe_nothing
     outages: OutageTracker = field(default_factory=OutageTracker)
-    probes: ProbeLimit[CallResult] = field(default_factory=ProbeLimit)
+    breakers: Breakers
 
     def spoke(self, name: str) -> Spoke:
         """Return the translations for one system.
@@ -123,10 +127,17 @@ class Caller:
     async def call(self, name: str, call: Call, before: BeforeCall = do_nothing) -> CallResult:
         """Make one attempt and classify the response. `before` is awaited when the call has its connection.
 
+        While the circuit breaker of the system is open, no call is made, and the result says so.
+
         Raises:
             MembershipUncertainError: the last proof of its membership is too old.
         """
         success, began = self.spoke(name).profile.success_codes, self.now()
+        breaker = self.breakers.of(name).breaker(writes=call.purpose not in _READS)
+
+        def admit() -> None:
+            if not breaker.admits_call():
+                raise CallPreventedError(breaker.reason)
 
         async def at_its_turn() -> None:
             # It may have waited for a connection for longer than a session; that is not the system's time.
@@ -136,25 +147,32 @@ class Caller:
             self.require_membership()  # storing what is about to be sent may take long
             began = self.now()
 
-        answer = await self.client.call(name, call, at_its_turn)
+        try:
+            answer = await self.client.call(name, call, at_its_turn, admit)
+        except CallPreventedError as error:
+            return _prevented(call.purpose, name, str(error))
         ended = self.now()
         judgement = classify(call.purpose, answer, success, now=ended)
         self.on_call(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
         self.outages.note_verdict(name, call.purpose, judgement.verdict)
         result = CallResult(purpose=call.purpose, response=answer, meaning=judgement, asked_at=began)
-        if call.purpose is Purpose.SEND:
-            self.probes.note(name, result, ended, turned_away=result.is_outage or result.is_busy)
+        self._note_result(name, call, result)
         return result
+
+    def _note_result(self, name: str, call: Call, result: CallResult) -> None:
+        breakers, writes = self.breakers.of(name), call.purpose not in _READS
+        if (failure := _failure_of(call, result)) is not None:
+            breakers.failed(failure, writes=writes)
+        elif result.meaning.verdict not in (Verdict.TRANSIENT, Verdict.AMBIGUOUS):
+            breakers.processed(writes=writes)
+        elif breakers.breaker(writes=writes).state is BreakerState.HALF_OPEN:
+            # It answers, and processes nothing.
+            failure = CallFailure(sentence=_sentence_of(result), subject=_subject_of(call))
+            breakers.failed(failure, writes=writes)
 
     def exclude_attempt(self, name: str, attempt: Attempt, event_id: str) -> None:
         """Do not count this attempt at a record towards the profile's limit of attempts and time."""
         self.outages.history_after(event_id, attempt, name, Purpose.LOOK_UP, out=True, busy=False)
-
-    def delay_while_out(self, name: str, failure: CallResult, attempt: Attempt, event_id: str) -> float:
-        """Return the seconds to wait where no call was made, because those of others fail; it is no attempt."""
-        self.exclude_attempt(name, attempt, event_id)
-        policy = self.spoke(name).profile.retry.policy()
-        return outage_delay(policy, attempt.number, self.random(), failure.meaning.retry_after)
 
     def delay_of_reread(self, name: str, attempt: Attempt, event_id: str, max_reads: int) -> float | None:
         """Return the seconds until a run is read again because the answer is older than the event; None to stop."""
@@ -176,10 +194,45 @@ class Caller:
             event_id, attempt, name, result.purpose, out=result.is_outage, busy=result.is_busy
         )
         if history.is_outage:
-            return outage_delay(policy, attempt.number, jitter, retry_after)
+            # While the breaker is open, everything waits for its next probe, and goes on in order once that succeeds.
+            left = self.breakers.of(name).breaker(writes=result.purpose not in _READS).seconds_left()
+            return left or outage_delay(policy, attempt.number, jitter, retry_after)
         delay = next_delay(
             policy, attempt.number - history.excluded, attempt.elapsed - history.excluded_seconds, jitter, retry_after
         )
         if delay is None:
             self.outages.forget(event_id)
         return delay
+
+
+def _prevented(purpose: Purpose, name: str, reason: str) -> CallResult:
+    """Return the result of a call that was not made; `reason` is why the last one was not processed."""
+    cause = f"no call was made, because {name} does not process any: {reason}"
+    response = NoResponse(perhaps_sent=False, cause=cause)
+    meaning = ResponseMeaning(verdict=Verdict.TRANSIENT, reasons=(Reason(code="CALL_PREVENTED", message=cause),))
+    return CallResult(purpose=purpose, response=response, meaning=meaning, was_prevented=True)
+
+
+def _failure_of(call: Call, result: CallResult) -> CallFailure | None:
+    """Return the failure that concerns every call to the system; None if it has processed this one, or perhaps."""
+    response = result.response
+    unreachable = isinstance(response, NoResponse)
+    status = None if isinstance(response, NoResponse) else response.status
+    if not (unreachable or status in _BUSY_STATUSES or result.meaning.verdict is Verdict.CONFIGURATION):
+        return None
+    return CallFailure(
+        sentence=_sentence_of(result),
+        subject=_subject_of(call),
+        unreachable=unreachable,
+        rate_limited=status == _RATE_LIMITED,
+        retry_after=result.meaning.retry_after,
+    )
+
+
+def _sentence_of(result: CallResult) -> str:
+    reasons = "; ".join([reason.message for reason in result.meaning.reasons[:2]])
+    return reasons[:MAX_SENTENCE_LENGTH] or f"it answered {result.meaning.verdict}"
+
+
+def _subject_of(call: Call) -> str:
+    return call.idempotency_key or f"{call.path}?{call.query}"

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from consumers.periodic import repeat
+from consumers.routing.give_up import timer_event
 from consumers.runtime.handler import RetryLater
+from consumers.store.port import ConflictError
 from router.runs.advance import is_allowed
 from router.runs.events import SystemDown
 from router.runs.ids import derive_event_id
 from router.runs.outages import is_told, system_down
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from consumers.dispatch.call import Caller
+    from consumers.periodic import ReportSentence
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
+    from router.runs.run import RunRow
     from schemas.codec.envelope import Event
 
+PAGE_SIZE = 200  # runs that are read together
 _CALL_FAILED = "CALL_"  # begins the codes of problems of calls
 
 
@@ -50,3 +59,54 @@ class OutageNotices:
             )
             await self.updater.store_fact(cause, row, down)
         outages.mark_told(event.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UntriedRunNotices:
+    """Publishes one update about each run that nobody tries to send, because the breaker of its system is open."""
+
+    updater: RunUpdater
+    caller: Caller
+    warn: ReportSentence
+    every: float = 10.0  # seconds
+    _seen: dict[str, tuple[datetime, RunRow]] = field(default_factory=dict)  # by spoke: the outage, and the last run
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        await repeat(
+            self.notify_due,
+            every=self.every,
+            warn=self.warn,
+            failure="Updates about runs whose system is down could not be published",
+        )
+
+    async def notify_due(self) -> int:
+        """Publish the updates that are due, and return their number."""
+        notified = 0
+        for name, spoke in self.caller.spokes.items():
+            down_since = self.caller.breakers.of(name).writes.opened_at
+            patience = timedelta(seconds=spoke.profile.tell_outage_after)
+            if down_since is not None and self.caller.now() - down_since >= patience:
+                notified += await self._notify(name, down_since, self.caller.now() - patience)
+        return notified
+
+    async def _notify(self, spoke: str, down_since: datetime, unmoved_since: datetime) -> int:
+        # A run that is told is updated, so it comes once more, after all others.
+        outage, last = self._seen.get(spoke, (None, None))
+        notified, last = 0, last if outage == down_since else None
+        while rows := await self.updater.store.unmoved_runs(unmoved_since, PAGE_SIZE, last, spoke):
+            for row in rows:
+                notified += await self._notify_run(row, down_since)
+            last = rows[-1]
+            self._seen[spoke] = down_since, last
+        return notified
+
+    async def _notify_run(self, row: RunRow, down_since: datetime) -> bool:
+        down = SystemDown(reason=system_down(row.spoke, down_since, self.caller.breakers.of(row.spoke).writes.reason))
+        if is_told(row) or not is_allowed(row, down):
+            return False
+        try:
+            await self.updater.store_fact(timer_event(row, f"down:{down_since.isoformat()}"), row, down)
+        except ConflictError:  # something moved it meanwhile
+            return False
+        return True

@@ -70,11 +70,10 @@ class PostAttempt:
     parent: RunRow | None
 
     async def post(self, rows: Rows) -> Outcome:
-        """POST, and store what is known before and after it; not while the system is out and another run probes it."""
-        failure = self.caller.probes.last_failure(rows[0].spoke, self.caller.now())
-        if failure is not None:
-            return self._wait_for_system(await self._record_failed(rows), failure)
+        """POST, and store what is known before and after it."""
         rows, result = await self._call(rows)
+        if result.was_prevented:
+            return await self._retry(rows, result)
         match result.meaning.verdict:
             case Verdict.ACCEPTED:
                 return await self._handle_accepted(rows, result)
@@ -243,12 +242,6 @@ class PostAttempt:
             unknown = OutcomeUnknown(reasons=result.meaning.reasons, was_accepted=was_accepted)
             rows = await self._record(rows, unknown)
         return await self._retry(rows, result)
-
-    def _wait_for_system(self, rows: Rows, failure: CallResult) -> Outcome:
-        """Wait as after the failure of another run's POST."""
-        row = rows[0]
-        problem = call_failed(failure, f"Run {row.run_id} waits for {row.spoke}, which turns every POST away now")
-        return RetryLater(self.caller.delay_while_out(row.spoke, failure, self.attempt, self.event.id), problem)
 
     async def _retry(self, rows: Rows, result: CallResult) -> Outcome:
         row = rows[0]

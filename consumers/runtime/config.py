@@ -12,7 +12,7 @@ from consumers.runtime.dead_letter_limit import DeadLetterLimitConfig
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from consumers.runtime.handler import Record
+    from consumers.runtime.handler import Record, StartGate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,7 @@ class WorkerConfig:
     dead_letter_limit: DeadLetterLimitConfig = field(default_factory=DeadLetterLimitConfig)
     source_of: Callable[[Record], str] | None = None  # which producer or system a record comes from
     hanging_after: float | None = None  # a handler that runs longer takes no place of other sources' records
+    gate: StartGate | None = None  # while it is shut, partitions are paused, and single records are started
     max_hanging: int = 32  # such handlers of one source; while there are so many, its other records wait
 
 

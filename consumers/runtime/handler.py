@@ -50,6 +50,16 @@ class Attempt(NamedTuple):
     crowded: bool = False
 
 
+class StartGate(Protocol):
+    """Decides whether records may be started at all, because all of them need something that may be out of order."""
+
+    def is_shut(self) -> bool:
+        """Return whether partitions are to be paused."""
+
+    def admits_record(self) -> bool:
+        """Return whether one more record may be started now; called once for each that is started."""
+
+
 class Handler(Protocol):
     """Handles one record."""
 

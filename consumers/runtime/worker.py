@@ -261,7 +261,7 @@ class Worker:
     # The life of one record
 
     def _start_ready(self) -> None:
-        while self._may_start() and (started := self._lanes.start(self._clock())):
+        while self._may_start() and self._is_admitted() and (started := self._lanes.start(self._clock())):
             record, attempt = started
             if self._sources.admits(record, self._clock()):
                 if record.partition in self._sources.crowded and self._has_no_room(record.partition):
@@ -280,6 +280,13 @@ class Worker:
 
     def _may_start(self) -> bool:
         return self._lanes.running - self._sources.hanging < self._max_in_flight() and not self._stopping
+
+    def _is_admitted(self) -> bool:
+        gate = self._config.gate
+        return gate is None or (self._lanes.startable > 0 and gate.admits_record())
+
+    def _is_shut(self) -> bool:
+        return self._config.gate is not None and self._config.gate.is_shut()
 
     def _max_in_flight(self) -> int:
         # Runs under way come before new ones: their rows and commands are still in memory, and they end sooner.
@@ -364,7 +371,9 @@ class Worker:
     def _control_flow(self) -> None:
         loads = {partition: self._lanes.load_of(partition) for partition in self._offsets.owned}
         crowded = self._offsets.crowded()
-        flow = self._backpressure.decide(self._clock(), loads, crowded=crowded, pause_all=self._stopping)
+        flow = self._backpressure.decide(
+            self._clock(), loads, crowded=crowded, pause_all=self._stopping or self._is_shut()
+        )
         self._note_intake()
         if flow.pause or flow.resume or (flow.poll and not self._poll_requested):
             self._consumer.control_flow(flow)
@@ -372,7 +381,7 @@ class Worker:
 
     def _note_intake(self) -> None:
         owned = self._offsets.owned
-        if not owned or owned.keys() - self._backpressure.paused:
+        if self._is_shut() or not owned or owned.keys() - self._backpressure.paused:
             self._intake_stopped_at = None
         elif self._intake_stopped_at is None:
             self._intake_stopped_at = self._clock()

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.authentication import Authentication, authentication_for
 from consumers.spokes.credentials import SecretMissingError
-from consumers.spokes.port import UnknownSpokeError, do_nothing
-from consumers.spokes.slot_limit import CallKind, SlotLimit
+from consumers.spokes.limits.slot_limit import CallKind, SlotLimit
+from consumers.spokes.port import UnknownSpokeError, admit_all, do_nothing
 from consumers.spokes.transport import HttpRequest
 from router.responses import Purpose
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from consumers.spokes.authentication import Flow
-    from consumers.spokes.port import BeforeCall, Call
+    from consumers.spokes.port import Admit, BeforeCall, Call
     from consumers.spokes.profile import Profile
     from consumers.spokes.transport import Transport
     from router.responses import HttpResponse, NoResponse
@@ -61,9 +61,12 @@ class SpokeClient:
             for profile in profiles
         }
 
-    async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
+    async def call(
+        self, spoke: str, call: Call, before: BeforeCall = do_nothing, admit: Admit = admit_all
+    ) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
+        `admit` is called when the call has its slot, before a connection is made; what it raises prevents the call.
         `before` is awaited when there is a connection, right before anything is sent on it; what it raises prevents
         that. It may be awaited more than once. It is not awaited where no connection can be made.
 
@@ -74,6 +77,7 @@ class SpokeClient:
         if connection is None:
             raise UnknownSpokeError.named(spoke, self._connections)
         async with connection.limit.share_of(_kind_of(call)):
+            admit()
             return await _send_authenticated(
                 connection.transport, connection.authentication.auth_flow(_build_request(connection, call)), before
             )

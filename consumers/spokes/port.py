@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from schemas.run_document import RunDocument
 
     BeforeCall = Callable[[], Awaitable[None]]
+    Admit = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +143,23 @@ async def do_nothing() -> None:
     """Do nothing before a call."""
 
 
+class CallPreventedError(Exception):
+    """A call was not made, because the system is down; the message says why the last one was not processed."""
+
+
+def admit_all() -> None:
+    """Prevent no call."""
+
+
 class SpokeCaller(Protocol):
     """The one HTTP client: limit, authenticate, send, bound, and report whether a request was perhaps sent."""
 
-    async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
+    async def call(
+        self, spoke: str, call: Call, before: BeforeCall = do_nothing, admit: Admit = admit_all
+    ) -> HttpResponse | NoResponse:
         """Make one attempt; never raises for what the network or the other side does.
 
+        `admit` is called when it is the call's turn, and nothing is done yet; what it raises prevents the call.
         `before` is awaited when there is a connection, right before anything is sent on it; what it raises prevents
         that. It may be awaited more than once. It is not awaited where no connection can be made.
         """

@@ -17,6 +17,7 @@ from pydantic import (
 
 from consumers.runtime.backoff import RetryPolicy
 from consumers.spokes.credentials import Auth, CallbackAuth, NoAuth, ProfileModel
+from consumers.spokes.limits.circuit_breaker import BreakerPolicy
 from schemas.vocabulary import RunState
 
 # Spoke names become parts of topic names and of listener paths.
@@ -84,6 +85,21 @@ class RetrySettings(ProfileModel):
     def policy(self) -> RetryPolicy:
         """Return these settings as a `RetryPolicy`."""
         return RetryPolicy(**dict(self))
+
+
+_BREAKER = BreakerPolicy()
+
+
+class BreakerSettings(ProfileModel):
+    """When no more calls are made to a system that is down, and how often a single one finds out whether it is back."""
+
+    failures: int = Field(default=_BREAKER.failures, ge=1, le=1000)
+    pause: Seconds = _BREAKER.pause
+    max_pause: Annotated[Seconds, Field(le=600)] = _BREAKER.max_pause
+
+    def policy(self) -> BreakerPolicy:
+        """Return these settings as a `BreakerPolicy`."""
+        return BreakerPolicy(**dict(self))
 
 
 class ResultChannel(StrEnum):
@@ -187,6 +203,7 @@ class Profile(ProfileModel):
     success_codes: frozenset[SuccessCode] = frozenset({200, 201, 202, 204})
     timeouts: Timeouts = Timeouts()
     retry: RetrySettings = RetrySettings()
+    circuit_breaker: BreakerSettings = BreakerSettings()
     concurrency: int = Field(default=32, ge=1, le=1000)
     result_channels: frozenset[ResultChannel] = Field(default=_NOT_POLLED, min_length=1)
     poll_interval: Seconds = 30.0

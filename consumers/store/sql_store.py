@@ -137,11 +137,13 @@ class SqlRunStore:
         last = (write(after.watch.due), after.run_id) if after is not None and after.watch is not None else None
         return await self._select(runs_to_check(write(until), limit, last))
 
-    async def unmoved_runs(self, since: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
+    async def unmoved_runs(
+        self, since: datetime, limit: int, after: RunRow | None = None, spoke: str | None = None
+    ) -> Sequence[RunRow]:
         """Read runs that a SendRun should move on and that were not updated since then, a page at a time."""
         write = self._database.moments.write
         last = (write(after.updated_at), after.run_id) if after is not None else None
-        return await self._select(unmoved_runs(write(since), limit, last))
+        return await self._select(unmoved_runs(write(since), limit, last, spoke))
 
     async def list_runs(
         self, *, phase: Phase | None = None, spoke: str | None = None, limit: int = 50

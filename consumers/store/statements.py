@@ -135,10 +135,14 @@ def runs_to_check(until: object, limit: int, last: tuple[object, str] | None) ->
     return chosen.order_by(runs.c.check_at, runs.c.run_id).limit(limit)
 
 
-def unmoved_runs(since: object, limit: int, last: tuple[object, str] | None) -> Select[*tuple[object, ...]]:
+def unmoved_runs(
+    since: object, limit: int, last: tuple[object, str] | None, spoke: str | None
+) -> Select[*tuple[object, ...]]:
     """Select commanded runs that were not updated since then, after the `last` seen; longest unmoved first."""
     commanded = runs.c.phase.in_([phase.value for phase in COMMANDED_PHASES])
     chosen = select(runs).where(commanded, runs.c.updated_at < since)
+    if spoke is not None:
+        chosen = chosen.where(runs.c.spoke == spoke)
     if last is not None:
         at, run_id = last
         chosen = chosen.where((runs.c.updated_at > at) | ((runs.c.updated_at == at) & (runs.c.run_id > run_id)))

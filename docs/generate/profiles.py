@@ -65,6 +65,10 @@ MEANINGS: Mapping[str, str] = {
     "retry.max_attempts": "Attempts until the run becomes `fallout`; those during an outage do not count.",
     "retry.max_elapsed": "Seconds until the run becomes `fallout`; those of an outage do not count.",
     "concurrency": "Maximum number of concurrent calls to this system.",
+    "circuit_breaker.failures": "Calls in a row that the system does not process (no response, 429, 502, 503, 504, 507, "
+    "wrong credentials) until no more are made.",
+    "circuit_breaker.pause": "Seconds until one call finds out whether the system is back; doubles after each that fails.",
+    "circuit_breaker.max_pause": "The longest pause, in seconds.",
     "result_channels": (
         "`callback` gives the system an address at the listener, and so does `callback_auth`; `poll` makes Southbound"
         " poll; `sync` is a declaration."

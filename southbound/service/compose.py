@@ -15,7 +15,7 @@ from consumers.dispatch.call import Caller
 from consumers.dispatch.cancel import CancelRunHandler
 from consumers.dispatch.change import ChangeRunHandler
 from consumers.dispatch.command_handler import CommandHandler
-from consumers.dispatch.outage_notices import OutageNotices
+from consumers.dispatch.outage_notices import OutageNotices, UntriedRunNotices
 from consumers.dispatch.send import SendRunHandler
 from consumers.event_handler import DecodingHandler
 from consumers.failure_notices import FailureNotices
@@ -54,6 +54,7 @@ from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.faults import ProblemReporter
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 from consumers.runtime.worker import Worker
+from consumers.spokes.limits.circuit_breaker import Breakers
 from consumers.spokes.profile import ResultChannel
 from consumers.spokes.registry import spoke_for
 from router.runs.hierarchy_limits import HierarchyLimits
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
     from consumers.event_handler import EventHandler
     from consumers.inbound.listener import CountCallback
     from consumers.metrics import Metrics
-    from consumers.runtime.handler import Record
+    from consumers.runtime.handler import Record, StartGate
     from consumers.spokes.port import Spoke, SpokeCaller
     from consumers.store.identity import Recorded
     from consumers.store.port import RunStore
@@ -153,12 +154,19 @@ class SharedResources:
         """The spoke of each profile, which translates commands and responses."""
         return {profile.name: spoke_for(profile) for profile in self.rules.profiles}
 
+    @cached_property
+    def breakers(self) -> Breakers:
+        """The circuit breakers of all systems: what one role finds out about a system holds for all roles."""
+        policies = {profile.name: profile.circuit_breaker.policy() for profile in self.rules.profiles}
+        return Breakers(policies, utc_now, random.random)
+
     def make_caller(self, may_send: Callable[[], bool]) -> Caller:
         """Return a caller of external systems.
 
         `may_send` is checked before each call; it returns whether this process is still a member of its group.
         """
         return Caller(
+            breakers=self.breakers,
             spokes=self.spokes,
             client=self.client,
             now=utc_now,
@@ -213,6 +221,15 @@ def command_repeater(resources: SharedResources) -> CommandRepeater:
         updater=resources.updater,
         commands=resources.commands,
         warn=lambda sentence: log.warning("repetition of commands failed; retrying", problem=sentence),
+    )
+
+
+def untried_run_notices(resources: SharedResources) -> UntriedRunNotices:
+    """Build the task of the role `dispatch` that tells of runs which wait for a system that is down."""
+    return UntriedRunNotices(
+        updater=resources.updater,
+        caller=resources.make_caller(lambda: True),
+        warn=lambda sentence: log.warning("updates about an outage failed; retrying", problem=sentence),
     )
 
 
@@ -276,7 +293,12 @@ def dispatch_worker(resources: SharedResources, spoke: str) -> Worker:
         return command_handler(resources.updater, resources.make_caller(may_send)).handle
 
     return _build_worker(
-        resources, f"dispatch.{spoke}", resources.events.topics.dispatch(spoke), handler, notifies=True
+        resources,
+        f"dispatch.{spoke}",
+        resources.events.topics.dispatch(spoke),
+        handler,
+        notifies=True,
+        gate=resources.breakers.of(spoke).writes,
     )
 
 
@@ -305,6 +327,7 @@ def _build_worker(
     source_of: Callable[[Record], str] | None = None,
     hanging_after: float | None = None,
     notifies: bool = False,
+    gate: StartGate | None = None,
 ) -> Worker:
     """Build a worker; with `notifies`, updates tell of the requests that become dead letters."""
     settings = resources.settings
@@ -319,6 +342,7 @@ def _build_worker(
         session_timeout=_session_timeout(settings.kafka.client),
         source_of=source_of,
         hanging_after=hanging_after,
+        gate=gate,
     )
     kafka = consumer_settings(settings.kafka.servers, config, settings.kafka.overrides())
     client = KafkaGroupConsumer(

@@ -21,6 +21,7 @@ from southbound.service.compose import (
     inbound_worker,
     pending_request_expiry,
     routing_worker,
+    untried_run_notices,
     utc_now,
     waiting_queue_releaser,
 )
@@ -72,6 +73,10 @@ def _dispatch_workers(resources: SharedResources, only_spoke: str | None) -> dic
     return {f"dispatch.{name}": dispatch_worker(resources, name) for name in names}
 
 
+def _dispatch_tasks(resources: SharedResources) -> Tasks:
+    yield untried_run_notices(resources).run()
+
+
 def _inbound_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
     return {"inbound": inbound_worker(resources)}
 
@@ -120,7 +125,7 @@ def _warn_of_open_callbacks(resources: SharedResources) -> None:
 BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
     {
         Role.ROUTING: RoleBuilder(workers=_routing_workers, tasks=_routing_tasks),
-        Role.DISPATCH: RoleBuilder(workers=_dispatch_workers),
+        Role.DISPATCH: RoleBuilder(workers=_dispatch_workers, tasks=_dispatch_tasks),
         Role.INBOUND: RoleBuilder(workers=_inbound_workers, tasks=_inbound_tasks),
         Role.LISTENER: RoleBuilder(start_server=_start_listener),
         Role.POLLER: RoleBuilder(tasks=_poller_tasks),

@@ -9,13 +9,13 @@ from urllib.parse import unquote
 
 import orjson
 
-from consumers.spokes.port import do_nothing
+from consumers.spokes.port import admit_all, do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from consumers.spokes.port import BeforeCall, Call
+    from consumers.spokes.port import Admit, BeforeCall, Call
 
 ServiceTestJson = dict[str, Any]
 
@@ -65,8 +65,11 @@ class FakeSystem:
         """Return the names under which runs were posted, in order."""
         return [body_of(call)["name"] for call in self.calls_made(Purpose.SEND)]
 
-    async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
+    async def call(
+        self, spoke: str, call: Call, before: BeforeCall = do_nothing, admit: Admit = admit_all
+    ) -> HttpResponse | NoResponse:
         """Answer one call."""
+        admit()
         planned = self._planned.get(call.purpose)
         if not (planned and planned[0] == REFUSED_CONNECTION):
             await before()

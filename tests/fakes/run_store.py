@@ -87,8 +87,14 @@ class InMemoryRunStore:
         last = (after.watch.due, after.run_id) if after is not None and after.watch is not None else None
         return [self.runs[run_id] for at, run_id in sorted(due) if last is None or (at, run_id) > last][:limit]
 
-    async def unmoved_runs(self, since: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
-        unmoved = [row for row in self.runs.values() if row.phase in COMMANDED_PHASES and row.updated_at < since]
+    async def unmoved_runs(
+        self, since: datetime, limit: int, after: RunRow | None = None, spoke: str | None = None
+    ) -> Sequence[RunRow]:
+        unmoved = [
+            row
+            for row in self.runs.values()
+            if row.phase in COMMANDED_PHASES and row.updated_at < since and spoke in {None, row.spoke}
+        ]
         ordered = sorted(unmoved, key=_silence_order)
         return [row for row in ordered if after is None or _silence_order(row) > _silence_order(after)][:limit]
 

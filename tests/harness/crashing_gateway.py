@@ -8,11 +8,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.outages import OutageTracker
-from consumers.dispatch.probes import ProbeLimit
 from consumers.routing.waiting.release import ABANDONED_AFTER
 from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.run_updates.tellings import Tellings
-from consumers.spokes.port import do_nothing
+from consumers.spokes.port import admit_all, do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose
 from tests.fakes.external_system import LOCKED, NO_RESPONSE, FakeSystem, body_of, json_answer
 from tests.fakes.recording_publisher import RecordingPublisher
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.runtime.handler import Record
-    from consumers.spokes.port import BeforeCall, Call
+    from consumers.spokes.port import Admit, BeforeCall, Call
     from producers.publisher import Message
     from router.runs.run import RequestRow, RunRow
     from router.selection.thresholds import ThresholdUse
@@ -100,7 +99,9 @@ class CrashingSystem(FakeSystem):
     _in_doubt: set[str] = field(default_factory=set)
     _posts: dict[str, int] = field(default_factory=dict)
 
-    async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
+    async def call(
+        self, spoke: str, call: Call, before: BeforeCall = do_nothing, admit: Admit = admit_all
+    ) -> HttpResponse | NoResponse:
         """Answer one call, and record whether it was allowed."""
 
         async def when_it_has_its_slot() -> None:
@@ -108,7 +109,7 @@ class CrashingSystem(FakeSystem):
             self.crash_point.reach(after=False)
             self._check_repeated_post(call)
 
-        answer = await FakeSystem.call(self, spoke, call, when_it_has_its_slot)
+        answer = await FakeSystem.call(self, spoke, call, when_it_has_its_slot, admit)
         if call.purpose is Purpose.SEND:
             answer = self._apply_faults(call, answer)
         self.crash_point.reach(after=True)
@@ -191,7 +192,8 @@ class CrashingGateway(InMemoryGateway):
 
     def _restart(self) -> None:
         self.threshold_cache = ThresholdCache()
-        self.outages, self.probes, self.tellings = OutageTracker(), ProbeLimit(), Tellings()
+        self.outages, self.tellings = OutageTracker(), Tellings()
+        self.breakers = self.new_breakers()
         self.reread(self._uncommitted()[-self.reread_records :] if self.reread_records else [])
 
     def _uncommitted(self) -> list[Record]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from consumers.dispatch.call import Caller
+from consumers.dispatch.outage_notices import UntriedRunNotices
 from consumers.dispatch.outages import OutageTracker
-from consumers.dispatch.probes import ProbeLimit
 from consumers.event_handler import DecodingHandler
 from consumers.failure_notices import FailureNotices
 from consumers.inbound.due_checks import DueCheckPublisher
@@ -28,7 +28,8 @@ from consumers.run_updates.announce import Announcer
 from consumers.run_updates.tellings import Tellings
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.handler import Attempt, DeadLetter, Done, Partition, Record, RetryLater
-from consumers.spokes.profile import Profile
+from consumers.spokes.limits.circuit_breaker import Breakers
+from consumers.spokes.profile import BreakerSettings, Profile
 from consumers.spokes.registry import spoke_for
 from producers.event_publisher import EventPublisher
 from router.runs.hierarchy_limits import HierarchyLimits
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from consumers.dispatch.call import CallResult
     from consumers.runtime.handler import Outcome
     from consumers.spokes.port import Call
     from producers.publisher import Message, Publisher
@@ -87,7 +87,7 @@ rows:
 ENVELOPE = Envelope(Codec())  # shared: building a codec reads every schema
 TOPIC_ORDER = ("testrun.lifecycle", "testrun.dispatch.fibre-lab", "testrun.inbound")
 PARK_DELAY = 5.0  # seconds until a report about an unknown run is retried
-MAX_ATTEMPTS = 40  # attempts at one record until the test fails
+MAX_ATTEMPTS = 80  # attempts at one record until the test fails
 RETRY = {
     "initial_interval": 1.0,
     "backoff_coefficient": 2.0,
@@ -136,7 +136,7 @@ class InMemoryGateway:
     outages: OutageTracker = field(default_factory=OutageTracker)
     max_report_age: float = PARK_DELAY
     unknown_ids: UnknownIds = field(default_factory=UnknownIds)
-    probes: ProbeLimit[CallResult] = field(default_factory=ProbeLimit)
+    breakers: Breakers = field(init=False)  # of this process
     tellings: Tellings = field(default_factory=Tellings)  # what one process knows; another process has others
     finished: list[Record] = field(default_factory=list)
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
@@ -149,6 +149,15 @@ class InMemoryGateway:
     _topics: dict[str, deque[Record]] = field(default_factory=lambda: {name: deque() for name in TOPIC_ORDER})
     _seen: int = 0
     _offset: int = 0
+
+    def __post_init__(self) -> None:
+        """Begin as a process that knows nothing of its systems."""
+        self.breakers = self.new_breakers()
+
+    def new_breakers(self) -> Breakers:
+        """Return the breakers of another process, which are closed."""
+        policy = BreakerSettings(**self.profile.get("circuit_breaker", {})).policy()
+        return Breakers({"fibre-lab": policy}, self.clock, lambda: 0.5)
 
     # Input
 
@@ -336,8 +345,13 @@ class InMemoryGateway:
             random=lambda: 0.5,
             may_send=self.may_send,
             outages=self.outages,
-            probes=self.probes,
+            breakers=self.breakers,
         )
+
+    @property
+    def untried_run_notices(self) -> UntriedRunNotices:
+        """The task that tells of runs which wait for a system that is down."""
+        return UntriedRunNotices(updater=self.updater, caller=self.caller, warn=self.problems.append)
 
     @property
     def route(self) -> RequestRouter:

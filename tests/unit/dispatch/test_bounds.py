@@ -8,7 +8,7 @@ import pytest
 
 from consumers.dispatch.outages import OutageTracker
 from consumers.runtime.handler import Attempt
-from consumers.spokes.port import do_nothing
+from consumers.spokes.port import admit_all, do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose, Verdict
 from schemas.vocabulary import Phase, UpdateKind
 from tests.builders.runs import a_document, a_tree
@@ -16,7 +16,7 @@ from tests.fakes.external_system import FakeSystem, json_answer
 from tests.harness.gateway import InMemoryGateway
 
 if TYPE_CHECKING:
-    from consumers.spokes.port import BeforeCall, Call
+    from consumers.spokes.port import Admit, BeforeCall, Call
 
 NO_ID = HttpResponse(status=202)
 FORGETFUL = [json_answer(200, [])] * 60
@@ -73,8 +73,10 @@ async def test_a_run_that_a_system_forbids_while_it_accepts_others_is_given_up(s
     class Picky(FakeSystem):
         """Accepts a run of others before each attempt, and forbids ours."""
 
-        async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
-            await FakeSystem.call(self, spoke, call, before)
+        async def call(
+            self, spoke: str, call: Call, before: BeforeCall = do_nothing, admit: Admit = admit_all
+        ) -> HttpResponse | NoResponse:
+            await FakeSystem.call(self, spoke, call, before, admit)
             gateway.outages.note_verdict(spoke, Purpose.SEND, Verdict.ACCEPTED)
             return HttpResponse(status=status)
 

@@ -10,6 +10,7 @@ import pytest
 
 from consumers.dispatch.call import Caller, MembershipUncertainError
 from consumers.spokes.http_client import SpokeClient
+from consumers.spokes.limits.circuit_breaker import Breakers
 from consumers.spokes.port import Call, do_nothing
 from router.responses import HttpResponse, Purpose, Verdict
 from tests.builders.runs import NOON
@@ -50,6 +51,7 @@ class OneConnectionCaller:
             random=lambda: 0.5,
             may_send=lambda: self.transport.now - NOON < surely_ours_for,
             on_call=self._note,
+            breakers=Breakers({}, lambda: self.transport.now, lambda: 0.5),
         )
 
     def _note(self, spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:  # noqa: ARG002 - the port

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from consumers.spokes.port import do_nothing
+from consumers.spokes.port import admit_all, do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose
 from schemas.lifecycle import RunRequested
 from schemas.vocabulary import Phase, RunState, UpdateKind
@@ -18,7 +18,7 @@ from tests.harness.gateway import InMemoryGateway
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consumers.spokes.port import BeforeCall, Call
+    from consumers.spokes.port import Admit, BeforeCall, Call
 
     Listed = list[dict[str, object]]
 
@@ -34,8 +34,10 @@ class OddListing(FakeSystem):
         super().__init__()
         self.listing = listing
 
-    async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
-        answer = await FakeSystem.call(self, spoke, call, before)
+    async def call(
+        self, spoke: str, call: Call, before: BeforeCall = do_nothing, admit: Admit = admit_all
+    ) -> HttpResponse | NoResponse:
+        answer = await FakeSystem.call(self, spoke, call, before, admit)
         if call.purpose is Purpose.LOOK_UP and isinstance(answer, HttpResponse):
             return self.listing(call, list(self.tests.values()))
         return answer
@@ -272,14 +274,16 @@ async def test_sending_is_stored_when_the_call_has_its_slot() -> None:
     phases: list[Phase] = []
 
     class WithSlots(FakeSystem):
-        async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
+        async def call(
+            self, spoke: str, call: Call, before: BeforeCall = do_nothing, admit: Admit = admit_all
+        ) -> HttpResponse | NoResponse:
             phases.append(gateway.row().phase)
 
             async def at_its_turn() -> None:
                 await before()
                 phases.append(gateway.row().phase)
 
-            return await FakeSystem.call(self, spoke, call, at_its_turn)
+            return await FakeSystem.call(self, spoke, call, at_its_turn, admit)
 
     gateway.system = WithSlots()
     await gateway.process_request(a_document())

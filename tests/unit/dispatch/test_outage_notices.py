@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from consumers.spokes.port import Call
     from router.responses import NoResponse
 
-LONG = 18  # attempts, more than 5 minutes with the pauses of the harness
+LONG = 30  # attempts, more than 5 minutes with the pauses of the harness
 UNAUTHORIZED = HttpResponse(status=401)
 
 

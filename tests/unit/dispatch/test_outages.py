@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import pytest
 
 from consumers.dispatch.call import Caller, CallResult
 from consumers.dispatch.outages import MAX_RECORDS, AttemptHistory, OutageTracker
 from consumers.runtime.handler import Attempt
+from consumers.spokes.limits.circuit_breaker import Breakers
 from consumers.spokes.port import Call, UnknownSpokeError
 from router.responses import HttpResponse, NoResponse, Purpose
 from tests.builders.runs import NOON
@@ -40,8 +42,16 @@ class OutageHarness:
     def __post_init__(self) -> None:
         spokes = {"fibre-lab": a_spoke(retry=RETRY)}
         self.caller = Caller(
-            spokes=spokes, client=self.system, now=lambda: NOON, random=lambda: 0.9, may_send=lambda: True
+            spokes=spokes,
+            client=self.system,
+            now=self._now,
+            random=lambda: 0.9,
+            may_send=lambda: True,
+            breakers=Breakers({}, self._now, lambda: 0.5),
         )
+
+    def _now(self) -> datetime:
+        return NOON + timedelta(seconds=self.elapsed)
 
     async def fail_attempt(
         self, answer: HttpResponse | NoResponse, record: str = "r", purpose: Purpose = Purpose.SEND

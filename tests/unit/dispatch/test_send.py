@@ -126,7 +126,7 @@ async def test_a_run_whose_retries_are_used_up_is_fallout() -> None:
 
 async def test_an_outage_is_retried_until_it_ends() -> None:
     gateway = InMemoryGateway()
-    gateway.system.plan(Purpose.SEND, *[REFUSED_CONNECTION] * 20)
+    gateway.system.plan(Purpose.SEND, *[REFUSED_CONNECTION] * 30)
     await gateway.process_request(a_document())
     assert gateway.dead_lettered == []
     assert gateway.updates() == [UpdateKind.PROGRESS, UpdateKind.ACCEPTED]  # SYSTEM_DOWN, once

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from consumers.dispatch.probes import MIN_FAILURES
 from consumers.runtime.handler import Done, RetryLater
-from consumers.spokes.port import do_nothing
+from consumers.spokes.limits.circuit_breaker import BreakerPolicy
+from consumers.spokes.port import admit_all, do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose
 from schemas.lifecycle import RunRequested
 from schemas.vocabulary import Phase, UpdateKind
@@ -19,12 +19,13 @@ from tests.harness.gateway import InMemoryGateway
 
 if TYPE_CHECKING:
     from consumers.runtime.handler import Outcome
-    from consumers.spokes.port import BeforeCall, Call
+    from consumers.spokes.port import Admit, BeforeCall, Call
     from router.runs.run import RequestRow, RunRow
     from router.selection.thresholds import ThresholdUse
 
 DISPATCH = "testrun.dispatch.fibre-lab"
 PARKED = 50
+FAILURES = BreakerPolicy().failures
 ROUNDS = 20
 BUSY = HttpResponse(status=503)
 
@@ -85,8 +86,8 @@ async def test_runs_that_wait_for_a_system_without_connection_are_written_once_f
     runs = ParkedRuns()
     await runs.route()
     await runs.play(ROUNDS, REFUSED_CONNECTION)
-    assert runs.store.rows_written == PARKED  # it was 2 * PARKED * ROUNDS
-    assert {row.phase for row in runs.store.runs.values()} == {Phase.RETRYING}
+    assert runs.store.rows_written <= FAILURES + ROUNDS  # it was 2 * PARKED * ROUNDS
+    assert {row.phase for row in runs.store.runs.values()} == {Phase.ROUTED, Phase.RETRYING}
     assert all(row.sent_at is None for row in runs.store.runs.values())
 
 
@@ -94,7 +95,11 @@ async def test_telling_of_an_outage_writes_each_run_once_more() -> None:
     runs = ParkedRuns(tell_outage_after=300.0)
     await runs.route()
     await runs.play(ROUNDS, REFUSED_CONNECTION)
-    assert runs.store.rows_written == 2 * PARKED
+    await runs.gateway.untried_run_notices.notify_due()
+    written = runs.store.rows_written
+    assert written <= PARKED + FAILURES + ROUNDS
+    assert await runs.gateway.untried_run_notices.notify_due() == 0
+    assert runs.store.rows_written == written
     kinds = {tuple(runs.gateway.updates(run_id)) for run_id in runs.store.runs}
     assert kinds == {(UpdateKind.PROGRESS,)}
 
@@ -107,7 +112,7 @@ async def test_runs_that_wait_for_a_busy_system_are_not_written_at_each_attempt(
     await runs.play(ROUNDS, BUSY)
     # One POST in each round asks whether the system is back, and is stored before and after it.
     assert runs.store.rows_written <= 2 * 2 * ROUNDS  # it was 2 * PARKED * ROUNDS
-    assert {row.phase for row in runs.store.runs.values()} == {Phase.RETRYING}
+    assert {row.phase for row in runs.store.runs.values()} == {Phase.ROUTED, Phase.RETRYING}
 
 
 async def test_all_runs_are_sent_once_the_system_is_back() -> None:
@@ -120,7 +125,7 @@ async def test_all_runs_are_sent_once_the_system_is_back() -> None:
 
 
 async def test_attempts_that_wait_for_the_probe_of_another_run_are_not_counted() -> None:
-    runs = ParkedRuns(count=MIN_FAILURES + 1)
+    runs = ParkedRuns(count=FAILURES + 1)
     await runs.route()
     outcomes = await runs.play(30, BUSY)  # the profile of the gateway allows four attempts
     assert all(isinstance(outcome, RetryLater) for outcome in outcomes)
@@ -129,18 +134,18 @@ async def test_attempts_that_wait_for_the_probe_of_another_run_are_not_counted()
 async def test_a_run_that_alone_is_turned_away_limits_nobody() -> None:
     runs = ParkedRuns(count=1)
     await runs.route()
-    await runs.play(MIN_FAILURES - 1, LOCKED, seconds=1.0)
+    await runs.play(FAILURES - 1, LOCKED, seconds=1.0)
     await runs.gateway.process_request(a_document("TR1000"))
     assert runs.gateway.row("TR1000").phase is Phase.ACCEPTED
 
 
 async def test_a_system_that_limits_its_rate_is_not_limited_further() -> None:
-    runs = ParkedRuns(count=MIN_FAILURES)
+    runs = ParkedRuns(count=FAILURES)
     await runs.route()
     await runs.play(1, HttpResponse(status=429), seconds=0.0)
-    assert len(runs.gateway.system.calls_made(Purpose.SEND)) == MIN_FAILURES
+    assert len(runs.gateway.system.calls_made(Purpose.SEND)) == FAILURES
     await runs.play(1, None, seconds=0.0)
-    assert len(runs.gateway.system.tests) == MIN_FAILURES
+    assert len(runs.gateway.system.tests) == FAILURES
 
 
 async def test_a_kill_during_a_post_after_an_outage_leads_to_a_look_up() -> None:
@@ -161,8 +166,10 @@ async def test_the_mark_is_stored_before_the_post_is_written_whatever_the_attemp
 
         stored: list[Phase]
 
-        async def call(self, spoke: str, call: Call, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
-            answer = await FakeSystem.call(self, spoke, call, before)
+        async def call(
+            self, spoke: str, call: Call, before: BeforeCall = do_nothing, admit: Admit = admit_all
+        ) -> HttpResponse | NoResponse:
+            answer = await FakeSystem.call(self, spoke, call, before, admit)
             self.stored.append(runs.store.runs["TR0000"].phase)
             return answer
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from consumers.inbound.poller import MAX_NOT_FOUND_ROUNDS, MAX_PUBLISHED_BODY, PAGE_SIZE, Poller
+from consumers.spokes.limits.circuit_breaker import BreakerPolicy
 from router.responses import HttpResponse, Purpose
 from schemas.vocabulary import Phase, RunState
 from tests.builders.runs import NOON, a_run
@@ -131,9 +132,9 @@ async def test_a_system_that_refuses_to_be_polled_is_reported(status: int) -> No
     assert "ext-TR0000, its id of run TR0000 (and 2 others): HTTP_" in complaint
 
 
-async def test_polling_a_system_that_is_down_stops_after_one_page() -> None:
+async def test_polling_a_system_that_is_down_stops_before_the_page_ends() -> None:
     gateway = a_gateway(2 * PAGE_SIZE)
     gateway.system.plan(Purpose.READ, *[REFUSED_CONNECTION] * PAGE_SIZE)
     assert await poll_once(gateway) == 0
-    assert len(gateway.system.calls_made(Purpose.READ)) == PAGE_SIZE
+    assert len(gateway.system.calls_made(Purpose.READ)) == BreakerPolicy().failures
     assert len(gateway.problems) == 1

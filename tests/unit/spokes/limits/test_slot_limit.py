@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.spokes import slot_limit
-from consumers.spokes.slot_limit import CallKind, SlotLimit
+from consumers.spokes.limits import slot_limit
+from consumers.spokes.limits.slot_limit import CallKind, SlotLimit
 
 WRITE = CallKind.WRITE
 LIMITS = st.integers(1, 20)
