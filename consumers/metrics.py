@@ -150,6 +150,12 @@ WRONG_KEYS = Metric(
     meaning="Records whose key is not the id of their root run: they are processed, but Kafka does not keep their "
     "order.",
 )
+CIRCUIT_OPEN = Metric(
+    name="southbound_circuit_open",
+    kind=Gauge,
+    labels=("spoke", "calls"),
+    meaning="1 while no calls of this kind (writes, reads) are made to a system, because it is down; else 0.",
+)
 REQUESTS_WAITING = Metric(
     name="southbound_requests_waiting",
     kind=Gauge,
@@ -205,6 +211,7 @@ METRICS: Final = (
     WRONG_KEYS,
     TABLE_LIVE,
     TABLE_REFUSED,
+    CIRCUIT_OPEN,
     REQUESTS_WAITING,
     DEFINITIONS_USED_UP,
     INPUTS_MISSING,

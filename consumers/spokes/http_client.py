@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
@@ -9,10 +10,12 @@ from urllib.parse import quote, urlencode
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.authentication import Authentication, authentication_for
 from consumers.spokes.credentials import SecretMissingError
+from consumers.spokes.limits.adaptive_limit import AdaptiveLimit
+from consumers.spokes.limits.rate_limit import RateLimit
 from consumers.spokes.limits.slot_limit import CallKind, SlotLimit
 from consumers.spokes.port import UnknownSpokeError, admit_all, do_nothing
 from consumers.spokes.transport import HttpRequest
-from router.responses import Purpose
+from router.responses import NoResponse, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from consumers.spokes.port import Admit, BeforeCall, Call
     from consumers.spokes.profile import Profile
     from consumers.spokes.transport import Transport
-    from router.responses import HttpResponse, NoResponse
+    from router.responses import HttpResponse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,34 @@ class _SpokeConnection:
     authentication: Authentication
     transport: Transport
     limit: SlotLimit
+    rate: RateLimit | None
+    adaptive: AdaptiveLimit | None
+
+    async def send(self, call: Call, before: BeforeCall, admit: Admit) -> HttpResponse | NoResponse:
+        """Make one attempt when it is the call's turn."""
+        async with self.limit.share_of(_kind_of(call)):
+            if self.rate is not None:
+                await self.rate.take()
+            admit()
+            began = time.monotonic()
+            flow = self.authentication.auth_flow(_build_request(self, call))
+            response = await _send_authenticated(self.transport, flow, before)
+            if self.adaptive is not None:
+                self.adaptive.ended(began, None if isinstance(response, NoResponse) else response.status)
+            return response
+
+
+def _connection(profile: Profile, authentication: Authentication, transport: Transport) -> _SpokeConnection:
+    limit, rate = SlotLimit(profile.concurrency), profile.rate_limit
+    return _SpokeConnection(
+        base_url=profile.base_url,
+        headers={"Accept": profile.media_types.accept, "User-Agent": "southbound"},
+        authentication=authentication,
+        transport=transport,
+        limit=limit,
+        rate=RateLimit(rate.calls_per_second, rate.burst) if rate else None,
+        adaptive=AdaptiveLimit(limit, profile.concurrency) if profile.adaptive_concurrency else None,
+    )
 
 
 class SpokeClient:
@@ -51,13 +82,7 @@ class SpokeClient:
         profiles = tuple(profiles)
         credentials = load_all_authentication(profiles, environment)
         self._connections = {
-            profile.name: _SpokeConnection(
-                base_url=profile.base_url,
-                headers={"Accept": profile.media_types.accept, "User-Agent": "southbound"},
-                authentication=credentials[profile.name],
-                transport=transport_for(profile),
-                limit=SlotLimit(profile.concurrency),
-            )
+            profile.name: _connection(profile, credentials[profile.name], transport_for(profile))
             for profile in profiles
         }
 
@@ -76,11 +101,7 @@ class SpokeClient:
         connection = self._connections.get(spoke)
         if connection is None:
             raise UnknownSpokeError.named(spoke, self._connections)
-        async with connection.limit.share_of(_kind_of(call)):
-            admit()
-            return await _send_authenticated(
-                connection.transport, connection.authentication.auth_flow(_build_request(connection, call)), before
-            )
+        return await connection.send(call, before, admit)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -102,6 +102,13 @@ class BreakerSettings(ProfileModel):
         return BreakerPolicy(**dict(self))
 
 
+class RateLimitSettings(ProfileModel):
+    """How many calls per second each process makes at most; `burst` of them at once after a pause."""
+
+    calls_per_second: Annotated[Seconds, Field(le=100_000)]
+    burst: int = Field(default=1, ge=1, le=100_000)
+
+
 class ResultChannel(StrEnum):
     """How responses arrive: `poll` makes Southbound poll, `callback` gives the system an address at the listener."""
 
@@ -205,6 +212,8 @@ class Profile(ProfileModel):
     retry: RetrySettings = RetrySettings()
     circuit_breaker: BreakerSettings = BreakerSettings()
     concurrency: int = Field(default=32, ge=1, le=1000)
+    adaptive_concurrency: bool = False
+    rate_limit: RateLimitSettings | None = None
     result_channels: frozenset[ResultChannel] = Field(default=_NOT_POLLED, min_length=1)
     poll_interval: Seconds = 30.0
     poll_after: Seconds = 300.0

@@ -65,9 +65,20 @@ MEANINGS: Mapping[str, str] = {
     "retry.max_attempts": "Attempts until the run becomes `fallout`; those during an outage do not count.",
     "retry.max_elapsed": "Seconds until the run becomes `fallout`; those of an outage do not count.",
     "concurrency": "Maximum number of concurrent calls to this system.",
-    "circuit_breaker.failures": "Calls in a row that the system does not process (no response, 429, 502, 503, 504, 507, "
-    "wrong credentials) until no more are made.",
-    "circuit_breaker.pause": "Seconds until one call finds out whether the system is back; doubles after each that fails.",
+    "adaptive_concurrency": (
+        "`true`: the number of concurrent calls is halved when the system answers 429 or 503, not at all, or three"
+        " times slower than it can, and grows up to `concurrency` while it keeps up."
+    ),
+    "rate_limit": (
+        "Calls per second of each process, at most: `calls_per_second`, and `burst` (1) of them at once after a pause."
+    ),
+    "circuit_breaker.failures": (
+        "Calls in a row that the system does not process (no response, 429, 502, 503, 504, 507, wrong credentials)"
+        " until no more are made."
+    ),
+    "circuit_breaker.pause": (
+        "Seconds until one call finds out whether the system is back; doubles after each that fails."
+    ),
     "circuit_breaker.max_pause": "The longest pause, in seconds.",
     "result_channels": (
         "`callback` gives the system an address at the listener, and so does `callback_auth`; `poll` makes Southbound"

@@ -26,6 +26,7 @@ from consumers.metrics import (
     CALL_SECONDS,
     CALLBACKS,
     CALLS,
+    CIRCUIT_OPEN,
     DEFINITIONS_USED_UP,
     INPUTS_MISSING,
     REPORTS_IGNORED,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from consumers.inbound.listener import CountCallback
     from consumers.metrics import Metrics
     from consumers.runtime.handler import Record, StartGate
+    from consumers.spokes.limits.circuit_breaker import CircuitBreaker
     from consumers.spokes.port import Spoke, SpokeCaller
     from consumers.store.identity import Recorded
     from consumers.store.port import RunStore
@@ -95,6 +97,18 @@ def utc_now() -> datetime:
 
 def _log_used_up(use: ThresholdUse) -> None:
     log.info("definition used up", definition=use.definition, until=use.window.end.isoformat())
+
+
+def _log_breaker(spoke: str, calls: str, breaker: CircuitBreaker) -> None:
+    if breaker.is_shut():
+        log.warning(
+            "system is down: no calls are made, one at a time finds out whether it is back",
+            spoke=spoke,
+            calls=calls,
+            problem=breaker.reason,
+        )
+    else:
+        log.info("system is back", spoke=spoke, calls=calls)
 
 
 def _log_waiting(run_id: str, definitions: tuple[str, ...]) -> None:
@@ -158,7 +172,11 @@ class SharedResources:
     def breakers(self) -> Breakers:
         """The circuit breakers of all systems: what one role finds out about a system holds for all roles."""
         policies = {profile.name: profile.circuit_breaker.policy() for profile in self.rules.profiles}
-        return Breakers(policies, utc_now, random.random)
+        breakers = Breakers(policies, utc_now, random.random, _log_breaker)
+        for name in policies:
+            for calls, breaker in (("writes", breakers.of(name).writes), ("reads", breakers.of(name).reads)):
+                self.metrics.track(CIRCUIT_OPEN, breaker.is_shut, name, calls)
+        return breakers
 
     def make_caller(self, may_send: Callable[[], bool]) -> Caller:
         """Return a caller of external systems.

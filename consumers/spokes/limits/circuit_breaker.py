@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,7 +87,15 @@ class _Failures:
 class CircuitBreaker:
     """The breaker of one kind of calls to one system. `random` is in [0, 1) and spreads the probes of processes."""
 
-    def __init__(self, policy: BreakerPolicy, now: Callable[[], datetime], random: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        policy: BreakerPolicy,
+        now: Callable[[], datetime],
+        random: Callable[[], float],
+        on_change: Callable[[CircuitBreaker], None] | None = None,
+    ) -> None:
+        """`on_change` is called when the breaker opens after having been closed, and when it closes."""
+        self._on_change = on_change
         self._policy = policy
         self._now = now
         self._random = random
@@ -113,6 +121,7 @@ class CircuitBreaker:
             if self._opens(failure, now):
                 self.opened_at = self._failures.since
                 self._move(BreakerSignal.TOO_MANY_FAILURES, now, failure.retry_after)
+                self._changed()
         elif self.state is BreakerState.HALF_OPEN:
             self._move(BreakerSignal.FAILED, now, failure.retry_after)
 
@@ -123,6 +132,11 @@ class CircuitBreaker:
             self.state = NEXT_STATE[self.state, BreakerSignal.PROCESSED]
             self.opened_at = self._probe_at = self._record_at = None
             self._pause = 0.0
+            self._changed()
+
+    def _changed(self) -> None:
+        if self._on_change is not None:
+            self._on_change(self)
 
     def admits_call(self) -> bool:
         """Return whether a call may be made now. While the system is down, it then is the only one for a pause."""
@@ -188,11 +202,6 @@ class SystemBreakers:
     writes: CircuitBreaker
     reads: CircuitBreaker
 
-    @classmethod
-    def of(cls, policy: BreakerPolicy, now: Callable[[], datetime], random: Callable[[], float]) -> SystemBreakers:
-        """Return closed breakers."""
-        return cls(writes=CircuitBreaker(policy, now, random), reads=CircuitBreaker(policy, now, random))
-
     def breaker(self, *, writes: bool) -> CircuitBreaker:
         """Return the breaker of one kind of calls."""
         return self.writes if writes else self.reads
@@ -210,6 +219,13 @@ class SystemBreakers:
             self.writes.processed()
 
 
+class BreakerObserver(Protocol):
+    """Hears of breakers that open and close."""
+
+    def __call__(self, spoke: str, calls: str, breaker: CircuitBreaker, /) -> None:
+        """Note a change; `calls` are `writes` or `reads`."""
+
+
 @dataclass(slots=True)
 class Breakers:
     """The breakers of all systems that a process calls, made when they are needed first."""
@@ -217,12 +233,18 @@ class Breakers:
     policies: Mapping[str, BreakerPolicy]
     now: Callable[[], datetime]
     random: Callable[[], float]
+    on_change: BreakerObserver | None = None
     _systems: dict[str, SystemBreakers] = field(default_factory=dict)
 
     def of(self, spoke: str) -> SystemBreakers:
         """Return the breakers of one system."""
         breakers = self._systems.get(spoke)
         if breakers is None:
-            policy = self.policies.get(spoke, BreakerPolicy())
-            breakers = self._systems[spoke] = SystemBreakers.of(policy, self.now, self.random)
+            breakers = SystemBreakers(writes=self._new(spoke, "writes"), reads=self._new(spoke, "reads"))
+            self._systems[spoke] = breakers
         return breakers
+
+    def _new(self, spoke: str, calls: str) -> CircuitBreaker:
+        on_change = self.on_change
+        observe = None if on_change is None else lambda breaker: on_change(spoke, calls, breaker)
+        return CircuitBreaker(self.policies.get(spoke, BreakerPolicy()), self.now, self.random, observe)

@@ -74,21 +74,28 @@ class SlotLimit:
     """
 
     def __init__(self, size: int) -> None:
-        self._size = self._free = size
-        self._group = max(1, size // _MAX_GROUPS)
+        self._size = self._free = 0
         self._grants = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._shares = {kind: SlotShare(self, least=0, most=0) for kind in CallKind}
+        self._writes = self._shares[CallKind.WRITE]
+        self.resize(size)
+
+    def resize(self, size: int) -> None:
+        """Admit another number of calls at once; those that are under way go on."""
+        if size == self._size:
+            return
+        self._free += size - self._size
+        self._size = size
+        self._group = max(1, size // _MAX_GROUPS)
         # With fewer than four slots, none is kept back: the kinds take turns.
         quarter, half = (size // 4, size // 2) if size >= _MIN_SHARED else (size, size)
         self._left_to_writes = quarter if size >= _MIN_SHARED else 0
-        least = max(1, size // 4)
-        self._shares = {
-            CallKind.WRITE: SlotShare(self, least=least, most=size),
-            CallKind.LOOK_UP: SlotShare(self, least=least, most=half),
-            CallKind.READ: SlotShare(self, least=least, most=half),
-            CallKind.POLL: SlotShare(self, least=least, most=quarter),
-        }
-        self._writes = self._shares[CallKind.WRITE]
+        most = {CallKind.WRITE: size, CallKind.LOOK_UP: half, CallKind.READ: half, CallKind.POLL: quarter}
+        for kind, share in self._shares.items():
+            share.least, share.most = max(1, size // 4), most[kind]
+        if self._free > 0:
+            self._grant()
 
     def share_of(self, kind: CallKind) -> SlotShare:
         """Return the share of one kind of calls, to be entered for each call."""
@@ -138,7 +145,7 @@ class SlotLimit:
         return sum([len(share.waiting) for share in self._shares.values() if share.waiting and self._admits(share)])
 
     def _admits(self, share: SlotShare) -> bool:
-        if not self._free or share.taken >= share.most:
+        if self._free <= 0 or share.taken >= share.most:
             return False
         if share is self._writes:
             return True

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from consumers.spokes.limits.circuit_breaker import (
     MAX_PAUSE_OF_SYSTEM,
     BreakerPolicy,
+    Breakers,
     BreakerState,
     CallFailure,
     CircuitBreaker,
-    SystemBreakers,
 )
 from tests.builders.runs import NOON
 from tests.harness.gateway import ManualClock
@@ -148,7 +148,7 @@ def test_a_late_response_to_a_call_before_closes_the_breaker(clock: ManualClock)
 
 
 def test_a_system_in_maintenance_is_still_read(clock: ManualClock) -> None:
-    breakers = SystemBreakers.of(POLICY, clock, lambda: 0.0)
+    breakers = Breakers({"lab": POLICY}, clock, lambda: 0.0).of("lab")
     for number in range(POLICY.failures):
         breakers.failed(turned_away(f"TR{number}"), writes=True)
     assert not breakers.writes.admits_call()
@@ -160,7 +160,7 @@ def test_a_system_in_maintenance_is_still_read(clock: ManualClock) -> None:
 
 
 def test_a_system_that_cannot_be_reached_is_down_for_every_call(clock: ManualClock) -> None:
-    breakers = SystemBreakers.of(POLICY, clock, lambda: 0.0)
+    breakers = Breakers({"lab": POLICY}, clock, lambda: 0.0).of("lab")
     for _ in range(POLICY.failures):
         breakers.failed(DOWN, writes=True)
     assert not breakers.writes.admits_call()
@@ -196,3 +196,16 @@ def test_while_it_is_open_calls_are_as_far_apart_as_the_pause(events: list[str |
     gaps = [later - earlier for earlier, later in itertools.pairwise(calls)]
     assert all(gap >= timedelta(seconds=POLICY.pause / 2) for gap in gaps)
     assert clock.at >= NOON
+
+
+def test_opening_and_closing_is_told_once_each(clock: ManualClock) -> None:
+    changes: list[tuple[str, str, str]] = []
+    breakers = Breakers({"lab": POLICY}, clock, lambda: 0.0, lambda *seen: changes.append((*seen[:2], seen[2].reason)))
+    for number in range(POLICY.failures):
+        breakers.of("lab").failed(turned_away(f"TR{number}"), writes=True)
+    clock.at += timedelta(seconds=1)
+    assert breakers.of("lab").writes.admits_call()
+    breakers.of("lab").failed(turned_away("TR9"), writes=True)
+    breakers.of("lab").processed(writes=True)
+    breakers.of("lab").processed(writes=True)
+    assert changes == [("lab", "writes", "503"), ("lab", "writes", "")]
