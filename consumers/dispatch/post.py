@@ -22,7 +22,7 @@ from consumers.problems import (
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from consumers.store.port import ExternalIdTakenError
-from router.responses import Verdict
+from router.responses import Verdict, says_success
 from router.runs.doubt import wait_until_settled
 from router.runs.events import (
     Accepted,
@@ -83,7 +83,7 @@ class PostAttempt:
             case Verdict.CONFLICT:
                 return await self._handle_conflict(rows, result)
             case Verdict.AMBIGUOUS:
-                return await self._unknown_outcome(rows, result)
+                return await self._unknown_outcome(rows, result, was_accepted=says_success(result.response))
             case Verdict.TRANSIENT | Verdict.CONFIGURATION:
                 return await self._retry(await self._record_failed(rows), result)
             case _:
