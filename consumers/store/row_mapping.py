@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from router.runs.doubt import Doubt
-from router.runs.run import RequestRow, RunRow, Told
+from router.runs.run import LastNotification, RequestRow, RunRow
 from router.runs.watch import Watch
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
@@ -96,7 +96,7 @@ def run_values(row: RunRow, moments: MomentFormat, documents: DocumentCache) -> 
         _DOUBT.dump_json(row.doubt).decode() if row.doubt else None,
         _WATCH.dump_json(row.watch).decode() if row.watch else None,
         moments.write(row.watch.due) if row.watch else None,
-        _encode_told(row.told) if row.told else None,
+        _encode_last_notification(row.last_notification) if row.last_notification else None,
     )
 
 
@@ -135,7 +135,7 @@ def run_row(
         doubt,
         watch,
         _check_at,
-        told,
+        last_notification,
     ) = values
     return RunRow(
         run_id=run_id,
@@ -167,17 +167,17 @@ def run_row(
         waits_for=waits_for_of(waits_for) if waits_for else (),
         doubt=_DOUBT.validate_json(doubt) if doubt else None,
         watch=_WATCH.validate_json(watch) if watch else None,
-        told=_decode_told(told) if told else None,
+        last_notification=_decode_last_notification(last_notification) if last_notification else None,
     )
 
 
-def _encode_told(told: Told) -> str:
-    return orjson.dumps([*told]).decode()
+def _encode_last_notification(notification: LastNotification) -> str:
+    return orjson.dumps([*notification]).decode()
 
 
-def _decode_told(text: str) -> Told:
-    cause, teller, revision, updates, result, traceparent, replay = orjson.loads(text)
-    return Told(cause, teller, revision, tuple(updates), result, traceparent, replay)
+def _decode_last_notification(text: str) -> LastNotification:
+    cause, process_id, revision, updates, *others = orjson.loads(text)
+    return LastNotification(cause, process_id, revision, tuple(updates), *others)
 
 
 _PHASES = {word.value: word for word in Phase}

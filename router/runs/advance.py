@@ -89,15 +89,15 @@ def advance(row: RunRow, run_events: Iterable[RunEvent], at: datetime) -> Transi
         TransitionNotAllowedError: the transition table has no such transition.
     """
     basis, moved = row, False
-    told: list[RunUpdate | RunResult] = []
+    notifications: list[RunUpdate | RunResult] = []
     row = replace(row, revision=row.revision + 1, updated_at=at)
     for run_event in run_events:
         step = _apply(row, _without_outdated_fields(basis, run_event), at)
         row, moved = step.row, moved or step.changed
-        told += step.notifications
+        notifications += step.notifications
     if not moved:
-        return Transition(basis, tuple(told), changed=False)
-    return Transition(_with_bounded_reasons(row), tuple(told), changed=True)
+        return Transition(basis, tuple(notifications), changed=False)
+    return Transition(_with_bounded_reasons(row), tuple(notifications), changed=True)
 
 
 def _with_bounded_reasons(row: RunRow) -> RunRow:

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from router.runs.told import told_last
+from router.runs.last_notification import last_notifications
 from router.runs.watch import Missing
 from router.tables.explain.explanation import explanation_text
 from schemas.codec.errors import printable
@@ -158,7 +158,7 @@ def _last_updates(row: RunRow) -> list[str]:
     """Return what was published last about a run in flight, with its reasons: why it is in doubt or was refused."""
     return [
         f"{update.kind} at {format_time(update.occurred_at)}: {'; '.join(map(reason_text, update.reasons))}"
-        for update in told_last(row)
+        for update in last_notifications(row)
         if isinstance(update, RunUpdate) and update.reasons
     ]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from router.runs.run import RunRow, Told
+from router.runs.run import LastNotification, RunRow
 from router.runs.watch import Missing, Watch
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
@@ -85,15 +85,16 @@ measures = st.builds(
 watches = st.builds(Watch, missing=st.sampled_from(Missing), since=moments, due=moments, answers=st.integers(0, 99))
 
 
-tellings = st.builds(
-    Told,
+last_notifications = st.builds(
+    LastNotification,
     cause=any_text,
-    teller=nonempty_texts,
+    process_id=nonempty_texts,
     revision=st.integers(1, 9),
     updates=st.lists(any_text, max_size=2).map(tuple),
     result=optional_texts,
     traceparent=optional_texts,
     replay=optional_texts,
+    wrong_key=optional_texts,
 )
 
 
@@ -132,5 +133,5 @@ def run_rows(draw: st.DrawFn) -> RunRow:
         updated_at=draw(moments),
         revision=1,
         watch=draw(st.none() | watches),
-        told=draw(st.none() | tellings),
+        last_notification=draw(st.none() | last_notifications),
     )

@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from consumers.store.sql_store import open_store
+from router.runs.last_notification import remember_notifications
 from router.runs.notifications import build_update
 from router.runs.run import RequestRow
-from router.runs.told import remember_told
 from router.runs.watch import Missing, begin
 from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss, dump_explanations
 from schemas.results import Reason, ReportedMeasure
@@ -226,7 +226,7 @@ def test_a_waiting_run_names_its_definitions_and_its_children_wait_with_it() -> 
 def test_why_and_show_name_the_reasons_of_what_was_published_last(kind: UpdateKind) -> None:
     row = a_run(phase=Phase.FALLOUT)
     update = build_update(row, kind, (Reason(code="CALL_503", message="busy\x07"),))
-    row = remember_told(row, [update], cause="E1", teller="process")
+    row = remember_notifications(row, [update], cause="E1", process_id="process")
     (sentence,) = [each for each in status_sentences(row) if "CALL_503: busy" in each]
     assert sentence.startswith(f"published last: {kind} at ")
     console = Console(width=200)
