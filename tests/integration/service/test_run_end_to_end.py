@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from consumers.spokes.port import do_nothing
 from consumers.spokes.session_transport import SessionTransport
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from southbound.settings.settings import HttpSettings, RoutingSettings
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from consumers.spokes.port import BeforeCall
     from consumers.spokes.transport import HttpRequest
     from router.responses import HttpResponse, NoResponse
     from schemas.results import RunResult
@@ -51,9 +53,11 @@ async def test_a_run_gets_its_result_over_a_plain_client_session(
     sent: list[HttpRequest] = []
     send = SessionTransport.send
 
-    async def recorded(self: SessionTransport, request: HttpRequest) -> HttpResponse | NoResponse:
+    async def recorded(
+        self: SessionTransport, request: HttpRequest, before: BeforeCall = do_nothing
+    ) -> HttpResponse | NoResponse:
         sent.append(request)
-        return await send(self, request)
+        return await send(self, request, before)
 
     monkeypatch.setattr(SessionTransport, "send", recorded)
     async with a_service(kafka_bootstrap, tmp_path, http=HttpSettings(transport="session")) as service:
