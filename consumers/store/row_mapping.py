@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from router.runs.doubt import Doubt
+from router.runs.failed_attempt import FailedAttempt
 from router.runs.run import LastNotification, RequestRow, RunRow
 from router.runs.watch import Watch
 from schemas.commands import PinnedDecision
@@ -28,6 +29,7 @@ ColumnValues = tuple[Any, ...]  # what a driver accepts and returns, one per col
 
 _REASONS = TypeAdapter(tuple[Reason, ...])
 _DOUBT = TypeAdapter(Doubt)
+_FAILED_ATTEMPT = TypeAdapter(FailedAttempt)
 _WATCH = TypeAdapter(Watch)
 _VIOLATIONS = TypeAdapter(tuple[RuleViolation, ...])
 
@@ -97,6 +99,7 @@ def run_values(row: RunRow, moments: MomentFormat, documents: DocumentCache) -> 
         _WATCH.dump_json(row.watch).decode() if row.watch else None,
         moments.write(row.watch.due) if row.watch else None,
         _encode_last_notification(row.last_notification) if row.last_notification else None,
+        _FAILED_ATTEMPT.dump_json(row.failed_attempt).decode() if row.failed_attempt else None,
     )
 
 
@@ -136,6 +139,7 @@ def run_row(
         watch,
         _check_at,
         last_notification,
+        failed_attempt,
     ) = values
     return RunRow(
         run_id=run_id,
@@ -168,6 +172,7 @@ def run_row(
         doubt=_DOUBT.validate_json(doubt) if doubt else None,
         watch=_WATCH.validate_json(watch) if watch else None,
         last_notification=_decode_last_notification(last_notification) if last_notification else None,
+        failed_attempt=_FAILED_ATTEMPT.validate_json(failed_attempt) if failed_attempt else None,
     )
 
 

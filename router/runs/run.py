@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.runs.doubt import Doubt
+    from router.runs.failed_attempt import FailedAttempt
     from router.runs.watch import Watch
     from schemas.commands import PinnedDecision
     from schemas.results import Reason, ReportedMeasure
@@ -77,6 +78,7 @@ class RunRow:
     doubt: Doubt | None = None  # what look-ups answered, while the outcome of a POST is unknown
     watch: Watch | None = None  # what is missing of a run that is at its system, and when the system is asked next
     last_notification: LastNotification | None = None  # what was published last about the run, and by which event
+    failed_attempt: FailedAttempt | None = None  # the last one, while the run is not accepted
     waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a queued request
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from router.runs.failed_attempt import FailedAttempt
 from router.runs.run import LastNotification, RunRow
 from router.runs.watch import Missing, Watch
 from schemas.commands import PinnedDecision
@@ -85,6 +86,16 @@ measures = st.builds(
 watches = st.builds(Watch, missing=st.sampled_from(Missing), since=moments, due=moments, answers=st.integers(0, 99))
 
 
+failed_attempts = st.builds(
+    FailedAttempt,
+    number=st.integers(1, 99),
+    at=moments,
+    next_at=optional_moments,
+    code=nonempty_texts,
+    message=any_text,
+    was_refused=st.booleans(),
+)
+
 last_notifications = st.builds(
     LastNotification,
     cause=any_text,
@@ -133,5 +144,6 @@ def run_rows(draw: st.DrawFn) -> RunRow:
         updated_at=draw(moments),
         revision=1,
         watch=draw(st.none() | watches),
+        failed_attempt=draw(st.none() | failed_attempts),
         last_notification=draw(st.none() | last_notifications),
     )

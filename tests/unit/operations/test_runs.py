@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from consumers.store.sql_store import open_store
+from router.runs.failed_attempt import FailedAttempt
 from router.runs.last_notification import remember_notifications
 from router.runs.notifications import build_update
 from router.runs.run import RequestRow
@@ -240,6 +241,19 @@ def test_why_and_show_name_the_next_check_of_a_run_and_what_it_is_for() -> None:
     row = a_run(phase=Phase.ACCEPTED, watch=begin(Missing.EXTERNAL_ID, NOON, 600))
     (sentence,) = [each for each in status_sentences(row) if each.startswith("next check ")]
     assert sentence.endswith(f"its system has not named its id since {format_time(NOON)}, 0 answers so far")
+
+
+@pytest.mark.parametrize("phase", [Phase.RETRYING, Phase.IN_DOUBT, Phase.FALLOUT, Phase.SENDING])
+def test_why_and_show_name_the_last_attempt_and_the_next(phase: Phase) -> None:
+    failed = FailedAttempt(number=3, at=NOON, next_at=NOON, code="CALL_TRANSIENT", message="busy\x07")
+    row = a_run(phase=phase, failed_attempt=failed)
+    console = Console(width=250)
+    with console.capture() as capture:
+        console.print(run_details(row, None, ()))
+    for text in ("\n".join(status_sentences(row)), capture.get()):
+        assert f"number 3 at {format_time(NOON)}: CALL_TRANSIENT: busy" in text
+        assert ("next attempt" in text) == (phase in {Phase.RETRYING, Phase.IN_DOUBT})
+    assert "\x07" not in capture.get()
 
 
 def test_a_root_that_waits_for_children_says_for_how_many() -> None:
