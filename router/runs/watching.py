@@ -129,7 +129,8 @@ def _end_as_lost(row: RunRow, run_event: RunMissing, watch: watches.Watch, at: d
     )
     row = replace(row, reasons=(*row.reasons, reason))
     row, notifications = complete(row, RunState.FAILED, at)
-    return replace(row, watch=watches.begin(Missing.RETURN, at, RETURN_WITHIN)), notifications
+    asked_on = watches.begin(Missing.RETURN, at, RETURN_WITHIN, answers=watch.answers + 1)
+    return replace(row, watch=asked_on), notifications
 
 
 def _quoted(run_event: RunMissing) -> str:
@@ -137,6 +138,7 @@ def _quoted(run_event: RunMissing) -> str:
 
 
 def _still_lost(row: RunRow, at: datetime) -> Step:
+    """Count the answer, and stop asking after a day: what is known of the run does not change."""
     if row.watch is None:
         return row, ()
     over = watches.is_over(row.watch, at, RETURN_WITHIN)
