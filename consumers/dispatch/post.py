@@ -24,7 +24,7 @@ from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from consumers.store.port import ExternalIdTakenError
 from router.responses import HttpResponse, Verdict, says_success
-from router.runs.doubt import after_absent_answer, wait_until_settled
+from router.runs.checks.doubt import after_absent_answer, wait_until_settled
 from router.runs.events import (
     Accepted,
     AttemptFailed,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Attempt, Outcome
     from consumers.spokes.port import Call
     from router.runs.events import RunEvent
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.commands import SendRun

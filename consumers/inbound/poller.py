@@ -9,8 +9,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from consumers.dispatch.call import MembershipUncertainError
+from consumers.inbound.due_checks import REPUBLISH_AFTER
 from consumers.inbound.run_check import is_not_there
-from consumers.inbound.run_checker import REPUBLISH_AFTER
 from consumers.problems import call_failed
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.profile import ResultChannel
@@ -18,7 +18,7 @@ from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
 from router.responses import HttpResponse, Verdict
 from router.runs.ids import derive_event_id
-from router.runs.news import has_news
+from router.runs.reports.news import has_news
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.inbound import InboundReceived

@@ -11,10 +11,10 @@ import orjson
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
-from router.runs.doubt import Doubt
+from router.runs.checks.doubt import Doubt
+from router.runs.checks.watch import Watch
 from router.runs.failed_attempt import FailedAttempt
 from router.runs.run import LastNotification, RequestRow, RunRow
-from router.runs.watch import Watch
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import JsonText, JsonValue

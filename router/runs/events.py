@@ -10,7 +10,7 @@ from schemas.results import Reason
 
 if TYPE_CHECKING:
     from router.runs.failed_attempt import FailedAttempt
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from schemas.commands import PinnedDecision
     from schemas.run_document import RunDocument
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from router.runs.events import RunEventKind
 from schemas.vocabulary import Phase, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from router.runs.run import RunRow
+    from schemas.results import RunResult, RunUpdate
+
+
+class Transition(NamedTuple):
+    """The result of events applied to a row. `changed` is False if there is nothing to write."""
+
+    row: RunRow
+    notifications: tuple[RunUpdate | RunResult, ...] = ()
+    changed: bool = True
+
 
 UNSENT_PHASES = (Phase.CREATED, Phase.WAITING, Phase.ROUTED, Phase.RETRYING, Phase.FALLOUT)
 NOT_ACCEPTED_PHASES = (*UNSENT_PHASES, Phase.SENDING, Phase.IN_DOUBT)

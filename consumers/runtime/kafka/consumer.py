@@ -25,7 +25,7 @@ from consumers.runtime.consumer_port import (
 )
 from consumers.runtime.faults import internal_problem
 from consumers.runtime.handler import Partition, Record
-from consumers.runtime.kafka.fetch_watch import FetchState, FetchWatch
+from consumers.runtime.kafka.log_watch import LogWatch, another_log_problem, watermarks
 from consumers.runtime.kafka.membership import (
     Membership,
     read_fetch_positions,
@@ -43,16 +43,12 @@ if TYPE_CHECKING:
 
     from consumers.runtime.backpressure import FlowControl
     from consumers.runtime.consumer_port import ConsumerEvent
+    from consumers.runtime.kafka.log_watch import TopicAndNumber
 
 _POLL_TIMEOUT = 0.05  # seconds; also how long a command may wait for an idle poll
 _IDLE_TIMEOUT = 0.5  # seconds to wait for a command when no records are wanted
 _GRACE = 5.0  # seconds on top of the revoke timeout: the worker answers first, unless it hangs
-_WATERMARK_TIMEOUT = 1.0  # seconds; the consumer is not polled meanwhile
-_WATCH_INTERVAL = 1.0  # seconds between two questions about watermarks, each about one partition
-_RESTART_INTERVAL = 60.0  # seconds between two new clients because of partitions that are not read
 _IGNORED_ERRORS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 - librdkafka's spelling
-
-TopicAndNumber = tuple[str, int]
 
 
 class KafkaGroupConsumer:
@@ -76,13 +72,9 @@ class KafkaGroupConsumer:
         self._topics = list(topics)
         self._statistics_interval = statistics_interval(session_timeout)
         self._membership = Membership(float("-inf"))
-        self._answered_at = self._sampled_at = float("-inf")
+        self._answered_at = float("-inf")
         self._releasing = False
-        self._fetch_positions: dict[TopicAndNumber, int] = {}
-        self._fetch_watch: FetchWatch[TopicAndNumber] = FetchWatch()
-        self._watched: list[TopicAndNumber] = []
-        self._watch_at = 0.0
-        self._restart_allowed_at = 0.0
+        self._log_watch = LogWatch()
         self._restarting = False
         self._read_again: dict[TopicAndNumber, int] = {}  # from these offsets, by the next client
         self._clock_difference = float("inf")  # of Python's monotonic clock and librdkafka's
@@ -172,7 +164,7 @@ class KafkaGroupConsumer:
                 self._run_commands(0 if self._batches_wanted else _IDLE_TIMEOUT)
                 if self._batches_wanted and not self._closing:
                     self._poll()
-                    self._watch_fetching()
+                    self._restart_if_unread()
             if self._restarting:
                 self._give_up_client()
         finally:
@@ -199,63 +191,28 @@ class KafkaGroupConsumer:
         if first is not None:
             self._process([first, *self._consumer.consume(self._batch - 1, 0)])
 
-    def _watch_fetching(self) -> None:
-        """Ask for the watermarks of one partition at a time, while brokers respond; restart if one is not read."""
+    def _restart_if_unread(self) -> None:
+        """Start a new client if a partition that is owned is not read."""
         now = time.monotonic()
-        # Statistics wait for a poll; old ones say nothing about the present.
-        if now < self._watch_at or now - min(self._answered_at, self._sampled_at) > 2 * _WATCH_INTERVAL:
+        if not self._log_watch.is_due(now, self._answered_at):
             return
-        self._watch_at = now + _WATCH_INTERVAL
-        self._watched = self._watched or [*self._ownerships]
-        topic_partition = self._watched.pop() if self._watched else None
-        if topic_partition is None:
+        active = self._ownerships.keys() - self._paused
+        unread = self._log_watch.find_unread(self._consumer, self._next_offsets, active, now)
+        if unread is None:
             return
-        position = self._fetch_positions.get(topic_partition)
-        if topic_partition not in self._ownerships or topic_partition in self._paused or position is None:
-            self._fetch_watch.forget(topic_partition)
-            return
-        try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
-        except KafkaException:
-            self._fetch_watch.forget(topic_partition)
-            return  # the next round asks again; errors of brokers are reported by themselves
-        received = self._next_offsets.get(topic_partition, -1)
-        state = FetchState(position=position, low=low, high=high, received=received)
-        if self._fetch_watch.observe(topic_partition, state, now) and now >= self._restart_allowed_at:
-            self._restart_allowed_at = now + _RESTART_INTERVAL
-            self._restarting = True
-            self._report_unread(topic_partition, high)
-            if state.is_another_log:
-                self._read_again[topic_partition] = low
-                self._report_another_log(topic_partition, low)
-
-    def _report_unread(self, topic_partition: TopicAndNumber, high: int) -> None:
-        topic, number = topic_partition
-        sentence = (
-            f"Partition {number} of topic {topic} is owned by group {self._settings.get('group.id')} and is not read,"
-            f" although it has records below offset {high}. A new Kafka client is started; if this repeats, look at the"
-            " broker's log and the topic's ACLs"
-        )
-        self._post(Warned(Problem(code="PARTITION_NOT_READ", sentence=sentence)))
-
-    def _report_another_log(self, topic_partition: TopicAndNumber, low: int) -> None:
-        topic, number = topic_partition
-        sentence = (
-            f"Partition {number} of topic {topic} no longer has all records that were read: the topic was deleted"
-            f" and made anew, or lost records. It is read again from offset {low}; what it held before is gone, so ask"
-            " the producers to send again what was not processed"
-        )
-        self._post(Warned(Problem(code="TOPIC_MADE_ANEW", sentence=sentence)))
+        self._restarting = True
+        self._post(Warned(unread.problem(self._settings.get("group.id"))))
+        if unread.is_another_log:
+            self._read_again[unread.topic_partition] = unread.low
+            self._post(Warned(another_log_problem(unread.topic_partition, unread.low)))
 
     def _reads_again(self, topic_partition: TopicAndNumber, offset: int) -> bool:
         """Let the next client read a partition from its beginning, if offsets went back to its middle."""
-        try:
-            low, _ = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
-        except KafkaException:
-            low = 0  # not known; records that are read twice are harmless, and records that are skipped are lost
+        # 0 if not known: records that are read twice are harmless, and records that are skipped are lost.
+        low, _ = watermarks(self._consumer, topic_partition) or (0, 0)
         if low >= offset:
             return False
-        self._report_another_log(topic_partition, low)
+        self._post(Warned(another_log_problem(topic_partition, low)))
         self._read_again[topic_partition] = low
         self._restarting = True
         return True
@@ -267,7 +224,7 @@ class KafkaGroupConsumer:
         self._commit_beginnings()
         self._post(Lost(owned))
         self._end_ownership(owned)
-        self._fetch_positions, self._fetch_watch, self._watched = {}, FetchWatch(), []
+        self._log_watch.begin_anew()
 
     def _commit_beginnings(self) -> None:
         """Commit where the next client has to begin, for partitions that are owned; what fails is tried again by it."""
@@ -293,7 +250,7 @@ class KafkaGroupConsumer:
                 records = []
                 if offset > 0 and self._reads_again(topic_partition, offset):
                     return  # the other records are read again, too
-                self._report_another_log(topic_partition, offset)
+                self._post(Warned(another_log_problem(topic_partition, offset)))
                 self._restart_ownership(topic_partition)
             self._next_offsets[topic_partition] = offset + 1
             records.append(_to_record(self._ownerships[topic_partition], offset, message))
@@ -338,7 +295,7 @@ class KafkaGroupConsumer:
             self._consumer.pause([TopicPartition(*topic_partition) for topic_partition in topic_partitions])
             self._paused |= topic_partitions
             for topic_partition in topic_partitions:
-                self._fetch_watch.forget(topic_partition)
+                self._log_watch.forget(topic_partition)
 
     def _resume(self, topic_partitions: set[TopicAndNumber]) -> None:
         if topic_partitions:
@@ -428,7 +385,7 @@ class KafkaGroupConsumer:
         for topic_partition in topic_partitions:
             del self._ownerships[topic_partition]
             self._next_offsets.pop(topic_partition, None)
-            self._fetch_watch.forget(topic_partition)
+            self._log_watch.forget(topic_partition)
 
     def _on_statistics(self, text: str) -> None:
         statistics = orjson.loads(text)
@@ -437,7 +394,7 @@ class KafkaGroupConsumer:
         at = made_at + self._clock_difference
         self._membership.sampled(read_sample(statistics, at))
         self._answered_at = max(self._answered_at, read_last_answer(statistics, at) or self._answered_at)
-        self._fetch_positions, self._sampled_at = read_fetch_positions(statistics), at
+        self._log_watch.sampled(read_fetch_positions(statistics), at)
 
     def _on_error(self, error: KafkaError) -> None:
         self._warn(error)

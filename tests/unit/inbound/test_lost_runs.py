@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from consumers.inbound.run_checker import RunChecker, check_event
+from consumers.inbound.due_checks import DueCheckPublisher, check_event
 from router.responses import HttpResponse, Purpose
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders.runs import a_document
@@ -154,7 +154,9 @@ async def test_a_check_that_inbound_has_not_processed_is_not_published_again_for
     gateway = await a_run_that_is_out()
     gateway.system.plan(Purpose.READ, HttpResponse(status=404))
     await gateway.process_callback(TEST)
-    checker = RunChecker(store=gateway.store, events=gateway.events, now=gateway.clock, warn=gateway.problems.append)
+    checker = DueCheckPublisher(
+        store=gateway.store, events=gateway.events, now=gateway.clock, warn=gateway.problems.append
+    )
     published = []
     for _ in range(62):
         gateway.clock.at += timedelta(minutes=2)

@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 from consumers.store.sql_store import open_store
+from router.runs.checks.watch import Missing, begin
 from router.runs.failed_attempt import FailedAttempt
 from router.runs.last_notification import remember_notifications
 from router.runs.notifications import build_update
 from router.runs.run import RequestRow
-from router.runs.watch import Missing, begin
 from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss, dump_explanations
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind

@@ -29,7 +29,7 @@ from router.runs.events import (
     Routed,
     Sending,
 )
-from router.runs.reports import ExternalMeasure, ExternalReport
+from router.runs.reports.report import ExternalMeasure, ExternalReport
 from router.runs.transitions import ENDED_PHASES, NEXT_PHASE
 from schemas.results import Reason, RunResult, RunUpdate
 from schemas.vocabulary import Phase, Result, RunState, UpdateKind

@@ -28,7 +28,7 @@ REPUBLISH_AFTER = timedelta(hours=1)
 
 
 @dataclass(slots=True, kw_only=True)
-class RunChecker:
+class DueCheckPublisher:
     """Looks every `every` seconds for runs whose check is due, and publishes it as a report without content.
 
     The inbound consumer then asks the system. The time of the next check is in the run store, so it survives a restart,
