@@ -9,7 +9,7 @@ from consumers.runtime.handler import RetryLater
 from router.runs.advance import is_allowed
 from router.runs.events import SystemDown
 from router.runs.ids import derive_event_id
-from router.runs.outages import is_told, system_down
+from router.runs.outages import names_outage, system_down
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import Caller
@@ -43,10 +43,10 @@ class OutageNotices:
             return
         row = await self.updater.store.run(run_id)
         down = SystemDown(reason=system_down(spoke, since, outcome.problem.sentence))
-        if row is not None and is_allowed(row, down) and not is_told(row):
+        if row is not None and is_allowed(row, down) and not names_outage(row):
             # Not the command's id: one command may wait through several outages.
             cause = event._replace(
                 headers=event.headers._replace(id=derive_event_id(event.id, f"down:{since.isoformat()}"))
             )
             await self.updater.store_fact(cause, row, down)
-        outages.mark_told(event.id)
+        outages.mark_notified(event.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from consumers.dispatch.bundle import reports_by_run
@@ -22,13 +23,14 @@ from consumers.problems import (
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from consumers.store.port import ExternalIdTakenError
-from router.responses import Verdict
-from router.runs.checks.doubt import wait_until_settled
+from router.responses import HttpResponse, Verdict, says_success
+from router.runs.checks.doubt import after_absent_answer, wait_until_settled
 from router.runs.events import (
     Accepted,
     AttemptFailed,
     CancelledBeforeSending,
     GivenUp,
+    LookUpFailed,
     NotFound,
     OutcomeUnknown,
     ParentNotAccepted,
@@ -36,6 +38,7 @@ from router.runs.events import (
     RefusedInDoubt,
     Sending,
 )
+from router.runs.failed_attempt import MAX_MESSAGE_LENGTH, FailedAttempt, is_worth_storing
 from router.runs.ids import idempotency_key
 from schemas.vocabulary import Phase
 
@@ -58,6 +61,9 @@ if TYPE_CHECKING:
     Rows = tuple[RunRow, ...]
 
 
+_REFUSES_THE_RUN = (400, 422)  # what was requested is wrong; other refusals are about the HTTP request
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostAttempt:
     """One attempt to send runs with one POST: the first of the rows, with the others embedded."""
@@ -73,8 +79,15 @@ class PostAttempt:
         """POST, and store what is known before and after it; not while the system is out and another run probes it."""
         failure = self.caller.probes.last_failure(rows[0].spoke, self.caller.now())
         if failure is not None:
-            return self._wait_for_system(await self._record_failed(rows), failure)
-        rows, result = await self._call(rows)
+            return await self._wait_for_system(rows, failure)
+        if rows[0].failed_attempt is not None and rows[0].failed_attempt.was_refused:
+            # It answered that it did not process the POST. Many POSTs could follow, so this is checked.
+            known = await self._find(rows[0])
+            if known is not None:
+                return await self._adopt(rows, known)
+        return await self._act_on(*await self._call(rows))
+
+    async def _act_on(self, rows: Rows, result: CallResult) -> Outcome:
         match result.meaning.verdict:
             case Verdict.ACCEPTED:
                 return await self._handle_accepted(rows, result)
@@ -83,9 +96,9 @@ class PostAttempt:
             case Verdict.CONFLICT:
                 return await self._handle_conflict(rows, result)
             case Verdict.AMBIGUOUS:
-                return await self._unknown_outcome(rows, result)
+                return await self._unknown_outcome(rows, result, was_accepted=says_success(result.response))
             case Verdict.TRANSIENT | Verdict.CONFIGURATION:
-                return await self._retry(await self._record_failed(rows), result)
+                return await self._retry(rows, result)
             case _:
                 assert_never(result.meaning.verdict)
 
@@ -109,10 +122,11 @@ class PostAttempt:
             raise
         return sending, result
 
-    async def _record_failed(self, rows: Rows) -> Rows:
+    async def _record_failed(self, rows: Rows, failed: FailedAttempt) -> Rows:
         """Record that the attempt had no effect, unless the rows say nothing else."""
         stale = tuple(row for row in rows if _differs_after_failure(row))
-        recorded = {row.run_id: row for row in await self._record(stale, AttemptFailed())} if stale else {}
+        failure = AttemptFailed(failed_attempt=failed)
+        recorded = {row.run_id: row for row in await self._record(stale, failure)} if stale else {}
         return tuple(recorded.get(row.run_id, row) for row in rows)
 
     async def look_up(self, rows: Rows) -> Outcome:
@@ -137,7 +151,7 @@ class PostAttempt:
             case Found():
                 return await self._adopt(rows, answer.report)
             case NotProven():
-                return await self._retry(rows, answer.result)
+                return await self._retry_look_up(rows, answer.result)
             case Absent() | None:
                 return await self.post(rows)
             case _:
@@ -152,14 +166,15 @@ class PostAttempt:
         return await LookUp(caller=self.caller, store=self.updater.store).find(row, posted, call)
 
     async def _absent(self, rows: Rows) -> Outcome:
-        (row,) = await self._record(rows[:1], NotFound())
-        rows = (row, *rows[1:])
+        row, now = rows[0], self.caller.now()
         settle_time = self.caller.spoke(row.spoke).profile.effective_settle_time
-        wait = wait_until_settled(row.doubt, row.sent_at or row.updated_at, self.caller.now(), settle_time)
-        if wait is not None:
-            self.caller.exclude_attempt(row.spoke, self.attempt, self.event.id)
-            return RetryLater(wait, not_settled(row, wait))
-        return await self._settled(rows)
+        wait = wait_until_settled(after_absent_answer(row.doubt), row.sent_at or now, now, settle_time)
+        if wait is None:
+            return await self._settled((*await self._record((row,), NotFound()), *rows[1:]))
+        problem = not_settled(row, wait)
+        await self._record((row,), NotFound(failed_attempt=self._failed(problem, wait)))
+        self.caller.exclude_attempt(row.spoke, self.attempt, self.event.id)
+        return RetryLater(wait, problem)
 
     async def _settled(self, rows: Rows) -> Outcome:
         """Act on the certainty that the system does not have the run."""
@@ -194,8 +209,11 @@ class PostAttempt:
         if report.external_id is not None:
             return await self._adopt(rows, report)
         # It may come later, by a callback or a look-up; a system that accepted a run is not sent it again.
-        known = await ExternalIdFinder(updater=self.updater, caller=self.caller).look_up(rows[0])
-        return await self._adopt(rows, known or report)
+        return await self._adopt(rows, await self._find(rows[0]) or report)
+
+    async def _find(self, row: RunRow) -> ExternalReport | None:
+        """Ask once for a run; None proves nothing."""
+        return await ExternalIdFinder(updater=self.updater, caller=self.caller).look_up(row)
 
     async def _adopt(self, rows: Rows, report: ExternalReport) -> Outcome:
         reports = reports_by_run(rows, report)
@@ -229,8 +247,16 @@ class PostAttempt:
 
     async def _handle_refused(self, rows: Rows, result: CallResult) -> Outcome:
         if not was_posted_before(rows[0]):
-            return await self._store_refusal(rows, result.meaning.reasons)
+            return await self._handle_first_refusal(rows, result)
         return await self.look_up(await self._record(rows, RefusedInDoubt(reasons=result.meaning.reasons)))
+
+    async def _handle_first_refusal(self, rows: Rows, result: CallResult) -> Outcome:
+        if result.accepted_response().status not in _REFUSES_THE_RUN:
+            # What checks sizes and formats may stand behind what stores runs.
+            known = await self._find(rows[0])
+            if known is not None:
+                return await self._adopt(rows, known)
+        return await self._store_refusal(rows, result.meaning.reasons)
 
     async def _store_refusal(self, rows: Rows, reasons: tuple[Reason, ...]) -> Outcome:
         blocked = ParentNotAccepted(parent_run_id=rows[0].run_id)
@@ -239,27 +265,61 @@ class PostAttempt:
         return Done()
 
     async def _unknown_outcome(self, rows: Rows, result: CallResult, *, was_accepted: bool = False) -> Outcome:
-        if rows[0].phase in (Phase.SENDING, Phase.ROUTED):  # routed: perhaps sent as a lost run store knew
-            unknown = OutcomeUnknown(reasons=result.meaning.reasons, was_accepted=was_accepted)
-            rows = await self._record(rows, unknown)
-        return await self._retry(rows, result)
+        if rows[0].phase not in (Phase.SENDING, Phase.ROUTED):  # routed: perhaps sent as a lost run store knew
+            return await self._retry_look_up(rows, result)
+        problem, delay = self._next_attempt(rows[0], result)
+        failed = self._failed(problem, delay)
+        unknown = OutcomeUnknown(reasons=result.meaning.reasons, was_accepted=was_accepted, failed_attempt=failed)
+        return await self._wait_or_give_up(await self._record(rows, unknown), problem, failed, delay)
 
-    def _wait_for_system(self, rows: Rows, failure: CallResult) -> Outcome:
+    async def _wait_for_system(self, rows: Rows, failure: CallResult) -> Outcome:
         """Wait as after the failure of another run's POST."""
         row = rows[0]
         problem = call_failed(failure, f"Run {row.run_id} waits for {row.spoke}, which turns every POST away now")
-        return RetryLater(self.caller.delay_while_out(row.spoke, failure, self.attempt, self.event.id), problem)
+        delay = self.caller.delay_while_out(row.spoke, failure, self.attempt, self.event.id)
+        await self._record_failed(rows, self._failed(problem, delay))
+        return RetryLater(delay, problem)
 
     async def _retry(self, rows: Rows, result: CallResult) -> Outcome:
-        row = rows[0]
+        """Wait for the next attempt, or give up, after a POST that had no effect."""
+        problem, delay = self._next_attempt(rows[0], result)
+        was_refused = result.meaning.verdict is Verdict.CONFIGURATION and isinstance(result.response, HttpResponse)
+        failed = replace(self._failed(problem, delay), was_refused=was_refused)
+        return await self._wait_or_give_up(await self._record_failed(rows, failed), problem, failed, delay)
+
+    async def _retry_look_up(self, rows: Rows, result: CallResult) -> Outcome:
+        """Wait for the next attempt, or give up, after a look-up that proved nothing."""
+        problem, delay = self._next_attempt(rows[0], result)
+        failed = self._failed(problem, delay)
+        if delay is not None and is_worth_storing(rows[0].failed_attempt, failed.number):
+            rows = (*await self._record(rows[:1], LookUpFailed(failed_attempt=failed)), *rows[1:])
+        return await self._wait_or_give_up(rows, problem, failed, delay)
+
+    def _next_attempt(self, row: RunRow, result: CallResult) -> tuple[Problem, float | None]:
+        """Return why the attempt failed, and the seconds until the next one; None if there is none."""
         problem = call_failed(result, f"Run {row.run_id} could not be sent to {row.spoke}")
-        delay = self.caller.delay_after(row.spoke, result, self.attempt, self.event.id)
+        return problem, self.caller.delay_after(row.spoke, result, self.attempt, self.event.id)
+
+    def _failed(self, problem: Problem, delay: float | None) -> FailedAttempt:
+        now = self.caller.now()
+        return FailedAttempt(
+            number=self.attempt.number,
+            at=now,
+            next_at=None if delay is None else now + timedelta(seconds=delay),
+            code=problem.code,
+            message=problem.sentence[:MAX_MESSAGE_LENGTH],
+        )
+
+    async def _wait_or_give_up(
+        self, rows: Rows, problem: Problem, failed: FailedAttempt, delay: float | None
+    ) -> Outcome:
         if delay is not None:
             return RetryLater(delay, problem)
-        return await self._give_up(rows, outcome_not_proven(row, problem) if row.phase is Phase.IN_DOUBT else problem)
+        in_doubt = rows[0].phase is Phase.IN_DOUBT
+        return await self._give_up(rows, outcome_not_proven(rows[0], problem) if in_doubt else problem, failed)
 
-    async def _give_up(self, rows: Rows, problem: Problem) -> Outcome:
-        await self._record(rows, GivenUp(reasons=(reason_of(problem),)))
+    async def _give_up(self, rows: Rows, problem: Problem, failed: FailedAttempt | None = None) -> Outcome:
+        await self._record(rows, GivenUp(reasons=(reason_of(problem),), failed_attempt=failed))
         return DeadLetter(problem)
 
     def _post_call(self, rows: Rows) -> Call:

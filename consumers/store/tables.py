@@ -58,7 +58,8 @@ runs = Table(
     Column("doubt", Text),  # JSON; null for nearly every run
     Column("watch", Text),  # JSON; null for nearly every run
     Column("check_at", Moment),  # the next check of the watch
-    Column("told", Text),  # JSON; what was told last
+    Column("last_notification", Text),  # JSON; what was published last about the run
+    Column("failed_attempt", Text),  # JSON; null for nearly every run
 )
 Index("runs_by_external_id", runs.c.spoke, runs.c.external_id, unique=True)  # nulls are not equal: many may wait
 Index("runs_by_request", runs.c.request_id)

@@ -42,7 +42,7 @@ def system_down(spoke: str, since: datetime, trouble: str) -> Reason:
     return Reason(code=SYSTEM_DOWN, message=message)
 
 
-def is_told(row: RunRow) -> bool:
+def names_outage(row: RunRow) -> bool:
     """Return whether the ordering service knows that the run waits for its system."""
     return any(reason.code == SYSTEM_DOWN for reason in row.reasons)
 
@@ -50,6 +50,6 @@ def is_told(row: RunRow) -> bool:
 def after_outage(row: RunRow, run_event: RunEvent) -> RunRow:
     """Return the row without the reason of an outage, if it goes on with this event."""
     ended = isinstance(run_event, Reported) and run_event.report.state in TERMINAL
-    if not (ended or run_event.kind in _GOES_ON) or not is_told(row):
+    if not (ended or run_event.kind in _GOES_ON) or not names_outage(row):
         return row
     return replace(row, reasons=tuple([reason for reason in row.reasons if reason.code != SYSTEM_DOWN]))

@@ -11,7 +11,7 @@ from consumers.dispatch.outages import OutageTracker
 from consumers.dispatch.probes import ProbeLimit
 from consumers.routing.waiting.release import ABANDONED_AFTER
 from consumers.routing.waiting.threshold_cache import ThresholdCache
-from consumers.run_updates.tellings import Tellings
+from consumers.run_updates.acknowledgements import Acknowledgements
 from consumers.spokes.port import do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose
 from tests.fakes.external_system import LOCKED, NO_RESPONSE, FakeSystem, body_of, json_answer
@@ -191,7 +191,7 @@ class CrashingGateway(InMemoryGateway):
 
     def _restart(self) -> None:
         self.threshold_cache = ThresholdCache()
-        self.outages, self.probes, self.tellings = OutageTracker(), ProbeLimit(), Tellings()
+        self.outages, self.probes, self.acknowledgements = OutageTracker(), ProbeLimit(), Acknowledgements()
         self.reread(self._uncommitted()[-self.reread_records :] if self.reread_records else [])
 
     def _uncommitted(self) -> list[Record]:

@@ -24,8 +24,8 @@ from consumers.routing.route_request import RequestRouter
 from consumers.routing.waiting.expire import PendingRequestExpiry
 from consumers.routing.waiting.release import WaitingQueueReleaser
 from consumers.routing.waiting.threshold_cache import ThresholdCache
+from consumers.run_updates.acknowledgements import Acknowledgements
 from consumers.run_updates.announce import Announcer
-from consumers.run_updates.tellings import Tellings
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.handler import Attempt, DeadLetter, Done, Partition, Record, RetryLater
 from consumers.spokes.profile import Profile
@@ -137,7 +137,9 @@ class InMemoryGateway:
     max_report_age: float = PARK_DELAY
     unknown_ids: UnknownIds = field(default_factory=UnknownIds)
     probes: ProbeLimit[CallResult] = field(default_factory=ProbeLimit)
-    tellings: Tellings = field(default_factory=Tellings)  # what one process knows; another process has others
+    acknowledgements: Acknowledgements = field(
+        default_factory=Acknowledgements
+    )  # what one process knows; another process has others
     finished: list[Record] = field(default_factory=list)
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
@@ -271,7 +273,7 @@ class InMemoryGateway:
         self.problems.append(f"{problem.sentence} {problem.detail}")
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
-        """Make one attempt at a record with new handlers, which share the store, the topics and what was told."""
+        """Make one attempt at a record with new handlers, which share the store, the topics and acknowledgements."""
         return await self.attempt_with(record, Attempt(number))
 
     async def attempt_with(self, record: Record, attempt: Attempt) -> Outcome:
@@ -311,7 +313,7 @@ class InMemoryGateway:
     def updater(self) -> RunUpdater:
         """A new run updater."""
         announcer = Announcer(events=self.events, now=self.clock)
-        return RunUpdater(store=self.store, announcer=announcer, now=self.clock, tellings=self.tellings)
+        return RunUpdater(store=self.store, announcer=announcer, now=self.clock, acknowledgements=self.acknowledgements)
 
     @property
     def events(self) -> EventPublisher:

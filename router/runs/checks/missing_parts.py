@@ -127,8 +127,8 @@ def _end_as_lost(row: RunRow, run_event: RunMissing, watch: watches.Watch, at: d
     )
     row = replace(row, reasons=(*row.reasons, reason))
     ended = complete(row, RunState.FAILED, at)
-    watch = watches.begin(Missing.RETURN, at, RETURN_WITHIN)
-    return Transition(replace(ended.row, watch=watch), ended.notifications)
+    asked_on = watches.begin(Missing.RETURN, at, RETURN_WITHIN, answers=watch.answers + 1)
+    return Transition(replace(ended.row, watch=asked_on), ended.notifications)
 
 
 def _quoted(run_event: RunMissing) -> str:
@@ -136,6 +136,7 @@ def _quoted(run_event: RunMissing) -> str:
 
 
 def _still_lost(row: RunRow, at: datetime) -> Transition:
+    """Count the answer, and stop asking after a day: what is known of the run does not change."""
     if row.watch is None:
         return Transition(row, changed=False)
     over = watches.is_over(row.watch, at, RETURN_WITHIN)
