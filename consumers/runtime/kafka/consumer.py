@@ -70,7 +70,6 @@ class KafkaGroupConsumer:
         session_timeout: float,
         revoke_timeout: float,
         batch: int = 500,
-        commit_metadata: Callable[[], str] = str,
     ) -> None:
         self._settings = settings
         self._topics = list(topics)
@@ -88,7 +87,6 @@ class KafkaGroupConsumer:
         self._clock_difference = float("inf")  # of Python's monotonic clock and librdkafka's
         self._revoke_timeout = revoke_timeout + _GRACE
         self._batch = batch
-        self._commit_metadata = commit_metadata
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._epochs = itertools.count(1)
         self._ownerships: dict[TopicAndNumber, Partition] = {}
@@ -352,7 +350,7 @@ class KafkaGroupConsumer:
             return
         self._committing, self._commit_sent_at = offsets, time.monotonic()
         try:
-            self._consumer.commit(offsets=self._positions(offsets), asynchronous=True)
+            self._consumer.commit(offsets=_positions(offsets), asynchronous=True)
         except KafkaException as exception:
             self._on_commit(exception.args[0], ())
 
@@ -365,10 +363,6 @@ class KafkaGroupConsumer:
             self._membership.committed(self._commit_sent_at)
         self._post(Committed(accepted, self._problem(errors[0]) if errors else None))
 
-    def _positions(self, offsets: Mapping[Partition, int]) -> list[TopicPartition]:
-        metadata = self._commit_metadata()
-        return [TopicPartition(p.topic, p.number, offset, metadata) for p, offset in offsets.items()]
-
     def _release(self, offsets: Mapping[Partition, int]) -> None:
         self._released = True
         if offsets:
@@ -377,7 +371,7 @@ class KafkaGroupConsumer:
     def _commit_now(self, offsets: Mapping[Partition, int]) -> bool:
         """Commit and wait for the broker; return whether it accepted all of it."""
         try:
-            positions = self._consumer.commit(offsets=self._positions(offsets), asynchronous=False)
+            positions = self._consumer.commit(offsets=_positions(offsets), asynchronous=False)
         except KafkaException as exception:
             self._warn(exception.args[0])
             return False
@@ -473,6 +467,10 @@ def _to_record(partition: Partition, offset: int, message: Message) -> Record:
         tuple(headers) if headers else (),
         message.timestamp()[1],
     )
+
+
+def _positions(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+    return [TopicPartition(p.topic, p.number, offset) for p, offset in offsets.items()]
 
 
 def _topic_and_number(partition: Partition) -> TopicAndNumber:
