@@ -67,7 +67,7 @@ class StoreIdentity:
 
 
 def ensure_identity(connection: Connection) -> None:
-    """Give a store that has lost its identity a new one, so that it counts as another store."""
+    """Store a new identity if there is none, so that a store which has lost its identity counts as another store."""
     if connection.execute(select(store_identity.c.store_id)).first() is None:
         values = {"store_id": uuid.uuid4().hex, "mark": 0, "unmarked": False, "accepted": "{}"}
         connection.execute(insert(store_identity).values(values))

@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from schemas.problem import Problem
     from schemas.results import RunResult
     from southbound.service.load_rules import RoutingRules
-    from southbound.service.store_continuity import StoreMarker
+    from southbound.service.store_continuity import ContinuityCheck
     from southbound.service.table_sources import TableSource
     from southbound.settings.settings import KafkaSettings, Settings
 
@@ -112,7 +112,7 @@ class SharedResources:
     events: EventPublisher
     client: SpokeCaller
     metrics: Metrics
-    marker: StoreMarker | None = None  # None: no role of this process uses the store
+    continuity: ContinuityCheck | None = None  # None: no role of this process uses the store
     recorded: TopicEnds | None = None  # of the lifecycle events that a lost store may have processed
     threshold_cache: ThresholdCache = field(default_factory=lambda: ThresholdCache(_log_used_up))
 

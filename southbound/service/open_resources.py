@@ -116,26 +116,23 @@ async def open_resources(
         events=events,
         client=client,
         metrics=metrics,
-        marker=_marker(store, events) if marked else None,
+        continuity=_continuity_check(settings.kafka, store, events) if marked else None,
     )
-    if resources.marker is not None:
-        await _continue(resources, resources.marker, roles, status, accept=accept_empty_store)
+    if resources.continuity is not None:
+        await _continue(resources, resources.continuity, roles, status, accept=accept_empty_store)
         resources = replace(resources, recorded=await store.identity.recorded())
     status.reason = None
     return resources
 
 
-def _marker(store: SqlRunStore, events: EventPublisher) -> StoreMarker:
-    return StoreMarker(identity=store.identity, store=store.name, topics=events.topics, publisher=events.publisher)
+def _continuity_check(kafka: KafkaSettings, store: SqlRunStore, events: EventPublisher) -> ContinuityCheck:
+    marker = StoreMarker(identity=store.identity, store=store.name, topics=events.topics, publisher=events.publisher)
+    return ContinuityCheck(kafka=kafka, marker=marker)
 
 
 async def _continue(
-    resources: SharedResources, marker: StoreMarker, roles: Sequence[str], status: StartupStatus, *, accept: bool
+    resources: SharedResources, check: ContinuityCheck, roles: Sequence[str], status: StartupStatus, *, accept: bool
 ) -> None:
-    check = ContinuityCheck(
-        kafka=resources.settings.kafka,
-        marker=marker,
-    )
     await _retry_until(
         lambda: establish_continuity(
             check, roles, accept=accept, store=resources.store, commands=resources.commands, now=utc_now

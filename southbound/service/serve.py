@@ -111,7 +111,7 @@ async def serve(
         reduce_gc()
         on_ready(RunningService(resources=resources, workers=workers, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
-        marking = [resources.marker.run()] if resources.marker else []
+        marking = [resources.continuity.run()] if resources.continuity else []
         try:
             clean = await _run_until_stopped(stop, workers, [*background_tasks(resources, roles), *marking])
         except StoreDiscontinuedError as error:

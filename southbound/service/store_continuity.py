@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 MARK_INTERVAL = 10.0  # seconds; a backup that is older than this is noticed when it is restored
+MARKS_PER_CHECK = 6  # a check takes 10 ms of CPU time and a connection
 LAST_CLAIMS = 100  # records that are read; far more than there are processes which claim another store at once
 PAGE_SIZE = 200  # requests
 WHAT_IS_WRONG = {
@@ -73,7 +75,6 @@ class StoreMarker:
     store: str  # its name, for people
     topics: TopicNames
     publisher: Publisher
-    interval: float = MARK_INTERVAL
     _last: StoreState | None = field(default=None, init=False)
 
     async def advance(self) -> None:
@@ -98,15 +99,6 @@ class StoreMarker:
             [Message(self.topics.store, CLAIM_KEY, value, (("content-type", b"application/json"),))]
         )
 
-    async def run(self) -> None:
-        """Count up until cancelled."""
-        while True:
-            await asyncio.sleep(self.interval)
-            try:
-                await self.advance()
-            except (StoreUnavailableError, PublishError) as error:
-                log.warning("the mark of the store was not advanced; retrying", problem=str(error))
-
     def refusal(self, kind: Discontinuity, owner: str | None = None) -> StoreDiscontinuedError:
         """Return the error that ends the process; `owner` is the prefix of the gateway that the store belongs to."""
         what_to_do = HOW_TO_MOVE if kind is Discontinuity.TAKEN else WHAT_TO_DO
@@ -126,6 +118,33 @@ class ContinuityCheck:
 
     kafka: KafkaSettings
     marker: StoreMarker
+
+    async def run(self) -> None:
+        """Publish a mark at each interval, and check again after some of them, until cancelled.
+
+        Raises:
+            StoreDiscontinuedError: the gateway works with another store now, or this store was restored or exchanged.
+        """
+        for number in itertools.count(1):
+            await asyncio.sleep(MARK_INTERVAL)
+            try:
+                await self.marker.advance()
+                if number % MARKS_PER_CHECK == 0:
+                    await self.confirm()
+            except (StoreUnavailableError, PublishError, PartitionReadError) as error:
+                log.warning("the mark of the store was not advanced; retrying", problem=str(error))
+
+    async def confirm(self) -> None:
+        """Check once.
+
+        Raises:
+            StoreDiscontinuedError: the store does not continue what the gateway did.
+            PartitionReadError: Kafka does not answer.
+            StoreUnavailableError: the store does not.
+        """
+        refusal, _ = await self.find()
+        if refusal is not None:
+            raise refusal
 
     async def find(self) -> tuple[StoreDiscontinuedError | None, GatewayHistory]:
         """Return why the store does not continue what the gateway did, and what Kafka knows.
@@ -211,9 +230,7 @@ async def establish_continuity(
         log.warning("store accepted", store=marker.store, reason=str(refusal), in_doubt=marked)
     await marker.advance()
     # Again, because a process with another store may have started at the same time.
-    refusal, _ = await check.find()
-    if refusal is not None:
-        raise refusal
+    await check.confirm()
 
 
 async def _command_doubtful(identity: StoreIdentity, store: RunStore, commands: CommandPublisher) -> None:

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
@@ -270,6 +271,22 @@ async def test_of_two_stores_that_start_at_once_one_is_refused(kafka_bootstrap: 
         logs = [one.log_text() for one in processes]
         assert sorted(one.popen.poll() is None for one in processes) == [False, True], logs
         assert any("has worked with" in log for log in logs), logs
+
+
+async def test_a_process_that_was_not_stopped_before_another_store_was_accepted_ends(
+    kafka_bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("southbound.service.store_continuity.MARK_INTERVAL", 0.2)
+    async with a_service(kafka_bootstrap, tmp_path, started=False) as service:
+        forgotten = replace(service)
+        await forgotten.start([Role.DISPATCH])
+        use_store(service, tmp_path / "other.db")
+        await service.start([Role.ROUTING], accept_empty_store=True)
+        with pytest.raises(NotConfiguredError, match=r"runs\.db is not the one that the gateway .* has worked with"):
+            await forgotten.wait_until(lambda: None, "it ends")
+        await service.request(a_document("TR1"))
+        await service.wait_until(lambda: _has_run(service, tmp_path / "other.db"), "the other one goes on")
+        assert await service.stop()
 
 
 async def test_a_store_without_its_identity_is_refused_in_one_sentence(kafka_bootstrap: str, tmp_path: Path) -> None:
