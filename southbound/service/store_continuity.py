@@ -66,6 +66,10 @@ HOW_TO_MOVE = (
 class StoreDiscontinuedError(Exception):
     """The run store does not continue what its gateway did; the sentence says what to do."""
 
+    def __init__(self, kind: Discontinuity, sentence: str) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+
 
 @dataclass(slots=True, kw_only=True)
 class StoreMarker:
@@ -105,7 +109,7 @@ class StoreMarker:
         wrong = WHAT_IS_WRONG[kind].format(
             store=self.store, gateway=_gateway(self.topics.prefix), owner=_gateway(owner or "")
         )
-        return StoreDiscontinuedError(wrong + what_to_do)
+        return StoreDiscontinuedError(kind, wrong + what_to_do)
 
 
 def _gateway(prefix: str) -> str:
@@ -227,7 +231,7 @@ async def establish_continuity(
         marked = await identity.mark_in_doubt(now())
         await _command_doubtful(identity, store, commands)
         await identity.accept(prefix, history.mark, recorded)
-        log.warning("store accepted", store=marker.store, reason=str(refusal), in_doubt=marked)
+        log.warning("store accepted", store=marker.store, reason=refusal.kind.value, in_doubt=marked)
     await marker.advance()
     # Again, because a process with another store may have started at the same time.
     await check.confirm()
