@@ -6,7 +6,7 @@ import random
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -57,8 +57,9 @@ from consumers.runtime.worker import Worker
 from consumers.spokes.profile import ResultChannel
 from consumers.spokes.registry import spoke_for
 from router.runs.hierarchy_limits import HierarchyLimits
+from southbound.service.kafka_settings import standalone_consumer_settings
 from southbound.service.logs import log_problem
-from southbound.service.store_check import recorded_before
+from southbound.service.store_check import RecordedEvents, read_topic_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,17 +70,17 @@ if TYPE_CHECKING:
     from consumers.metrics import Metrics
     from consumers.runtime.handler import Record
     from consumers.spokes.port import Spoke, SpokeCaller
-    from consumers.store.identity import Recorded
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
     from router.responses import Purpose, Verdict
     from router.selection.thresholds import ThresholdUse
+    from router.store_continuity import TopicEnds
     from schemas.problem import Problem
     from schemas.results import RunResult
     from southbound.service.load_rules import RoutingRules
-    from southbound.service.store_check import StoreMarker
+    from southbound.service.store_check import ContinuityCheck
     from southbound.service.table_sources import TableSource
-    from southbound.settings.settings import Settings
+    from southbound.settings.settings import KafkaSettings, Settings
 
 SESSION_TIMEOUT_MS = 30_000
 HANGING_AFTER = 1.0  # seconds; reading a run at its system takes less, unless the system is in trouble
@@ -111,8 +112,8 @@ class SharedResources:
     events: EventPublisher
     client: SpokeCaller
     metrics: Metrics
-    marker: StoreMarker | None = None  # None: commits name no store
-    recorded: Recorded = field(default_factory=dict)  # what a lost store may have processed
+    continuity: ContinuityCheck | None = None  # None: no role of this process uses the store
+    recorded: TopicEnds | None = None  # of the lifecycle events that a lost store may have processed
     threshold_cache: ThresholdCache = field(default_factory=lambda: ThresholdCache(_log_used_up))
 
     @cached_property
@@ -310,7 +311,7 @@ def _build_worker(
     settings = resources.settings
     config = WorkerConfig(
         role=role,
-        group=f"{settings.kafka.group}.{role}",
+        group=settings.kafka.group_of(role),
         dead_letter_topic=resources.events.topics.dlq,
         max_in_flight=settings.worker.max_in_flight,
         commit_every=settings.worker.commit_every,
@@ -326,17 +327,16 @@ def _build_worker(
         [topic],
         session_timeout=config.session_timeout,
         revoke_timeout=config.revoke_timeout,
-        commit_metadata=resources.marker.metadata if resources.marker else str,
     )
     observer = WorkerMetrics(resources.metrics, role, log_problem)
     # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.
     workers: list[Worker] = []
     handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
-    may_repeat = recorded_before(resources.recorded) if topic in resources.recorded else None
+    recorded = resources.recorded if resources.recorded and resources.recorded.topic == topic else None
     decoding = DecodingHandler(
         handle,
         resources.events.envelope,
-        may_repeat=may_repeat,
+        may_repeat=_recorded_events(settings.kafka, recorded).include if recorded else None,
         on_wrong_key=wrong_key_counter(resources.metrics, role, ProblemReporter(observer)),
     )
     notices = FailureNotices(
@@ -355,6 +355,10 @@ def _build_worker(
     )
     observer.track(workers[0].figures)
     return workers[0]
+
+
+def _recorded_events(kafka: KafkaSettings, recorded: TopicEnds) -> RecordedEvents:
+    return RecordedEvents(recorded, partial(read_topic_ends, standalone_consumer_settings(kafka), recorded.topic))
 
 
 def wrong_key_counter(metrics: Metrics, role: str, reporter: ProblemReporter) -> Callable[[Record, Problem], None]:

@@ -12,11 +12,13 @@ import structlog
 
 from consumers.inbound.listen_socket import CannotListenError
 from consumers.metrics import Metrics
+from consumers.runtime.kafka.partition_reader import PartitionReadError
 from consumers.runtime.kafka.readiness import KafkaNotReadyError
 from consumers.spokes.credentials import SecretMissingError
 from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
 from consumers.table_topic.live_pair import PublishedTableIds
+from producers.publisher import PublishError
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
 from southbound.service.gc_tuning import reduce_gc
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 UNREACHABLE_ERRORS = (
     KafkaNotReadyError,
+    PartitionReadError,
+    PublishError,
     RegistryUnavailableError,
     NoLiveTablesError,
     StoreUnavailableError,
@@ -80,7 +84,7 @@ async def serve(
     """Run the roles until `stop` is set; return whether all work under way was finished.
 
     Raises:
-        NotConfiguredError: files or secrets are wrong, or the run store does not continue what the groups did.
+        NotConfiguredError: files or secrets are wrong, or the run store does not continue what the gateway did.
         NotReachableError: Kafka, the store or a port is not available within its limit.
         WorkerFailedError: a worker failed and cannot continue.
     """
@@ -107,7 +111,7 @@ async def serve(
         reduce_gc()
         on_ready(RunningService(resources=resources, workers=workers, listener_port=port, health_port=health.port))
         log.info("started", roles=[*roles], health=health.port, listener=port)
-        marking = [resources.marker.run()] if resources.marker else []
+        marking = [resources.continuity.run()] if resources.continuity else []
         try:
             clean = await _run_until_stopped(stop, workers, [*background_tasks(resources, roles), *marking])
         except StoreDiscontinuedError as error:

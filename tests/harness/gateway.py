@@ -382,7 +382,7 @@ class InMemoryGateway:
             return DecodingHandler(
                 lifecycle_handler(route.updater, route.commands, route, self.limits).handle,
                 self.envelope,
-                may_repeat=self.may_repeat,
+                may_repeat=self._may_repeat if self.may_repeat else None,
                 on_wrong_key=self._note_wrong_key,
             )
         if topic == self.names.inbound:
@@ -397,6 +397,9 @@ class InMemoryGateway:
         return DecodingHandler(
             command_handler(self.updater, self.caller).handle, self.envelope, on_wrong_key=self._note_wrong_key
         )
+
+    async def _may_repeat(self, record: Record) -> bool:
+        return self.may_repeat is not None and self.may_repeat(record)
 
     def _note_wrong_key(self, record: Record, problem: Problem) -> None:
         self.wrong_keys.append((record, problem))
