@@ -52,7 +52,7 @@ from consumers.run_updates.announce import Announcer
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.faults import ProblemReporter
-from consumers.runtime.kafka.consumer import KafkaGroupConsumer
+from consumers.runtime.kafka.consumer import KafkaGroupConsumer, no_metadata
 from consumers.runtime.worker import Worker
 from consumers.spokes.profile import ResultChannel
 from consumers.spokes.registry import spoke_for
@@ -326,7 +326,7 @@ def _build_worker(
         [topic],
         session_timeout=config.session_timeout,
         revoke_timeout=config.revoke_timeout,
-        commit_metadata=resources.marker.metadata if resources.marker else str,
+        commit_metadata=resources.marker.metadata if resources.marker else no_metadata,
     )
     observer = WorkerMetrics(resources.metrics, role, log_problem)
     # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.

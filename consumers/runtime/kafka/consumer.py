@@ -55,6 +55,11 @@ _IGNORED_ERRORS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SL
 TopicAndNumber = tuple[str, int]
 
 
+def no_metadata() -> str:
+    """Return the metadata of commits that carry none."""
+    return ""
+
+
 class KafkaGroupConsumer:
     """A `GroupConsumer` over confluent-kafka.
 
@@ -70,7 +75,7 @@ class KafkaGroupConsumer:
         session_timeout: float,
         revoke_timeout: float,
         batch: int = 500,
-        commit_metadata: Callable[[], str] = str,
+        commit_metadata: Callable[[], str] = no_metadata,
     ) -> None:
         self._settings = settings
         self._topics = list(topics)
