@@ -15,6 +15,9 @@ import pytest
 import typer
 
 from consumers.metrics import METRICS
+from consumers.spokes.profile import Profile
+from consumers.spokes.profile_loader import load_profiles
+from docs.generate.profiles import fields_of
 from schemas.catalogue import CATALOGUE
 from southbound.cli.app import app
 from southbound.settings.settings import sections
@@ -196,6 +199,53 @@ def test_settings_that_pages_name_exist(page: Path) -> None:
     groups = "|".join(sections())
     named = set(re.findall(rf"`((?:{groups})\.[a-z_]+)`", page.read_text(encoding="utf-8")))
     assert named - known == set()
+
+
+@pytest.mark.parametrize("page", CURRENT_PAGES, ids=name_of)
+def test_profiles_that_pages_show_are_valid(page: Path, tmp_path: Path) -> None:
+    blocks = [block for language, block in FENCE.findall(page.read_text(encoding="utf-8")) if language == "yaml"]
+    for number, block in enumerate(block for block in blocks if re.search("^base_url:", block, re.MULTILINE)):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(block, encoding="utf-8")
+        assert load_profiles([file])
+
+
+@pytest.mark.parametrize("page", CURRENT_PAGES, ids=name_of)
+def test_fields_of_profiles_that_pages_name_exist(page: Path) -> None:
+    assert sorted(profile_fields_named(page.read_text(encoding="utf-8")) - PROFILE_FIELDS) == []
+
+
+def test_fields_of_profiles_are_recognised_on_pages() -> None:
+    named = {name for page in CURRENT_PAGES for name in profile_fields_named(page.read_text(encoding="utf-8"))}
+    assert {
+        "concurrency",
+        "lost_after",
+        "result_channels",
+        "state_spellings",
+        "timeouts.read",
+    } <= named
+    assert profile_fields_named("`pause` of the profile, the profile's `rest`, `retry.most`, `word: {kind: none}`") == {
+        "pause",
+        "rest",
+        "retry.most",
+    }
+
+
+PROFILE_FIELDS = set(dict(fields_of(Profile))) | set(Profile.model_fields)
+_FIELD = r"`([a-z_]+(?:\.[a-z_]+)?)(?:: [^`]*)?`"
+_PROFILE_GROUPS = "|".join(name for name in Profile.model_fields if f"{name}." in " ".join(PROFILE_FIELDS))
+
+
+def profile_fields_named(text: str) -> set[str]:
+    """Return each code span beside which the text says that it belongs to a profile, or whose group does."""
+    patterns = (
+        rf"{_FIELD}\s+(?:of|in)\s+(?:the|its|a|every)\s+profile",
+        rf"{_FIELD}(?:\s+\w+)?\s+\((?:new\s+)?profile",
+        rf"profile'?s?\s+(?:\(|field\s+|says\s+)?{_FIELD}",
+        rf"profile[^.]*among\s+its\s+{_FIELD}",
+        rf"`((?:{_PROFILE_GROUPS})\.[a-z_]+)`",
+    )
+    return {name for pattern in patterns for name in re.findall(pattern, FENCE.sub("", text))}
 
 
 @pytest.mark.parametrize("page", CURRENT_PAGES, ids=name_of)
