@@ -193,6 +193,23 @@ def test_the_event_that_the_readme_publishes_is_sent_to_a_simulated_system() -> 
     assert [json.loads(line)["decided"] for line in result.stdout.splitlines()] == [True]
 
 
+def test_a_reader_of_the_readme_sees_the_records_of_the_event_that_was_published_before() -> None:
+    """Without `--from-start`, `southbound tail` showed nothing to those who typed the commands one after the other."""
+    commands = commands_named((ROOT / "README.md").read_text(encoding="utf-8"), "southbound")
+    tails = [words for words in commands if words[0] == "tail"]
+    assert tails
+    assert [words for words in tails if "--from-start" not in words] == []
+
+
+def test_the_readme_gives_commands_that_do_not_end_terminals_of_their_own() -> None:
+    blocks = [
+        block for language, block in FENCE.findall((ROOT / "README.md").read_text("utf-8")) if language == "console"
+    ]
+    words = [re.findall(r"^\$ southbound (\w+)", block, re.MULTILINE) for block in blocks]
+    (lasting,) = [commands for commands in words if {"run", "broker", "simulate"} & set(commands)]
+    assert set(lasting) == {"broker", "simulate", "run"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_settings_that_pages_name_exist(page: Path) -> None:
     known = {f"{name}.{setting}" for name, section in sections().items() for setting in section.model_fields}
