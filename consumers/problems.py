@@ -10,7 +10,7 @@ from schemas.results import Reason
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import CallResult
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.run_document import RunDocument

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from consumers.runtime.handler import Attempt
     from consumers.spokes.port import BeforeCall, Call, Spoke, SpokeCaller
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
 
 _REREAD = Backoff(initial_interval=0.5, max_interval=8.0)
 _BUSY_STATUSES = (429, 502, 503, 504, 507)

@@ -14,7 +14,7 @@ from consumers.spokes.profile import CancelMethod
 from router.responses import Verdict
 from router.runs.events import CancelAccepted, CancelledBeforeSending, CancelRefused
 from router.runs.processed_events import has_led_to
-from router.runs.reports import ExternalReport, not_found_as_cancelled
+from router.runs.reports.report import ExternalReport, not_found_as_cancelled
 from router.runs.states import RANK, TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES, UNSENT_PHASES
 from schemas.problem import Problem

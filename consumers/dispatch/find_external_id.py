@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from consumers.dispatch.call import Caller
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
 

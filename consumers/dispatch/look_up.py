@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from consumers.dispatch.call import Caller, CallResult
     from consumers.spokes.port import Call
     from consumers.store.port import RunStore
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.run_document import RunDocument
 
@@ -34,7 +34,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absent:
-    """The system does not have the run now. It may still store a POST that it received: see `router.runs.doubt`."""
+    """The system does not have the run now. It may still store a POST that it received (`router.runs.checks.doubt`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from consumers.store.port import ExternalIdTakenError
 from router.responses import Verdict
-from router.runs.doubt import wait_until_settled
+from router.runs.checks.doubt import wait_until_settled
 from router.runs.events import (
     Accepted,
     AttemptFailed,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Attempt, Outcome
     from consumers.spokes.port import Call
     from router.runs.events import RunEvent
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.commands import SendRun

@@ -17,7 +17,7 @@ from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
 from router.responses import HttpResponse, Verdict
 from router.runs.ids import derive_event_id
-from router.runs.news import has_news
+from router.runs.reports.news import has_news
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.inbound import InboundReceived

@@ -21,12 +21,12 @@ from consumers.problems import (
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from router.responses import Verdict
+from router.runs.checks.missing_parts import lacks_measures
 from router.runs.ids import derive_event_id
-from router.runs.report_merging import is_behind, merge_answer
-from router.runs.reports import ExternalReport
+from router.runs.reports.report import ExternalReport
+from router.runs.reports.report_order import is_behind, merge_answer
 from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
-from router.runs.watching import lacks_measures
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel, Phase, RunState
 

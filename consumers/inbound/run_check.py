@@ -10,13 +10,13 @@ from consumers.problems import external_id_missing, reason_of, state_unknown
 from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict, says_nothing
+from router.runs.checks.missing_parts import waits_for
+from router.runs.checks.watch import RETURN_WITHIN, UNKNOWN_STATE_WITHIN, Missing, is_over
 from router.runs.events import Checked, RunMissing
 from router.runs.ids import derive_event_id
 from router.runs.processed_events import has_been_processed
-from router.runs.reports import not_found_as_cancelled
+from router.runs.reports.report import not_found_as_cancelled
 from router.runs.transitions import ENDED_PHASES
-from router.runs.watch import RETURN_WITHIN, UNKNOWN_STATE_WITHIN, Missing, is_over
-from router.runs.watching import waits_for
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from consumers.spokes.profile import Profile
-    from router.runs.reports import ExternalReport
+    from router.runs.checks.watch import Watch
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
-    from router.runs.watch import Watch
     from schemas.codec.envelope import Event
     from schemas.problem import Problem
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from producers.publisher import RecordTooLargeError
 from router.runs.ids import derive_event_id
-from router.runs.shortening import STEPS, shortened
+from router.runs.reports.shortening import STEPS, shortened
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.commands import CancelRun, ChangeRun, Command, SendRun

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from router.runs.advance import Transition, advance
+from router.runs.advance import advance
 from router.runs.events import Reported
 from router.runs.processed_events import remember_effects
 from router.runs.request_result import request_result
 from router.runs.told import remember_told
+from router.runs.transitions import Transition
 from schemas.results import RunResult
 
 if TYPE_CHECKING:

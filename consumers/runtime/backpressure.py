@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from consumers.runtime.handler import Partition
     from consumers.runtime.lanes import PartitionLoad
@@ -66,11 +66,23 @@ class Backpressure:
         """Whether no batch is polled because enough records are in memory."""
         return self._holding_back_since is not None
 
-    def decide(self, now: float, loads: Mapping[Partition, PartitionLoad], *, pause_all: bool = False) -> FlowControl:
-        """Decide by the load of every owned partition; `pause_all` pauses all of them."""
+    def decide(
+        self,
+        now: float,
+        loads: Mapping[Partition, PartitionLoad],
+        *,
+        crowded: Collection[Partition] = (),
+        pause_all: bool = False,
+    ) -> FlowControl:
+        """Decide by the load of every owned partition.
+
+        `crowded`: a commit of these has little room left for what is finished out of order, so they receive nothing.
+        `pause_all` pauses all partitions.
+        """
         self._keep_only(loads)
         for partition, load in loads.items():
             self._update(now, partition, load, len(loads))
+        self._full |= set(crowded)
         held_back_too_long = self._held_back_too_long(now, loads)
         paused = frozenset(loads if pause_all or held_back_too_long else self._full)
         flow = FlowControl(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from consumers.runtime.backpressure import FlowControl
+    from consumers.runtime.finished_offsets import FinishedOffsets
     from consumers.runtime.handler import Partition, Record
+    from consumers.runtime.offsets import Commit
     from schemas.problem import Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """These partitions are owned from now on."""
+    """These partitions are owned from now on. `finished`: what their owners before have finished out of order."""
 
     partitions: tuple[Partition, ...]
+    finished: Mapping[Partition, FinishedOffsets] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,9 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The response to one commit: the offsets that the broker accepted of exactly that request, and its error."""
+    """The response to one commit: what the broker accepted of exactly that request, and its error."""
 
-    offsets: Mapping[Partition, int]
+    commits: Mapping[Partition, Commit]
     problem: Problem | None = None
 
 
@@ -94,11 +97,11 @@ class GroupConsumer(Protocol):
     def control_flow(self, flow: FlowControl) -> None:
         """Pause and resume partitions; request one more batch."""
 
-    def commit(self, offsets: Mapping[Partition, int]) -> None:
+    def commit(self, commits: Mapping[Partition, Commit]) -> None:
         """Commit; `Committed` answers. One at a time."""
 
-    def release(self, offsets: Mapping[Partition, int]) -> None:
-        """Answer `Revoked`: commit these offsets, wait for the broker, and release the partitions."""
+    def release(self, commits: Mapping[Partition, Commit]) -> None:
+        """Answer `Revoked`: commit this, wait for the broker, and release the partitions."""
 
     def membership_proven_at(self) -> float:
         """The last time (monotonic clock) at which this process was certainly a live member of the group."""

@@ -3,24 +3,59 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from consumers.runtime.finished_offsets import MAX_METADATA, NOTHING_FINISHED, FinishedOffsets, write_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from consumers.runtime.handler import Partition, Record
 
+_STOP_AT = MAX_METADATA * 3 // 4  # characters of metadata above which a partition receives nothing
+_CONTINUE_AT = MAX_METADATA // 2
+_MAX_UNITS_PER_RANGE = 8  # characters of a range whose numbers are below 2 ** 21
+
+
+class Commit(NamedTuple):
+    """What is committed of a partition: everything below `offset` is finished, and these ranges above it."""
+
+    offset: int
+    finished: FinishedOffsets = NOTHING_FINISHED
+
 
 class PartitionOffsets:
-    """The received and finished offsets of one partition in one ownership."""
+    """The received and finished offsets of one partition in one ownership.
 
-    __slots__ = ("_committed", "_finished", "_next_offset", "_received")
+    `finished_before` are offsets that the owner before this one has finished, and this one does not process again.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        "_committed",
+        "_crowded",
+        "_finished",
+        "_finished_before",
+        "_first",
+        "_measured",
+        "_next_offset",
+        "_places",
+        "_ranges",
+        "_received",
+        "_to_commit",
+    )
+
+    def __init__(self, finished_before: FinishedOffsets = NOTHING_FINISHED) -> None:
         self._received: deque[int] = deque()  # received, ascending; starts with the lowest unfinished
-        self._finished: set[int] = set()  # finished offsets above the frontier
+        self._places: dict[int, int] = {}  # of the received offsets, counted from the beginning of the ownership
+        self._first = 0  # the place of the lowest unfinished
+        self._finished: set[int] = set()  # places above the frontier
+        self._finished_before = finished_before
+        self._ranges = 0  # number of ranges of finished offsets above the frontier
         self._next_offset: int | None = None
-        self._committed: int | None = None
+        self._to_commit: Commit | None = None  # None: not known
+        self._committed: Commit | None = None
+        self._measured = (0, 0)  # ranges, and the characters of their metadata
+        self._crowded = False
 
     @property
     def committable(self) -> int | None:
@@ -35,21 +70,40 @@ class PartitionOffsets:
         return self._next_offset
 
     @property
-    def uncommitted(self) -> int | None:
-        """The offset that the broker does not have yet, if there is one."""
+    def commit(self) -> Commit | None:
+        """What is safe to commit now."""
         offset = self.committable
-        return None if offset == self._committed else offset
+        if offset is None:
+            return None
+        if self._to_commit is None or self._to_commit.offset != offset:
+            self._to_commit = Commit(offset, FinishedOffsets(tuple(self._finished_ranges())))
+        return self._to_commit
 
-    def receive(self, offset: int) -> None:
-        """Note that a record was received.
+    @property
+    def uncommitted(self) -> Commit | None:
+        """What the broker does not have yet, if there is anything."""
+        commit = self.commit
+        return None if commit == self._committed else commit
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the broker has another offset than the one to commit."""
+        return self.committable != (self._committed.offset if self._committed else None)
+
+    def receive(self, offset: int) -> bool:
+        """Note that a record was received; return False if it was finished in an earlier ownership.
 
         Raises:
             ValueError: the offset is not above those received before.
         """
         if self._next_offset is not None and offset < self._next_offset:
             raise ValueError(f"offset {offset} came after offset {self._next_offset - 1}: a new ownership is needed")
+        self._places[offset] = self._first + len(self._received)
         self._received.append(offset)
         self._next_offset = offset + 1
+        if not self._finished_before.ranges:
+            return True
+        return not self._was_finished(offset)
 
     def skip_to(self, offset: int) -> None:
         """Note that no record will be received below this offset, except those that were."""
@@ -57,14 +111,66 @@ class PartitionOffsets:
 
     def finish(self, offset: int) -> None:
         """Note that a received record is finished."""
-        waiting, finished = self._received, self._finished
-        finished.add(offset)
-        while waiting and waiting[0] in finished:
-            finished.remove(waiting.popleft())
+        place, waiting, finished = self._places[offset], self._received, self._finished
+        self._ranges += 1 - (place - 1 in finished) - (place + 1 in finished)
+        finished.add(place)
+        self._to_commit = None
+        if self._first not in finished:
+            return
+        self._ranges -= 1  # the first range ends below the new frontier
+        while waiting and self._first in finished:
+            finished.remove(self._first)
+            del self._places[waiting.popleft()]
+            self._first += 1
 
-    def mark_committed(self, offset: int) -> None:
-        """Note that the broker has committed exactly this offset."""
-        self._committed = offset
+    def mark_committed(self, commit: Commit) -> None:
+        """Note that the broker has committed exactly this."""
+        self._committed = commit
+
+    def is_crowded(self) -> bool:
+        """Return whether the metadata of a commit has little room left, so that nothing more should be received."""
+        if self._ranges * _MAX_UNITS_PER_RANGE < _CONTINUE_AT:
+            self._crowded = False
+        elif self._units() >= _STOP_AT:
+            self._crowded = True
+        elif self._units() < _CONTINUE_AT:
+            self._crowded = False
+        return self._crowded
+
+    def _units(self) -> int:
+        """Return how many characters the metadata takes, at most."""
+        ranges, units = self._measured
+        if units + (self._ranges - ranges) * _MAX_UNITS_PER_RANGE >= _STOP_AT or self._ranges < ranges:
+            ranges, units = self._ranges, self._measure()
+            self._measured = ranges, units
+        return units + (self._ranges - ranges) * _MAX_UNITS_PER_RANGE
+
+    def _measure(self) -> int:
+        commit = self.commit
+        return len(write_metadata("", commit.offset, commit.finished.ranges)) if commit else 0
+
+    def _was_finished(self, offset: int) -> bool:
+        if offset >= self._finished_before.end:
+            self._finished_before = NOTHING_FINISHED
+            return False
+        if offset in self._finished_before:
+            self.finish(offset)
+            return True
+        return False
+
+    def _finished_ranges(self) -> Iterator[tuple[int, int]]:
+        first = end = 0
+        if not self._finished:
+            return
+        for place, offset in enumerate(self._received, self._first):
+            if place in self._finished:
+                first = offset if not end else first
+                end = offset + 1
+            elif end:
+                yield first, end
+                end = 0
+        if end:
+            yield first, end
 
 
 class OffsetTracker:
@@ -78,21 +184,21 @@ class OffsetTracker:
         """The owned partitions, each with its offsets."""
         return self._owned
 
-    def assign(self, partition: Partition) -> None:
-        """Start a new ownership."""
-        self._owned[partition] = PartitionOffsets()
+    def assign(self, partition: Partition, finished_before: FinishedOffsets = NOTHING_FINISHED) -> None:
+        """Start a new ownership; what the one before it finished is not processed again."""
+        self._owned[partition] = PartitionOffsets(finished_before)
 
     def revoke(self, partition: Partition) -> None:
         """End an ownership: what completes later changes nothing."""
         self._owned.pop(partition, None)
 
     def receive(self, record: Record) -> bool:
-        """Note a record that was received; return False if its partition is no longer owned."""
+        """Note a record that was received.
+
+        Return False if there is nothing to do: its partition is no longer owned, or it was finished before.
+        """
         progress = self._owned.get(record.partition)
-        if progress is None:
-            return False
-        progress.receive(record.offset)
-        return True
+        return progress is not None and progress.receive(record.offset)
 
     def skip_to(self, offsets: Mapping[Partition, int]) -> None:
         """Note up to where partitions were read, including what is never delivered."""
@@ -108,18 +214,29 @@ class OffsetTracker:
         progress.finish(record.offset)
         return True
 
-    def uncommitted(self) -> dict[Partition, int]:
-        """Return the offsets to commit that the broker does not have yet."""
+    def crowded(self) -> frozenset[Partition]:
+        """Return the partitions whose commits have little room left for what is finished."""
+        return frozenset([partition for partition, progress in self._owned.items() if progress.is_crowded()])
+
+    def behind(self) -> dict[Partition, Commit]:
+        """Return what to commit of the partitions of which the broker has another offset."""
+        return self._commits([partition for partition, progress in self._owned.items() if progress.is_behind])
+
+    def uncommitted(self) -> dict[Partition, Commit]:
+        """Return what to commit that the broker does not have yet."""
         found = ((partition, progress.uncommitted) for partition, progress in self._owned.items())
-        return {partition: offset for partition, offset in found if offset is not None}
+        return {partition: commit for partition, commit in found if commit is not None}
 
-    def committable(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """Return the offsets to commit for these partitions, whether the broker has them or not."""
-        found = ((partition, self._owned.get(partition)) for partition in partitions)
-        return {p: progress.committable for p, progress in found if progress and progress.committable is not None}
+    def committable(self) -> dict[Partition, Commit]:
+        """Return what to commit, whether the broker has it or not."""
+        return self._commits(self._owned)
 
-    def mark_committed(self, offsets: Mapping[Partition, int]) -> None:
-        """Note that the broker has committed exactly these offsets."""
-        for partition, offset in offsets.items():
+    def mark_committed(self, commits: Mapping[Partition, Commit]) -> None:
+        """Note that the broker has committed exactly this."""
+        for partition, commit in commits.items():
             if progress := self._owned.get(partition):
-                progress.mark_committed(offset)
+                progress.mark_committed(commit)
+
+    def _commits(self, partitions: Iterable[Partition]) -> dict[Partition, Commit]:
+        found = ((partition, self._owned[partition].commit) for partition in partitions)
+        return {partition: commit for partition, commit in found if commit is not None}

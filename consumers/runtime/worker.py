@@ -21,6 +21,7 @@ from consumers.runtime.committer import Committer
 from consumers.runtime.dead_letters import DeadLetterPublisher
 from consumers.runtime.execution import HandlerExecution, RecordTasks
 from consumers.runtime.faults import ProblemReporter, internal_problem
+from consumers.runtime.finished_offsets import NOTHING_FINISHED
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.runtime.kafka.membership import proof_duration
 from consumers.runtime.lanes import Lanes
@@ -29,10 +30,11 @@ from consumers.runtime.offsets import OffsetTracker
 from consumers.runtime.sources import Sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from consumers.runtime.config import WorkerConfig
     from consumers.runtime.dead_letters import Notify
+    from consumers.runtime.finished_offsets import FinishedOffsets
     from consumers.runtime.handler import Attempt, Handler, Outcome, Partition, Record
     from consumers.runtime.monitoring import Observer, PartitionStatus, WorkerFigures
     from producers.publisher import Publisher
@@ -169,8 +171,8 @@ class Worker:
                 self._on_received(records)
             case port.EndReached(offsets):
                 self._offsets.skip_to(offsets)
-            case port.Assigned(partitions):
-                self._on_assigned(partitions)
+            case port.Assigned(partitions, finished):
+                self._on_assigned(partitions, finished)
             case port.Revoked(partitions):
                 self._on_revoked(partitions)
             case port.Lost(partitions):
@@ -198,9 +200,9 @@ class Worker:
         self._start_ready()
         self._control_flow()
 
-    def _on_assigned(self, partitions: Iterable[Partition]) -> None:
+    def _on_assigned(self, partitions: Iterable[Partition], finished: Mapping[Partition, FinishedOffsets]) -> None:
         for partition in partitions:
-            self._offsets.assign(partition)
+            self._offsets.assign(partition, finished.get(partition, NOTHING_FINISHED))
         self._control_flow()
 
     def _on_revoked(self, partitions: Iterable[Partition]) -> None:
@@ -224,7 +226,7 @@ class Worker:
         if self._revoke_timer:
             self._revoke_timer.cancel()
         leaving, self._revoked = self._revoked, frozenset()
-        self._consumer.release({p: offset for p, offset in self._offsets.uncommitted().items() if p in leaving})
+        self._consumer.release({p: commit for p, commit in self._offsets.uncommitted().items() if p in leaving})
         for partition in leaving:
             self._offsets.revoke(partition)
 
@@ -361,7 +363,8 @@ class Worker:
 
     def _control_flow(self) -> None:
         loads = {partition: self._lanes.load_of(partition) for partition in self._offsets.owned}
-        flow = self._backpressure.decide(self._clock(), loads, pause_all=self._stopping)
+        crowded = self._offsets.crowded()
+        flow = self._backpressure.decide(self._clock(), loads, crowded=crowded, pause_all=self._stopping)
         self._note_intake()
         if flow.pause or flow.resume or (flow.poll and not self._poll_requested):
             self._consumer.control_flow(flow)
@@ -387,10 +390,7 @@ class Worker:
         return idle and committed
 
     def _all_committed(self) -> bool:
-        if self._offsets.uncommitted() and not self._closed:
-            self._commit()
-            return False
-        return True
+        return self._closed or not self._committer.commit_all()
 
     async def _leave(self) -> None:
         await self._tasks.cancel_all()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from consumers.store.database import Database
+    from consumers.store.databases.database import Database
 
     Recorded = Mapping[str, Mapping[str, int]]  # topic → partition → offset
 

@@ -12,12 +12,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from consumers.store.address import database_at
+from consumers.store.databases.address import database_at
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from consumers.store.database import Database
+    from consumers.store.databases.database import Database
 
 UPGRADE_LOCK = 8_701_653  # names our advisory lock on PostgreSQL; any number, but always the same
 

@@ -11,9 +11,9 @@ import orjson
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
-from router.runs.doubt import Doubt
+from router.runs.checks.doubt import Doubt
+from router.runs.checks.watch import Watch
 from router.runs.run import RequestRow, RunRow, Told
-from router.runs.watch import Watch
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import JsonText, JsonValue

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from consumers.store.address import database_at
-from consumers.store.database import CommitInDoubtError, is_unstorable_row
+from consumers.store.databases.address import database_at
+from consumers.store.databases.database import CommitInDoubtError, is_unstorable_row
 from consumers.store.document_cache import DocumentCache
 from consumers.store.group_commit import GroupCommit
 from consumers.store.identity import StoreIdentity
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Select
 
-    from consumers.store.database import Database
-    from consumers.store.sqlite import Synchronous
+    from consumers.store.databases.database import Database
+    from consumers.store.databases.sqlite import Synchronous
 
 
 MAX_ROUTED_ROWS = 2_000  # rows that dispatch need not read; about 5 KB each

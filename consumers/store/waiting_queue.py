@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
-    from consumers.store.database import Database
+    from consumers.store.databases.database import Database
     from consumers.store.document_cache import DocumentCache
     from consumers.store.row_mapping import ColumnValues
     from router.runs.run import RunRow

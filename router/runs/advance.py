@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace as replace_fields
-from typing import TYPE_CHECKING, NamedTuple, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from router.runs import notifications as announcements
-from router.runs import watching
-from router.runs.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
+from router.runs.checks import missing_parts
+from router.runs.checks.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
+from router.runs.checks.missing_parts import MAX_STATE_LENGTH
+from router.runs.checks.watch import Missing, begin
 from router.runs.events import (
     Accepted,
     AttemptFailed,
@@ -38,13 +40,11 @@ from router.runs.measures.bounds import bounded_measures
 from router.runs.measures.measures import match_measures, merge_measures
 from router.runs.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
-from router.runs.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
-from router.runs.report_merging import without_outdated_fields
+from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
+from router.runs.reports.report_order import without_outdated_fields
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
-from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE
-from router.runs.watch import Missing, begin
-from router.runs.watching import MAX_STATE_LENGTH
+from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE, Transition
 from schemas.results import Reason
 from schemas.vocabulary import RunState, UpdateKind
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.runs.events import RunEvent
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.results import ReportedMeasure, RunResult, RunUpdate
     from schemas.vocabulary import Phase
@@ -63,14 +63,6 @@ COMMAND_REPEATED = Reason(
     code="COMMAND_REPEATED",
     message="Nothing has happened to the run for a day: the command that sends it is published again.",
 )
-
-
-class Transition(NamedTuple):
-    """The result of events applied to a row. `changed` is False if there is nothing to write."""
-
-    row: RunRow
-    notifications: tuple[RunUpdate | RunResult, ...] = ()
-    changed: bool = True
 
 
 class TransitionNotAllowedError(Exception):
@@ -166,11 +158,9 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case Reported():
             return _apply_report(row, run_event, at)
         case RunMissing():
-            missed, notifications = watching.run_missing(row, run_event, at)
-            return Transition(missed, notifications, changed=missed is not row)
+            return missing_parts.count_not_found(row, run_event, at)
         case Checked():
-            moved, notifications = watching.checked(row, run_event, at)
-            return Transition(moved, notifications, changed=moved is not row)
+            return missing_parts.after_check(row, run_event, at)
         case ChangeRequested():
             return Transition(replace(row, requested=run_event.document))
         case ChangeAccepted():
@@ -243,12 +233,12 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     reports = (*row.processed_reports, run_event.report_id)[-MAX_PROCESSED_REPORTS:]
     row = replace(row, processed_reports=reports)
     report = run_event.report
-    if row.phase in ENDED_PHASES and not watching.is_lost(row):
+    if row.phase in ENDED_PHASES and not missing_parts.is_lost(row):
         return _apply_late_report(row, run_event)
-    row, returned = watching.taken_back(row, at)
+    row, returned, _ = missing_parts.take_back(row, at)
     if report.external_id and row.external_id is None:
         row = replace(row, external_id=report.external_id, external_href=report.href)
-    row = watching.found(_add_measures(row, run_event), report)
+    row = missing_parts.end_watch(_add_measures(row, run_event), report)
     if returned and row.external_id is None:
         row = replace(row, watch=begin(Missing.EXTERNAL_ID, at, run_event.id_deadline))
     step = _apply_state(row, run_event, at)
@@ -257,9 +247,9 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
 
 def _apply_state(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     report = run_event.report
-    state = watching.state_to_enter(row, report)
+    state = missing_parts.state_to_enter(row, report)
     if state is None and report.raw_state:
-        return Transition(*watching.unknown_state(row, report, at))
+        return missing_parts.report_unknown_state(row, report, at)
     if state is None or not is_forward(row.state, state):
         return Transition(row)
     return _enter_state(row, state, at, run_event.measures_grace)
@@ -278,7 +268,7 @@ def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
     row = replace(row, measures=measured.measures, reasons=(*_without(known, new), *new))
     if not late:
         return _notify(row, UpdateKind.STALE, new)
-    row = watching.judged(row)
+    row = missing_parts.judge(row)
     update = announcements.build_update(row, UpdateKind.STALE, new).model_copy(update={"test_measure": late})
     return Transition(row, (update, announcements.build_result(row)))
 
@@ -310,7 +300,7 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
     if not report.measures:
         return _with_new_reasons(row, report.reasons)
     matched = match_measures(
-        watching.expected_measures(row),
+        missing_parts.expected_measures(row),
         report.measures,
         row.spoke,
         row.external_id or row.run_id,
@@ -340,5 +330,5 @@ def _enter_state(row: RunRow, state: RunState, at: datetime, measures_grace: flo
         changed = state is not row.state
         row = replace(row, phase=PHASE_OF_STATE[state], state=state)
         return _notify(row, UpdateKind.PROGRESS) if changed else Transition(row)
-    waiting = watching.wait_for_measures(row, at, measures_grace) if state is RunState.COMPLETED else None
-    return Transition(*(waiting or watching.complete(row, state, at)))
+    waiting = missing_parts.wait_for_measures(row, at, measures_grace) if state is RunState.COMPLETED else None
+    return waiting or missing_parts.complete(row, state, at)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from schemas.results import Reason
 
 if TYPE_CHECKING:
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from schemas.commands import PinnedDecision
     from schemas.run_document import RunDocument
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.runs.reasons import bounded_reasons
+from router.runs.reports.reasons import bounded_reasons
 from schemas.results import RunResult, RunUpdate
 from schemas.vocabulary import RunState, UpdateKind
 

@@ -19,9 +19,9 @@ from schemas.vocabulary import Phase, UpdateKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from router.runs.advance import Transition
     from router.runs.events import RunEvent
     from router.runs.run import RunRow
+    from router.runs.transitions import Transition
     from schemas.codec.envelope import Event
     from schemas.results import Reason, RunResult
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from router.runs.doubt import Doubt
-    from router.runs.watch import Watch
+    from router.runs.checks.doubt import Doubt
+    from router.runs.checks.watch import Watch
     from schemas.commands import PinnedDecision
     from schemas.results import Reason, ReportedMeasure
     from schemas.run_document import RunDocument

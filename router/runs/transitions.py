@@ -10,6 +10,18 @@ from schemas.vocabulary import Phase, RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from router.runs.run import RunRow
+    from schemas.results import RunResult, RunUpdate
+
+
+class Transition(NamedTuple):
+    """The result of events applied to a row. `changed` is False if there is nothing to write."""
+
+    row: RunRow
+    notifications: tuple[RunUpdate | RunResult, ...] = ()
+    changed: bool = True
+
+
 UNSENT_PHASES = (Phase.CREATED, Phase.WAITING, Phase.ROUTED, Phase.RETRYING, Phase.FALLOUT)
 NOT_ACCEPTED_PHASES = (*UNSENT_PHASES, Phase.SENDING, Phase.IN_DOUBT)
 COMMANDED_PHASES = (Phase.ROUTED, Phase.RETRYING, Phase.SENDING, Phase.IN_DOUBT)  # a SendRun moves them on
@@ -94,8 +106,8 @@ class ConditionalTransition(NamedTuple):
     condition: str
 
 
-# `watching` decides whether the condition holds; if not, NEXT_PHASE applies. A report then leads to the phase of its
-# state.
+# `missing_parts` decides whether the condition holds; if not, NEXT_PHASE applies. A report then leads to the phase of
+# its state.
 CONDITIONAL_TRANSITIONS = (
     ConditionalTransition(
         Phase.FALLOUT, RunEventKind.REPORTED, Phase.ACCEPTED, "the system reports on the run after all"

@@ -35,7 +35,7 @@ def produce(
     - `jq -c .events[] export.json | southbound produce -`
     """
     settings = read_settings(config)
-    from southbound.operations.produce import produce_file
+    from southbound.operations.events.produce import produce_file
 
     return produce_file(settings, file, redrive=redrive)
 
@@ -66,7 +66,7 @@ def tail(
     - `southbound tail dlq --from-start --no-follow --json | jq .dead_letter.reason`
     """
     settings = read_settings(config)
-    from southbound.operations.tail import TailOptions, tail_topics
+    from southbound.operations.events.tail import TailOptions, tail_topics
 
     return tail_topics(
         settings, TailOptions(topics=topics or (), from_start=from_start, follow=follow, run=run, as_json=json)

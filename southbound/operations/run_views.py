@@ -8,14 +8,14 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from router.runs.checks.watch import Missing
 from router.runs.told import told_last
-from router.runs.watch import Missing
 from router.tables.explain.explanation import explanation_text
 from schemas.codec.errors import printable
 from schemas.results import RunUpdate
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Phase
-from southbound.operations.event_summary import reason_text
+from southbound.operations.events.event_summary import reason_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -19,9 +19,9 @@ from consumers.dispatch.outage_notices import OutageNotices
 from consumers.dispatch.send import SendRunHandler
 from consumers.event_handler import DecodingHandler
 from consumers.failure_notices import FailureNotices
+from consumers.inbound.due_checks import DueCheckPublisher
 from consumers.inbound.poller import Poller
 from consumers.inbound.report_handler import ReportHandler
-from consumers.inbound.run_checker import RunChecker
 from consumers.metrics import (
     CALL_SECONDS,
     CALLBACKS,
@@ -58,7 +58,7 @@ from consumers.spokes.profile import ResultChannel
 from consumers.spokes.registry import spoke_for
 from router.runs.hierarchy_limits import HierarchyLimits
 from southbound.service.logs import log_problem
-from southbound.service.store_continuity import recorded_before
+from southbound.service.store_check import recorded_before
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from schemas.problem import Problem
     from schemas.results import RunResult
     from southbound.service.load_rules import RoutingRules
-    from southbound.service.store_continuity import StoreMarker
+    from southbound.service.store_check import StoreMarker
     from southbound.service.table_sources import TableSource
     from southbound.settings.settings import Settings
 
@@ -181,9 +181,9 @@ def build_poller(resources: SharedResources) -> Poller | None:
     )
 
 
-def build_run_checker(resources: SharedResources) -> RunChecker:
+def build_run_checker(resources: SharedResources) -> DueCheckPublisher:
     """Build the task of the role `inbound` that publishes the checks of runs of which something is missing."""
-    return RunChecker(
+    return DueCheckPublisher(
         store=resources.store,
         events=resources.events,
         now=utc_now,

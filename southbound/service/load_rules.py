@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
-from consumers.table_topic.live_tables import PublishedTableIds
+from consumers.table_topic.live_pair import PublishedTableIds
 from router.selection.load import RoutingTables
 from router.selection.outbound_policy import load_policy
 from router.selection.selector_file import load_selector

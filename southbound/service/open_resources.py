@@ -27,7 +27,7 @@ from schemas.topics import TopicNames
 from southbound.service.compose import SharedResources, utc_now
 from southbound.service.kafka_settings import client_settings
 from southbound.service.roles import Role
-from southbound.service.store_continuity import ContinuityCheck, StoreMarker, establish_continuity
+from southbound.service.store_check import ContinuityCheck, StoreMarker, establish_continuity
 from southbound.service.table_sources import open_tables
 
 if TYPE_CHECKING:

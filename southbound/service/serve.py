@@ -16,7 +16,7 @@ from consumers.runtime.kafka.readiness import KafkaNotReadyError
 from consumers.spokes.credentials import SecretMissingError
 from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
-from consumers.table_topic.live_tables import PublishedTableIds
+from consumers.table_topic.live_pair import PublishedTableIds
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
 from southbound.service.gc_tuning import reduce_gc
@@ -27,7 +27,7 @@ from southbound.service.open_resources import open_resources
 from southbound.service.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.roles import Role, TopicScope, topics_for_roles
 from southbound.service.startup_status import StartupStatus
-from southbound.service.store_continuity import StoreDiscontinuedError
+from southbound.service.store_check import StoreDiscontinuedError
 from southbound.service.table_sources import NoLiveTablesError
 
 if TYPE_CHECKING:

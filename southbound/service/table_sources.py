@@ -12,7 +12,7 @@ import structlog
 from consumers.metrics import TABLE_LIVE, TABLE_REFUSED
 from consumers.table_topic.kafka_table_reader import reader_settings
 from consumers.table_topic.kafka_table_topic import KafkaTableTopic
-from consumers.table_topic.live_tables import BEING_READ, LiveTables, PublishedTableIds
+from consumers.table_topic.live_pair import BEING_READ, LivePair, PublishedTableIds
 from schemas.topics import TopicNames
 from southbound.service.kafka_settings import client_settings, consumer_overrides
 
@@ -88,7 +88,7 @@ class NoTables:
 class TopicTables:
     """Tables that follow the topic of published tables."""
 
-    live: LiveTables
+    live: LivePair
     changes: AsyncIterator[TableTopicRead]
 
     def current(self) -> RoutingTables:
@@ -131,12 +131,12 @@ async def open_tables(
     if "routing" not in roles:
         return NoTables()
     spokes = [profile.name for profile in rules.profiles]
-    live = LiveTables(rules.tables, spokes, TableMonitor(metrics))
+    live = LivePair(rules.tables, spokes, TableMonitor(metrics))
     return await _follow_until_live(stack, table_topic(settings.kafka), live, settings.kafka.start_timeout, status)
 
 
 async def _follow_until_live(
-    stack: AsyncExitStack, topic: TableTopic, live: LiveTables, seconds: float, status: StartupStatus
+    stack: AsyncExitStack, topic: TableTopic, live: LivePair, seconds: float, status: StartupStatus
 ) -> TopicTables:
     changes = await stack.enter_async_context(topic.follow())
     try:

@@ -18,13 +18,16 @@ from consumers.runtime.consumer_port import (
     Revoked,
     Warned,
 )
+from consumers.runtime.finished_offsets import NOTHING_FINISHED
 from consumers.runtime.handler import Partition, Record
+from consumers.runtime.offsets import Commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from consumers.runtime.backpressure import FlowControl
     from consumers.runtime.consumer_port import ConsumerEvent
+    from consumers.runtime.finished_offsets import FinishedOffsets
     from schemas.problem import Problem
 
 TopicAndPartition = tuple[str, int]
@@ -35,24 +38,25 @@ class FakeConsumer:
 
     The test assigns, revokes and takes partitions, and may ignore commits.
 
-    `committed` are the offsets from which the next owner of a partition starts.
+    `committed` is where the next owner of a partition starts, and `finished` what it need not process again.
     """
 
     def __init__(self, batch: int = 100) -> None:
         self.log: dict[TopicAndPartition, list[Record]] = {}  # records of the log, without an assignment
         self.committed: dict[TopicAndPartition, int] = {}
+        self.finished: dict[TopicAndPartition, FinishedOffsets] = {}
         self.paused: set[Partition] = set()
         self.released = 0
         self.closed = False
         self.answers_commits = True
-        self.commits: list[Mapping[Partition, int]] = []
+        self.commits: list[Mapping[Partition, Commit]] = []
         self.proven: float | None = None  # None: the membership is proven at any time
         self.answered: float | None = None  # None: a broker responds at any time
         self._batch = batch
         self._epochs = itertools.count(1)
         self._assigned: dict[TopicAndPartition, Partition] = {}
         self._position: dict[Partition, int] = {}
-        self._unanswered: list[Mapping[Partition, int]] = []
+        self._unanswered: list[Mapping[Partition, Commit]] = []
         self._requested = False
         self._revoking: tuple[Partition, ...] = ()
         self._on_event: Callable[[ConsumerEvent], None] | None = None
@@ -70,16 +74,16 @@ class FakeConsumer:
         self._requested = self._requested or flow.poll
         self._loop.call_soon(self._deliver)
 
-    def commit(self, offsets: Mapping[Partition, int]) -> None:
+    def commit(self, commits: Mapping[Partition, Commit]) -> None:
         """Record a commit, and answer it if `answers_commits` is set."""
-        self.commits.append(offsets)
+        self.commits.append(commits)
         if self.answers_commits:
-            self._unanswered.append(offsets)
+            self._unanswered.append(commits)
             self._loop.call_soon(self._deliver)
 
-    def release(self, offsets: Mapping[Partition, int]) -> None:
+    def release(self, commits: Mapping[Partition, Commit]) -> None:
         """Store the last offsets of the revoked partitions and give the partitions up."""
-        self._store(offsets)
+        self._store(commits)
         revoked, self._revoking = self._revoking, ()
         self._drop(revoked)
         self.released += 1
@@ -126,8 +130,9 @@ class FakeConsumer:
         partitions = tuple(Partition(topic=t, number=n, epoch=next(self._epochs)) for t, n in spots)
         for partition in partitions:
             self._assigned[partition.topic, partition.number] = partition
-            self._position[partition] = self.committed.get((partition.topic, partition.number), 0)
-        self._emit(Assigned(partitions))
+            self._position[partition] = self._committed_of(partition).offset
+        finished = {partition: self._committed_of(partition).finished for partition in partitions}
+        self._emit(Assigned(partitions, finished))
         self._loop.call_soon(self._deliver)
         return partitions
 
@@ -146,9 +151,9 @@ class FakeConsumer:
         """Report that nothing is left to deliver below this offset."""
         self._emit(EndReached({self._assigned[topic, number]: offset}))
 
-    def complete_commit(self, offsets: Mapping[Partition, int], problem: Problem | None = None) -> None:
+    def complete_commit(self, commits: Mapping[Partition, Commit], problem: Problem | None = None) -> None:
         """Answer one commit. With a problem, nothing is stored."""
-        accepted = {} if problem else {p: o for p, o in offsets.items() if p in self._position}
+        accepted = {} if problem else {p: o for p, o in commits.items() if p in self._position}
         self._store(accepted)
         self._emit(Committed(accepted, problem))
 
@@ -161,8 +166,13 @@ class FakeConsumer:
         self._emit(ConsumerFailed(problem))
         self.close()
 
-    def _store(self, offsets: Mapping[Partition, int]) -> None:
-        self.committed.update({(p.topic, p.number): offset for p, offset in offsets.items()})
+    def _committed_of(self, partition: Partition) -> Commit:
+        spot = partition.topic, partition.number
+        return Commit(self.committed.get(spot, 0), self.finished.get(spot, NOTHING_FINISHED))
+
+    def _store(self, commits: Mapping[Partition, Commit]) -> None:
+        self.committed.update({(p.topic, p.number): commit.offset for p, commit in commits.items()})
+        self.finished.update({(p.topic, p.number): commit.finished for p, commit in commits.items()})
 
     def _drop(self, partitions: tuple[Partition, ...]) -> None:
         for partition in partitions:

@@ -7,8 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from router.runs.checks.watch import Missing, Watch
 from router.runs.run import RunRow, Told
-from router.runs.watch import Missing, Watch
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import Characteristic, RunDocument, ServiceRef, SpecificationRef

@@ -15,8 +15,8 @@ from consumers.dispatch.outages import OutageTracker
 from consumers.dispatch.probes import ProbeLimit
 from consumers.event_handler import DecodingHandler
 from consumers.failure_notices import FailureNotices
+from consumers.inbound.due_checks import DueCheckPublisher
 from consumers.inbound.report_handler import ReportHandler
-from consumers.inbound.run_checker import RunChecker
 from consumers.inbound.unknown_ids import UnknownIds
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
@@ -214,7 +214,7 @@ class InMemoryGateway:
     async def advance(self, seconds: float, step: float = 1.0) -> None:
         """Let time pass; checks of runs are published when they are due, and processed."""
         end = self.clock.at + timedelta(seconds=seconds)
-        checker = RunChecker(store=self.store, events=self.events, now=self.clock, warn=self.problems.append)
+        checker = DueCheckPublisher(store=self.store, events=self.events, now=self.clock, warn=self.problems.append)
         while self.clock.at < end:
             self.clock.at = min(end, self.clock.at + timedelta(seconds=step))
             await checker.publish_due()

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.routing.waiting.foreign_waits import UNLIMITED, ForeignWaits
-from consumers.routing.waiting.release_one import RequestRelease
+from consumers.routing.waiting.queued_request import RequestRelease
 from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
 

@@ -24,8 +24,15 @@ from consumers.runtime.consumer_port import (
     Warned,
 )
 from consumers.runtime.faults import internal_problem
+from consumers.runtime.finished_offsets import (
+    MAX_METADATA,
+    NOTHING_FINISHED,
+    UnreadableMetadataError,
+    read_metadata,
+    write_metadata,
+)
 from consumers.runtime.handler import Partition, Record
-from consumers.runtime.kafka.fetch_watch import FetchState, FetchWatch
+from consumers.runtime.kafka.log_watch import LogWatch, another_log_problem, watermarks
 from consumers.runtime.kafka.membership import (
     Membership,
     read_fetch_positions,
@@ -33,6 +40,7 @@ from consumers.runtime.kafka.membership import (
     read_sample,
     statistics_interval,
 )
+from consumers.runtime.offsets import Commit
 from producers.kafka_errors import code_of, sentence_for
 from schemas.problem import Problem
 
@@ -43,16 +51,14 @@ if TYPE_CHECKING:
 
     from consumers.runtime.backpressure import FlowControl
     from consumers.runtime.consumer_port import ConsumerEvent
+    from consumers.runtime.finished_offsets import FinishedOffsets
+    from consumers.runtime.kafka.log_watch import TopicAndNumber
 
 _POLL_TIMEOUT = 0.05  # seconds; also how long a command may wait for an idle poll
+_COMMITTED_TIMEOUT = 5.0  # seconds for the committed offsets of new partitions; the consumer is not polled meanwhile
 _IDLE_TIMEOUT = 0.5  # seconds to wait for a command when no records are wanted
 _GRACE = 5.0  # seconds on top of the revoke timeout: the worker answers first, unless it hangs
-_WATERMARK_TIMEOUT = 1.0  # seconds; the consumer is not polled meanwhile
-_WATCH_INTERVAL = 1.0  # seconds between two questions about watermarks, each about one partition
-_RESTART_INTERVAL = 60.0  # seconds between two new clients because of partitions that are not read
 _IGNORED_ERRORS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 - librdkafka's spelling
-
-TopicAndNumber = tuple[str, int]
 
 
 def no_metadata() -> str:
@@ -81,15 +87,12 @@ class KafkaGroupConsumer:
         self._topics = list(topics)
         self._statistics_interval = statistics_interval(session_timeout)
         self._membership = Membership(float("-inf"))
-        self._answered_at = self._sampled_at = float("-inf")
+        self._answered_at = float("-inf")
         self._releasing = False
-        self._fetch_positions: dict[TopicAndNumber, int] = {}
-        self._fetch_watch: FetchWatch[TopicAndNumber] = FetchWatch()
-        self._watched: list[TopicAndNumber] = []
-        self._watch_at = 0.0
-        self._restart_allowed_at = 0.0
+        self._log_watch = LogWatch()
         self._restarting = False
         self._read_again: dict[TopicAndNumber, int] = {}  # from these offsets, by the next client
+        self._read_before: dict[TopicAndNumber, int] = {}  # up to these offsets, in ownerships that have ended
         self._clock_difference = float("inf")  # of Python's monotonic clock and librdkafka's
         self._revoke_timeout = revoke_timeout + _GRACE
         self._batch = batch
@@ -99,7 +102,8 @@ class KafkaGroupConsumer:
         self._ownerships: dict[TopicAndNumber, Partition] = {}
         self._next_offsets: dict[TopicAndNumber, int] = {}
         self._paused: set[TopicAndNumber] = set()  # confluent-kafka cannot tell what is paused, so it is tracked here
-        self._committing: Mapping[Partition, int] = {}
+        self._committing: Mapping[Partition, Commit] = {}
+        self._max_metadata = MAX_METADATA
         self._batches_wanted = 0
         self._released = False
         self._closing = False
@@ -123,13 +127,13 @@ class KafkaGroupConsumer:
         """Pause and resume partitions; request one more batch."""
         self._commands.put(lambda: self._control_flow(flow))
 
-    def commit(self, offsets: Mapping[Partition, int]) -> None:
+    def commit(self, commits: Mapping[Partition, Commit]) -> None:
         """Commit; `Committed` answers. One at a time."""
-        self._commands.put(lambda: self._commit(offsets))
+        self._commands.put(lambda: self._commit(commits))
 
-    def release(self, offsets: Mapping[Partition, int]) -> None:
-        """Answer `Revoked`: commit these offsets, wait for the broker, and release the partitions."""
-        self._commands.put(lambda: self._release(offsets))
+    def release(self, commits: Mapping[Partition, Commit]) -> None:
+        """Answer `Revoked`: commit this, wait for the broker, and release the partitions."""
+        self._commands.put(lambda: self._release(commits))
 
     def membership_proven_at(self) -> float:
         """The last time (monotonic clock) at which this process was certainly a live member of the group."""
@@ -177,7 +181,7 @@ class KafkaGroupConsumer:
                 self._run_commands(0 if self._batches_wanted else _IDLE_TIMEOUT)
                 if self._batches_wanted and not self._closing:
                     self._poll()
-                    self._watch_fetching()
+                    self._restart_if_unread()
             if self._restarting:
                 self._give_up_client()
         finally:
@@ -204,63 +208,28 @@ class KafkaGroupConsumer:
         if first is not None:
             self._process([first, *self._consumer.consume(self._batch - 1, 0)])
 
-    def _watch_fetching(self) -> None:
-        """Ask for the watermarks of one partition at a time, while brokers respond; restart if one is not read."""
+    def _restart_if_unread(self) -> None:
+        """Start a new client if a partition that is owned is not read."""
         now = time.monotonic()
-        # Statistics wait for a poll; old ones say nothing about the present.
-        if now < self._watch_at or now - min(self._answered_at, self._sampled_at) > 2 * _WATCH_INTERVAL:
+        if not self._log_watch.is_due(now, self._answered_at):
             return
-        self._watch_at = now + _WATCH_INTERVAL
-        self._watched = self._watched or [*self._ownerships]
-        topic_partition = self._watched.pop() if self._watched else None
-        if topic_partition is None:
+        active = self._ownerships.keys() - self._paused
+        unread = self._log_watch.find_unread(self._consumer, self._next_offsets, active, now)
+        if unread is None:
             return
-        position = self._fetch_positions.get(topic_partition)
-        if topic_partition not in self._ownerships or topic_partition in self._paused or position is None:
-            self._fetch_watch.forget(topic_partition)
-            return
-        try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
-        except KafkaException:
-            self._fetch_watch.forget(topic_partition)
-            return  # the next round asks again; errors of brokers are reported by themselves
-        received = self._next_offsets.get(topic_partition, -1)
-        state = FetchState(position=position, low=low, high=high, received=received)
-        if self._fetch_watch.observe(topic_partition, state, now) and now >= self._restart_allowed_at:
-            self._restart_allowed_at = now + _RESTART_INTERVAL
-            self._restarting = True
-            self._report_unread(topic_partition, high)
-            if state.is_another_log:
-                self._read_again[topic_partition] = low
-                self._report_another_log(topic_partition, low)
-
-    def _report_unread(self, topic_partition: TopicAndNumber, high: int) -> None:
-        topic, number = topic_partition
-        sentence = (
-            f"Partition {number} of topic {topic} is owned by group {self._settings.get('group.id')} and is not read,"
-            f" although it has records below offset {high}. A new Kafka client is started; if this repeats, look at the"
-            " broker's log and the topic's ACLs"
-        )
-        self._post(Warned(Problem(code="PARTITION_NOT_READ", sentence=sentence)))
-
-    def _report_another_log(self, topic_partition: TopicAndNumber, low: int) -> None:
-        topic, number = topic_partition
-        sentence = (
-            f"Partition {number} of topic {topic} no longer has all records that were read: the topic was deleted"
-            f" and made anew, or lost records. It is read again from offset {low}; what it held before is gone, so ask"
-            " the producers to send again what was not processed"
-        )
-        self._post(Warned(Problem(code="TOPIC_MADE_ANEW", sentence=sentence)))
+        self._restarting = True
+        self._post(Warned(unread.problem(self._settings.get("group.id"))))
+        if unread.is_another_log:
+            self._read_again[unread.topic_partition] = unread.low
+            self._post(Warned(another_log_problem(unread.topic_partition, unread.low)))
 
     def _reads_again(self, topic_partition: TopicAndNumber, offset: int) -> bool:
         """Let the next client read a partition from its beginning, if offsets went back to its middle."""
-        try:
-            low, _ = self._consumer.get_watermark_offsets(TopicPartition(*topic_partition), _WATERMARK_TIMEOUT)
-        except KafkaException:
-            low = 0  # not known; records that are read twice are harmless, and records that are skipped are lost
+        # 0 if not known: records that are read twice are harmless, and records that are skipped are lost.
+        low, _ = watermarks(self._consumer, topic_partition) or (0, 0)
         if low >= offset:
             return False
-        self._report_another_log(topic_partition, low)
+        self._post(Warned(another_log_problem(topic_partition, low)))
         self._read_again[topic_partition] = low
         self._restarting = True
         return True
@@ -272,13 +241,13 @@ class KafkaGroupConsumer:
         self._commit_beginnings()
         self._post(Lost(owned))
         self._end_ownership(owned)
-        self._fetch_positions, self._fetch_watch, self._watched = {}, FetchWatch(), []
+        self._log_watch.begin_anew()
 
     def _commit_beginnings(self) -> None:
         """Commit where the next client has to begin, for partitions that are owned; what fails is tried again by it."""
-        offsets = {self._ownerships[p]: low for p, low in self._read_again.items() if p in self._ownerships}
-        if offsets and self._commit_now(offsets):
-            for partition in offsets:
+        commits = {self._ownerships[p]: Commit(low) for p, low in self._read_again.items() if p in self._ownerships}
+        if commits and self._commit_now(commits):
+            for partition in commits:
                 del self._read_again[_topic_and_number(partition)]
 
     def _process(self, messages: Iterable[Message]) -> None:
@@ -298,7 +267,7 @@ class KafkaGroupConsumer:
                 records = []
                 if offset > 0 and self._reads_again(topic_partition, offset):
                     return  # the other records are read again, too
-                self._report_another_log(topic_partition, offset)
+                self._post(Warned(another_log_problem(topic_partition, offset)))
                 self._restart_ownership(topic_partition)
             self._next_offsets[topic_partition] = offset + 1
             records.append(_to_record(self._ownerships[topic_partition], offset, message))
@@ -343,59 +312,111 @@ class KafkaGroupConsumer:
             self._consumer.pause([TopicPartition(*topic_partition) for topic_partition in topic_partitions])
             self._paused |= topic_partitions
             for topic_partition in topic_partitions:
-                self._fetch_watch.forget(topic_partition)
+                self._log_watch.forget(topic_partition)
 
     def _resume(self, topic_partitions: set[TopicAndNumber]) -> None:
         if topic_partitions:
             self._consumer.resume([TopicPartition(*topic_partition) for topic_partition in topic_partitions])
             self._paused -= topic_partitions
 
-    def _commit(self, offsets: Mapping[Partition, int]) -> None:
-        offsets = {partition: offset for partition, offset in offsets.items() if self._is_current(partition)}
-        if not offsets:
+    def _commit(self, commits: Mapping[Partition, Commit]) -> None:
+        commits = {partition: commit for partition, commit in commits.items() if self._is_current(partition)}
+        if not commits:
             self._post(Committed({}))
             return
-        self._committing, self._commit_sent_at = offsets, time.monotonic()
+        self._committing, self._commit_sent_at = commits, time.monotonic()
         try:
-            self._consumer.commit(offsets=self._positions(offsets), asynchronous=True)
+            self._consumer.commit(offsets=self._positions(commits), asynchronous=True)
         except KafkaException as exception:
             self._on_commit(exception.args[0], ())
 
     def _on_commit(self, error: KafkaError | None, positions: Sequence[TopicPartition]) -> None:
         requested, self._committing = self._committing, {}
         errors = [e for e in (error, *(position.error for position in positions)) if e is not None]
+        for commit_error in errors:
+            self._limit_metadata(commit_error)
         committed = {(p.topic, p.partition, p.offset) for p in positions if error is None and p.error is None}
-        accepted = {p: offset for p, offset in requested.items() if (p.topic, p.number, offset) in committed}
+        accepted = {p: commit for p, commit in requested.items() if (p.topic, p.number, commit.offset) in committed}
         if accepted:
             self._membership.committed(self._commit_sent_at)
         self._post(Committed(accepted, self._problem(errors[0]) if errors else None))
 
-    def _positions(self, offsets: Mapping[Partition, int]) -> list[TopicPartition]:
-        metadata = self._commit_metadata()
-        return [TopicPartition(p.topic, p.number, offset, metadata) for p, offset in offsets.items()]
+    def _positions(self, commits: Mapping[Partition, Commit]) -> list[TopicPartition]:
+        prefix, limit = self._commit_metadata(), self._max_metadata
+        return [
+            TopicPartition(p.topic, p.number, offset, write_metadata(prefix, offset, finished.ranges, limit))
+            for p, (offset, finished) in commits.items()
+        ]
 
-    def _release(self, offsets: Mapping[Partition, int]) -> None:
+    def _release(self, commits: Mapping[Partition, Commit]) -> None:
         self._released = True
-        if offsets:
-            self._commit_now(offsets)
+        if commits:
+            self._commit_now(commits)
 
-    def _commit_now(self, offsets: Mapping[Partition, int]) -> bool:
+    def _commit_now(self, commits: Mapping[Partition, Commit]) -> bool:
         """Commit and wait for the broker; return whether it accepted all of it."""
         try:
-            positions = self._consumer.commit(offsets=self._positions(offsets), asynchronous=False)
+            positions = self._consumer.commit(offsets=self._positions(commits), asynchronous=False)
         except KafkaException as exception:
-            self._warn(exception.args[0])
+            self._note_commit_error(exception.args[0])
             return False
         errors = [position.error for position in positions if position.error is not None]
         for error in errors:
-            self._warn(error)
+            self._note_commit_error(error)
         return not errors
+
+    def _note_commit_error(self, error: KafkaError) -> None:
+        self._limit_metadata(error)
+        self._warn(error)
+
+    def _limit_metadata(self, error: KafkaError) -> None:
+        # `offset.metadata.max.bytes` of this broker is smaller; records that it has no room for are processed again.
+        if error.code() == KafkaError.OFFSET_METADATA_TOO_LARGE:
+            self._max_metadata //= 2
 
     def _on_assign(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         self._membership.assigned()
         if positions:
-            self._post(Assigned(tuple(self._new_ownership(p.topic, p.partition) for p in positions)))
+            for position in positions:
+                self._new_ownership(position.topic, position.partition)
             self._commit_beginnings()  # before the client asks for the committed offsets
+            owned = self._owned(positions)
+            self._post(Assigned(owned, self._read_finished(owned)))
+
+    def _read_finished(self, partitions: Sequence[Partition]) -> dict[Partition, FinishedOffsets]:
+        """Return what the owners before have finished above their last commits, if that can be used."""
+        asked = [TopicPartition(partition.topic, partition.number) for partition in partitions]
+        try:
+            committed = self._consumer.committed(asked, _COMMITTED_TIMEOUT)
+        except KafkaException as exception:
+            self._warn(exception.args[0])  # then what is finished is processed again
+            return {}
+        for position in committed:
+            self._report_another_log(position)
+        found = [self._finished_above(position) for position in committed]
+        return {partition: finished for partition, finished in zip(partitions, found, strict=True) if finished.ranges}
+
+    def _report_another_log(self, position: TopicPartition) -> None:
+        """Report a partition that this process has read before, if its records or its committed offset are gone."""
+        topic_partition = position.topic, position.partition
+        if not self._read_before.pop(topic_partition, 0) or position.error is not None:
+            return
+        low, high = watermarks(self._consumer, topic_partition) or (0, position.offset)
+        if position.offset < 0 or position.offset > high:
+            self._post(Warned(another_log_problem(topic_partition, low)))
+
+    def _finished_above(self, position: TopicPartition) -> FinishedOffsets:
+        if position.error is not None or position.offset < 0:
+            return NOTHING_FINISHED
+        topic_partition = position.topic, position.partition
+        try:
+            finished = read_metadata(position.metadata, position.offset)
+            if finished.ranges and finished.end > (watermarks(self._consumer, topic_partition) or (0, 0))[1]:
+                raise UnreadableMetadataError("of records that the topic does not have")  # noqa: TRY301 - one sentence for all
+        except UnreadableMetadataError as error:
+            self._post(Warned(_metadata_problem(position, self._settings.get("group.id"), error)))
+            return NOTHING_FINISHED
+        return finished
 
     def _on_revoke(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         partitions = self._owned(positions)
@@ -432,8 +453,9 @@ class KafkaGroupConsumer:
         self._resume(topic_partitions & self._paused)
         for topic_partition in topic_partitions:
             del self._ownerships[topic_partition]
-            self._next_offsets.pop(topic_partition, None)
-            self._fetch_watch.forget(topic_partition)
+            if (offset := self._next_offsets.pop(topic_partition, 0)) > 0:
+                self._read_before[topic_partition] = offset
+            self._log_watch.forget(topic_partition)
 
     def _on_statistics(self, text: str) -> None:
         statistics = orjson.loads(text)
@@ -442,7 +464,7 @@ class KafkaGroupConsumer:
         at = made_at + self._clock_difference
         self._membership.sampled(read_sample(statistics, at))
         self._answered_at = max(self._answered_at, read_last_answer(statistics, at) or self._answered_at)
-        self._fetch_positions, self._sampled_at = read_fetch_positions(statistics), at
+        self._log_watch.sampled(read_fetch_positions(statistics), at)
 
     def _on_error(self, error: KafkaError) -> None:
         self._warn(error)
@@ -461,6 +483,15 @@ class KafkaGroupConsumer:
     def _problem(self, error: KafkaError) -> Problem:
         resource = f"group {self._settings.get('group.id')} on {', '.join(self._topics)}"
         return Problem(code=code_of(error), sentence=sentence_for(error, resource))
+
+
+def _metadata_problem(position: TopicPartition, group: object, error: UnreadableMetadataError) -> Problem:
+    sentence = (
+        f"The metadata of offset {position.offset}, which group {group} has committed for partition"
+        f" {position.partition} of topic {position.topic}, is {error}: it is ignored, and records above that offset"
+        " which were finished before are processed again"
+    )
+    return Problem(code="COMMIT_METADATA_IGNORED", sentence=sentence)
 
 
 def _topic_number_offset(message: Message) -> tuple[TopicAndNumber, int]:

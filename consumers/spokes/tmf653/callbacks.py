@@ -13,7 +13,7 @@ from schemas.vocabulary import RunState
 if TYPE_CHECKING:
     from consumers.spokes.tmf653.lenient_json import Json
     from consumers.spokes.tmf653.replies import Spellings
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from schemas.inbound import InboundReceived
 
 # States whose report is not complete without measures.

@@ -19,7 +19,7 @@ from consumers.spokes.tmf653.lenient_json import (
     wrapped_in,
 )
 from router.runs.measures.bounds import MAX_MEASURES, measures_left_out
-from router.runs.reports import ExternalMeasure
+from router.runs.reports.report import ExternalMeasure
 from schemas.results import Reason, RuleViolation
 
 if TYPE_CHECKING:

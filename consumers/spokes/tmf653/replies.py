@@ -11,7 +11,7 @@ from consumers.spokes.tmf653.fields import CHILDREN, OUR_OWNER, RUN_ID
 from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json, unwrapped
 from consumers.spokes.tmf653.measures import read_measures
 from router.runs.measures.bounds import MAX_MEASURES
-from router.runs.reports import ExternalReport
+from router.runs.reports.report import ExternalReport
 from router.runs.states import normalise_state
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from consumers.spokes.profile import Profile
     from router.responses import HttpResponse
     from router.runs.changes import FieldChange, FieldValue
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.commands import SendRun
     from schemas.inbound import InboundReceived

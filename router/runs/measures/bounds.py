@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.runs.reasons import shortened_text
+from router.runs.reports.reasons import shortened_text
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import JsonText
 from schemas.vocabulary import MeasureIdOrigin

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.runs.measures.matching import MeasureMatch
-    from router.runs.reports import ExternalMeasure
+    from router.runs.reports.report import ExternalMeasure
     from schemas.run_document import JsonValue
 
 ID_MISSING = "MEASURE_ID_MISSING"

@@ -10,7 +10,7 @@ from schemas.vocabulary import MeasureIdOrigin
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from router.runs.reports import ExternalMeasure
+    from router.runs.reports.report import ExternalMeasure
     from schemas.run_document import RequestedMeasure
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from router.runs.measures.matching import MeasureMatch
-    from router.runs.reports import ExternalMeasure
+    from router.runs.reports.report import ExternalMeasure
     from schemas.run_document import JsonValue, RequestedMeasure
 
 _AVRO_LONG = range(-(2**63), 2**63)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from consumers.routing.decide import Decider
     from producers.publisher import Message
     from router.runs.events import RunEvent
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.catalogue import Message as EventData
 

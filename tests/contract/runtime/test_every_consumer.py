@@ -12,7 +12,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from consumers.runtime.backpressure import FlowControl
 from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.consumer_port import Assigned, Closed, Committed, RecordsReceived, Revoked
+from consumers.runtime.finished_offsets import NOTHING_FINISHED, FinishedOffsets
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
+from consumers.runtime.offsets import Commit
 from tests.fakes.consumer import FakeConsumer
 
 if TYPE_CHECKING:
@@ -46,6 +48,9 @@ class ConsumerRig(Protocol):
     def take_one_away(self) -> None:
         """Let another member join the group, so that one partition is revoked."""
 
+    def replace_client(self) -> None:
+        """Close the client, and put another one of the same group in its place."""
+
     async def committed(self, partition: Partition) -> int:
         """Return the committed offset, from which the next owner starts."""
 
@@ -68,6 +73,11 @@ class FakeConsumerRig:
     def take_one_away(self) -> None:
         self.client.revoke((self.topic, 1))
 
+    def replace_client(self) -> None:
+        before, self.client = self.client, FakeConsumer()
+        self.client.log, self.client.committed, self.client.finished = before.log, before.committed, before.finished
+        before.close()
+
     async def committed(self, partition: Partition) -> int:
         return self.client.committed[partition.topic, partition.number]
 
@@ -80,10 +90,17 @@ class KafkaConsumerRig:
         self.topic = topic
         self._policy = WorkerConfig(role="contract", group=f"group-of-{topic}", dead_letter_topic="dlq")
         self._settings = consumer_settings(bootstrap, self._policy, FAST_GROUP_SETTINGS)
-        self.client = KafkaGroupConsumer(self._settings, [topic], session_timeout=6.0, revoke_timeout=10.0)
+        self.client = self._a_client()
         self._producer = Producer({"bootstrap.servers": bootstrap})
         self._enough = threading.Event()
         self._other = threading.Thread(target=self._join_as_other_member)
+
+    def _a_client(self) -> KafkaGroupConsumer:
+        return KafkaGroupConsumer(self._settings, [self.topic], session_timeout=6.0, revoke_timeout=10.0)
+
+    def replace_client(self) -> None:
+        self.client.close()
+        self.client = self._a_client()
 
     def join(self) -> None:
         """Do nothing: the broker assigns as soon as the client has started."""
@@ -195,18 +212,37 @@ async def test_a_commit_is_answered_with_the_committed_offsets(rig: ConsumerRig)
     scenario = ConsumerScenario(rig)
     first, _ = await scenario.begin()
     await scenario.records(1)
-    rig.client.commit({first: 1})
+    rig.client.commit({first: Commit(1)})
     rig.client.control_flow(ASK_FOR_RECORDS)
     await scenario.until(lambda: scenario.events_of(Committed))
-    assert scenario.events_of(Committed) == [Committed({first: 1})]
+    assert scenario.events_of(Committed) == [Committed({first: Commit(1)})]
     assert await rig.committed(first) == 1
+
+
+async def test_the_next_owner_learns_what_was_finished_above_the_committed_offset(rig: ConsumerRig) -> None:
+    for number in range(5):
+        rig.append(0, b"%d" % number)
+    scenario = ConsumerScenario(rig)
+    first, _ = await scenario.begin()
+    await scenario.records(5)
+    finished = FinishedOffsets(((2, 3), (4, 5)))
+    rig.client.commit({first: Commit(1, finished)})
+    rig.client.control_flow(ASK_FOR_RECORDS)
+    await scenario.until(lambda: scenario.events_of(Committed))
+    assert scenario.events_of(Committed) == [Committed({first: Commit(1, finished)})]
+    rig.replace_client()
+    successor = ConsumerScenario(rig)
+    first, second = await successor.begin()
+    known = {p: each for event in successor.events if isinstance(event, Assigned) for p, each in event.finished.items()}
+    assert known[first] == finished
+    assert not known.get(second, NOTHING_FINISHED).ranges
 
 
 async def test_a_paused_partition_delivers_nothing_until_it_is_resumed(rig: ConsumerRig) -> None:
     scenario = ConsumerScenario(rig)
     first, second = await scenario.begin()
     rig.client.control_flow(FlowControl(pause=frozenset({first}), resume=NO_PARTITIONS, poll=True))
-    rig.client.commit({second: 0})
+    rig.client.commit({second: Commit(0)})
     await scenario.until(lambda: scenario.events_of(Committed))  # so the pause has been carried out as well
     rig.append(0, b"held back")
     rig.append(1, b"flows")
@@ -229,9 +265,9 @@ async def test_a_revoked_partition_stays_assigned_until_it_is_released_with_a_la
     (revoked,) = scenario.events_of(Revoked)
     assert isinstance(revoked, Revoked)
     (leaving,) = revoked.partitions
-    rig.client.release({leaving: 1})
+    rig.client.release({leaving: Commit(1)})
     remaining = next(p for p in scenario.assigned() if p != leaving)
-    rig.client.commit({remaining: 1})
+    rig.client.commit({remaining: Commit(1)})
     await scenario.until(lambda: scenario.events_of(Committed))
     assert await rig.committed(leaving) == 1
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from consumers.spokes.port import Call, Spoke
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.run_document import RunDocument
 

@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 
 from consumers.store.port import ConflictError, ExternalIdTakenError, RunStore, UnstorableError
 from consumers.store.sql_store import open_store
+from router.runs.checks.watch import Missing, Watch
 from router.runs.request_result import is_over
 from router.runs.run import RequestRow, Told
-from router.runs.watch import Missing, Watch
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
 from tests.builders.runs import NOON, SINGLE, a_document, a_run

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 from pydantic import SecretStr
 
-from consumers.store.address import database_at
-from consumers.store.database import CommitInDoubtError
+from consumers.store.databases.address import database_at
+from consumers.store.databases.database import CommitInDoubtError
 from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, StoreUnavailableError
 from consumers.store.sql_store import SqlRunStore, open_store
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from consumers.store.sqlite import Synchronous
+    from consumers.store.databases.sqlite import Synchronous
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from consumers.store.identity import Gateway
 from consumers.store.sql_store import SqlRunStore, open_store
 from router.store_continuity import StoreMark
 from schemas.vocabulary import Phase
-from southbound.service.store_continuity import StoreDiscontinuedError, StoreMarker
+from southbound.service.store_check import StoreDiscontinuedError, StoreMarker
 from tests.builders.runs import NOON, a_run
 from tests.integration.store.postgres_database import empty_database, run_store_url
 

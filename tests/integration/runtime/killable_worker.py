@@ -2,7 +2,7 @@
 
 It also writes "yes" or "no" to FILE.sure again and again: whether the worker may send.
 
-python killable_worker.py BOOTSTRAP TOPIC GROUP FILE SESSION_SECONDS
+python killable_worker.py BOOTSTRAP TOPIC GROUP FILE SESSION_SECONDS STUCK_KEY
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ FROZEN_PROBLEM = Problem(code="FROZEN", sentence="Another worker may own this re
 class Journal:
     """Writes one line per finished record at once, so that the line survives a kill."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stuck: bytes) -> None:
+        self._stuck = stuck
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.may_write: Callable[[], bool] = lambda: False
 
     async def __call__(self, record: Record, attempt: Attempt) -> Outcome:  # noqa: ARG002 - the port's name
         """Work for a moment, then write the line if this process may still send."""
         await asyncio.sleep(0.002)
-        if not self.may_write():
+        if record.key == self._stuck or not self.may_write():
             return RetryLater(0.1, FROZEN_PROBLEM)
         os.write(self._file, b"%s %s\n" % (record.key, record.value))
         return Done()
@@ -51,7 +52,7 @@ async def write_may_send(worker: Worker, path: Path) -> None:
         await asyncio.sleep(0.05)
 
 
-async def main(bootstrap: str, topic: str, group: str, path: str, session: str) -> None:
+async def main(bootstrap: str, topic: str, group: str, path: str, session: str, stuck: str) -> None:
     """Run the worker until the process is killed."""
     policy = WorkerConfig(
         role="killable", group=group, dead_letter_topic="none", max_in_flight=8, session_timeout=float(session)
@@ -59,7 +60,7 @@ async def main(bootstrap: str, topic: str, group: str, path: str, session: str) 
     settings = consumer_settings(bootstrap, policy, {"heartbeat.interval.ms": 200})
     client = KafkaGroupConsumer(settings, [topic], session_timeout=float(session), revoke_timeout=5.0)
     publisher = KafkaPublisher(producer_settings(bootstrap))
-    journal = Journal(Path(path))
+    journal = Journal(Path(path), stuck.encode())
     worker = Worker(consumer=client, handler=journal, publisher=publisher, config=policy)
     journal.may_write = worker.may_send
     telling = asyncio.create_task(write_may_send(worker, Path(f"{path}.sure")))

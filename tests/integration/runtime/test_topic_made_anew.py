@@ -15,6 +15,7 @@ from consumers.runtime.backpressure import FlowControl
 from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.consumer_port import Closed, Committed, RecordsReceived, Warned
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
+from consumers.runtime.offsets import Commit
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.java import find_java
 from southbound.broker.jvm import jvm_broker
@@ -78,7 +79,7 @@ async def test_a_topic_that_is_made_anew_is_read_again_and_told(
         client = KafkaGroupConsumer(settings, ["t"], session_timeout=6.0, revoke_timeout=1.0)
         client.start(events.append)
         await _poll_until(client, lambda: len(received()) == 10)
-        client.commit({record.partition: record.offset + 1 for record in received()})
+        client.commit({record.partition: Commit(record.offset + 1) for record in received()})
         await _poll_until(client, lambda: told(Committed))
     with jvm_broker(print, folder=tmp_path, port=port) as broker:
         if seen_before:  # then librdkafka knows a higher leader epoch, and ignores the one of the new topic

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from consumers.runtime.handler import Attempt, Handler, Outcome, Record
+    from consumers.runtime.monitoring import Observer
 
 ROOT = Path(__file__).parents[3]
 KEYS = 40
@@ -93,10 +94,10 @@ def expected(records: int) -> dict[bytes, list[int]]:
     return numbers_per_key((b"key-%d" % (n % KEYS), n) for n in range(records))
 
 
-def produce(bootstrap: str, topic: str, records: int) -> None:
+def produce(bootstrap: str, topic: str, records: int, keys: int = KEYS) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
     for n in range(records):
-        producer.produce(topic, str(n), b"key-%d" % (n % KEYS))
+        producer.produce(topic, str(n), b"key-%d" % (n % keys))
     assert producer.flush(20) == 0
 
 
@@ -148,15 +149,17 @@ class WorkerGroup:
             session_timeout=SESSION_TIMEOUT,
         )
 
-    def worker(self, handler: Handler, overrides: Mapping[str, object] | None = None) -> Worker:
+    def worker(
+        self, handler: Handler, overrides: Mapping[str, object] | None = None, observer: Observer | None = None
+    ) -> Worker:
         """Return a worker that is one more member of the group."""
         settings = consumer_settings(self.bootstrap, self.policy, overrides or PROTOCOLS["cooperative"])
         client = KafkaGroupConsumer(settings, [self.topic], session_timeout=SESSION_TIMEOUT, revoke_timeout=10.0)
-        return Worker(consumer=client, handler=handler, publisher=self.publisher, config=self.policy)
+        return Worker(consumer=client, handler=handler, publisher=self.publisher, config=self.policy, observer=observer)
 
-    async def run_until(self, handler: Handler, done: Callable[[], object]) -> None:
+    async def run_until(self, handler: Handler, done: Callable[[], object], observer: Observer | None = None) -> None:
         """Run one worker until the condition holds, and check that it stops cleanly."""
-        worker = self.worker(handler)
+        worker = self.worker(handler, observer=observer)
         running = asyncio.create_task(worker.run())
         await wait_until(lambda: done() or running.done(), KAFKA_TIMEOUT)
         worker.stop()
@@ -187,11 +190,11 @@ async def test_members_come_and_go_under_load_and_every_record_is_handled_once_i
 
 
 @contextlib.contextmanager
-def killable(bootstrap: str, topic: str, journal: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a worker in its own process."""
+def killable(bootstrap: str, topic: str, journal: Path, stuck: bytes = b"no key") -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker in its own process; records of the key `stuck` wait."""
     program = [sys.executable, str(Path(__file__).with_name("killable_worker.py"))]
     process = subprocess.Popen(
-        [*program, bootstrap, topic, f"group-of-{topic}", str(journal), str(SESSION_TIMEOUT)],
+        [*program, bootstrap, topic, f"group-of-{topic}", str(journal), str(SESSION_TIMEOUT), stuck],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     try:

@@ -13,12 +13,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from consumers.store.address import database_at
+from consumers.store.databases.address import database_at
 from consumers.store.document_cache import DocumentCache
 from consumers.store.migrate import SchemaError, _config, check, upgrade
 from consumers.store.sql_store import open_store
 from consumers.store.tables import metadata
-from router.runs.watch import Missing
+from router.runs.checks.watch import Missing
 from tests.builders.runs import a_document
 from tests.integration.store.postgres_database import empty_database, run_store_url
 

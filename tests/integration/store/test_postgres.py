@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from consumers.store.address import database_at
+from consumers.store.databases.address import database_at
+from consumers.store.databases.postgres import PostgresDatabase
 from consumers.store.port import RunStore, ThresholdReachedError, UnstorableError
-from consumers.store.postgres import PostgresDatabase
 from consumers.store.sql_store import open_store
 from tests.builders.runs import a_run
 from tests.contract.run_updates.test_redelivered_events import *  # noqa: F403 - the same tests, on PostgreSQL

@@ -10,10 +10,10 @@ import pytest
 from consumers.dispatch.bundle import reports_by_run
 from router.responses import HttpResponse, Purpose
 from router.runs.measures.bounds import MAX_MEASURES, MEASURES_LEFT_OUT
-from router.runs.reasons import LEFT_OUT, MAX_REASONS, MAX_REASONS_OF_REPORT
-from router.runs.reports import ExternalReport
+from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS, MAX_REASONS_OF_REPORT
+from router.runs.reports.report import ExternalReport
+from router.runs.reports.shortening import SHORTENED
 from router.runs.run import replace
-from router.runs.shortening import SHORTENED
 from schemas.vocabulary import MeasureIdOrigin, Result, RunState
 from tests.builders.runs import a_document, a_run, a_tree
 from tests.harness.gateway import InMemoryGateway

@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from consumers.store.sql_store import open_store
+from router.runs.checks.watch import Missing, begin
 from router.runs.notifications import build_update
 from router.runs.run import RequestRow
 from router.runs.told import remember_told
-from router.runs.watch import Missing, begin
 from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss, dump_explanations
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind

@@ -16,7 +16,7 @@ from producers.event_publisher import EventPublisher
 from producers.publisher import PublishError
 from router.runs.advance import TransitionNotAllowedError
 from router.runs.events import Refused, Reported
-from router.runs.reports import ExternalReport
+from router.runs.reports.report import ExternalReport
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event

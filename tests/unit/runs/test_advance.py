@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.runs.advance import TransitionNotAllowedError, advance, is_allowed
+from router.runs.checks.missing_parts import LOST
+from router.runs.checks.watch import Missing, Watch
 from router.runs.events import (
     Accepted,
     AttemptFailed,
@@ -33,7 +35,7 @@ from router.runs.events import (
     RunMissing,
     Sending,
 )
-from router.runs.reports import ExternalMeasure, ExternalReport
+from router.runs.reports.report import ExternalMeasure, ExternalReport
 from router.runs.transitions import (
     ACCEPTED_PHASES,
     CONDITIONAL_TRANSITIONS,
@@ -41,8 +43,6 @@ from router.runs.transitions import (
     NEXT_PHASE,
     PHASE_OF_STATE,
 )
-from router.runs.watch import Missing, Watch
-from router.runs.watching import LOST
 from schemas.results import Reason, RunResult, RunUpdate
 from schemas.vocabulary import Phase, Result, RunState, UpdateKind
 from tests.builders.runs import NOON, SINGLE, a_document, a_run

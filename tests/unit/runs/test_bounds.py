@@ -16,8 +16,8 @@ from router.runs.measures.bounds import (
     bounded_measures,
     size_of,
 )
-from router.runs.reasons import LEFT_OUT, MAX_REASONS, bounded_reasons
-from router.runs.shortening import SHORTENED, STEPS, shortened
+from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS, bounded_reasons
+from router.runs.reports.shortening import SHORTENED, STEPS, shortened
 from schemas.results import Reason, ReportedMeasure, RuleViolation, RunResult
 from schemas.run_document import JsonText
 from schemas.vocabulary import MeasureIdOrigin, Result, RunState

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.runs.doubt import (
+from router.runs.checks.doubt import (
     MIN_ABSENT_ANSWERS,
     Doubt,
     after_absent_answer,

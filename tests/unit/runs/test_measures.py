@@ -18,7 +18,7 @@ from router.runs.measures.measures import (
     merge_measures,
     missing_measures,
 )
-from router.runs.reports import ExternalMeasure
+from router.runs.reports.report import ExternalMeasure
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import JsonText, JsonValue, RequestedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Result, RunState

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from router.runs.advance import advance
 from router.runs.events import CancelAccepted, CancelRefused, ChangeRefused, Reported
 from router.runs.processed_events import has_led_to, notifications_of, remember_effects
-from router.runs.reports import ExternalReport
+from router.runs.reports.report import ExternalReport
 from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS
 from schemas.results import Reason, RunUpdate
 from schemas.vocabulary import Phase, RunState, UpdateKind

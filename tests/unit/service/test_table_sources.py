@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from consumers.metrics import Metrics
-from consumers.table_topic.live_tables import PublishedTableIds
+from consumers.table_topic.live_pair import PublishedTableIds
 from southbound.service.load_rules import load_rules
 from southbound.service.startup_status import StartupStatus
 from southbound.service.table_sources import FileTables, NoTables, TableMonitor, open_tables

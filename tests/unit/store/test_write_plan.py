@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.store.address import database_at
+from consumers.store.databases.address import database_at
 from consumers.store.document_cache import DocumentCache
 from consumers.store.group_commit import GroupCommit
 from consumers.store.write_plan import RunWrite, Save, StoredRevision, plan_writes

@@ -518,7 +518,7 @@ def break_release_of_b(monkeypatch: pytest.MonkeyPatch, error: BaseException) ->
             raise error
         return await complete_hierarchy(store, root)
 
-    monkeypatch.setattr("consumers.routing.waiting.release_one.complete_hierarchy", broken)
+    monkeypatch.setattr("consumers.routing.waiting.queued_request.complete_hierarchy", broken)
 
 
 async def test_an_unexpected_error_of_one_request_is_fallout_and_ends_no_process(
@@ -557,7 +557,7 @@ async def test_a_cancelled_release_gives_no_request_up(monkeypatch: pytest.Monke
         reached.set()
         await asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr("consumers.routing.waiting.release_one.complete_hierarchy", never)
+    monkeypatch.setattr("consumers.routing.waiting.queued_request.complete_hierarchy", never)
     look = asyncio.create_task(gateway.waiting_release.release_due())
     async with asyncio.timeout(5):
         await reached.wait()

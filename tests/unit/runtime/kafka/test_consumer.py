@@ -32,6 +32,7 @@ def client(events: list[ConsumerEvent]) -> KafkaGroupConsumer:
     """Return a client that owns partition 0 and has no broker."""
     consumer = KafkaGroupConsumer({"group.id": "g"}, ["t"], session_timeout=30.0, revoke_timeout=10.0)
     consumer._post = events.append  # type: ignore[assignment] # as `start` does it
+    consumer._read_finished = lambda partitions: {}  # type: ignore[method-assign] # noqa: ARG005 - there is no broker
     consumer._on_assign(None, [TopicPartition("t", 0)])  # type: ignore[arg-type] # the consumer is not used
     return consumer
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
-from router.runs.reports import ExternalReport
+from router.runs.reports.report import ExternalReport
 from schemas.vocabulary import Channel, RunState
 from tests.builders.spokes import a_notification, a_spoke, violations
 from tests.unit.spokes.tmf653.test_replies import hostile

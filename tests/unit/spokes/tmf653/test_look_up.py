@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from consumers.spokes.port import LookUpPage, NotUnderstoodError
 from router.responses import HttpResponse
-from router.runs.reports import ExternalReport  # noqa: TC001
+from router.runs.reports.report import ExternalReport  # noqa: TC001
 from schemas.run_document import ServiceRef
 from schemas.vocabulary import RunState
 from tests.builders.runs import a_document

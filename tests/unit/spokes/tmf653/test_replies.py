@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import HttpResponse
-from router.runs.reports import ExternalMeasure, ExternalReport
+from router.runs.reports.report import ExternalMeasure, ExternalReport
 from schemas.results import ReportedMeasure
 from schemas.run_document import JsonText
 from schemas.vocabulary import MeasureIdOrigin, RunState

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.runs import notifications as announcements
-from router.runs import watch as watches
-from router.runs.doubt import Doubt
+from router.runs.checks import watch as watches
+from router.runs.checks.doubt import Doubt
+from router.runs.checks.watch import MIN_NOT_FOUND_ANSWERS, RETURN_WITHIN, UNKNOWN_STATE_WITHIN, Missing
 from router.runs.measures.measures import judge_result, match_measures, merge_measures, missing_measures
 from router.runs.run import replace
 from router.runs.states import TERMINAL
-from router.runs.transitions import ACCEPTED_PHASES, PHASE_OF_STATE
-from router.runs.watch import MIN_NOT_FOUND_ANSWERS, RETURN_WITHIN, UNKNOWN_STATE_WITHIN, Missing
+from router.runs.transitions import ACCEPTED_PHASES, PHASE_OF_STATE, Transition
 from schemas.results import Reason
 from schemas.vocabulary import Phase, Result, RunState, UpdateKind
 
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.runs.events import Checked, RunMissing
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
-    from schemas.results import RunResult, RunUpdate
+    from schemas.results import RunUpdate
     from schemas.run_document import RequestedMeasure
-
-    Step = tuple[RunRow, tuple[RunUpdate | RunResult, ...]]  # the next row, and what is published about it
 
 LOST = "LOST"
 UNKNOWN_STATE = "UNKNOWN_STATE"
@@ -59,13 +57,13 @@ def lacks_measures(row: RunRow, report: ExternalReport) -> bool:
     return bool(missing_measures(expected, merge_measures(row.measures, matched.measures)))
 
 
-def wait_for_measures(row: RunRow, at: datetime, grace: float) -> Step | None:
+def wait_for_measures(row: RunRow, at: datetime, grace: float) -> Transition | None:
     """Return the row of a completed run that waits for its mandatory measures; None if there is nothing to wait for."""
     missing = missing_measures(expected_measures(row), row.measures)
     if not missing or grace <= 0:
         return None
     if waits_for(row, Missing.MEASURES):
-        return None if row.watch is None or watches.is_over(row.watch, at, grace) else (row, ())
+        return None if row.watch is None or watches.is_over(row.watch, at, grace) else Transition(row)
     first = missing[0].message + (f" And {len(missing) - 1} more." if missing[1:] else "")
     reason = Reason(
         code="MEASURES_AWAITED",
@@ -73,17 +71,17 @@ def wait_for_measures(row: RunRow, at: datetime, grace: float) -> Step | None:
         f"The result is published once they arrive, in {grace:g} s at the latest.",
     )
     row = replace(row, watch=watches.begin(Missing.MEASURES, at, grace))
-    return row, (announcements.build_update(row, UpdateKind.PROGRESS, (reason,)),)
+    return Transition(row, (announcements.build_update(row, UpdateKind.PROGRESS, (reason,)),))
 
 
-def complete(row: RunRow, state: RunState, at: datetime) -> Step:
+def complete(row: RunRow, state: RunState, at: datetime) -> Transition:
     """End a run in this state: judge it by its measures, and name those that are missing."""
     row = replace(row, phase=PHASE_OF_STATE[state], state=state, finished_at=at, watch=None)
-    row = judged(row)
-    return row, (announcements.build_result(row),)
+    row = judge(row)
+    return Transition(row, (announcements.build_result(row),))
 
 
-def judged(row: RunRow) -> RunRow:
+def judge(row: RunRow) -> RunRow:
     """Return the row of an ended run with its result, and a reason for each measure that it lacks."""
     state = row.state or RunState.UNKNOWN
     expected = expected_measures(row)
@@ -97,18 +95,18 @@ def _lacks_measures(state: RunState, found: Result | None) -> bool:
     return state is RunState.COMPLETED and found is Result.INCONCLUSIVE
 
 
-def run_missing(row: RunRow, run_event: RunMissing, at: datetime) -> Step:
+def count_not_found(row: RunRow, run_event: RunMissing, at: datetime) -> Transition:
     """Count an answer that the system does not have the run; it is lost after several, and some time."""
     if is_lost(row):
         return _still_lost(row, at)
     if row.phase not in ACCEPTED_PHASES:
-        return row, ()
+        return Transition(row, changed=False)
     known = row.watch if row.watch is not None and row.watch.missing is Missing.RUN else None
     watch = known or watches.begin(Missing.RUN, at, run_event.lost_after)
     if watch.answers + 1 >= MIN_NOT_FOUND_ANSWERS and watches.is_over(watch, at, run_event.lost_after):
         return _end_as_lost(row, run_event, watch, at)
-    row = replace(row, watch=watches.checked(watch, at, run_event.lost_after, answered=True))
-    return row, () if known else (_not_found_update(row, run_event),)
+    row = replace(row, watch=watches.after_check(watch, at, run_event.lost_after, answered=True))
+    return Transition(row, () if known else (_not_found_update(row, run_event),))
 
 
 def _not_found_update(row: RunRow, run_event: RunMissing) -> RunUpdate:
@@ -120,7 +118,7 @@ def _not_found_update(row: RunRow, run_event: RunMissing) -> RunUpdate:
     return announcements.build_update(row, UpdateKind.PROGRESS, (reason,))
 
 
-def _end_as_lost(row: RunRow, run_event: RunMissing, watch: watches.Watch, at: datetime) -> Step:
+def _end_as_lost(row: RunRow, run_event: RunMissing, watch: watches.Watch, at: datetime) -> Transition:
     reason = Reason(
         code=LOST,
         message=f"The external system has not found the run since {watch.since.isoformat(timespec='seconds')}, in "
@@ -128,25 +126,27 @@ def _end_as_lost(row: RunRow, run_event: RunMissing, watch: watches.Watch, at: d
         "run goes on.",
     )
     row = replace(row, reasons=(*row.reasons, reason))
-    row, notifications = complete(row, RunState.FAILED, at)
-    return replace(row, watch=watches.begin(Missing.RETURN, at, RETURN_WITHIN)), notifications
+    ended = complete(row, RunState.FAILED, at)
+    watch = watches.begin(Missing.RETURN, at, RETURN_WITHIN)
+    return Transition(replace(ended.row, watch=watch), ended.notifications)
 
 
 def _quoted(run_event: RunMissing) -> str:
     return "; ".join(reason.message for reason in run_event.reasons[:2]) or "an answer without content"
 
 
-def _still_lost(row: RunRow, at: datetime) -> Step:
+def _still_lost(row: RunRow, at: datetime) -> Transition:
     if row.watch is None:
-        return row, ()
+        return Transition(row, changed=False)
     over = watches.is_over(row.watch, at, RETURN_WITHIN)
-    return replace(row, watch=None if over else watches.checked(row.watch, at, RETURN_WITHIN, answered=True)), ()
+    watch = None if over else watches.after_check(row.watch, at, RETURN_WITHIN, answered=True)
+    return Transition(replace(row, watch=watch))
 
 
-def taken_back(row: RunRow, at: datetime) -> Step:
+def take_back(row: RunRow, at: datetime) -> Transition:
     """Return a lost run, or one whose id never became known, as a run that is at its system."""
     if not (is_lost(row) or row.phase is Phase.FALLOUT):
-        return row, ()
+        return Transition(row, changed=False)
     lost = row.phase is not Phase.FALLOUT
     row = replace(
         row,
@@ -160,10 +160,10 @@ def taken_back(row: RunRow, at: datetime) -> Step:
         reasons=tuple(reason for reason in row.reasons if reason.code != LOST),
     )
     back = Reason(code="RUN_RETURNED", message="The external system reports on the run again: it goes on.")
-    return row, (announcements.build_update(row, UpdateKind.PROGRESS, (back,) if lost else ()),)
+    return Transition(row, (announcements.build_update(row, UpdateKind.PROGRESS, (back,) if lost else ()),))
 
 
-def found(row: RunRow, report: ExternalReport) -> RunRow:
+def end_watch(row: RunRow, report: ExternalReport) -> RunRow:
     """Return the row without a watch for what the report brings."""
     if row.watch is None:
         return row
@@ -175,7 +175,7 @@ def found(row: RunRow, report: ExternalReport) -> RunRow:
     return replace(row, watch=None) if brought.get(row.watch.missing, False) else row
 
 
-def unknown_state(row: RunRow, report: ExternalReport, at: datetime) -> Step:
+def report_unknown_state(row: RunRow, report: ExternalReport, at: datetime) -> Transition:
     """Report a state that no spelling of the profile knows, once each, and read the run again."""
     known = [reason for reason in row.reasons if reason.code == UNKNOWN_STATE]
     reason = Reason(
@@ -186,31 +186,32 @@ def unknown_state(row: RunRow, report: ExternalReport, at: datetime) -> Step:
     if row.watch is None:
         row = replace(row, watch=watches.begin(Missing.STATE, at, UNKNOWN_STATE_WITHIN))
     if reason in known or len(known) >= _MAX_UNKNOWN_STATES:
-        return row, ()
+        return Transition(row, changed=False)
     row = replace(row, reasons=(*row.reasons, reason))
-    return row, (announcements.build_update(row, UpdateKind.PROGRESS, (reason,)),)
+    return Transition(row, (announcements.build_update(row, UpdateKind.PROGRESS, (reason,)),))
 
 
-def checked(row: RunRow, run_event: Checked, at: datetime) -> Step:
+def after_check(row: RunRow, run_event: Checked, at: datetime) -> Transition:
     """Set the next check after one that did not bring what is missing, or end the wait."""
     if row.watch is None:
-        return row, ()
+        return Transition(row, changed=False)
     if row.watch.missing is Missing.MEASURES and watches.is_over(row.watch, at, run_event.within):
         return complete(row, RunState.COMPLETED, at)
     if row.watch.missing is Missing.RETURN and watches.is_over(row.watch, at, run_event.within):
-        return replace(row, watch=None), ()
+        return Transition(replace(row, watch=None))
     if run_event.gives_up is not None:
         return _give_up(row, run_event.gives_up)
-    return replace(row, watch=watches.checked(row.watch, at, run_event.within, answered=run_event.answered)), ()
+    watch = watches.after_check(row.watch, at, run_event.within, answered=run_event.answered)
+    return Transition(replace(row, watch=watch))
 
 
-def _give_up(row: RunRow, reason: Reason) -> Step:
+def _give_up(row: RunRow, reason: Reason) -> Transition:
     """End the checks; a person has to act. Without an external id the run is in fallout, and is never POSTed again."""
     if waits_for(row, Missing.EXTERNAL_ID):
         row = replace(row, phase=Phase.FALLOUT, watch=None, doubt=Doubt(was_accepted=True))
-        return row, (announcements.build_update(row, UpdateKind.FALLOUT, (reason,)),)
+        return Transition(row, (announcements.build_update(row, UpdateKind.FALLOUT, (reason,)),))
     row = replace(row, watch=None)
-    return row, (announcements.build_update(row, UpdateKind.PROGRESS, (reason,)),)
+    return Transition(row, (announcements.build_update(row, UpdateKind.PROGRESS, (reason,)),))
 
 
 def state_to_enter(row: RunRow, report: ExternalReport) -> RunState | None:

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from consumers.store.database import CommitInDoubtError, is_unstorable_row
+from consumers.store.databases.database import CommitInDoubtError, is_unstorable_row
 from consumers.store.port import StoreUnavailableError
 from consumers.store.row_mapping import NATIVE_MOMENTS
 from consumers.store.statements import statements_for

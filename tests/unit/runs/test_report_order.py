@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from router.runs.advance import advance
 from router.runs.events import Reported
-from router.runs.news import has_news
-from router.runs.report_merging import is_behind, merge_answer
-from router.runs.reports import ExternalMeasure, ExternalReport
+from router.runs.reports.news import has_news
+from router.runs.reports.report import ExternalMeasure, ExternalReport
+from router.runs.reports.report_order import is_behind, merge_answer
 from router.runs.states import RANK
 from router.runs.transitions import PHASE_OF_STATE
 from schemas.results import ReportedMeasure

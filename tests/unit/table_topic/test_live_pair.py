@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from consumers.routing.decide import Decider, Route
-from consumers.table_topic.live_tables import LiveTables, PublishedTableIds
+from consumers.table_topic.live_pair import LivePair, PublishedTableIds
 from consumers.table_topic.port import TableTopicRead
 from consumers.table_topic.publish_plan import TableSubmission, plan_publish, plan_rollback, rollback_version
 from consumers.table_topic.published_tables import PublishedTables
@@ -56,7 +56,7 @@ class LiveTablesRig:
 
     log: list[Entry] = field(default_factory=list)
     observer: ObservedTables = field(default_factory=ObservedTables)
-    tables: LiveTables = field(init=False)
+    tables: LivePair = field(init=False)
     _told: int = 0
 
     def __post_init__(self) -> None:
@@ -65,7 +65,7 @@ class LiveTablesRig:
     def restart(self) -> None:
         """Act as a new process, which reads the topic from its beginning."""
         ids = PublishedTableIds(policy="outbound-policy", selector="spoke-selector")
-        self.tables, self._told = LiveTables(ids, SPOKES, self.observer), 0
+        self.tables, self._told = LivePair(ids, SPOKES, self.observer), 0
 
     @property
     def published(self) -> PublishedTables:

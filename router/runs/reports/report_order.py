@@ -9,7 +9,7 @@ from router.runs.states import RANK, TERMINAL
 from router.runs.transitions import ENDED_PHASES
 
 if TYPE_CHECKING:
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.vocabulary import RunState
 

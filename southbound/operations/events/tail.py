@@ -12,8 +12,8 @@ from consumers.runtime.kafka.partition_reader import FIRST_RECORD, NEXT_RECORD, 
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import console, print_json
+from southbound.operations.events.record_view import read_record
 from southbound.operations.kafka import make_envelope, wait_until_reachable
-from southbound.operations.record_view import read_record
 from southbound.service.kafka_settings import standalone_consumer_settings
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from southbound.operations.record_view import RecordView
+    from southbound.operations.events.record_view import RecordView
     from southbound.settings.settings import Settings
 
 SHORT_TOPIC_NAMES = ("lifecycle", "dispatch", "inbound", "inflight", "results", "dlq")

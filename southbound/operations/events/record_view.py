@@ -17,7 +17,7 @@ from schemas.codec.errors import UndecodableError, excerpt, printable
 from schemas.commands import ChangeRun, SendRun
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunChanged, RunRequested
-from southbound.operations.event_summary import event_summary, run_id_of
+from southbound.operations.events.event_summary import event_summary, run_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from sqlalchemy import NullPool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from consumers.store.database import is_unstorable_row
+from consumers.store.databases.database import is_unstorable_row
 from consumers.store.port import StoreUnavailableError
 from consumers.store.row_mapping import TEXT_MOMENTS
 from consumers.store.statements import statements_for

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from consumers.store.postgres import PostgresDatabase
-from consumers.store.sqlite import SqliteDatabase
+from consumers.store.databases.postgres import PostgresDatabase
+from consumers.store.databases.sqlite import SqliteDatabase
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-    from consumers.store.database import Database
-    from consumers.store.sqlite import Synchronous
+    from consumers.store.databases.database import Database
+    from consumers.store.databases.sqlite import Synchronous
 
 
 def database_at(address: str, *, lock_timeout: float = 5.0, synchronous: Synchronous = "FULL") -> Database:

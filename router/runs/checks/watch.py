@@ -38,7 +38,7 @@ def begin(missing: Missing, at: datetime, within: float, *, answers: int = 0) ->
     return Watch(missing=missing, since=at, due=_next_check(at, at, within), answers=answers)
 
 
-def checked(watch: Watch, at: datetime, within: float, *, answered: bool) -> Watch:
+def after_check(watch: Watch, at: datetime, within: float, *, answered: bool) -> Watch:
     """Return the watch after a check that did not bring what is missing."""
     return replace(watch, due=_next_check(watch.since, at, within), answers=watch.answers + answered)
 

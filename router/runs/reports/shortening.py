@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.runs.measures.bounds import bounded_measures
-from router.runs.reasons import bounded_reasons, reasons_left_out
+from router.runs.reports.reasons import bounded_reasons, reasons_left_out
 from schemas.results import Reason
 from schemas.vocabulary import MeasureIdOrigin
 

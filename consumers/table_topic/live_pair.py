@@ -32,7 +32,7 @@ class PublishedTableIds:
     selector: str
 
 
-class LiveTables:
+class LivePair:
     """The pair for decisions: call it to get the one of this moment. One task processes the records of the topic."""
 
     def __init__(self, table_ids: PublishedTableIds, spokes: Collection[str], observer: TableObserver) -> None:

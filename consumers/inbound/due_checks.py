@@ -26,7 +26,7 @@ PUBLISH_AGAIN_AFTER = timedelta(seconds=60)  # a check that the inbound consumer
 
 
 @dataclass(slots=True, kw_only=True)
-class RunChecker:
+class DueCheckPublisher:
     """Looks every `every` seconds for runs whose check is due, and publishes it as a report without content.
 
     The inbound consumer then asks the system. The time of the next check is in the run store, so it survives a restart,

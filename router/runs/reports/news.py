@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from router.runs.advance import advance
 from router.runs.events import Reported
-from router.runs.reasons import LEFT_OUT
+from router.runs.reports.reasons import LEFT_OUT
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from router.runs.reports import ExternalReport
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
 
 

@@ -1,0 +1,1 @@
+"""The databases that a run store can live in: SQLite and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""What is missing of a run, and when its external system is asked for it again."""

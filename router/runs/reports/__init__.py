@@ -1,0 +1,1 @@
+"""What an external system reports about a run, and what is kept of it."""

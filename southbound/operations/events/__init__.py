@@ -1,0 +1,1 @@
+"""Operations on the events of the topics: publish them, follow them, show them."""

@@ -1,0 +1,156 @@
+"""A crash during an outage repeats what waits, not everything that was finished after it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from consumers.runtime.finished_offsets import MAX_METADATA, read_metadata
+from consumers.runtime.handler import Done, RetryLater
+from consumers.runtime.monitoring import NullObserver
+from schemas.problem import Problem
+from tests.harness.waiting import wait_until
+from tests.integration.runtime.test_worker import (
+    KAFKA_TIMEOUT,
+    RecordingHandler,
+    WorkerGroup,
+    committed,
+    journal_entries,
+    killable,
+    produce,
+    publisher,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from consumers.runtime.handler import Attempt, Outcome, Record
+    from producers.kafka_publisher import KafkaPublisher
+
+__all__ = ["publisher"]
+TOTAL = 2_000
+FIRST_KEY = b"key-0"
+
+
+def waiting(numbers: int) -> list[tuple[bytes, int]]:
+    """Return the records of the key whose first record waits."""
+    return [(FIRST_KEY, number) for number in range(0, numbers, 40)]
+
+
+async def test_a_kill_during_an_outage_repeats_nothing_that_was_committed_as_finished(
+    kafka_bootstrap: str,
+    fresh_topics: Callable[..., str],
+    publisher: KafkaPublisher,
+    tmp_path: Path,
+) -> None:
+    topic, journal = fresh_topics("lifecycle", partitions=1), tmp_path / "journal"
+    group, recorder = WorkerGroup(kafka_bootstrap, topic, publisher), RecordingHandler()
+    produce(kafka_bootstrap, topic, TOTAL)
+    others = TOTAL - len(waiting(TOTAL))
+    with killable(kafka_bootstrap, topic, journal, stuck=FIRST_KEY):
+        await wait_until(lambda: len(journal_entries(journal)) == others, KAFKA_TIMEOUT)
+        await wait_until(lambda: _has_committed(kafka_bootstrap, group.name, topic, TOTAL), KAFKA_TIMEOUT)
+    assert committed(kafka_bootstrap, group.name, topic) == [0]
+    await group.run_until(recorder, lambda: len(recorder.seen) >= len(waiting(TOTAL)))
+    assert recorder.seen == waiting(TOTAL)
+    assert committed(kafka_bootstrap, group.name, topic) == [TOTAL]
+
+
+def _has_committed(bootstrap: str, group: str, topic: str, end: int) -> bool:
+    """Return whether the metadata of the commit covers everything up to the last record."""
+    return "finished=1." in _metadata(bootstrap, group, topic) and _finished_end(bootstrap, group, topic) == end
+
+
+def _metadata(bootstrap: str, group: str, topic: str) -> str:
+    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        (found,) = reader.committed([TopicPartition(topic, 0)], timeout=10)
+        return str(found.metadata or "")
+    finally:
+        reader.close()
+
+
+def _finished_end(bootstrap: str, group: str, topic: str) -> int:
+    (offset,) = committed(bootstrap, group, topic)
+    return read_metadata(_metadata(bootstrap, group, topic), offset).end
+
+
+class Outage:
+    """While it lasts, every other record waits."""
+
+    def __init__(self) -> None:
+        self.lasts = True
+        self.finished: list[int] = []
+
+    async def __call__(self, record: Record, attempt: Attempt) -> Outcome:  # noqa: ARG002 - the port's name
+        """Finish a record of a system that works."""
+        if self.lasts and record.offset % 2 == 0:
+            return RetryLater(0.2, Problem(code="DOWN", sentence="The system is down."))
+        self.finished.append(record.offset)
+        return Done()
+
+
+async def test_a_partition_is_read_no_further_than_its_commits_have_room_for(
+    kafka_bootstrap: str,
+    fresh_topics: Callable[..., str],
+    publisher: KafkaPublisher,
+) -> None:
+    topic, total, outage = fresh_topics("lifecycle", partitions=1), 12_000, Outage()
+    group = WorkerGroup(kafka_bootstrap, topic, publisher)
+    produce(kafka_bootstrap, topic, total, keys=total)
+    worker = group.worker(outage)
+    running = asyncio.create_task(worker.run())
+    await wait_until(lambda: worker.figures().paused == 1, KAFKA_TIMEOUT)
+    (status,) = worker.status()
+    assert (status.committable, status.paused) == (0, True)
+    await wait_until(
+        lambda: _finished_end(kafka_bootstrap, group.name, topic) == max(outage.finished) + 1, KAFKA_TIMEOUT
+    )
+    assert MAX_METADATA * 0.75 <= len(_metadata(kafka_bootstrap, group.name, topic)) <= MAX_METADATA
+    assert max(outage.finished) < total - 1
+    outage.lasts = False
+    await wait_until(lambda: len(outage.finished) == total, KAFKA_TIMEOUT)
+    worker.stop()
+    assert await running is True
+    assert committed(kafka_bootstrap, group.name, topic) == [total]
+    assert sorted(outage.finished) == [*range(total)]
+
+
+@pytest.mark.parametrize("metadata", ["of-somebody-else", "southbound finished=9.AAAA", "southbound finished=1.AAAA"])
+async def test_metadata_that_cannot_be_read_is_reported_and_skips_nothing(
+    kafka_bootstrap: str,
+    fresh_topics: Callable[..., str],
+    publisher: KafkaPublisher,
+    metadata: str,
+) -> None:
+    topic, recorder, observer = fresh_topics("lifecycle", partitions=1), RecordingHandler(), ProblemRecorder()
+    group = WorkerGroup(kafka_bootstrap, topic, publisher)
+    produce(kafka_bootstrap, topic, 10)
+    _commit(kafka_bootstrap, group.name, TopicPartition(topic, 0, 3, metadata))
+    await group.run_until(recorder, lambda: len(recorder.seen) == 7, observer)
+    assert [number for _, number in recorder.seen] == [*range(3, 10)]
+    (sentence,) = [problem.sentence for problem in observer.problems if problem.code == "COMMIT_METADATA_IGNORED"]
+    assert sentence.startswith(f"The metadata of offset 3, which group {group.name} has committed for partition 0 of")
+
+
+class ProblemRecorder(NullObserver):
+    """Keeps the problems that a worker reports."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def problem_reported(self, problem: Problem) -> None:
+        """Keep it."""
+        self.problems.append(problem)
+
+
+def _commit(bootstrap: str, group: str, position: TopicPartition) -> None:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        consumer.commit(offsets=[position], asynchronous=False)
+    finally:
+        consumer.close()
