@@ -53,9 +53,9 @@ class FailureNotices:
         try:
             await self._notify(record, problem)
         except TRANSIENT as error:
-            return Problem(code="NOT_TOLD", sentence=f"its update could not be published: {error}")
+            return Problem(code="NOTICE_NOT_PUBLISHED", sentence=f"its update could not be published: {error}")
         except Exception as error:  # noqa: BLE001 - a dead letter that cannot be told is published nevertheless
-            self.warn(internal_problem("NOT_TOLD", "The update about a dead letter failed", error))
+            self.warn(internal_problem("NOTICE_NOT_PUBLISHED", "The update about a dead letter failed", error))
         return None
 
     async def _notify(self, record: Record, problem: Problem) -> None:

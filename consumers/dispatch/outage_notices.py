@@ -9,7 +9,7 @@ from consumers.runtime.handler import RetryLater
 from router.runs.advance import is_allowed
 from router.runs.events import SystemDown
 from router.runs.ids import derive_event_id
-from router.runs.outages import names_outage, system_down
+from router.runs.notifications.outages import names_outage, system_down
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import Caller

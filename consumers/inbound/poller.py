@@ -117,7 +117,7 @@ class Poller:
         for verdict in dict.fromkeys(result.meaning.verdict for _, result in failed):
             alike = [(row, result) for row, result in failed if result.meaning.verdict is verdict]
             row, result = alike[0]
-            others = f" (and {len(alike) - 1} others)" if alike[1:] else ""
+            others = f" (and {len(alike) - 1} other{'s' if alike[2:] else ''})" if alike[1:] else ""
             summary = f"{row.spoke} did not return the state of {row.external_id}, its id of run {row.run_id}{others}"
             self.warn(call_failed(result, summary).sentence)
 

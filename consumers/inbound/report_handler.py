@@ -14,8 +14,8 @@ from consumers.problems import (
     answer_behind,
     call_failed,
     event_misplaced,
-    external_id_unknown,
     report_unreadable,
+    report_without_run,
     too_many_unknown_ids,
 )
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
@@ -96,7 +96,7 @@ class ReportHandler:
         if row is None or row.spoke != received.spoke:
             row = await self.updater.store.run_by_external_id(received.spoke, received.external_id)
         if row is None:
-            return DeadLetter(external_id_unknown(received.spoke, ExternalReport(external_id=received.external_id)))
+            return DeadLetter(report_without_run(received.spoke, ExternalReport(external_id=received.external_id)))
         return await self._run_check.handle(event, row)
 
     @property
@@ -138,7 +138,7 @@ class ReportHandler:
     def _handle_unknown_run(
         self, event: Event, received: InboundReceived, report: ExternalReport, attempt: Attempt
     ) -> Outcome:
-        problem = external_id_unknown(received.spoke, report)
+        problem = report_without_run(received.spoke, report)
         # After a stop of hours every report is old, and the command that learns its run's id is processed beside it.
         old = self.updater.now() - received.received_at > timedelta(seconds=self.max_report_age)
         if not report.external_id:

@@ -9,7 +9,7 @@ from consumers.store.port import ConflictError
 from router.runs.advance import advance
 from router.runs.events import GivenUp
 from router.runs.ids import derive_event_id
-from router.runs.last_notification import remember_notifications
+from router.runs.notifications.last_notification import remember_notifications
 from router.runs.processed_events import has_led_to
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event

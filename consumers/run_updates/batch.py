@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from router.runs.advance import advance
 from router.runs.events import Reported
-from router.runs.last_notification import remember_notifications
+from router.runs.notifications.last_notification import remember_notifications
 from router.runs.processed_events import remember_effects
 from router.runs.request_result import request_result
 from router.runs.transitions import Transition

@@ -11,7 +11,7 @@ from consumers.store.group_commit import GroupCommit
 from consumers.store.port import ConflictError, ExternalIdTakenError
 from router.runs.advance import is_allowed
 from router.runs.events import RunEventKind
-from router.runs.last_notification import last_notifications
+from router.runs.notifications.last_notification import last_notifications
 from router.runs.processed_events import is_repeated, notifications_of
 from router.runs.request_result import request_result
 from schemas.codec.cloudevents import EventHeaders

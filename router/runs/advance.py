@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING, assert_never
 
-from router.runs import notifications as announcements
 from router.runs.checks import missing_parts
 from router.runs.checks.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
 from router.runs.checks.missing_parts import MAX_STATE_LENGTH
@@ -39,7 +38,8 @@ from router.runs.events import (
 )
 from router.runs.measures.bounds import bounded_measures
 from router.runs.measures.measures import match_measures, merge_measures
-from router.runs.outages import after_outage
+from router.runs.notifications import build as announcements
+from router.runs.notifications.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
 from router.runs.reports.report_order import without_outdated_fields

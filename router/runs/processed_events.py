@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.runs import notifications as announcements
 from router.runs.events import CancelRefused, ChangeRefused, GivenUp, Reported, RunEventKind
-from router.runs.last_notification import last_notifications
+from router.runs.notifications import build as announcements
+from router.runs.notifications.last_notification import last_notifications
 from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS, replace
 from router.runs.transitions import ENDED_PHASES
 from schemas.results import RunUpdate

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router.runs.checks.watch import Missing
-from router.runs.last_notification import last_notifications
+from router.runs.notifications.last_notification import last_notifications
 from router.tables.explain.explanation import explanation_text
 from schemas.codec.errors import printable
 from schemas.results import RunUpdate

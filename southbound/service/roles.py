@@ -74,7 +74,7 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
             topics=lambda scope: {scope.names.inbound, scope.names.store},
         ),
         Role.INBOUND: RoleDescription(
-            meaning="interprets what the listener and the poller received",
+            meaning="interprets what the listener and the poller received, and asks systems for what a run lacks",
             topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.published,
         ),
     }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.runs import notifications as announcements
 from router.runs.checks import watch as watches
 from router.runs.checks.doubt import Doubt
 from router.runs.checks.watch import MIN_NOT_FOUND_ANSWERS, RETURN_WITHIN, UNKNOWN_STATE_WITHIN, Missing
 from router.runs.measures.measures import judge_result, match_measures, merge_measures, missing_measures
+from router.runs.notifications import build as announcements
 from router.runs.run import replace
 from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, PHASE_OF_STATE, Transition

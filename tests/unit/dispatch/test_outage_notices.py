@@ -9,7 +9,7 @@ import pytest
 from consumers.dispatch.outages import MAX_RECORDS, AttemptHistory, OutageTracker
 from consumers.runtime.handler import Attempt
 from router.responses import HttpResponse, Purpose
-from router.runs.outages import SYSTEM_DOWN
+from router.runs.notifications.outages import SYSTEM_DOWN
 from schemas.results import RunUpdate
 from schemas.vocabulary import Phase, UpdateKind
 from tests.builders.runs import NOON, a_document

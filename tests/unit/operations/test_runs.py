@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,8 +15,8 @@ from rich.console import Console
 from consumers.store.sql_store import open_store
 from router.runs.checks.watch import Missing, begin
 from router.runs.failed_attempt import FailedAttempt
-from router.runs.last_notification import remember_notifications
-from router.runs.notifications import build_update
+from router.runs.notifications.build import build_update
+from router.runs.notifications.last_notification import remember_notifications
 from router.runs.run import RequestRow
 from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss, dump_explanations
 from schemas.results import Reason, ReportedMeasure
@@ -140,6 +142,14 @@ def test_an_unknown_run_is_one_sentence(store: str) -> None:
     result = southbound("runs", "show", "TR9", SOUTHBOUND_STORE__URL=store)
     assert result.exit_code == ExitCode.INVALID_INPUT
     assert "has no run TR9" in result.stderr
+
+
+@pytest.mark.parametrize("run_id", ["TR9", "TR 9"])
+def test_the_sentence_about_an_unknown_run_has_the_command_that_finds_its_dead_letter(store: str, run_id: str) -> None:
+    """It named `southbound tail dlq`, which shows only what arrives from now on, and does not end."""
+    result = southbound("runs", "show", run_id, SOUTHBOUND_STORE__URL=store)
+    command = re.findall("`southbound ([^`]+)`", result.stderr)[-1]
+    assert shlex.split(command) == ["tail", "dlq", "--from-start", "--no-follow", "--run", run_id]
 
 
 def test_a_store_that_does_not_exist_is_not_created(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from consumers.run_updates.acknowledgements import MAX_REPUBLISHED, Acknowledgements
 from consumers.runtime.handler import RetryLater
 from router.responses import Purpose
-from router.runs.last_notification import last_notifications, remember_notifications
-from router.runs.notifications import build_result, build_update
+from router.runs.notifications.build import build_result, build_update
+from router.runs.notifications.last_notification import last_notifications, remember_notifications
 from router.runs.run import replace
 from schemas.lifecycle import RunChanged, RunRequested
 from schemas.results import Reason, RunResult, RunUpdate
