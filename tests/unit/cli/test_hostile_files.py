@@ -119,3 +119,22 @@ def test_fault_a_large_file_of_mistakes_is_refused_soon_and_in_a_bounded_number_
     assert code == 2, said[-1000:]
     assert len(said.splitlines()) <= 1_002
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", ["config check", "simulate", "tables check"])
+def test_fault_thousands_of_wrong_keys_are_a_bounded_number_of_sentences(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text("".join(f"k{number}: 1\n" for number in range(48_000)))
+    code, said = run(COMMANDS[command], file)
+    assert code == 2, said[-1000:]
+    assert 1_000 <= len(said.splitlines()) <= 1_002
+
+
+def test_fault_thousands_of_wrong_keys_in_a_profile_are_a_bounded_number_of_sentences(tmp_path: Path) -> None:
+    (tmp_path / "spokes").mkdir()
+    (tmp_path / "spokes/lab.yaml").write_text("".join(f"k{number}: 1\n" for number in range(48_000)))
+    file = tmp_path / "southbound.yaml"
+    file.write_text("routing: {spokes: spokes}\n")
+    code, said = run(COMMANDS["config check"], file)
+    assert code == 2, said[-1000:]
+    assert 1_000 <= len(said.splitlines()) <= 1_002
