@@ -9,7 +9,7 @@ from consumers.runtime.handler import RetryLater
 from router.runs.advance import is_allowed
 from router.runs.events import SystemDown
 from router.runs.ids import derive_event_id
-from router.runs.outages import is_told, system_down
+from router.runs.outages import is_announced, system_down
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import Caller
@@ -22,31 +22,31 @@ _CALL_FAILED = "CALL_"  # begins the codes of problems of calls
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageNotices:
-    """Publishes one update per run and outage, when a command has waited for its system for the profile's time."""
+    """Publishes one update per run and outage, once a command has waited for its system for `outage_notice_after`."""
 
     updater: RunUpdater
     caller: Caller
 
     async def note(self, event: Event, run_id: str, spoke: str, outcome: Outcome) -> None:
-        """Note the outcome of an attempt at a command.
+        """Record the outcome of an attempt at a command, and publish the update if it is due.
 
         Raises:
             ConflictError: another consumer updated the run too often.
-            StoreUnavailableError: nothing was stored; the next attempt tries it again.
+            StoreUnavailableError: nothing was stored; it is repeated after the next attempt.
         """
         outages, now = self.caller.outages, self.caller.now()
         if not isinstance(outcome, RetryLater) or not outcome.problem.code.startswith(_CALL_FAILED):
             outages.goes_on(event.id)
             return
         since = outages.waits_since(event.id, now)
-        if since is None or (now - since).total_seconds() < self.caller.spoke(spoke).profile.tell_outage_after:
+        if since is None or (now - since).total_seconds() < self.caller.spoke(spoke).profile.outage_notice_after:
             return
         row = await self.updater.store.run(run_id)
         down = SystemDown(reason=system_down(spoke, since, outcome.problem.sentence))
-        if row is not None and is_allowed(row, down) and not is_told(row):
-            # Not the command's id: one command may wait through several outages.
+        if row is not None and is_allowed(row, down) and not is_announced(row):
+            # Not the id of the command: a command may wait during several outages.
             cause = event._replace(
                 headers=event.headers._replace(id=derive_event_id(event.id, f"down:{since.isoformat()}"))
             )
             await self.updater.store_fact(cause, row, down)
-        outages.mark_told(event.id)
+        outages.mark_announced(event.id)

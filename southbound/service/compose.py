@@ -306,7 +306,7 @@ def _build_worker(
     hanging_after: float | None = None,
     notifies: bool = False,
 ) -> Worker:
-    """Build a worker; with `notifies`, updates tell of the requests that become dead letters."""
+    """Build a worker; with `notifies`, it publishes an update about each request that becomes a dead letter."""
     settings = resources.settings
     config = WorkerConfig(
         role=role,
