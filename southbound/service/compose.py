@@ -307,8 +307,38 @@ def _build_worker(
     notifies: bool = False,
 ) -> Worker:
     """Build a worker; with `notifies`, it publishes an update about each request that becomes a dead letter."""
+    config = _worker_config(resources, role, source_of=source_of, hanging_after=hanging_after)
+    observer = WorkerMetrics(resources.metrics, role, log_problem)
+    # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.
+    workers: list[Worker] = []
+    handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
+    notices = FailureNotices(
+        updater=resources.updater, envelope=resources.events.envelope, warn=observer.problem_reported
+    )
+    workers.append(
+        Worker(
+            consumer=_group_consumer(resources, config, topic),
+            handler=_decoding_handler(resources, role, topic, handle, observer).handle_record,
+            publisher=resources.events.publisher,
+            config=config,
+            observer=observer,
+            clock=time.monotonic,
+            notify=notices.notify if notifies else None,
+        )
+    )
+    observer.track(workers[0].figures)
+    return workers[0]
+
+
+def _worker_config(
+    resources: SharedResources,
+    role: str,
+    *,
+    source_of: Callable[[Record], str] | None,
+    hanging_after: float | None,
+) -> WorkerConfig:
     settings = resources.settings
-    config = WorkerConfig(
+    return WorkerConfig(
         role=role,
         group=f"{settings.kafka.group}.{role}",
         dead_letter_topic=resources.events.topics.dlq,
@@ -320,41 +350,28 @@ def _build_worker(
         source_of=source_of,
         hanging_after=hanging_after,
     )
-    kafka = consumer_settings(settings.kafka.servers, config, settings.kafka.overrides())
-    client = KafkaGroupConsumer(
-        kafka,
+
+
+def _group_consumer(resources: SharedResources, config: WorkerConfig, topic: str) -> KafkaGroupConsumer:
+    kafka = resources.settings.kafka
+    return KafkaGroupConsumer(
+        consumer_settings(kafka.servers, config, kafka.overrides()),
         [topic],
         session_timeout=config.session_timeout,
         revoke_timeout=config.revoke_timeout,
         commit_metadata=resources.marker.metadata if resources.marker else no_metadata,
     )
-    observer = WorkerMetrics(resources.metrics, role, log_problem)
-    # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.
-    workers: list[Worker] = []
-    handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
-    may_repeat = recorded_before(resources.recorded) if topic in resources.recorded else None
-    decoding = DecodingHandler(
+
+
+def _decoding_handler(
+    resources: SharedResources, role: str, topic: str, handle: EventHandler, observer: WorkerMetrics
+) -> DecodingHandler:
+    return DecodingHandler(
         handle,
         resources.events.envelope,
-        may_repeat=may_repeat,
+        may_repeat=recorded_before(resources.recorded) if topic in resources.recorded else None,
         on_wrong_key=wrong_key_counter(resources.metrics, role, ProblemReporter(observer)),
     )
-    notices = FailureNotices(
-        updater=resources.updater, envelope=resources.events.envelope, warn=observer.problem_reported
-    )
-    workers.append(
-        Worker(
-            consumer=client,
-            handler=decoding.handle_record,
-            publisher=resources.events.publisher,
-            config=config,
-            observer=observer,
-            clock=time.monotonic,
-            notify=notices.notify if notifies else None,
-        )
-    )
-    observer.track(workers[0].figures)
-    return workers[0]
 
 
 def wrong_key_counter(metrics: Metrics, role: str, reporter: ProblemReporter) -> Callable[[Record, Problem], None]:

@@ -96,31 +96,47 @@ async def open_resources(
     await wait_for_kafka(kafka, sorted(topics), max_wait=settings.kafka.start_timeout, on_reason=status.wait_for)
     envelope = await _open_envelope(settings.kafka, status)
     tables = await open_tables(stack, settings, rules, roles, metrics, status)
-    store = await _retry_until(
-        lambda: open_run_store(settings.store), StoreUnavailableError, settings.store.start_timeout, status
-    )
-    stack.push_async_callback(store.close)
-    publisher = KafkaPublisher(kafka)
-    stack.push_async_callback(publisher.close)
-    events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
-    # The listener alone does not use the store, and may have none.
-    marked = any(role is not Role.LISTENER for role in roles)
-    gateway = Gateway(prefix=settings.kafka.prefix, group=settings.kafka.group)
+    store = await _open_store(stack, settings.store, status)
     resources = SharedResources(
         settings=settings,
         rules=rules,
         tables=tables,
         store=store,
-        events=events,
+        events=_open_publisher(stack, settings.kafka, kafka, envelope),
         client=client,
         metrics=metrics,
-        marker=StoreMarker(store.identity, store.name, gateway) if marked else None,
     )
-    if resources.marker is not None:
-        await _continue(resources, resources.marker, roles, status, accept=accept_empty_store)
-        resources = replace(resources, recorded=await store.identity.recorded(gateway))
+    # The listener alone does not use the store, and may have none.
+    if any(role is not Role.LISTENER for role in roles):
+        resources = await _with_marker(resources, store, roles, status, accept=accept_empty_store)
     status.reason = None
     return resources
+
+
+async def _open_store(stack: AsyncExitStack, settings: StoreSettings, status: StartupStatus) -> SqlRunStore:
+    store = await _retry_until(lambda: open_run_store(settings), StoreUnavailableError, settings.start_timeout, status)
+    stack.push_async_callback(store.close)
+    return store
+
+
+def _open_publisher(
+    stack: AsyncExitStack, settings: KafkaSettings, client: Mapping[str, object], envelope: Envelope
+) -> EventPublisher:
+    publisher = KafkaPublisher(client)
+    stack.push_async_callback(publisher.close)
+    return EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.prefix))
+
+
+async def _with_marker(
+    resources: SharedResources, store: SqlRunStore, roles: Sequence[str], status: StartupStatus, *, accept: bool
+) -> SharedResources:
+    """Check that the store continues what the consumer groups did; return the resources with its marker."""
+    kafka = resources.settings.kafka
+    gateway = Gateway(prefix=kafka.prefix, group=kafka.group)
+    marker = StoreMarker(store.identity, store.name, gateway)
+    resources = replace(resources, marker=marker)
+    await _continue(resources, marker, roles, status, accept=accept)
+    return replace(resources, recorded=await store.identity.recorded(gateway))
 
 
 async def _continue(
