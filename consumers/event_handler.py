@@ -21,7 +21,8 @@ from consumers.store.port import (
 )
 from producers.publisher import PublishError, RecordTooLargeError
 from router.runs.ids import event_id_at
-from schemas.codec.errors import UndecodableError, excerpt
+from schemas.codec.errors import UndecodableError
+from schemas.codec.printable import excerpt
 from schemas.partition_keys import root_run_key
 from schemas.problem import Problem
 

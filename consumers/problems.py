@@ -50,8 +50,9 @@ def outcome_not_proven(row: RunRow, cause: Problem) -> Problem:
     """Return the problem of a POST with unknown outcome about which the look-ups prove nothing."""
     return Problem(
         code="IN_DOUBT",
-        sentence=f"It is not known whether the POST of run {row.run_id} reached {row.spoke}, and its answers to the "
-        f"look-up do not tell ({cause.sentence}): ask the system's operators, then redrive or drop this record.",
+        sentence=f"It is not known whether the POST of run {row.run_id} reached {row.spoke}, and its "
+        f"responses to the look-up prove nothing ({cause.sentence}): ask the system's operators, then redrive or drop "
+        "this record.",
     )
 
 

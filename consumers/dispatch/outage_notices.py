@@ -22,29 +22,29 @@ _CALL_FAILED = "CALL_"  # begins the codes of problems of calls
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageNotices:
-    """Publishes one update per run and outage, when a command has waited for its system for the profile's time."""
+    """Publishes one update per run and outage, once a command has waited for its system for `outage_notice_after`."""
 
     updater: RunUpdater
     caller: Caller
 
     async def note(self, event: Event, run_id: str, spoke: str, outcome: Outcome) -> None:
-        """Note the outcome of an attempt at a command.
+        """Record the outcome of an attempt at a command, and publish the update if it is due.
 
         Raises:
             ConflictError: another consumer updated the run too often.
-            StoreUnavailableError: nothing was stored; the next attempt tries it again.
+            StoreUnavailableError: nothing was stored; it is repeated after the next attempt.
         """
         outages, now = self.caller.outages, self.caller.now()
         if not isinstance(outcome, RetryLater) or not outcome.problem.code.startswith(_CALL_FAILED):
             outages.goes_on(event.id)
             return
         since = outages.waits_since(event.id, now)
-        if since is None or (now - since).total_seconds() < self.caller.spoke(spoke).profile.tell_outage_after:
+        if since is None or (now - since).total_seconds() < self.caller.spoke(spoke).profile.outage_notice_after:
             return
         row = await self.updater.store.run(run_id)
         down = SystemDown(reason=system_down(spoke, since, outcome.problem.sentence))
         if row is not None and is_allowed(row, down) and not names_outage(row):
-            # Not the command's id: one command may wait through several outages.
+            # Not the id of the command: a command may wait during several outages.
             cause = event._replace(
                 headers=event.headers._replace(id=derive_event_id(event.id, f"down:{since.isoformat()}"))
             )

@@ -76,7 +76,7 @@ class PostAttempt:
     parent: RunRow | None
 
     async def post(self, rows: Rows) -> Outcome:
-        """POST, and store what is known before and after it; not while the system is out and another run probes it."""
+        """POST, and store the run before and after it; wait if the system is down and another run probes it."""
         failure = self.caller.probes.last_failure(rows[0].spoke, self.caller.now())
         if failure is not None:
             return await self._wait_for_system(rows, failure)
@@ -106,13 +106,13 @@ class PostAttempt:
         sending = rows
 
         async def store_sending() -> None:
-            # When the call has its connection: a crash leaves only those in doubt whose call was under way, and nothing
-            # is written while no connection can be made (ADR-0003).
+            # Once the call has its connection: a crash leaves only runs in doubt whose call was in progress, and
+            # nothing is stored while no connection can be made (ADR-0003).
             nonlocal sending
-            if sending is rows:  # there may be more than one request, or connection
+            if sending is rows:  # a call may make more than one request, or connection
                 updates = [(row, (Sending(document=_document(row)),)) for row in rows]
                 sending = await self.updater.store_intentions(self.event, updates)
-                await asyncio.sleep(0)  # so that calls which were stored together are written in a row: ADR-0021
+                await asyncio.sleep(0)  # so that calls that were stored together are sent one after the other: ADR-0021
 
         try:
             result = await self.caller.call(rows[0].spoke, self._post_call(rows), store_sending)
@@ -123,7 +123,7 @@ class PostAttempt:
         return sending, result
 
     async def _record_failed(self, rows: Rows, failed: FailedAttempt) -> Rows:
-        """Record that the attempt had no effect, unless the rows say nothing else."""
+        """Store that the attempt had no effect, for the rows that would change."""
         stale = tuple(row for row in rows if _differs_after_failure(row))
         failure = AttemptFailed(failed_attempt=failed)
         recorded = {row.run_id: row for row in await self._record(stale, failure)} if stale else {}
@@ -273,9 +273,9 @@ class PostAttempt:
         return await self._wait_or_give_up(await self._record(rows, unknown), problem, failed, delay)
 
     async def _wait_for_system(self, rows: Rows, failure: CallResult) -> Outcome:
-        """Wait as after the failure of another run's POST."""
+        """Wait as the failure of another run's POST asks for."""
         row = rows[0]
-        problem = call_failed(failure, f"Run {row.run_id} waits for {row.spoke}, which turns every POST away now")
+        problem = call_failed(failure, f"Run {row.run_id} waits for {row.spoke}, which refuses every POST now")
         delay = self.caller.delay_while_out(row.spoke, failure, self.attempt, self.event.id)
         await self._record_failed(rows, self._failed(problem, delay))
         return RetryLater(delay, problem)
@@ -341,7 +341,7 @@ def _document(row: RunRow) -> RunDocument:
 
 
 def _differs_after_failure(row: RunRow) -> bool:
-    """Return whether a row changes by an attempt without effect: it was stored as sent, or as not tried yet."""
+    """Return whether an attempt without effect changes the row, because it is stored as sent or as not tried."""
     return row.phase is Phase.SENDING or (row.phase in (Phase.ROUTED, Phase.FALLOUT) and row.sent_at is None)
 
 

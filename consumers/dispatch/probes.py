@@ -1,4 +1,4 @@
-"""Limit the POSTs at a system that is out, because each of them is stored before and after it."""
+"""Limit the POSTs to a system that is down, because the run store is written before and after each of them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")  # the result of a POST
 
-MIN_FAILURES = 8  # in a row, until a system counts as out; a single run that is forbidden fails alone
+MIN_FAILURES = 8  # in a row, until a system counts as down; a single run that is forbidden fails alone
 MIN_SECONDS = timedelta(seconds=10)  # since the first of them; a system that limits its rate processes some in between
 PROBE_EVERY = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
 class _Failures(Generic[R]):
-    """The POSTs that a system has turned away since it processed one."""
+    """The failed POSTs of a system since the last one that it processed."""
 
     since: datetime
     last: R
@@ -27,13 +27,13 @@ class _Failures(Generic[R]):
 
 
 class ProbeLimit(Generic[R]):
-    """Lets one POST per `PROBE_EVERY` through to a system that turned away every POST for some time."""
+    """Allows one POST per `PROBE_EVERY` to a system whose POSTs have all failed for some time."""
 
     def __init__(self) -> None:
         self._failures: dict[str, _Failures[R]] = {}
 
     def note(self, spoke: str, result: R, now: datetime, *, turned_away: bool) -> None:
-        """Note what became of a POST."""
+        """Record the result of a POST; `turned_away` if the system did not process it."""
         if not turned_away:
             self._failures.pop(spoke, None)
             return
@@ -41,7 +41,7 @@ class ProbeLimit(Generic[R]):
         failures.count, failures.last = failures.count + 1, result
 
     def last_failure(self, spoke: str, now: datetime) -> R | None:
-        """Return why no POST may be made now; None if one may, which then is the only one for `PROBE_EVERY`."""
+        """Return the last failure if no POST may be made now; None allows the only POST within `PROBE_EVERY`."""
         failures = self._failures.get(spoke)
         if failures is None or failures.count < MIN_FAILURES or now - failures.since < MIN_SECONDS:
             return None

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from schemas.problem import Problem
 
-MIN_ATTEMPTS = 10  # at reports about an unknown run, however old they are
-MAX_BEHIND = 100  # reports about one unknown run that wait; the oldest of more do not wait for it any longer
+MIN_ATTEMPTS = 10  # at a report about an unknown run, regardless of its age
+MAX_BEHIND = 100  # reports about one unknown run that wait; of more, the oldest become dead letters
 MAX_RETRY_INTERVAL = 5.0  # seconds between two attempts at a report about an unknown run
 _RETRY_GROWTH = 0.25  # of the time for which it has waited already
 MAX_READS_UNTIL_STATE = 8  # GETs, within 16 to 32 s, until an answer has the state that the event reported
@@ -215,7 +215,7 @@ class ReportHandler:
         return Done()
 
     async def _record_nested(self, event: Event, row: RunRow, report: ExternalReport, *, authentic: bool) -> None:
-        """Record what a bundle's report says of the embedded runs; ignore what belongs to no run of the request."""
+        """Store the reports about nested runs of a bundle; ignore those that belong to no run of the request."""
         rows = await self.updater.store.runs_of_request(row.request_id)
         others = [each for each in rows if each.run_id != row.run_id and each.spoke == row.spoke]
         for nested_row, nested in match_nested(others, report, _waits_for_id if authentic else _never):

@@ -258,7 +258,7 @@ class Profile(ProfileModel):
         default=30.0,
         description="Seconds for which a completed run waits for mandatory measures that are missing. 0: not.",
     )
-    tell_outage_after: Seconds = Field(
+    outage_notice_after: Seconds = Field(
         default=300.0,
         description=(
             "Seconds for which a command waits for a system that is down, until an update (`progress`, `SYSTEM_DOWN`) "

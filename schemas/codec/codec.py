@@ -17,10 +17,10 @@ from schemas.codec.errors import (
     UnknownEventTypeError,
     UnreadableBytesError,
     beginning_of,
-    excerpt,
     field_messages,
     invalid_event_error,
 )
+from schemas.codec.printable import excerpt
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.exact_numbers import inexact_number, inexact_number_sentence
 

@@ -12,18 +12,18 @@ All of them are for the producer to correct: the same bytes fail again, so none 
 
 from __future__ import annotations
 
-import json
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import ValidationError
+
+from schemas.codec.printable import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pydantic_core import ErrorDetails
 
-_MAX_EXCERPT_LENGTH = 40
 _MAX_FIELDS = 1_000  # that are described; nobody reads more of them
 _MAX_ERRORS = 10_000  # pydantic needs 4 microseconds to describe each of them
 _MAX_ITEMS = 100  # of each list that is validated again
@@ -154,31 +154,3 @@ def _field_message(error: ErrorDetails) -> str:
         return known
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return message[:1].lower() + message[1:_MAX_MESSAGE_LENGTH]
-
-
-def excerpt(value: bytes | str) -> str:
-    """Return the beginning of a value, never the whole, without characters that control a terminal."""
-    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
-    shown = printable(text[:_MAX_EXCERPT_LENGTH])
-    return f"{shown}…" if len(text) > _MAX_EXCERPT_LENGTH else shown
-
-
-def printable_lines(text: str) -> str:
-    """Replace such characters in each line."""
-    return "\n".join(map(printable, text.split("\n")))
-
-
-def printable_json(text: str) -> str:
-    """Escape such characters in JSON, which then has the same value."""
-    if text.isascii() and "\x7f" not in text:
-        return text  # JSON escapes the other control characters anyway
-    return "".join(sign if sign.isprintable() or sign == "\n" else _escape(sign) for sign in text)
-
-
-def _escape(sign: str) -> str:
-    return "\\u007f" if sign == "\x7f" else json.dumps(sign)[1:-1]
-
-
-def printable(text: str) -> str:
-    """Replace every character that controls a terminal with a dot."""
-    return "".join(sign if sign.isprintable() else "·" for sign in text)

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from typer import Abort, TyperException, echo, style
 from typer.core import TyperGroup
 
-from schemas.codec.errors import printable_lines
+from schemas.codec.printable import printable_lines
 from southbound.cli.exit_codes import CommandFailedError, ExitCode
 
 MAX_ERRORS = 1_000  # sentences; nobody reads more of them

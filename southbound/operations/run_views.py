@@ -11,7 +11,7 @@ from rich.text import Text
 from router.runs.checks.watch import Missing
 from router.runs.notifications.last_notification import last_notifications
 from router.tables.explain.explanation import explanation_text
-from schemas.codec.errors import printable
+from schemas.codec.printable import printable
 from schemas.results import RunUpdate
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Phase

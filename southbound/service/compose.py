@@ -307,9 +307,39 @@ def _build_worker(
     hanging_after: float | None = None,
     notifies: bool = False,
 ) -> Worker:
-    """Build a worker; with `notifies`, updates tell of the requests that become dead letters."""
+    """Build a worker; with `notifies`, it publishes an update about each request that becomes a dead letter."""
+    config = _worker_config(resources, role, source_of=source_of, hanging_after=hanging_after)
+    observer = WorkerMetrics(resources.metrics, role, log_problem)
+    # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.
+    workers: list[Worker] = []
+    handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
+    notices = FailureNotices(
+        updater=resources.updater, envelope=resources.events.envelope, warn=observer.problem_reported
+    )
+    workers.append(
+        Worker(
+            consumer=_group_consumer(resources, config, topic),
+            handler=_decoding_handler(resources, role, topic, handle, observer).handle_record,
+            publisher=resources.events.publisher,
+            config=config,
+            observer=observer,
+            clock=time.monotonic,
+            notify=notices.notify if notifies else None,
+        )
+    )
+    observer.track(workers[0].figures)
+    return workers[0]
+
+
+def _worker_config(
+    resources: SharedResources,
+    role: str,
+    *,
+    source_of: Callable[[Record], str] | None,
+    hanging_after: float | None,
+) -> WorkerConfig:
     settings = resources.settings
-    config = WorkerConfig(
+    return WorkerConfig(
         role=role,
         group=settings.kafka.group_of(role),
         dead_letter_topic=resources.events.topics.dlq,
@@ -321,40 +351,28 @@ def _build_worker(
         source_of=source_of,
         hanging_after=hanging_after,
     )
-    kafka = consumer_settings(settings.kafka.servers, config, settings.kafka.overrides())
-    client = KafkaGroupConsumer(
-        kafka,
+
+
+def _group_consumer(resources: SharedResources, config: WorkerConfig, topic: str) -> KafkaGroupConsumer:
+    kafka = resources.settings.kafka
+    return KafkaGroupConsumer(
+        consumer_settings(kafka.servers, config, kafka.overrides()),
         [topic],
         session_timeout=config.session_timeout,
         revoke_timeout=config.revoke_timeout,
     )
-    observer = WorkerMetrics(resources.metrics, role, log_problem)
-    # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.
-    workers: list[Worker] = []
-    handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
+
+
+def _decoding_handler(
+    resources: SharedResources, role: str, topic: str, handle: EventHandler, observer: WorkerMetrics
+) -> DecodingHandler:
     recorded = resources.recorded if resources.recorded and resources.recorded.topic == topic else None
-    decoding = DecodingHandler(
+    return DecodingHandler(
         handle,
         resources.events.envelope,
-        may_repeat=_recorded_events(settings.kafka, recorded).include if recorded else None,
+        may_repeat=_recorded_events(resources.settings.kafka, recorded).include if recorded else None,
         on_wrong_key=wrong_key_counter(resources.metrics, role, ProblemReporter(observer)),
     )
-    notices = FailureNotices(
-        updater=resources.updater, envelope=resources.events.envelope, warn=observer.problem_reported
-    )
-    workers.append(
-        Worker(
-            consumer=client,
-            handler=decoding.handle_record,
-            publisher=resources.events.publisher,
-            config=config,
-            observer=observer,
-            clock=time.monotonic,
-            notify=notices.notify if notifies else None,
-        )
-    )
-    observer.track(workers[0].figures)
-    return workers[0]
 
 
 def _recorded_events(kafka: KafkaSettings, recorded: TopicEnds) -> RecordedEvents:

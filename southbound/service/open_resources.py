@@ -99,15 +99,10 @@ async def open_resources(
     await wait_for_kafka(kafka, sorted(topics), max_wait=settings.kafka.start_timeout, on_reason=status.wait_for)
     envelope = await _open_envelope(settings.kafka, status)
     tables = await open_tables(stack, settings, rules, roles, metrics, status)
-    store = await _retry_until(
-        lambda: open_run_store(settings.store), StoreUnavailableError, settings.store.start_timeout, status
-    )
-    stack.push_async_callback(store.close)
-    publisher = KafkaPublisher(kafka)
-    stack.push_async_callback(publisher.close)
-    events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
+    store = await _open_store(stack, settings.store, status)
     # The listener alone does not use the store, and may have none.
     marked = any(role is not Role.LISTENER for role in roles)
+    events = _open_publisher(stack, settings.kafka, kafka, envelope)
     resources = SharedResources(
         settings=settings,
         rules=rules,
@@ -128,6 +123,20 @@ async def open_resources(
 def _continuity_check(kafka: KafkaSettings, store: SqlRunStore, events: EventPublisher) -> ContinuityCheck:
     marker = StoreMarker(identity=store.identity, store=store.name, topics=events.topics, publisher=events.publisher)
     return ContinuityCheck(kafka=kafka, marker=marker)
+
+
+async def _open_store(stack: AsyncExitStack, settings: StoreSettings, status: StartupStatus) -> SqlRunStore:
+    store = await _retry_until(lambda: open_run_store(settings), StoreUnavailableError, settings.start_timeout, status)
+    stack.push_async_callback(store.close)
+    return store
+
+
+def _open_publisher(
+    stack: AsyncExitStack, settings: KafkaSettings, client: Mapping[str, object], envelope: Envelope
+) -> EventPublisher:
+    publisher = KafkaPublisher(client)
+    stack.push_async_callback(publisher.close)
+    return EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.prefix))
 
 
 async def _continue(

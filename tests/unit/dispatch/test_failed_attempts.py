@@ -120,7 +120,7 @@ async def test_a_run_that_waits_because_others_fail_says_for_what_it_waits() -> 
         await gateway.attempt(record)
     messages = [row.failed_attempt.message for row in gateway.store.runs.values() if row.failed_attempt]
     assert len(messages) == 12
-    assert any("which turns every POST away now" in message for message in messages)
+    assert any("which refuses every POST now" in message for message in messages)
 
 
 async def test_an_accepted_run_keeps_no_failed_attempt() -> None:

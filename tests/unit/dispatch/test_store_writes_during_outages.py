@@ -49,10 +49,10 @@ class ParkedRuns:
     store: RowCountingStore = field(default_factory=RowCountingStore)
     gateway: InMemoryGateway = field(init=False)
     attempts: int = 0
-    tell_outage_after: float = 86_400.0  # longer than an outage here: what is told is written, once per run
+    outage_notice_after: float = 86_400.0  # longer than an outage here: what is told is written, once per run
 
     def __post_init__(self) -> None:
-        self.gateway = InMemoryGateway(store=self.store, profile={"tell_outage_after": self.tell_outage_after})
+        self.gateway = InMemoryGateway(store=self.store, profile={"outage_notice_after": self.outage_notice_after})
 
     async def route(self) -> None:
         """Route the runs, and leave their commands unprocessed."""
@@ -91,7 +91,7 @@ async def test_runs_that_wait_for_a_system_without_connection_are_written_once_f
 
 
 async def test_telling_of_an_outage_writes_each_run_once_more() -> None:
-    runs = ParkedRuns(tell_outage_after=300.0)
+    runs = ParkedRuns(outage_notice_after=300.0)
     await runs.route()
     await runs.play(ROUNDS, REFUSED_CONNECTION)
     assert runs.store.rows_written == 2 * PARKED
