@@ -21,7 +21,8 @@ from consumers.store.port import (
 )
 from producers.publisher import PublishError, RecordTooLargeError
 from router.runs.ids import event_id_at
-from schemas.codec.errors import UndecodableError, excerpt
+from schemas.codec.errors import UndecodableError
+from schemas.codec.printable import excerpt
 from schemas.partition_keys import root_run_key
 from schemas.problem import Problem
 
@@ -71,13 +72,15 @@ class DecodingHandler:
     handle: EventHandler
     envelope: Envelope
     random: Callable[[], float] = random.random  # jitter, not a secret
-    may_repeat: Callable[[Record], bool] | None = None  # of records that a lost run store may have processed
+    may_repeat: Callable[[Record], Awaitable[bool]] | None = None  # of records that a lost run store may have processed
     on_wrong_key: Callable[[Record, Problem], None] = lambda *_: None  # once for each record
 
     async def handle_record(self, record: Record, attempt: Attempt) -> Outcome:
         """Decode the record, handle its event, and turn an exception into an outcome."""
         try:
             event = self._with_wrong_key(record, self._decode(record), attempt)
+            if self.may_repeat is not None and await self.may_repeat(record):
+                event = event._replace(may_repeat=True)
             await asyncio.sleep(0)  # so that records which start together are decoded in a row: ADR-0021
             outcome = await settle_known(self.handle(event, attempt), partial(self._later, attempt))
         except UndecodableError as error:
@@ -101,12 +104,11 @@ class DecodingHandler:
     def _decode(self, record: Record) -> Event:
         # A producer that sets no ce_id still gets the same derived ids when its record is read again.
         partition = record.partition
-        event = self.envelope.decode(
+        return self.envelope.decode(
             record.value,
             record.headers,
             fallback_id=lambda: event_id_at(partition.topic, partition.number, record.offset),
         )
-        return event._replace(may_repeat=True) if self.may_repeat and self.may_repeat(record) else event
 
 
 async def settle_known(work: Awaitable[T], on_transient: Callable[[Exception], P]) -> T | P | Problem:

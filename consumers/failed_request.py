@@ -1,4 +1,4 @@
-"""Read which run a record is about that became a dead letter, also if the record is no valid event."""
+"""Read the run of a record that became a dead letter, even if the record is not a valid event."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MAX_VERSION = 2**63 - 1
 
 
 class RequestKind(StrEnum):
-    """What was requested of a run."""
+    """The kind of a request about a run."""
 
     SEND = "send"
     CHANGE = "change"
@@ -46,7 +46,7 @@ _KIND_OF_TYPE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedRequest:
-    """What is known of a request that became a dead letter.
+    """The readable parts of a request that became a dead letter.
 
     `run_ids` are the run and the children that its document embeds. `request_id` and `spoke` are those of a command.
     `cause` has the headers of the record; its data is only a placeholder if the record is no valid event.
@@ -62,7 +62,7 @@ class FailedRequest:
 
 
 def read_failed_request(record: Record, envelope: Envelope) -> FailedRequest | None:
-    """Return the request of a record; None if it is none, or if the id of its run cannot be read."""
+    """Return the request in a record; None if it has none, or if the id of the run cannot be read."""
     partition = record.partition
     position_id = event_id_at(partition.topic, partition.number, record.offset)
     try:
@@ -102,7 +102,7 @@ def _of_cancellation(event: Event, data: RunCancelled | CancelRun) -> FailedRequ
 
 
 def _read_invalid(record: Record, position_id: str) -> FailedRequest | None:
-    """Read what can be read of a record that is no valid event: ids in its JSON, else the subject in its headers."""
+    """Read the ids in the JSON of a record that is not a valid event, or else the subject in its headers."""
     headers = read_headers(record.headers, fallback_id=position_id)
     document = _json_object(record.value)
     if "specversion" in document:  # CloudEvents in structured mode
@@ -145,7 +145,7 @@ def _object(value: object) -> Mapping[str, object]:
 
 
 def _text(value: object) -> str:
-    """Return an id, also one that was written as a number; empty if it cannot be the id of an event about a run."""
+    """Return an id, also if it is a number; empty if it cannot be the id of a run."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_VERSION:
         return str(value)
     if not isinstance(value, str) or len(value) > MAX_ID_LENGTH or "\0" in value:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Envelope
 
 MAX_SENTENCE_LENGTH = 2_000  # characters
-_TELLING_KINDS = (UpdateKind.FALLOUT, UpdateKind.CHANGE_REFUSED, UpdateKind.CANCEL_REFUSED, UpdateKind.BLOCKED)
+_NOTICE_KINDS = (UpdateKind.FALLOUT, UpdateKind.CHANGE_REFUSED, UpdateKind.CANCEL_REFUSED, UpdateKind.BLOCKED)
 _KIND_OF_REQUEST = {
     RequestKind.SEND: UpdateKind.FALLOUT,
     RequestKind.CHANGE: UpdateKind.CHANGE_REFUSED,
@@ -41,7 +41,7 @@ _KIND_OF_REQUEST = {
 class FailureNotices:
     """Publishes an update about the runs of each request that becomes a dead letter, unless its handler did.
 
-    `warn` is called if that fails for a reason that does not pass; the dead letter is published nevertheless.
+    `warn` is called if that fails permanently; the dead letter is published in any case.
     """
 
     updater: RunUpdater
@@ -49,13 +49,13 @@ class FailureNotices:
     warn: Callable[[Problem], None]
 
     async def notify(self, record: Record, problem: Problem) -> Problem | None:
-        """Publish what the dead letter means for its runs; return why it must be tried again, if it must."""
+        """Publish updates about the runs of a dead letter; return the problem if that has to be repeated."""
         try:
             await self._notify(record, problem)
         except TRANSIENT as error:
-            return Problem(code="NOT_TOLD", sentence=f"its update could not be published: {error}")
-        except Exception as error:  # noqa: BLE001 - a dead letter that cannot be told is published nevertheless
-            self.warn(internal_problem("NOT_TOLD", "The update about a dead letter failed", error))
+            return Problem(code="NOTICE_NOT_PUBLISHED", sentence=f"its update could not be published: {error}")
+        except Exception as error:  # noqa: BLE001 - the dead letter is published even if its update cannot be
+            self.warn(internal_problem("NOTICE_NOT_PUBLISHED", "The update about a dead letter failed", error))
         return None
 
     async def _notify(self, record: Record, problem: Problem) -> None:
@@ -97,13 +97,13 @@ class FailureNotices:
 
 
 def event_of(request: FailedRequest, row: RunRow, reason: Reason, *, is_root: bool) -> RunEvent | None:
-    """Return what the failed request means for a run that exists; None if it was told, or if the run went on."""
+    """Return the run event of a failed request; None if it was published before, or if the run has continued."""
     cause = request.cause.id
-    if any(has_led_to(row, cause, kind) for kind in _TELLING_KINDS):
+    if any(has_led_to(row, cause, kind) for kind in _NOTICE_KINDS):
         return None
     if request.kind is RequestKind.SEND and (request.request_id is not None or has_led_to(row, cause, SEND)):
         given_up = GivenUp(reasons=(reason,))
-        # Of a request that was stored, only what has no command yet: commands become dead letters of their own.
+        # Of a stored request, only runs without a command are given up: a command becomes a dead letter of its own.
         waits = row.phase in (
             NOT_ACCEPTED_PHASES if request.request_id else (Phase.CREATED, Phase.WAITING, Phase.ROUTED)
         )
@@ -112,5 +112,5 @@ def event_of(request: FailedRequest, row: RunRow, reason: Reason, *, is_root: bo
         return None
     if request.kind is RequestKind.CANCEL:
         return CancelRefused(reasons=(reason,))
-    # A second request for a run that exists wanted to change it.
+    # A second request for an existing run is a change.
     return ChangeRefused(version=request.version, reasons=(reason,))

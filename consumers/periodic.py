@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class ReportSentence(Protocol):
-    """Reports to people what went wrong with work that is done again later."""
+    """Logs why periodic work failed; it is repeated later."""
 
     def __call__(self, sentence: str, /) -> object:
-        """Report one sentence."""
+        """Log one sentence."""
 
 
 async def repeat(work: Callable[[], Awaitable[object]], *, every: float, warn: ReportSentence, failure: str) -> None:

@@ -50,8 +50,9 @@ def outcome_not_proven(row: RunRow, cause: Problem) -> Problem:
     """Return the problem of a POST with unknown outcome about which the look-ups prove nothing."""
     return Problem(
         code="IN_DOUBT",
-        sentence=f"It is not known whether the POST of run {row.run_id} reached {row.spoke}, and its answers to the "
-        f"look-up do not tell ({cause.sentence}): ask the system's operators, then redrive or drop this record.",
+        sentence=f"It is not known whether the POST of run {row.run_id} reached {row.spoke}, and its "
+        f"responses to the look-up prove nothing ({cause.sentence}): ask the system's operators, then redrive or drop "
+        "this record.",
     )
 
 
@@ -111,10 +112,10 @@ def answer_behind(row: RunRow, event: ExternalReport, answer: ExternalReport) ->
     )
 
 
-def external_id_unknown(spoke: str, report: ExternalReport) -> Problem:
+def report_without_run(spoke: str, report: ExternalReport) -> Problem:
     """Return the problem of a report that belongs to no run of ours."""
     return Problem(
-        code="UNKNOWN_EXTERNAL_ID",
+        code="REPORT_WITHOUT_RUN",
         sentence=f"{spoke} reported on {report.external_id or 'a run without an id'}, "
         "which no run in the run store carries: check that the system answers for our runs, and set callback_auth "
         "if it names the id of a run only in callbacks.",
@@ -123,14 +124,14 @@ def external_id_unknown(spoke: str, report: ExternalReport) -> Problem:
 
 def too_many_unknown_ids(spoke: str, report: ExternalReport) -> Problem:
     """Return the problem of a report that does not wait for its run, because too many others of its spoke do."""
-    unknown = external_id_unknown(spoke, report)
+    unknown = report_without_run(spoke, report)
     return replace(unknown, sentence=f"Reports wait for too many other ids of {spoke} already. {unknown.sentence}")
 
 
 def external_id_pending(row: RunRow) -> Problem:
     """Return the problem of a run that was sent and whose external id is not known yet."""
     return Problem(
-        code="EXTERNAL_ID_NOT_KNOWN",
+        code="EXTERNAL_ID_PENDING",
         sentence=f"{row.spoke} accepted run {row.run_id} without an id; this record waits until one is reported.",
     )
 
@@ -138,7 +139,7 @@ def external_id_pending(row: RunRow) -> Problem:
 def external_id_missing(row: RunRow, subject: str) -> Problem:
     """Return the problem of a record that needs an external id which never became known."""
     return Problem(
-        code="EXTERNAL_ID_UNKNOWN",
+        code="EXTERNAL_ID_MISSING",
         sentence=f"{subject} needs the external id of run {row.run_id}, which {row.spoke} accepted without one "
         "and has not named since: ask the system's operators for the run, then redrive this record.",
     )

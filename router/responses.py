@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -39,6 +41,13 @@ class HttpResponse:
     body: bytes = b""
 
 
+def says_success(response: HttpResponse | NoResponse) -> bool:
+    """Return whether the system certainly answered with success (2xx), whatever can be read of it."""
+    if isinstance(response, NoResponse):
+        return response.was_accepted
+    return HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
+
+
 def says_nothing(response: HttpResponse) -> bool:
     """Return whether a response has no content: an empty body, or JSON without anything in it."""
     return response.body.strip(b" \t\r\n\xef\xbb\xbf") in {b"", b"null", b"{}", b"[]", b'""'}
@@ -51,6 +60,7 @@ class NoResponse:
     perhaps_sent: bool
     cause: str  # a sentence without secrets, e.g. "connection refused by 127.0.0.1:8701"
     certificate_invalid: bool = False  # the certificate is not valid: a matter of configuration, not an outage
+    was_accepted: bool = False  # its head said so (2xx), but its body did not arrive
 
 
 def reasons_in(response: HttpResponse) -> tuple[Reason, ...]:
@@ -64,7 +74,7 @@ class Verdict(StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"  # a refusal: a result, never a retry
     TRANSIENT = "transient"  # certainly not done; retry later
-    AMBIGUOUS = "ambiguous"  # perhaps done: look up before another POST
+    AMBIGUOUS = "ambiguous"  # perhaps done: ask the system before another POST, PATCH or cancellation
     CONFLICT = "conflict"  # 409: exists already, or the state forbids the change
     CONFIGURATION = "configuration"  # wrong address, credentials or certificate: retry slowly, report it
     LOST = "lost"  # 404 for an id that the system issued
@@ -81,7 +91,9 @@ class ResponseMeaning:
 
 _WRITES = (Purpose.SEND, Purpose.CHANGE, Purpose.CANCEL)
 
-_REPEATABLE = (Purpose.CHANGE, Purpose.CANCEL, Purpose.LOOK_UP, Purpose.READ)
+_READS = (Purpose.LOOK_UP, Purpose.READ)
+
+_REPEATABLE = (Purpose.CHANGE, Purpose.CANCEL, *_READS)
 
 _WITH_EXTERNAL_ID = (Purpose.CHANGE, Purpose.CANCEL, Purpose.READ)
 
@@ -90,26 +102,30 @@ _ALL_PURPOSES = tuple(Purpose)
 
 # What a status means for calls of these purposes. Success codes come from the profile and are checked first.
 _VERDICTS_BY_STATUS = (
-    ((400, 422), _WRITES, Verdict.REFUSED),
+    ((400, 413, 416, 418, 422, 424, 451), _WRITES, Verdict.REFUSED),
     # Not the run is wrong here but the look-up.
-    ((400, 422), (Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
-    ((401, 402, 403, 406, 407, 411, 415, 417, 421, 426, 428, 505, 511), _ALL_PURPOSES, Verdict.CONFIGURATION),
+    ((400, 413, 416, 418, 422, 424, 451), _READS, Verdict.CONFIGURATION),
+    # The server did not perform the request, whatever it is about, until an operator corrects what was sent.
+    ((401, 402, 403, 407, 411, 414, 415, 421, 426, 428, 431, 505, 511), _ALL_PURPOSES, Verdict.CONFIGURATION),
     # nginx: the client certificate is not accepted or missing, or plain HTTP was sent to a TLS port.
     ((495, 496, 497), _ALL_PURPOSES, Verdict.CONFIGURATION),
+    # Frameworks find out after they have performed a request that they cannot write its result as was asked (406). We
+    # send no Expect, so 417 comes from something in between.
+    ((406, 417), _WRITES, Verdict.AMBIGUOUS),
+    ((406, 417), _READS, Verdict.CONFIGURATION),
     ((404, 410), (Purpose.SEND, Purpose.LOOK_UP), Verdict.CONFIGURATION),
     ((404, 410), _WITH_EXTERNAL_ID, Verdict.LOST),
     # A system without PATCH refuses the change; the run that it executes continues.
     ((405, 501), (Purpose.CHANGE, Purpose.CANCEL), Verdict.REFUSED),
-    ((405, 501), (Purpose.SEND, Purpose.LOOK_UP, Purpose.READ), Verdict.CONFIGURATION),
+    ((405, 501), (Purpose.SEND, *_READS), Verdict.CONFIGURATION),
     ((409, 412), _WRITES, Verdict.CONFLICT),
-    ((409, 412), (Purpose.LOOK_UP, Purpose.READ), Verdict.TRANSIENT),
+    ((409, 412), _READS, Verdict.TRANSIENT),
     # A system sends these when it has not started to process the request.
     ((423, 425, 429, 503, 507), _ALL_PURPOSES, Verdict.TRANSIENT),
-    # A system that fails while working may have accepted the run before, and a gateway in between cannot know.
-    ((408, 500, 502, 504), (Purpose.SEND,), Verdict.AMBIGUOUS),
-    ((408, 500, 502, 504), _REPEATABLE, Verdict.TRANSIENT),
-    # "See other" means that the POST was accepted, and that its result is elsewhere.
-    ((303,), (Purpose.SEND,), Verdict.AMBIGUOUS),
+    # A system that fails while working may have accepted the run before, and a gateway in between cannot know. A proxy
+    # says 460 or 499 when it believes that we did not wait for the answer.
+    ((408, 460, 499, 500, 502, 504), (Purpose.SEND,), Verdict.AMBIGUOUS),
+    ((408, 460, 499, 500, 502, 504), _REPEATABLE, Verdict.TRANSIENT),
 )
 
 VERDICTS: Mapping[tuple[Purpose, int], Verdict] = {
@@ -127,14 +143,17 @@ _NGINX_TLS_PAGES = (
     b"<title>400 The plain HTTP request was sent to HTTPS port</title>",
 )
 
-# Statuses that no row names, by their first digit: (SEND, the others).
-_VERDICTS_BY_CLASS: Mapping[int, tuple[Verdict, Verdict]] = {
-    2: (Verdict.AMBIGUOUS, Verdict.ACCEPTED),
-    3: (Verdict.CONFIGURATION, Verdict.CONFIGURATION),
-    4: (Verdict.REFUSED, Verdict.REFUSED),
+# Statuses that no row names, by their first digit (RFC 9110, section 15): SEND, changes and cancellations, reads. A
+# redirect may follow a request that was performed: a web framework sends the browser to what a form has created.
+_VERDICTS_BY_CLASS: Mapping[int, tuple[Verdict, Verdict, Verdict]] = {
+    2: (Verdict.AMBIGUOUS, Verdict.ACCEPTED, Verdict.ACCEPTED),
+    3: (Verdict.AMBIGUOUS, Verdict.AMBIGUOUS, Verdict.CONFIGURATION),
+    4: (Verdict.REFUSED, Verdict.REFUSED, Verdict.CONFIGURATION),
 }
 
-_DEFAULT_VERDICTS = (Verdict.AMBIGUOUS, Verdict.TRANSIENT)
+_DEFAULT_VERDICTS = (Verdict.AMBIGUOUS, Verdict.TRANSIENT, Verdict.TRANSIENT)
+
+_NOT_DONE = (Verdict.REFUSED, Verdict.TRANSIENT, Verdict.CONFIGURATION)
 
 _ACCEPTED = ResponseMeaning(verdict=Verdict.ACCEPTED)
 
@@ -146,6 +165,8 @@ def classify(
     if isinstance(reply, NoResponse):
         return _meaning_of_silence(purpose, reply)
     verdict = Verdict.CONFIGURATION if _refuses_connection(reply) else _verdict(purpose, reply.status, success)
+    if purpose is Purpose.SEND and verdict in _NOT_DONE and _shows_run(reply):
+        verdict = Verdict.AMBIGUOUS
     header = reply.headers.get("retry-after")
     if verdict is Verdict.ACCEPTED and header is None:
         return _ACCEPTED
@@ -161,11 +182,26 @@ def _refuses_connection(reply: HttpResponse) -> bool:
     return reply.status == HTTPStatus.BAD_REQUEST and any(page in reply.body[:500] for page in _NGINX_TLS_PAGES)
 
 
+def _shows_run(reply: HttpResponse) -> bool:
+    """Return whether the response to a POST shows a run in spite of its status: its address, or its id and state."""
+    if "location" in reply.headers:
+        return True
+    body = reply.body.removeprefix(BOM_UTF8).strip()
+    if not body.startswith(b"{") or (b'"id"' not in body and b'"href"' not in body):
+        return False
+    try:
+        shown = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return any(shown.get(key) for key in ("id", "href")) and any(shown.get(key) for key in ("state", "name"))
+
+
 def _verdict(purpose: Purpose, status: int, success_codes: frozenset[int]) -> Verdict:
     if status in success_codes:
         return Verdict.ACCEPTED
     unlisted = _VERDICTS_BY_CLASS.get(status // 100, _DEFAULT_VERDICTS)
-    return VERDICTS.get((purpose, status)) or unlisted[purpose is not Purpose.SEND]
+    place = 0 if purpose is Purpose.SEND else 2 if purpose in _READS else 1
+    return VERDICTS.get((purpose, status)) or unlisted[place]
 
 
 def _meaning_of_silence(purpose: Purpose, reply: NoResponse) -> ResponseMeaning:

@@ -1,12 +1,11 @@
-"""Decide whether the run store that a process opened is the one that its consumer groups worked with until now.
+"""Decide whether the run store that a process opened is the one that its gateway worked with until now.
 
-Every commit names the store and a mark. The store counts marks up, and a mark is stored before a commit names it:
-so a store that is behind a committed mark is older than that commit.
+A gateway is known by its topics. The store counts marks up, and a mark is stored before the gateway's topic
+`testrun.store` names it: so a store that is behind a published mark is older than it was then.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -14,84 +13,101 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_METADATA = re.compile(r"(?:^|\s)store=([0-9a-f]{32}) mark=([0-9]{1,18})(?:\s|$)")
+    from schemas.store_claim import StoreClaim
 
 
 @dataclass(frozen=True, slots=True)
 class StoreMark:
-    """A store, and how far it had counted when something was committed."""
+    """A store, and how far it had counted."""
 
     store_id: str
     mark: int
 
 
-def commit_metadata(mark: StoreMark) -> str:
-    """Return the metadata of a commit."""
-    return f"southbound store={mark.store_id} mark={mark.mark}"
+def current_mark(claims: Iterable[StoreClaim]) -> StoreMark | None:
+    """Return the store that a gateway works with, and its highest mark; None if nothing was claimed.
 
-
-def read_commit_metadata(metadata: str | None) -> StoreMark | None:
-    """Return the mark of a commit; None if it names none: an operator or an older version made it."""
-    found = _METADATA.search(metadata or "")
-    return StoreMark(found[1], int(found[2])) if found else None
+    Of two stores that are claimed at once, the first one counts, unless the second one replaced it.
+    """
+    current = None
+    for claim in claims:
+        if current is None or (claim.store_id != current.store_id and current.store_id in claim.accepted):
+            current = StoreMark(claim.store_id, claim.mark)
+        elif claim.store_id == current.store_id:
+            current = StoreMark(claim.store_id, max(claim.mark, current.mark))
+    return current
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreState:
     """What a store knows of itself.
 
-    `bound`: this gateway worked with it before. `unmarked`: it has runs of a version that did not mark commits.
-    `accepted`: other stores whose commits an operator accepted, each up to a mark.
+    `bound_to`: the topic prefix of the gateway that works with it. `unmarked`: it has runs of a version that counted no
+    marks. `accepted`: other stores that an operator replaced by this one, each up to a mark.
     """
 
     store_id: str
     mark: int
     has_runs: bool
-    bound: bool
+    bound_to: str | None
     unmarked: bool = False
     accepted: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GroupHistory:
-    """What Kafka knows of a gateway: the marks of its committed offsets (None: without a mark).
+class GatewayHistory:
+    """What Kafka knows of a gateway: its topic prefix, and the store that it works with.
 
     `has_published`: topics that only a gateway writes hold records, or have held some.
     """
 
-    commits: tuple[StoreMark | None, ...]
+    prefix: str
+    mark: StoreMark | None
     has_published: bool
 
 
 class Discontinuity(StrEnum):
-    """Why a store is not the one that the consumer groups worked with."""
+    """Why a gateway must not work with a store."""
 
     EMPTY = "empty"
     OLDER = "older"
     OTHER = "other"
+    TAKEN = "taken"
 
 
-def find_discontinuity(store: StoreState, history: GroupHistory) -> Discontinuity | None:
-    """Return why the store does not continue what the consumer groups did; None if it does.
+def find_discontinuity(store: StoreState, gateway: GatewayHistory) -> Discontinuity | None:
+    """Return why the gateway must not work with the store; None if it may.
 
-    Offsets that were reset, or that expired, are harmless with the store that has the runs.
+    Committed offsets are not looked at: any are harmless with the store that has the runs.
     """
-    marks = [mark for mark in history.commits if mark is not None]
-    foreign = [mark for mark in marks if mark.store_id != store.store_id]
-    if any(mark.mark > store.accepted.get(mark.store_id, -1) for mark in foreign):
-        return Discontinuity.OTHER if store.has_runs or store.bound else Discontinuity.EMPTY
-    if any(mark.mark > store.mark for mark in marks if mark.store_id == store.store_id):
-        return Discontinuity.OLDER
-    worked_before = bool(history.commits) or history.has_published
-    if worked_before and not (store.bound or store.unmarked):
-        return Discontinuity.OTHER if store.has_runs else Discontinuity.EMPTY
-    return None
+    if store.bound_to not in {None, gateway.prefix}:
+        return Discontinuity.TAKEN
+    replaced = Discontinuity.OTHER if store.has_runs or store.bound_to is not None else Discontinuity.EMPTY
+    if gateway.mark is None:
+        is_new = store.bound_to is None and not store.unmarked
+        return replaced if gateway.has_published and is_new else None
+    if gateway.mark.store_id == store.store_id:
+        return Discontinuity.OLDER if gateway.mark.mark > store.mark else None
+    return replaced if gateway.mark.mark > store.accepted.get(gateway.mark.store_id, -1) else None
 
 
-def highest_marks(commits: Iterable[StoreMark | None]) -> dict[str, int]:
-    """Return the highest mark of each store that commits name."""
-    highest: dict[str, int] = {}
-    for mark in commits:
-        if mark is not None:
-            highest[mark.store_id] = max(mark.mark, highest.get(mark.store_id, 0))
-    return highest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicEnds:
+    """Where a topic ended at some time.
+
+    `topic_id`: a topic that is deleted and made anew has another one; empty if the cluster does not tell.
+    """
+
+    topic: str
+    topic_id: str
+    ends: Mapping[int, int]  # partition → offset of its next record
+
+    def have_passed(self, topic: str, partition: int, offset: int) -> bool:
+        """Return whether this record was there at that time, if the topic was not made anew since."""
+        return topic == self.topic and offset < self.ends.get(partition, 0)
+
+    def are_followed_by(self, later: TopicEnds) -> bool:
+        """Return whether `later` is about the same topic, not about one that was made anew."""
+        if self.topic_id and later.topic_id:
+            return self.topic_id == later.topic_id
+        return all(later.ends.get(partition, 0) >= end for partition, end in self.ends.items())

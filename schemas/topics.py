@@ -70,6 +70,11 @@ class TopicNames:
         """Decision tables and selectors."""
         return f"{self.prefix}testrun.tables"
 
+    @property
+    def store(self) -> str:
+        """Which run store this gateway works with."""
+        return f"{self.prefix}testrun.store"
+
     def dispatch(self, spoke: str) -> str:
         """Commands for this spoke."""
         return f"{self.prefix}testrun.dispatch.{spoke}"
@@ -91,6 +96,7 @@ def all_topics(prefix: str = "", spokes: Iterable[str] = ()) -> tuple[Topic, ...
         _results(names),
         _dlq(names),
         _tables(names),
+        _store(names),
     )
 
 
@@ -176,4 +182,16 @@ def _tables(names: TopicNames) -> Topic:
         retention_ms=None,
         carries=(),
         meaning="Decision tables and spoke selectors as JSON: the live version, every version, and drafts.",
+    )
+
+
+def _store(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.store,
+        key="store",
+        partitions=1,  # one order over the claims of all processes
+        cleanup="compact",
+        retention_ms=None,
+        carries=(),
+        meaning="The run store that the gateway works with, as JSON, so that a store that was lost is noticed.",
     )

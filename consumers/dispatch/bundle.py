@@ -74,7 +74,7 @@ def match_nested(
 
 @dataclass(frozen=True, slots=True)
 class _RunsByName:
-    """Runs by id, and the ids of those that a name identifies, first ones first: each run is taken once."""
+    """Runs by id, and by the names that identify them. Each run is taken once."""
 
     runs: dict[str, RunRow]
     ids: dict[str, list[str]]

@@ -77,7 +77,7 @@ class CancelRunHandler:
         if response.status != ACCEPTED_FOR_LATER and self._is_done_by(row, response):
             return await self._store_end(event, row, _with_end(row, report))
         if response.status != ACCEPTED_FOR_LATER and (report is None or report.state in RANK.keys() - TERMINAL):
-            return await self._verify(event, row, attempt)
+            return await self.unclear(event, row, attempt)
         return await self._store_end(event, row, report or ExternalReport(external_id=row.external_id))
 
     def _is_done_by(self, row: RunRow, response: HttpResponse) -> bool:
@@ -85,7 +85,7 @@ class CancelRunHandler:
         deletes = self.caller.spoke(row.spoke).profile.cancel is CancelMethod.DELETE
         return deletes or response.status == NO_CONTENT
 
-    async def _verify(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+    async def unclear(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """Read the run: the answer to the cancellation shows a run that goes on, or no run."""
         spoke = self.caller.spoke(row.spoke)
         result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))

@@ -10,12 +10,13 @@ from consumers.dispatch.follow_up import act_on_failure, call_about_run, wait_fo
 from consumers.problems import run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
-from router.responses import Verdict
+from router.responses import Verdict, says_nothing
 from router.runs.changes import PermittedChanges, find_field_changes, measures_refusal, permit_changes, run_has_ended
 from router.runs.events import ChangeAccepted, ChangeRefused
 from router.runs.processed_events import has_led_to
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
 from schemas.problem import Problem
+from schemas.results import Reason
 from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.commands import ChangeRun
-    from schemas.results import Reason
 
 
 MAX_PATCHES_NOT_SHOWN = 3  # attempts, the same PATCH each, until a change that is never shown counts as refused
+
+_SHOWS_NOTHING = Reason(
+    code="CHANGE_NOT_SHOWN", message="The answer to the change does not say whether it was made, nor does the run."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,16 +86,25 @@ class ChangeRunHandler:
 
     async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Store what was accepted, and what the response reports, unless the system shows that nothing has changed."""
-        spoke = self.caller.spoke(row.spoke)
-        changes = find_field_changes(row.sent or row.requested, row.requested)
-        if spoke.contradictions(result.accepted_response(), row, changes):
+        if self._contradictions(row, result):
             # It may have answered with the run as it was before: only what it shows now counts.
-            result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
-            if result.meaning.verdict is not Verdict.ACCEPTED:
-                return await act_on_failure(self, event, row, result, attempt)
-            if reasons := spoke.contradictions(result.accepted_response(), row, changes):
-                return await self._not_shown(event, row, reasons, attempt)
+            return await self.unclear(event, row, attempt)
         return await self._store_accepted(event, row, result)
+
+    async def unclear(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        """Read the run, and act on what the system shows now."""
+        result = await self.caller.call(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
+        if result.meaning.verdict is not Verdict.ACCEPTED:
+            return await act_on_failure(self, event, row, result, attempt)
+        if reasons := self._contradictions(row, result):
+            return await self._not_shown(event, row, reasons, attempt)
+        if says_nothing(result.accepted_response()):
+            return await self._not_shown(event, row, (_SHOWS_NOTHING,), attempt)
+        return await self._store_accepted(event, row, result)
+
+    def _contradictions(self, row: RunRow, result: CallResult) -> tuple[Reason, ...]:
+        changes = find_field_changes(row.sent or row.requested, row.requested)
+        return self.caller.spoke(row.spoke).contradictions(result.accepted_response(), row, changes)
 
     async def _not_shown(self, event: Event, row: RunRow, reasons: tuple[Reason, ...], attempt: Attempt) -> Outcome:
         if attempt.number < MAX_PATCHES_NOT_SHOWN:

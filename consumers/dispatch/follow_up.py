@@ -31,6 +31,9 @@ class FollowUp(Protocol):
     async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Store that the external system accepted it."""
 
+    async def unclear(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        """Read the run, because the response does not say whether the external system accepted it."""
+
     async def lost(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
         """Store what follows if the external system does not know the run."""
 
@@ -53,6 +56,8 @@ async def act_on_failure(command: FollowUp, event: Event, row: RunRow, result: C
             return await command.refused(event, row, result.meaning.reasons)
         case Verdict.LOST:
             return await command.lost(event, row, result)
+        case Verdict.AMBIGUOUS:
+            return await command.unclear(event, row, attempt)
         case _:
             return await _retry(command, event, row, result, attempt)
 

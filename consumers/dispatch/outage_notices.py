@@ -13,7 +13,7 @@ from consumers.store.port import ConflictError
 from router.runs.advance import is_allowed
 from router.runs.events import SystemDown
 from router.runs.ids import derive_event_id
-from router.runs.outages import is_told, system_down
+from router.runs.notifications.outages import names_outage, system_down
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,34 +31,34 @@ _CALL_FAILED = "CALL_"  # begins the codes of problems of calls
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageNotices:
-    """Publishes one update per run and outage, when a command has waited for its system for the profile's time."""
+    """Publishes one update per run and outage, once a command has waited for its system for `outage_notice_after`."""
 
     updater: RunUpdater
     caller: Caller
 
     async def note(self, event: Event, run_id: str, spoke: str, outcome: Outcome) -> None:
-        """Note the outcome of an attempt at a command.
+        """Record the outcome of an attempt at a command, and publish the update if it is due.
 
         Raises:
             ConflictError: another consumer updated the run too often.
-            StoreUnavailableError: nothing was stored; the next attempt tries it again.
+            StoreUnavailableError: nothing was stored; it is repeated after the next attempt.
         """
         outages, now = self.caller.outages, self.caller.now()
         if not isinstance(outcome, RetryLater) or not outcome.problem.code.startswith(_CALL_FAILED):
             outages.goes_on(event.id)
             return
         since = outages.waits_since(event.id, now)
-        if since is None or (now - since).total_seconds() < self.caller.spoke(spoke).profile.tell_outage_after:
+        if since is None or (now - since).total_seconds() < self.caller.spoke(spoke).profile.outage_notice_after:
             return
         row = await self.updater.store.run(run_id)
         down = SystemDown(reason=system_down(spoke, since, outcome.problem.sentence))
-        if row is not None and is_allowed(row, down) and not is_told(row):
-            # Not the command's id: one command may wait through several outages.
+        if row is not None and is_allowed(row, down) and not names_outage(row):
+            # Not the id of the command: a command may wait during several outages.
             cause = event._replace(
                 headers=event.headers._replace(id=derive_event_id(event.id, f"down:{since.isoformat()}"))
             )
             await self.updater.store_fact(cause, row, down)
-        outages.mark_told(event.id)
+        outages.mark_notified(event.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +85,13 @@ class UntriedRunNotices:
         notified = 0
         for name, spoke in self.caller.spokes.items():
             down_since = self.caller.breakers.of(name).writes.opened_at
-            patience = timedelta(seconds=spoke.profile.tell_outage_after)
+            patience = timedelta(seconds=spoke.profile.outage_notice_after)
             if down_since is not None and self.caller.now() - down_since >= patience:
                 notified += await self._notify(name, down_since, self.caller.now() - patience)
         return notified
 
     async def _notify(self, spoke: str, down_since: datetime, unmoved_since: datetime) -> int:
-        # A run that is told is updated, so it comes once more, after all others.
+        # A run that has its update comes once more, after all others.
         outage, last = self._seen.get(spoke, (None, None))
         notified, last = 0, last if outage == down_since else None
         while rows := await self.updater.store.unmoved_runs(unmoved_since, PAGE_SIZE, last, spoke):
@@ -103,7 +103,7 @@ class UntriedRunNotices:
 
     async def _notify_run(self, row: RunRow, down_since: datetime) -> bool:
         down = SystemDown(reason=system_down(row.spoke, down_since, self.caller.breakers.of(row.spoke).writes.reason))
-        if is_told(row) or not is_allowed(row, down):
+        if names_outage(row) or not is_allowed(row, down):
             return False
         try:
             await self.updater.store_fact(timer_event(row, f"down:{down_since.isoformat()}"), row, down)

@@ -83,7 +83,7 @@ class OutageTracker:
         return tries
 
     def waits_since(self, event_id: str, now: datetime) -> datetime | None:
-        """Return since when a record waits because of an outage, as of now; None if it does not, or if that is told."""
+        """Return since when a record waits because of an outage; None if it does not, or if an update has said so."""
         history = self._tries.get(event_id)
         if history is None or not history.is_outage:
             self.goes_on(event_id)
@@ -93,12 +93,12 @@ class OutageTracker:
             del self._waits[next(iter(self._waits))]
         return since
 
-    def mark_told(self, event_id: str) -> None:
-        """Note that the ordering service knows of the outage that a record waits for."""
+    def mark_notified(self, event_id: str) -> None:
+        """Record that an update about the outage of a record has been published."""
         self._waits[event_id] = None
 
     def goes_on(self, event_id: str) -> None:
-        """Note that a record does not wait because of an outage."""
+        """Record that a record does not wait because of an outage."""
         self._waits.pop(event_id, None)
 
     def forget(self, event_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from consumers.dispatch.bundle import reports_by_run
@@ -22,13 +23,14 @@ from consumers.problems import (
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from consumers.store.port import ExternalIdTakenError
-from router.responses import Verdict
-from router.runs.checks.doubt import wait_until_settled
+from router.responses import HttpResponse, Verdict, says_success
+from router.runs.checks.doubt import after_absent_answer, wait_until_settled
 from router.runs.events import (
     Accepted,
     AttemptFailed,
     CancelledBeforeSending,
     GivenUp,
+    LookUpFailed,
     NotFound,
     OutcomeUnknown,
     ParentNotAccepted,
@@ -36,6 +38,7 @@ from router.runs.events import (
     RefusedInDoubt,
     Sending,
 )
+from router.runs.failed_attempt import MAX_MESSAGE_LENGTH, FailedAttempt, is_worth_storing
 from router.runs.ids import idempotency_key
 from schemas.vocabulary import Phase
 
@@ -58,6 +61,9 @@ if TYPE_CHECKING:
     Rows = tuple[RunRow, ...]
 
 
+_REFUSES_THE_RUN = (400, 422)  # what was requested is wrong; other refusals are about the HTTP request
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostAttempt:
     """One attempt to send runs with one POST: the first of the rows, with the others embedded."""
@@ -70,10 +76,15 @@ class PostAttempt:
     parent: RunRow | None
 
     async def post(self, rows: Rows) -> Outcome:
-        """POST, and store what is known before and after it."""
-        rows, result = await self._call(rows)
-        if result.was_prevented:
-            return await self._retry(rows, result)
+        """POST, and store the run before and after it."""
+        if rows[0].failed_attempt is not None and rows[0].failed_attempt.was_refused:
+            # It answered that it did not process the POST. Many POSTs could follow, so this is checked.
+            known = await self._find(rows[0])
+            if known is not None:
+                return await self._adopt(rows, known)
+        return await self._act_on(*await self._call(rows))
+
+    async def _act_on(self, rows: Rows, result: CallResult) -> Outcome:
         match result.meaning.verdict:
             case Verdict.ACCEPTED:
                 return await self._handle_accepted(rows, result)
@@ -82,9 +93,9 @@ class PostAttempt:
             case Verdict.CONFLICT:
                 return await self._handle_conflict(rows, result)
             case Verdict.AMBIGUOUS:
-                return await self._unknown_outcome(rows, result)
+                return await self._unknown_outcome(rows, result, was_accepted=says_success(result.response))
             case Verdict.TRANSIENT | Verdict.CONFIGURATION:
-                return await self._retry(await self._record_failed(rows), result)
+                return await self._retry(rows, result)
             case _:
                 assert_never(result.meaning.verdict)
 
@@ -92,13 +103,13 @@ class PostAttempt:
         sending = rows
 
         async def store_sending() -> None:
-            # When the call has its connection: a crash leaves only those in doubt whose call was under way, and nothing
-            # is written while no connection can be made (ADR-0003).
+            # Once the call has its connection: a crash leaves only runs in doubt whose call was in progress, and
+            # nothing is stored while no connection can be made (ADR-0003).
             nonlocal sending
-            if sending is rows:  # there may be more than one request, or connection
+            if sending is rows:  # a call may make more than one request, or connection
                 updates = [(row, (Sending(document=_document(row)),)) for row in rows]
                 sending = await self.updater.store_intentions(self.event, updates)
-                await asyncio.sleep(0)  # so that calls which were stored together are written in a row: ADR-0021
+                await asyncio.sleep(0)  # so that calls that were stored together are sent one after the other: ADR-0021
 
         try:
             result = await self.caller.call(rows[0].spoke, self._post_call(rows), store_sending)
@@ -108,10 +119,11 @@ class PostAttempt:
             raise
         return sending, result
 
-    async def _record_failed(self, rows: Rows) -> Rows:
-        """Record that the attempt had no effect, unless the rows say nothing else."""
+    async def _record_failed(self, rows: Rows, failed: FailedAttempt) -> Rows:
+        """Store that the attempt had no effect, for the rows that would change."""
         stale = tuple(row for row in rows if _differs_after_failure(row))
-        recorded = {row.run_id: row for row in await self._record(stale, AttemptFailed())} if stale else {}
+        failure = AttemptFailed(failed_attempt=failed)
+        recorded = {row.run_id: row for row in await self._record(stale, failure)} if stale else {}
         return tuple(recorded.get(row.run_id, row) for row in rows)
 
     async def look_up(self, rows: Rows) -> Outcome:
@@ -136,7 +148,7 @@ class PostAttempt:
             case Found():
                 return await self._adopt(rows, answer.report)
             case NotProven():
-                return await self._retry(rows, answer.result)
+                return await self._retry_look_up(rows, answer.result)
             case Absent() | None:
                 return await self.post(rows)
             case _:
@@ -151,14 +163,15 @@ class PostAttempt:
         return await LookUp(caller=self.caller, store=self.updater.store).find(row, posted, call)
 
     async def _absent(self, rows: Rows) -> Outcome:
-        (row,) = await self._record(rows[:1], NotFound())
-        rows = (row, *rows[1:])
+        row, now = rows[0], self.caller.now()
         settle_time = self.caller.spoke(row.spoke).profile.effective_settle_time
-        wait = wait_until_settled(row.doubt, row.sent_at or row.updated_at, self.caller.now(), settle_time)
-        if wait is not None:
-            self.caller.exclude_attempt(row.spoke, self.attempt, self.event.id)
-            return RetryLater(wait, not_settled(row, wait))
-        return await self._settled(rows)
+        wait = wait_until_settled(after_absent_answer(row.doubt), row.sent_at or now, now, settle_time)
+        if wait is None:
+            return await self._settled((*await self._record((row,), NotFound()), *rows[1:]))
+        problem = not_settled(row, wait)
+        await self._record((row,), NotFound(failed_attempt=self._failed(problem, wait)))
+        self.caller.exclude_attempt(row.spoke, self.attempt, self.event.id)
+        return RetryLater(wait, problem)
 
     async def _settled(self, rows: Rows) -> Outcome:
         """Act on the certainty that the system does not have the run."""
@@ -193,8 +206,11 @@ class PostAttempt:
         if report.external_id is not None:
             return await self._adopt(rows, report)
         # It may come later, by a callback or a look-up; a system that accepted a run is not sent it again.
-        known = await ExternalIdFinder(updater=self.updater, caller=self.caller).look_up(rows[0])
-        return await self._adopt(rows, known or report)
+        return await self._adopt(rows, await self._find(rows[0]) or report)
+
+    async def _find(self, row: RunRow) -> ExternalReport | None:
+        """Ask once for a run; None proves nothing."""
+        return await ExternalIdFinder(updater=self.updater, caller=self.caller).look_up(row)
 
     async def _adopt(self, rows: Rows, report: ExternalReport) -> Outcome:
         reports = reports_by_run(rows, report)
@@ -228,8 +244,16 @@ class PostAttempt:
 
     async def _handle_refused(self, rows: Rows, result: CallResult) -> Outcome:
         if not was_posted_before(rows[0]):
-            return await self._store_refusal(rows, result.meaning.reasons)
+            return await self._handle_first_refusal(rows, result)
         return await self.look_up(await self._record(rows, RefusedInDoubt(reasons=result.meaning.reasons)))
+
+    async def _handle_first_refusal(self, rows: Rows, result: CallResult) -> Outcome:
+        if result.accepted_response().status not in _REFUSES_THE_RUN:
+            # What checks sizes and formats may stand behind what stores runs.
+            known = await self._find(rows[0])
+            if known is not None:
+                return await self._adopt(rows, known)
+        return await self._store_refusal(rows, result.meaning.reasons)
 
     async def _store_refusal(self, rows: Rows, reasons: tuple[Reason, ...]) -> Outcome:
         blocked = ParentNotAccepted(parent_run_id=rows[0].run_id)
@@ -238,21 +262,53 @@ class PostAttempt:
         return Done()
 
     async def _unknown_outcome(self, rows: Rows, result: CallResult, *, was_accepted: bool = False) -> Outcome:
-        if rows[0].phase in (Phase.SENDING, Phase.ROUTED):  # routed: perhaps sent as a lost run store knew
-            unknown = OutcomeUnknown(reasons=result.meaning.reasons, was_accepted=was_accepted)
-            rows = await self._record(rows, unknown)
-        return await self._retry(rows, result)
+        if rows[0].phase not in (Phase.SENDING, Phase.ROUTED):  # routed: perhaps sent as a lost run store knew
+            return await self._retry_look_up(rows, result)
+        problem, delay = self._next_attempt(rows[0], result)
+        failed = self._failed(problem, delay)
+        unknown = OutcomeUnknown(reasons=result.meaning.reasons, was_accepted=was_accepted, failed_attempt=failed)
+        return await self._wait_or_give_up(await self._record(rows, unknown), problem, failed, delay)
 
     async def _retry(self, rows: Rows, result: CallResult) -> Outcome:
-        row = rows[0]
+        """Wait for the next attempt, or give up, after a POST that had no effect."""
+        problem, delay = self._next_attempt(rows[0], result)
+        was_refused = result.meaning.verdict is Verdict.CONFIGURATION and isinstance(result.response, HttpResponse)
+        failed = replace(self._failed(problem, delay), was_refused=was_refused)
+        return await self._wait_or_give_up(await self._record_failed(rows, failed), problem, failed, delay)
+
+    async def _retry_look_up(self, rows: Rows, result: CallResult) -> Outcome:
+        """Wait for the next attempt, or give up, after a look-up that proved nothing."""
+        problem, delay = self._next_attempt(rows[0], result)
+        failed = self._failed(problem, delay)
+        if delay is not None and is_worth_storing(rows[0].failed_attempt, failed.number):
+            rows = (*await self._record(rows[:1], LookUpFailed(failed_attempt=failed)), *rows[1:])
+        return await self._wait_or_give_up(rows, problem, failed, delay)
+
+    def _next_attempt(self, row: RunRow, result: CallResult) -> tuple[Problem, float | None]:
+        """Return why the attempt failed, and the seconds until the next one; None if there is none."""
         problem = call_failed(result, f"Run {row.run_id} could not be sent to {row.spoke}")
-        delay = self.caller.delay_after(row.spoke, result, self.attempt, self.event.id)
+        return problem, self.caller.delay_after(row.spoke, result, self.attempt, self.event.id)
+
+    def _failed(self, problem: Problem, delay: float | None) -> FailedAttempt:
+        now = self.caller.now()
+        return FailedAttempt(
+            number=self.attempt.number,
+            at=now,
+            next_at=None if delay is None else now + timedelta(seconds=delay),
+            code=problem.code,
+            message=problem.sentence[:MAX_MESSAGE_LENGTH],
+        )
+
+    async def _wait_or_give_up(
+        self, rows: Rows, problem: Problem, failed: FailedAttempt, delay: float | None
+    ) -> Outcome:
         if delay is not None:
             return RetryLater(delay, problem)
-        return await self._give_up(rows, outcome_not_proven(row, problem) if row.phase is Phase.IN_DOUBT else problem)
+        in_doubt = rows[0].phase is Phase.IN_DOUBT
+        return await self._give_up(rows, outcome_not_proven(rows[0], problem) if in_doubt else problem, failed)
 
-    async def _give_up(self, rows: Rows, problem: Problem) -> Outcome:
-        await self._record(rows, GivenUp(reasons=(reason_of(problem),)))
+    async def _give_up(self, rows: Rows, problem: Problem, failed: FailedAttempt | None = None) -> Outcome:
+        await self._record(rows, GivenUp(reasons=(reason_of(problem),), failed_attempt=failed))
         return DeadLetter(problem)
 
     def _post_call(self, rows: Rows) -> Call:
@@ -274,7 +330,7 @@ def _document(row: RunRow) -> RunDocument:
 
 
 def _differs_after_failure(row: RunRow) -> bool:
-    """Return whether a row changes by an attempt without effect: it was stored as sent, or as not tried yet."""
+    """Return whether an attempt without effect changes the row, because it is stored as sent or as not tried."""
     return row.phase is Phase.SENDING or (row.phase in (Phase.ROUTED, Phase.FALLOUT) and row.sent_at is None)
 
 

@@ -105,6 +105,8 @@ class SendRunHandler:
 
     async def _without_cancelled(self, event: Event, rows: tuple[RunRow, ...]) -> tuple[RunRow, ...]:
         """End the children that were cancelled before the bundle was sent; return the other rows."""
+        # An attempt that stored the end of children may have ended before it published that.
+        await self.updater.republish(event, *[row for row in rows[1:] if row.phase in ENDED_PHASES])
         cancelled = cancelled_child_updates(rows)
         if cancelled:
             await self.updater.store_intentions(event, cancelled)

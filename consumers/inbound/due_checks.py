@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
 
 PAGE_SIZE = 200  # runs that are read and published together
-PUBLISH_AGAIN_AFTER = timedelta(seconds=60)  # a check that the inbound consumer has not processed by then
+# A check or a polled answer that the inbound consumer has not processed by then. It is on its topic, so a consumer that
+# lags by minutes needs no copies of it.
+REPUBLISH_AFTER = timedelta(hours=1)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,7 +59,7 @@ class DueCheckPublisher:
             for row in rows:
                 check_id = _check_id(row)
                 published_at = self._published.get(check_id)
-                if published_at is None or now - published_at >= PUBLISH_AGAIN_AFTER:
+                if published_at is None or now - published_at >= REPUBLISH_AFTER:
                     events.append(check_event(row, now))
                     published_at = now
                 due[check_id] = published_at

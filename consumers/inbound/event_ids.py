@@ -1,4 +1,4 @@
-"""Notice event ids that an external system gives to different notifications."""
+"""Detect event ids that an external system uses for more than one notification."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ MAX_REMEMBERED = 10_000  # event ids; a system repeats its latest notifications
 
 
 class EventIdMemory:
-    """Remembers which notification an event id was last seen with, for as many ids as fit."""
+    """Keeps the last notification of each event id, for the `max_remembered` ids that were seen last."""
 
     def __init__(self, max_remembered: int = MAX_REMEMBERED) -> None:
         self._max = max_remembered
         self._seen: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def is_reused(self, spoke: str, event_id: str, notification: str) -> bool:
-        """Return whether this event id was last seen with another notification, and remember it with this one."""
+        """Return whether the last notification with this event id was another one; then keep this one."""
         before = self._seen.pop((spoke, event_id), notification)
         self._seen[spoke, event_id] = notification
         if len(self._seen) > self._max:

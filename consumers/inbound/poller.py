@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from consumers.dispatch.call import MembershipUncertainError
+from consumers.inbound.due_checks import REPUBLISH_AFTER
 from consumers.inbound.run_check import is_not_there
 from consumers.problems import call_failed
 from consumers.spokes.port import NotUnderstoodError
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 
 PAGE_SIZE = 200  # runs that are read and polled together
-REPUBLISH_AFTER = timedelta(hours=1)  # an answer that the inbound consumer has not processed by then
 MAX_REMEMBERED = 100_000  # runs whose last published answer is remembered
 MAX_NOT_FOUND_ROUNDS = 3  # rounds in which a system answers that it does not know a run's id
 MAX_PUBLISHED_BODY = 900_000  # bytes, as in a callback
@@ -117,7 +117,7 @@ class Poller:
         for verdict in dict.fromkeys(result.meaning.verdict for _, result in failed):
             alike = [(row, result) for row, result in failed if result.meaning.verdict is verdict]
             row, result = alike[0]
-            others = f" (and {len(alike) - 1} others)" if alike[1:] else ""
+            others = f" (and {len(alike) - 1} other{'s' if alike[2:] else ''})" if alike[1:] else ""
             summary = f"{row.spoke} did not return the state of {row.external_id}, its id of run {row.run_id}{others}"
             self.warn(call_failed(result, summary).sentence)
 

@@ -14,8 +14,8 @@ from consumers.problems import (
     answer_behind,
     call_failed,
     event_misplaced,
-    external_id_unknown,
     report_unreadable,
+    report_without_run,
     too_many_unknown_ids,
 )
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from schemas.problem import Problem
 
-MIN_ATTEMPTS = 10  # at reports about an unknown run, however old they are
-MAX_BEHIND = 100  # reports about one unknown run that wait; the oldest of more do not wait for it any longer
+MIN_ATTEMPTS = 10  # at a report about an unknown run, regardless of its age
+MAX_BEHIND = 100  # reports about one unknown run that wait; of more, the oldest become dead letters
 MAX_RETRY_INTERVAL = 5.0  # seconds between two attempts at a report about an unknown run
 _RETRY_GROWTH = 0.25  # of the time for which it has waited already
 MAX_READS_UNTIL_STATE = 8  # GETs, within 16 to 32 s, until an answer has the state that the event reported
@@ -96,7 +96,7 @@ class ReportHandler:
         if row is None or row.spoke != received.spoke:
             row = await self.updater.store.run_by_external_id(received.spoke, received.external_id)
         if row is None:
-            return DeadLetter(external_id_unknown(received.spoke, ExternalReport(external_id=received.external_id)))
+            return DeadLetter(report_without_run(received.spoke, ExternalReport(external_id=received.external_id)))
         return await self._run_check.handle(event, row)
 
     @property
@@ -138,7 +138,7 @@ class ReportHandler:
     def _handle_unknown_run(
         self, event: Event, received: InboundReceived, report: ExternalReport, attempt: Attempt
     ) -> Outcome:
-        problem = external_id_unknown(received.spoke, report)
+        problem = report_without_run(received.spoke, report)
         # After a stop of hours every report is old, and the command that learns its run's id is processed beside it.
         old = self.updater.now() - received.received_at > timedelta(seconds=self.max_report_age)
         if not report.external_id:
@@ -215,7 +215,7 @@ class ReportHandler:
         return Done()
 
     async def _record_nested(self, event: Event, row: RunRow, report: ExternalReport, *, authentic: bool) -> None:
-        """Record what a bundle's report says of the embedded runs; ignore what belongs to no run of the request."""
+        """Store the reports about nested runs of a bundle; ignore those that belong to no run of the request."""
         rows = await self.updater.store.runs_of_request(row.request_id)
         others = [each for each in rows if each.run_id != row.run_id and each.spoke == row.spoke]
         for nested_row, nested in match_nested(others, report, _waits_for_id if authentic else _never):

@@ -17,6 +17,7 @@ from router.runs.ids import derive_event_id
 from router.runs.processed_events import has_been_processed
 from router.runs.reports.report import not_found_as_cancelled
 from router.runs.transitions import ENDED_PHASES
+from schemas.inbound import InboundReceived
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ class RunCheck:
 
     async def handle(self, event: Event, row: RunRow) -> Outcome:
         """Ask for the run, unless that was done before, or nothing is missing any more."""
-        if self._is_settled(row) or has_been_processed(row, event.id):
+        is_settled = self._is_settled(event, row)
+        if is_settled or has_been_processed(row, event.id):
             await self.updater.republish(event, row)
-        if self._is_settled(row):
+        if is_settled:
             return Done()
         if row.external_id is None:
             return await self._look_up(event, row)
@@ -59,10 +61,12 @@ class RunCheck:
             row = await self.updater.store_fact(event, row, self.caller.reported(row.spoke, report, report_id))
         return await self._continue(event, row, answered=report is not None)
 
-    def _is_settled(self, row: RunRow) -> bool:
+    def _is_settled(self, event: Event, row: RunRow) -> bool:
         if row.watch is None:
             return row.phase in ENDED_PHASES
-        return row.watch.due > self.updater.now()
+        # The clock of the process that found the check due may be ahead of ours.
+        published_at = event.data.received_at if isinstance(event.data, InboundReceived) else row.watch.since
+        return row.watch.due > max(self.updater.now(), published_at)
 
     async def not_there(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
         """Record the answer that the system does not have the run."""

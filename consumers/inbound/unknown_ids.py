@@ -1,4 +1,4 @@
-"""Bound how long, and for how many external ids, reports about runs that are not known yet may wait."""
+"""Limit the time, and the number of external ids, for which reports about unknown runs wait."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_IDS = 1_000  # of one spoke, for which reports wait at a time
-FORGOTTEN_AFTER = timedelta(seconds=60)  # without a question: its partition went to another worker
+FORGOTTEN_AFTER = timedelta(seconds=60)  # without a look-up: its partition has moved to another worker
 
 
 class _Asked(NamedTuple):
-    """How often the run store was asked for an id, and when the last time."""
+    """The number of look-ups of an id in the run store, and the time of the last one."""
 
     times: int
     at: datetime
@@ -22,7 +22,7 @@ class _Asked(NamedTuple):
 
 @dataclass(slots=True)
 class _SpokeIds:
-    """The unknown ids of one spoke, the one with the oldest question first."""
+    """The unknown ids of one spoke, in the order of their last look-ups."""
 
     waiting: dict[str, _Asked] = field(default_factory=dict)
     given_up: dict[str, _Asked] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class _SpokeIds:
 class UnknownIds:
     """The external ids for which the reports of one worker wait.
 
-    All reports about one id wait together: an id for which one report has waited is asked for once by the next ones.
+    All reports about one id share its look-ups: a later report is looked up once if an earlier one has waited.
     """
 
     def __init__(self, max_ids: int = MAX_IDS) -> None:
@@ -39,7 +39,7 @@ class UnknownIds:
         self._spokes: dict[str, _SpokeIds] = {}
 
     def asked(self, spoke: str, external_id: str, now: datetime) -> int | None:
-        """Note that an id was asked for in vain; return how many times so far, None if too many ids wait already."""
+        """Record a look-up that did not find an id; return the number of its look-ups, or None if too many ids wait."""
         ids = self._spokes.setdefault(spoke, _SpokeIds())
         before = ids.waiting.pop(external_id, None) or ids.given_up.get(external_id) or _Asked(0, now)
         if len(ids.waiting) >= self._max_ids:
@@ -51,14 +51,14 @@ class UnknownIds:
         return before.times + 1
 
     def give_up(self, spoke: str, external_id: str) -> None:
-        """Note that a report no longer waits for an id."""
+        """Record that no report waits for an id any more."""
         ids = self._spokes[spoke]
         ids.given_up[external_id] = ids.waiting.pop(external_id)
         if len(ids.given_up) > self._max_ids:
             del ids.given_up[next(iter(ids.given_up))]
 
     def found(self, spoke: str, external_id: str | None) -> None:
-        """Note that an id is known now."""
+        """Forget an id that was found."""
         ids = self._spokes.get(spoke)
         if ids is not None and external_id is not None:
             ids.waiting.pop(external_id, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from router.selection.facts import facts_of
@@ -89,7 +89,7 @@ class Decider:
             policy_decision if isinstance(policy_decision, Undecided) else policy_decision.decision
         )
         if isinstance(policy_decision, Undecided):
-            return problem_of(policy_decision)
+            return _undecided(policy_decision)
         selector = tables.selector
         spoke_decision = choose_spoke(selector, facts, used_up(selector))
         self._observe_missing_inputs(
@@ -101,7 +101,7 @@ class Decider:
             return AllDefinitionsUsedUp(
                 definitions=tuple([_counted_definition(selector, row.id) for row in spoke_decision.rows])
             )
-        return problem_of(spoke_decision)
+        return _undecided(spoke_decision)
 
     def _observe_missing_inputs(self, decision: Decision | Undecided) -> None:
         if None in decision.values:
@@ -118,6 +118,12 @@ class Decider:
                 self._routes.clear()
             self._routes[key] = _make_route(policy_decision, chosen, selector)
         return self._routes[key]
+
+
+def _undecided(undecided: Undecided) -> Problem:
+    """Return the problem: what is wrong with the table, and that the run is decided when it is requested again."""
+    problem = problem_of(undecided)
+    return replace(problem, sentence=f"{problem.sentence}, then redrive its RunRequested")
 
 
 def _counted_definition(selector: SpokeSelector, row: str) -> CountedDefinition:

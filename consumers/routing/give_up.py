@@ -9,8 +9,8 @@ from consumers.store.port import ConflictError
 from router.runs.advance import advance
 from router.runs.events import GivenUp
 from router.runs.ids import derive_event_id
+from router.runs.notifications.last_notification import remember_notifications
 from router.runs.processed_events import has_led_to
-from router.runs.told import remember_told
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.lifecycle import RunRequested
@@ -51,9 +51,12 @@ async def give_up(updater: RunUpdater, cause: Event, rows: Sequence[RunRow], rea
         cause, [notification for transition in transitions for notification in transition.notifications], decision=None
     )
     try:
-        teller = updater.tellings.teller
+        process_id = updater.acknowledgements.process_id
         await updater.store.save(
-            *[remember_told(each.row, each.notifications, cause=cause.id, teller=teller) for each in transitions]
+            *[
+                remember_notifications(each.row, each.notifications, cause=cause.id, process_id=process_id)
+                for each in transitions
+            ]
         )
     except ConflictError:
         return

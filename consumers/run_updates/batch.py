@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from router.runs.advance import advance
 from router.runs.events import Reported
+from router.runs.notifications.last_notification import remember_notifications
 from router.runs.processed_events import remember_effects
 from router.runs.request_result import request_result
-from router.runs.told import remember_told
 from router.runs.transitions import Transition
 from schemas.results import RunResult
 
@@ -68,16 +68,16 @@ def _reported_measures(run_events: tuple[RunEvent, ...]) -> int:
 
 
 async def apply_together(
-    requests: Sequence[UpdateRequest], *, store: RunStore, announcer: Announcer, at: datetime, teller: str = ""
+    requests: Sequence[UpdateRequest], *, store: RunStore, announcer: Announcer, at: datetime, process_id: str = ""
 ) -> list[UpdateResult | Exception]:
     """Make the transitions, store them, publish. The result of a request that fails is its exception.
 
-    `teller` is this process, which publishes what is told.
+    `process_id` is this process, which publishes what follows.
 
     Raises:
         StoreUnavailableError: nothing was stored.
     """
-    transitions = [_transitions(request, at, teller) for request in requests]
+    transitions = [_transitions(request, at, process_id) for request in requests]
     to_save = [_rows_to_save(request, changes) for request, changes in zip(requests, transitions, strict=True)]
     save_errors = iter(await store.save_each([rows for rows in to_save if rows]))
     errors = [next(save_errors) if rows else None for rows in to_save]
@@ -87,24 +87,27 @@ async def apply_together(
     ]
 
 
-def _transitions(request: UpdateRequest, at: datetime, teller: str) -> list[Transition] | Exception:
+def _transitions(request: UpdateRequest, at: datetime, process_id: str) -> list[Transition] | Exception:
     try:
-        return [_transition(request.cause, row, run_events, at, teller) for row, run_events in request.updates]
+        return [_transition(request.cause, row, run_events, at, process_id) for row, run_events in request.updates]
     except Exception as error:  # noqa: BLE001 - it belongs to the caller of this request
         return error
 
 
-def _transition(cause: Event, row: RunRow, run_events: tuple[RunEvent, ...], at: datetime, teller: str) -> Transition:
+def _transition(
+    cause: Event, row: RunRow, run_events: tuple[RunEvent, ...], at: datetime, process_id: str
+) -> Transition:
     transition = advance(row, run_events, at)
     if not transition.changed:
         return transition
-    row = remember_told(
+    row = remember_notifications(
         remember_effects(transition, run_events, cause.id),
         transition.notifications,
         cause=cause.id,
-        teller=teller,
+        process_id=process_id,
         traceparent=cause.headers.traceparent,
         replay=cause.headers.replay,
+        wrong_key=cause.headers.wrong_key,
     )
     return Transition(row, transition.notifications)
 

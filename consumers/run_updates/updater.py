@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from consumers.run_updates.acknowledgements import Acknowledgements
 from consumers.run_updates.batch import UpdateRequest, UpdateResult, apply_together, is_single_run_request, rows_written
-from consumers.run_updates.tellings import Tellings
 from consumers.store.group_commit import GroupCommit
 from consumers.store.port import ConflictError, ExternalIdTakenError
 from router.runs.advance import is_allowed
 from router.runs.events import RunEventKind
+from router.runs.notifications.last_notification import last_notifications
 from router.runs.processed_events import is_repeated, notifications_of
 from router.runs.request_result import request_result
-from router.runs.told import told_last
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.lifecycle import RunRequested
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from consumers.run_updates.batch import CommandsFor, RowUpdate
     from consumers.store.port import RunStore
     from router.runs.events import RunEvent
-    from router.runs.run import RequestRow, RunRow, Told
+    from router.runs.run import LastNotification, RequestRow, RunRow
     from router.selection.thresholds import ThresholdUse
     from schemas.results import RequestResult, RunUpdate
 
@@ -47,13 +47,13 @@ class RunUpdater:
         announcer: Announcer,
         now: Callable[[], datetime],
         on_ended: Callable[[RunResult], None] = lambda _: None,
-        tellings: Tellings | None = None,
+        acknowledgements: Acknowledgements | None = None,
     ) -> None:
         self.store = store
         self.announcer = announcer
         self.now = now
         self._on_ended = on_ended
-        self.tellings = tellings or Tellings()
+        self.acknowledgements = acknowledgements or Acknowledgements()
         self._batches: GroupCommit[UpdateRequest, UpdateResult] = GroupCommit(
             self._apply, max_weight=MAX_BATCH_ROWS, weight=rows_written
         )
@@ -88,7 +88,7 @@ class RunUpdater:
             updates = [(row, () if row.run_id in known else run_events) for row, run_events in updates]
         request = UpdateRequest(cause=cause, updates=updates, new_rows=new_rows, commands=commands)
         await self.publish_earlier([row for row, run_events in updates if run_events])
-        with self.tellings.telling(cause.id, updates):
+        with self.acknowledgements.publishing(cause.id, updates):
             result = await self._batches.submit(request)
             await (result.published or self._publish(request, result))
         for word in result.notifications:
@@ -98,32 +98,38 @@ class RunUpdater:
 
     async def _apply(self, requests: Sequence[UpdateRequest]) -> Sequence[UpdateResult | Exception]:
         return await apply_together(
-            requests, store=self.store, announcer=self.announcer, at=self.now(), teller=self.tellings.teller
+            requests,
+            store=self.store,
+            announcer=self.announcer,
+            at=self.now(),
+            process_id=self.acknowledgements.process_id,
         )
 
     async def publish_earlier(self, rows: Iterable[RunRow]) -> None:
-        """Publish what was told last about these runs, unless Kafka certainly has it, before more is told.
+        """Publish what was published last about these runs, unless Kafka certainly has it, before anything newer.
 
-        So revisions never fall, and what a row says was told last can be replaced. Another process may have stored it
-        and ended, or may publish it at any moment: it is published with the same id.
+        So revisions never fall, and what a row says was published last can be replaced. Another process may have stored
+        it and ended, or may publish it at any moment: it is published with the same id.
         """
         publications = [
-            (row, await self._start_to_tell_again(row, row.told))
+            (row, await self._start_to_republish(row, row.last_notification))
             for row in rows
-            if row.told is not None and not await self.tellings.becomes_acknowledged(row)
+            if row.last_notification is not None and not await self.acknowledgements.becomes_acknowledged(row)
         ]
         # All are under way; a single one needs no task.
         if len(publications) == 1:
             await publications[0][1]
         elif publications:
             await asyncio.gather(*[publication for _, publication in publications])
-        self.tellings.acknowledge([row for row, _ in publications])
+        self.acknowledgements.acknowledge([row for row, _ in publications])
 
-    async def _start_to_tell_again(self, row: RunRow, told: Told) -> Awaitable[None]:
-        headers = EventHeaders(id=told.cause, traceparent=told.traceparent, replay=told.replay)
-        closing = await self._request_result(row) if told.result else None
+    async def _start_to_republish(self, row: RunRow, last: LastNotification) -> Awaitable[None]:
+        headers = EventHeaders(
+            id=last.cause, traceparent=last.traceparent, replay=last.replay, wrong_key=last.wrong_key
+        )
+        closing = await self._request_result(row) if last.result else None
         return self._announce(
-            Event(headers=headers, data=RunRequested(run=row.requested)), row, told_last(row), closing
+            Event(headers=headers, data=RunRequested(run=row.requested)), row, last_notifications(row), closing
         )
 
     async def _publish(self, request: UpdateRequest, result: UpdateResult) -> None:
@@ -167,12 +173,12 @@ class RunUpdater:
 
     async def republish(self, cause: Event, *rows: RunRow) -> None:
         """Publish again what this event led to: a crash may have come between storing and publishing."""
-        told = [(row, notifications) for row in rows if (notifications := notifications_of(row, cause.id))]
-        open_rows = [row for row, _ in told if not await self.tellings.becomes_acknowledged(row)]
-        notifications = [notification for row, told_of in told if row in open_rows for notification in told_of]
+        known = [(row, notifications) for row in rows if (notifications := notifications_of(row, cause.id))]
+        open_rows = [row for row, _ in known if not await self.acknowledgements.becomes_acknowledged(row)]
+        notifications = [notification for row, published in known if row in open_rows for notification in published]
         if notifications:
             await self._publish_with_result(cause, open_rows[0], notifications)
-            self.tellings.acknowledge(open_rows)
+            self.acknowledgements.acknowledge(open_rows)
 
     async def _publish_with_result(
         self, cause: Event, row: RunRow, notifications: Sequence[RunUpdate | RunResult]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import DeadLetter, Outcome, Record
     from producers.publisher import Publisher
 
-    # Notifies whoever waits for a record that it becomes a dead letter; returns why that must be tried again.
+    # Publishes updates about a record that becomes a dead letter; returns the problem if that has to be repeated.
     Notify = Callable[[Record, Problem], Awaitable[Problem | None]]
 
 HEADER_PREFIX = "southbound-dlq-"
@@ -103,5 +103,5 @@ class DeadLetterPublisher:
         return RetryLater(self._policy.backoff.delay(kept[2], self._dice()), problem)
 
 
-# The outcome, the handler's attempts, failed deliveries, and whether whoever waits for the record was notified.
+# The outcome, the handler's attempts, failed deliveries, and whether updates about it were published.
 _Undelivered = tuple["DeadLetter", int, int, bool]

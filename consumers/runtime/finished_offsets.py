@@ -54,19 +54,18 @@ class FinishedOffsets:
 NOTHING_FINISHED = FinishedOffsets()
 
 
-def write_metadata(prefix: str, committed: int, ranges: Iterable[tuple[int, int]], limit: int = MAX_METADATA) -> str:
-    """Return the metadata of a commit: `prefix`, which begins with `southbound` or is empty, and the ranges.
+def write_metadata(committed: int, ranges: Iterable[tuple[int, int]], limit: int = MAX_METADATA) -> str:
+    """Return the metadata of a commit, in which these ranges above it are finished; it is empty without any.
 
     What does not fit in `limit` characters is left out, the highest offsets first: they are processed again after a
     crash, and nothing is lost.
     """
-    prefix = prefix or _OURS
-    room = (limit - len(f"{prefix} finished=") - _ROOM_FOR_CHECKSUM) * 3 // 4
+    room = (limit - len(f"{_OURS} finished=") - _ROOM_FOR_CHECKSUM) * 3 // 4
     encoded = _encode(committed, ranges, room)
     if not encoded:
-        return prefix
+        return ""
     checksum = _checksum(committed, encoded)
-    return f"{prefix} finished={VERSION}.{urlsafe_b64encode(encoded + checksum).decode().rstrip('=')}"
+    return f"{_OURS} finished={VERSION}.{urlsafe_b64encode(encoded + checksum).decode().rstrip('=')}"
 
 
 def read_metadata(metadata: str | None, committed: int) -> FinishedOffsets:

@@ -147,7 +147,7 @@ class PartitionOffsets:
 
     def _measure(self) -> int:
         commit = self.commit
-        return len(write_metadata("", commit.offset, commit.finished.ranges)) if commit else 0
+        return len(write_metadata(commit.offset, commit.finished.ranges)) if commit else 0
 
     def _was_finished(self, offset: int) -> bool:
         if offset >= self._finished_before.end:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -38,6 +38,7 @@ NEVER_SENT = (
     UnfitRequestError,
 )
 _CERTIFICATE = (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch)
+_SUCCESS_STATUS = 200
 _ERROR_STATUS = 300
 
 
@@ -68,12 +69,19 @@ class ResponseReader:
         """Read the body up to the limit and return the answer; a refusal with a longer body is an answer without it.
 
         Raises:
-            ClientPayloadError: the body was cut off.
+            ClientPayloadError: the body of an answer that is no success was cut off.
             TimeoutError: it did not arrive in time.
         """
-        body = await _bounded(stream, self.limit, read_more)
+        is_success = _SUCCESS_STATUS <= status < _ERROR_STATUS
+        try:
+            body = await _bounded(stream, self.limit, read_more)
+        except FAILURES as error:
+            if not is_success:
+                raise
+            return replace(self.failed(error), was_accepted=True)
         if body is None and status < _ERROR_STATUS:
-            return NoResponse(perhaps_sent=True, cause=f"{self.where} answered with more than {self.limit} bytes")
+            cause = f"{self.where} answered with more than {self.limit} bytes"
+            return NoResponse(perhaps_sent=True, cause=cause, was_accepted=is_success)
         lower = {name.lower(): _valid(value) for name, value in headers.items()}
         return HttpResponse(status=status, headers=lower, body=body or b"")
 

@@ -13,6 +13,7 @@ from consumers.spokes.aiohttp_response import FAILURES, NEVER_SENT, NotHttpError
 from consumers.spokes.bounded_connector import BoundedConnector
 from consumers.spokes.port import do_nothing
 from consumers.spokes.transport import PreventedError
+from router.responses import NoResponse
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from consumers.spokes.port import BeforeCall
     from consumers.spokes.profile import Profile
     from consumers.spokes.transport import HttpRequest
-    from router.responses import HttpResponse, NoResponse
+    from router.responses import HttpResponse
 
 _REPEATABLE = frozenset({"GET", "DELETE"})
 
@@ -88,7 +89,10 @@ class AiohttpTransport:
         except BaseException:
             abort(connection)
             raise
-        connection.release()  # which closes it where the answer was not read to its end
+        if isinstance(answer, NoResponse):
+            abort(connection)
+        else:
+            connection.release()  # which closes it where the answer was not read to its end
         return answer
 
     async def _read_response(

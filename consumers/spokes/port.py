@@ -39,7 +39,7 @@ class Call:
     content_type: str | None = None
     idempotency_key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    is_poll: bool = False  # nobody waits for it, so it comes after other calls
+    is_poll: bool = False  # no record waits for it, so it comes after other calls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

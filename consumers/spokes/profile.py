@@ -50,17 +50,23 @@ MediaType = Annotated[str, Field(pattern=r"^[!-~]+/[ -~]+$")]
 class MediaTypes(ProfileModel):
     """The media types that are sent and accepted."""
 
-    send: MediaType = "application/json"
-    change: MediaType = "application/json"
-    accept: MediaType = "application/json"
+    send: MediaType = Field(default="application/json", description="`Content-Type` of a POST.")
+    change: MediaType = Field(
+        default="application/json", description="`Content-Type` of a PATCH, such as `application/merge-patch+json`."
+    )
+    accept: MediaType = Field(default="application/json", description="`Accept` of every request.")
 
 
 class Timeouts(ProfileModel):
     """Seconds to wait: for a connection, between two pieces of a response, and for everything together."""
 
-    connect: Seconds = 3.0
-    read: Seconds = 15.0
-    total: Seconds = 30.0
+    connect: Seconds = Field(
+        default=3.0, description="Seconds for a connection; a timeout proves that nothing was sent."
+    )
+    read: Seconds = Field(
+        default=15.0, description="Seconds for the head of a response, and between two pieces of its body."
+    )
+    total: Seconds = Field(default=30.0, description="Seconds for everything together.")
 
     @model_validator(mode="after")
     def _total_is_longest(self) -> Self:
@@ -76,11 +82,23 @@ _RETRY = RetryPolicy()
 class RetrySettings(ProfileModel):
     """How often and how long to retry; seconds."""
 
-    initial_interval: Seconds = _RETRY.initial_interval
-    backoff_coefficient: float = Field(default=_RETRY.backoff_coefficient, ge=1, allow_inf_nan=False)
-    max_interval: Seconds = _RETRY.max_interval
-    max_attempts: int = Field(default=_RETRY.max_attempts, ge=1)
-    max_elapsed: Seconds = _RETRY.max_elapsed
+    initial_interval: Seconds = Field(
+        default=_RETRY.initial_interval,
+        description="Seconds before the first retry, at most; delays are random below their limit.",
+    )
+    backoff_coefficient: float = Field(
+        default=_RETRY.backoff_coefficient, ge=1, allow_inf_nan=False, description="Factor between two limits."
+    )
+    max_interval: Seconds = Field(default=_RETRY.max_interval, description="Largest limit, in seconds.")
+    max_attempts: int = Field(
+        default=_RETRY.max_attempts,
+        ge=1,
+        description="Attempts until the run becomes `fallout`; those during an outage do not count.",
+    )
+    max_elapsed: Seconds = Field(
+        default=_RETRY.max_elapsed,
+        description="Seconds until the run becomes `fallout`; those of an outage do not count.",
+    )
 
     def policy(self) -> RetryPolicy:
         """Return these settings as a `RetryPolicy`."""
@@ -93,9 +111,22 @@ _BREAKER = BreakerPolicy()
 class BreakerSettings(ProfileModel):
     """When no more calls are made to a system that is down, and how often a single one finds out whether it is back."""
 
-    failures: int = Field(default=_BREAKER.failures, ge=1, le=1000)
-    pause: Seconds = _BREAKER.pause
-    max_pause: Annotated[Seconds, Field(le=600)] = _BREAKER.max_pause
+    failures: int = Field(
+        default=_BREAKER.failures,
+        ge=1,
+        le=1000,
+        description=(
+            "Calls in a row that the system does not process (no response, 429, 502, 503, 504, 507, wrong credentials)"
+            " until no more are made."
+        ),
+    )
+    pause: Seconds = Field(
+        default=_BREAKER.pause,
+        description="Seconds until one call finds out whether the system is back; doubles after each that fails.",
+    )
+    max_pause: Annotated[Seconds, Field(le=600)] = Field(
+        default=_BREAKER.max_pause, description="The longest pause, in seconds."
+    )
 
     def policy(self) -> BreakerPolicy:
         """Return these settings as a `BreakerPolicy`."""
@@ -105,8 +136,8 @@ class BreakerSettings(ProfileModel):
 class RateLimitSettings(ProfileModel):
     """How many calls per second each process makes at most; `burst` of them at once after a pause."""
 
-    calls_per_second: Annotated[Seconds, Field(le=100_000)]
-    burst: int = Field(default=1, ge=1, le=100_000)
+    calls_per_second: Annotated[Seconds, Field(le=100_000)] = Field(description="Calls per second, on average.")
+    burst: int = Field(default=1, ge=1, le=100_000, description="Calls at once after a pause.")
 
 
 class ResultChannel(StrEnum):
@@ -172,60 +203,122 @@ _CHANGEABLE_STATES: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, Ru
 
 
 class Profile(ProfileModel):
-    """One external system. Every field but `name` and `base_url` has a safe default.
+    """One external system. Every field but `name` and `base_url` has a safe default."""
 
-    `patchable` names the fields (as TMF653 spells them) that a change may carry; empty: changes are refused.
-    `changeable_states` are the states in which a change may still be sent; beyond them is the point of no return.
-    `settle_time` are the seconds after a POST with unknown outcome during which "not found" leads to no other POST;
-    without it the larger of 60 and four times `timeouts.read`.
-    `id_deadline` are the seconds after which a run that the system accepted without an external id is in fallout, and a
-    change, a cancellation or a child that needs the id is a dead letter.
-    `lost_after` are the seconds for which a system has to answer that it does not have a run that it accepted, at least
-    three times, until the run ends as failed (`LOST`).
-    `measures_grace` are the seconds for which a completed run waits for mandatory measures that are missing; 0: not.
-    `tell_outage_after`: while the system is down, a run whose command waits for it for so many seconds is told so.
-    `state_spellings` maps the system's states to ours, beyond the spellings that are known anyway.
-    `success_codes` are the statuses that mean success.
-    `version` is only a declaration for now: 4.0, 4.1 and 4.2 have the same form for what is sent and read here.
-    `result_channels`: `poll` makes Southbound poll, and a system with neither `callback` here nor `callback_auth` has
-    no address at the listener. Final answers in a response are handled with or without `sync`.
-    `poll_after`: a run is polled when the system has reported nothing for so many seconds.
-    `unauthenticated_callbacks`: without `callback_auth`, the listener starts only on a loopback address, unless this
-    field says `accept from anyone`.
-    """
-
-    name: Annotated[str, AfterValidator(_check_spoke_name)]
-    base_url: Annotated[str, AfterValidator(_check_address)]
-    dialect: str = Field(default="tmf653", min_length=1)
-    version: Version = "4.1"
-    auth: Auth = NoAuth()
-    callback_auth: CallbackAuth = NoAuth()
-    unauthenticated_callbacks: Literal["refuse", "accept from anyone"] = "refuse"
+    name: Annotated[str, AfterValidator(_check_spoke_name)] = Field(
+        description="Name of the spoke: in selectors, in the name of its topic and in its callback address."
+    )
+    base_url: Annotated[str, AfterValidator(_check_address)] = Field(
+        description="Address of the API, up to the version; `/serviceTest` is appended."
+    )
+    dialect: str = Field(default="tmf653", min_length=1, description="The translation. Only `tmf653` is shipped.")
+    version: Version = Field(
+        default="4.1",
+        description="Version of TMF653: 4.0, 4.1 or 4.2. A declaration: all three have the same form here.",
+    )
+    auth: Auth = Field(default=NoAuth(), description="Credentials that Southbound sends: see below.")
+    callback_auth: CallbackAuth = Field(
+        default=NoAuth(), description="Credentials that callbacks must carry: see below."
+    )
+    unauthenticated_callbacks: Literal["refuse", "accept from anyone"] = Field(
+        default="refuse",
+        description=(
+            "`accept from anyone` lets the listener start on an address that is not loopback without `callback_auth`."
+        ),
+    )
     media_types: MediaTypes = MediaTypes()
-    patchable: frozenset[Patchable] = frozenset()
-    changeable_states: frozenset[KnownState] = _CHANGEABLE_STATES
-    relationship_encoding: RelationshipEncoding = RelationshipEncoding.EXTENSION
-    cancel: CancelMethod = CancelMethod.PATCH
-    state_spellings: dict[str, KnownState] = Field(default_factory=dict)
-    success_codes: frozenset[SuccessCode] = frozenset({200, 201, 202, 204})
+    patchable: frozenset[Patchable] = Field(
+        default=frozenset(),
+        description="Fields that a change may carry, spelled as in TMF653. Empty: changes are refused.",
+    )
+    changeable_states: frozenset[KnownState] = Field(
+        default=_CHANGEABLE_STATES,
+        description="States in which a change may still be sent; beyond them is the point of no return.",
+    )
+    relationship_encoding: RelationshipEncoding = Field(
+        default=RelationshipEncoding.EXTENSION, description="How a child's POST names its parent."
+    )
+    cancel: CancelMethod = Field(
+        default=CancelMethod.PATCH, description="How a run is cancelled: by a PATCH of its state, or by DELETE."
+    )
+    state_spellings: dict[str, KnownState] = Field(
+        default_factory=dict,
+        description="The system's states in terms of ours, beyond the spellings that are known anyway.",
+    )
+    success_codes: frozenset[SuccessCode] = Field(
+        default=frozenset({200, 201, 202, 204}), description="Statuses that mean success."
+    )
     timeouts: Timeouts = Timeouts()
     retry: RetrySettings = RetrySettings()
     circuit_breaker: BreakerSettings = BreakerSettings()
-    concurrency: int = Field(default=32, ge=1, le=1000)
-    adaptive_concurrency: bool = False
-    rate_limit: RateLimitSettings | None = None
-    result_channels: frozenset[ResultChannel] = Field(default=_NOT_POLLED, min_length=1)
-    poll_interval: Seconds = 30.0
-    poll_after: Seconds = 300.0
-    look_up: LookUpMethod = LookUpMethod.NAME
-    settle_time: Seconds | None = None
-    id_deadline: Seconds = 600.0
-    lost_after: Seconds = 600.0
-    measures_grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
-    tell_outage_after: Seconds = 300.0
-    send_state: bool = False
-    send_measure_ids: bool = True
-    max_response_bytes: int = Field(default=5_000_000, ge=1_000)
+    concurrency: int = Field(
+        default=32, ge=1, le=1000, description="Maximum number of concurrent calls to this system."
+    )
+    adaptive_concurrency: bool = Field(
+        default=False,
+        description=(
+            "`true`: the number of concurrent calls is halved when the system answers 429 or 503, not at all, or three"
+            " times slower than it can, and grows up to `concurrency` while it keeps up."
+        ),
+    )
+    rate_limit: RateLimitSettings | None = Field(
+        default=None,
+        description=(
+            "Calls per second of each process, at most: `calls_per_second`, and `burst` (1) of them at once after a"
+            " pause."
+        ),
+    )
+    result_channels: frozenset[ResultChannel] = Field(
+        default=_NOT_POLLED,
+        min_length=1,
+        description=(
+            "`callback` gives the system an address at the listener, and so does `callback_auth`; `poll` makes"
+            " Southbound poll; `sync` is a declaration."
+        ),
+    )
+    poll_interval: Seconds = Field(default=30.0, description="Seconds between two rounds of polls.")
+    poll_after: Seconds = Field(default=300.0, description="Seconds without a report after which a run is polled.")
+    look_up: LookUpMethod = Field(
+        default=LookUpMethod.NAME,
+        description=(
+            "How to find out whether a POST with unknown outcome arrived. `none`: such a run becomes `fallout`."
+        ),
+    )
+    settle_time: Seconds | None = Field(
+        default=None,
+        description=(
+            'Seconds after a POST with unknown outcome during which "not found" leads to no other POST. None: the'
+            " larger of 60 and four times `timeouts.read`."
+        ),
+    )
+    id_deadline: Seconds = Field(
+        default=600.0,
+        description=(
+            "Seconds after which a run that was accepted without an external id is in fallout, and what needs the id is"
+            " a dead letter."
+        ),
+    )
+    lost_after: Seconds = Field(
+        default=600.0,
+        description=(
+            "Seconds for which the system has to answer, at least three times, that it does not have a run, until the"
+            " run ends as failed."
+        ),
+    )
+    measures_grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        default=30.0,
+        description="Seconds for which a completed run waits for mandatory measures that are missing. 0: not.",
+    )
+    outage_notice_after: Seconds = Field(
+        default=300.0,
+        description=(
+            "Seconds for which a command waits for a system that is down, until an update (`progress`, `SYSTEM_DOWN`) "
+            "says so, once per run and outage."
+        ),
+    )
+    send_state: bool = Field(default=False, description="Whether a POST carries `state`.")
+    send_measure_ids: bool = Field(default=True, description="Whether requested measures are sent with their ids.")
+    max_response_bytes: int = Field(default=5_000_000, ge=1_000, description="Maximum size of the body of a response.")
 
     @property
     def authenticates_callbacks(self) -> bool:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+_MAX_MISTAKES = 1_000  # of one file; nobody reads more of them
+
+
 class ProfilesWrongError(Exception):
     """At least one profile cannot be used; `mistakes` has a sentence for each thing that is wrong."""
 
@@ -67,7 +70,7 @@ def _validate(path: Path, yaml: YamlFile) -> Profile:
         profile = Profile.model_validate(yaml.value)
     except ValidationError as wrong:
         errors = wrong.errors(include_url=False, include_input=False)
-        mistakes = [_mistake(path, name, yaml, error) for error in errors]
+        mistakes = [_mistake(path, name, yaml, error) for error in errors[:_MAX_MISTAKES]]
     mistakes += _unknown_dialect(path, name, yaml)
     if profile is None or mistakes:
         raise ProfilesWrongError([sentence for _, sentence in sorted(mistakes)])

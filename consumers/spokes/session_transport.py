@@ -18,6 +18,7 @@ from consumers.spokes.aiohttp_response import FAILURES, ResponseReader
 from consumers.spokes.bounded_connector import MAX_HEADER_BYTES, BoundedConnector
 from consumers.spokes.port import do_nothing
 from consumers.spokes.transport import PreventedError, UnfitRequestError
+from router.responses import NoResponse
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from consumers.spokes.port import BeforeCall
     from consumers.spokes.profile import Profile, Timeouts
     from consumers.spokes.transport import HttpRequest
-    from router.responses import HttpResponse, NoResponse
+    from router.responses import HttpResponse
 
 # Only what the client passes is sent, besides Host, Accept-Encoding and Content-Length.
 _NOT_ADDED = ("Accept", "Content-Type", "User-Agent")
@@ -83,7 +84,10 @@ class SessionTransport:
         except BaseException:
             response.close()
             raise
-        response.release()  # which closes the connection where the body was not read to its end
+        if isinstance(answer, NoResponse):
+            response.close()
+        else:
+            response.release()  # which closes the connection where the body was not read to its end
         return answer
 
     def _open(self) -> aiohttp.ClientSession:

@@ -1,38 +1,30 @@
-"""Store the identity of a run store, its mark, and the gateways that used it; see `router.store_continuity`."""
+"""Store the identity of a run store, its mark, and the gateway that works with it; see `router.store_continuity`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import uuid
+from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import insert, literal, select, update
 
-from consumers.store.tables import runs, store_gateways, store_identity
+from consumers.store.tables import runs, store_identity
 from router.runs.transitions import COMMANDED_PHASES
-from router.store_continuity import StoreMark, StoreState
+from router.store_continuity import StoreState, TopicEnds
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
     from consumers.store.databases.database import Database
-
-    Recorded = Mapping[str, Mapping[str, int]]  # topic → partition → offset
+    from router.store_continuity import StoreMark
 
 NOT_ROUTED_PHASES = (Phase.CREATED, Phase.WAITING, Phase.FALLOUT)  # by this store; perhaps it has lost what followed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gateway:
-    """A gateway by its topics and consumer groups."""
-
-    prefix: str
-    group: str
 
 
 class StoreIdentity:
@@ -41,25 +33,25 @@ class StoreIdentity:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def state(self, gateway: Gateway) -> StoreState:
-        """Return what the store knows of itself and of this gateway."""
-        return await self._database.read(partial(_read_state, gateway=gateway))
+    async def state(self) -> StoreState:
+        """Return what the store knows of itself."""
+        return await self._database.read(_read_state)
 
-    async def next_mark(self) -> StoreMark:
-        """Count one up and return the new mark, which is stored when this returns."""
+    async def next_mark(self) -> StoreState | None:
+        """Count one up and return the new state, which is stored when this returns; None if there is no identity."""
         return await self._database.write(_next_mark)
 
     async def write_nothing(self) -> None:
         """Write a row as it is, which needs all that a write needs."""
         await self._database.write(_write_nothing)
 
-    async def bind(self, gateway: Gateway) -> None:
-        """Store that this gateway works with this store."""
-        await self._database.write(partial(_bind, gateway=gateway))
+    async def bind(self, prefix: str) -> None:
+        """Store that the gateway with these topics works with this store, if no other gateway does."""
+        await self._database.write(partial(_bind, prefix=prefix))
 
-    async def recorded(self, gateway: Gateway) -> Recorded:
-        """Return below which offsets events were recorded that may have led to runs which this store lost."""
-        return await self._database.read(partial(_read_recorded, gateway=gateway))
+    async def recorded(self) -> TopicEnds | None:
+        """Return where the lifecycle topic ended when this store replaced what was lost; None if it never did."""
+        return await self._database.read(_read_recorded)
 
     async def mark_in_doubt(self, at: datetime) -> int:
         """Mark all runs that are not accepted or ended as perhaps sent; return how many."""
@@ -69,54 +61,50 @@ class StoreIdentity:
         """Return the ids of requests with runs in doubt, above `after`, in order."""
         return await self._database.read(partial(_requests_in_doubt, after=after, limit=limit))
 
-    async def accept(self, gateway: Gateway, commits: Mapping[str, int], recorded: Recorded) -> None:
-        """Continue from these commits (highest mark by store), although the store lost what led to them."""
-        await self._database.write(partial(_accept, gateway=gateway, commits=commits, recorded=recorded))
+    async def accept(self, prefix: str, replaced: StoreMark | None, recorded: TopicEnds) -> None:
+        """Continue the gateway with these topics, although this store lost what led to the mark of the replaced one."""
+        await self._database.write(partial(_accept, prefix=prefix, replaced=replaced, recorded=recorded))
 
 
-def _read_state(connection: Connection, gateway: Gateway) -> StoreState:
-    store_id, mark, unmarked, accepted = connection.execute(select(store_identity)).one()
+def ensure_identity(connection: Connection) -> None:
+    """Store a new identity if there is none, so that a store which has lost its identity counts as another store."""
+    if connection.execute(select(store_identity.c.store_id)).first() is None:
+        values = {"store_id": uuid.uuid4().hex, "mark": 0, "unmarked": False, "accepted": "{}"}
+        connection.execute(insert(store_identity).values(values))
+
+
+def _read_state(connection: Connection) -> StoreState:
+    row = connection.execute(select(store_identity)).one()
     return StoreState(
-        store_id=store_id,
-        mark=mark,
+        store_id=row.store_id,
+        mark=row.mark,
         has_runs=connection.execute(select(runs.c.run_id).limit(1)).first() is not None,
-        bound=_find(connection, gateway) is not None,
-        unmarked=bool(unmarked),
-        accepted=orjson.loads(accepted),
+        bound_to=row.bound_to,
+        unmarked=bool(row.unmarked),
+        accepted=orjson.loads(row.accepted),
     )
 
 
-def _find(connection: Connection, gateway: Gateway) -> str | None:
-    columns = store_gateways.c
-    which = (columns.prefix == gateway.prefix) & (columns.kafka_group == gateway.group)
-    return cast("str | None", connection.execute(select(columns.recorded).where(which)).scalar())
-
-
-def _read_recorded(connection: Connection, gateway: Gateway) -> Recorded:
-    return cast("Recorded", orjson.loads(_find(connection, gateway) or "{}"))
-
-
-def _next_mark(connection: Connection) -> StoreMark:
-    columns = store_identity.c
-    counted = update(store_identity).values(mark=columns.mark + 1).returning(columns.store_id, columns.mark)
-    store_id, mark = connection.execute(counted).one()
-    return StoreMark(store_id, mark)
+def _next_mark(connection: Connection) -> StoreState | None:
+    counted = connection.execute(update(store_identity).values(mark=store_identity.c.mark + 1))
+    return _read_state(connection) if counted.rowcount else None
 
 
 def _write_nothing(connection: Connection) -> None:
     connection.execute(update(store_identity).values(mark=store_identity.c.mark))
 
 
-def _bind(connection: Connection, gateway: Gateway, recorded: Recorded | None = None) -> None:
-    values = {"prefix": gateway.prefix, "kafka_group": gateway.group, "recorded": orjson.dumps(recorded or {}).decode()}
-    # The row of the identity is the lock: processes that start at once take turns.
-    _write_nothing(connection)
-    if _find(connection, gateway) is None:
-        connection.execute(insert(store_gateways).values(values))
-    elif recorded is not None:
-        columns = store_gateways.c
-        which = (columns.prefix == gateway.prefix) & (columns.kafka_group == gateway.group)
-        connection.execute(update(store_gateways).where(which).values(recorded=values["recorded"]))
+def _bind(connection: Connection, prefix: str) -> None:
+    connection.execute(update(store_identity).where(store_identity.c.bound_to.is_(None)).values(bound_to=prefix))
+
+
+def _read_recorded(connection: Connection) -> TopicEnds | None:
+    recorded = connection.execute(select(store_identity.c.recorded)).scalar()
+    if recorded is None:
+        return None
+    found = orjson.loads(recorded)
+    ends = {int(partition): end for partition, end in found["ends"].items()}
+    return TopicEnds(topic=found["topic"], topic_id=found["topic_id"], ends=ends)
 
 
 def _mark_in_doubt(connection: Connection, at: object) -> int:
@@ -134,9 +122,19 @@ def _requests_in_doubt(connection: Connection, after: str, limit: int) -> Sequen
     return [row[0] for row in found]
 
 
-def _accept(connection: Connection, gateway: Gateway, commits: Mapping[str, int], recorded: Recorded) -> None:
-    store_id, mark, _, accepted = connection.execute(select(store_identity).with_for_update()).one()
-    others = {**orjson.loads(accepted), **{store: mark for store, mark in commits.items() if store != store_id}}
-    ahead = max(mark, commits.get(store_id, 0))
-    connection.execute(update(store_identity).values(mark=ahead, accepted=orjson.dumps(others).decode()))
-    _bind(connection, gateway, recorded)
+def _accept(connection: Connection, prefix: str, replaced: StoreMark | None, recorded: TopicEnds) -> None:
+    _write_nothing(connection)  # the lock: processes that start at once take turns
+    state = _read_state(connection)
+    mark, accepted = state.mark, dict(state.accepted)
+    if replaced is not None and replaced.store_id == state.store_id:
+        mark = max(mark, replaced.mark)
+    elif replaced is not None:
+        accepted[replaced.store_id] = replaced.mark
+    connection.execute(
+        update(store_identity).values(
+            mark=mark,
+            accepted=orjson.dumps(accepted).decode(),
+            bound_to=prefix,
+            recorded=orjson.dumps(asdict(recorded), option=orjson.OPT_NON_STR_KEYS).decode(),
+        )
+    )

@@ -13,6 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from consumers.store.databases.address import database_at
+from consumers.store.identity import ensure_identity
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -79,6 +80,7 @@ def _upgrade(connection: Connection, name: str) -> SchemaState:
         )
     if not state.is_current:
         command.upgrade(_config(connection), "head")
+    ensure_identity(connection)
     return state
 
 

@@ -13,7 +13,8 @@ from pydantic_core import from_json, to_json
 
 from router.runs.checks.doubt import Doubt
 from router.runs.checks.watch import Watch
-from router.runs.run import RequestRow, RunRow, Told
+from router.runs.failed_attempt import FailedAttempt
+from router.runs.run import LastNotification, RequestRow, RunRow
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import JsonText, JsonValue
@@ -28,6 +29,7 @@ ColumnValues = tuple[Any, ...]  # what a driver accepts and returns, one per col
 
 _REASONS = TypeAdapter(tuple[Reason, ...])
 _DOUBT = TypeAdapter(Doubt)
+_FAILED_ATTEMPT = TypeAdapter(FailedAttempt)
 _WATCH = TypeAdapter(Watch)
 _VIOLATIONS = TypeAdapter(tuple[RuleViolation, ...])
 
@@ -96,7 +98,8 @@ def run_values(row: RunRow, moments: MomentFormat, documents: DocumentCache) -> 
         _DOUBT.dump_json(row.doubt).decode() if row.doubt else None,
         _WATCH.dump_json(row.watch).decode() if row.watch else None,
         moments.write(row.watch.due) if row.watch else None,
-        _encode_told(row.told) if row.told else None,
+        _encode_last_notification(row.last_notification) if row.last_notification else None,
+        _FAILED_ATTEMPT.dump_json(row.failed_attempt).decode() if row.failed_attempt else None,
     )
 
 
@@ -135,7 +138,8 @@ def run_row(
         doubt,
         watch,
         _check_at,
-        told,
+        last_notification,
+        failed_attempt,
     ) = values
     return RunRow(
         run_id=run_id,
@@ -167,17 +171,18 @@ def run_row(
         waits_for=waits_for_of(waits_for) if waits_for else (),
         doubt=_DOUBT.validate_json(doubt) if doubt else None,
         watch=_WATCH.validate_json(watch) if watch else None,
-        told=_decode_told(told) if told else None,
+        last_notification=_decode_last_notification(last_notification) if last_notification else None,
+        failed_attempt=_FAILED_ATTEMPT.validate_json(failed_attempt) if failed_attempt else None,
     )
 
 
-def _encode_told(told: Told) -> str:
-    return orjson.dumps([*told]).decode()
+def _encode_last_notification(notification: LastNotification) -> str:
+    return orjson.dumps([*notification]).decode()
 
 
-def _decode_told(text: str) -> Told:
-    cause, teller, revision, updates, result, traceparent, replay = orjson.loads(text)
-    return Told(cause, teller, revision, tuple(updates), result, traceparent, replay)
+def _decode_last_notification(text: str) -> LastNotification:
+    cause, process_id, revision, updates, *others = orjson.loads(text)
+    return LastNotification(cause, process_id, revision, tuple(updates), *others)
 
 
 _PHASES = {word.value: word for word in Phase}

@@ -58,7 +58,8 @@ runs = Table(
     Column("doubt", Text),  # JSON; null for nearly every run
     Column("watch", Text),  # JSON; null for nearly every run
     Column("check_at", Moment),  # the next check of the watch
-    Column("told", Text),  # JSON; what was told last
+    Column("last_notification", Text),  # JSON; what was published last about the run
+    Column("failed_attempt", Text),  # JSON; null for nearly every run
 )
 Index("runs_by_external_id", runs.c.spoke, runs.c.external_id, unique=True)  # nulls are not equal: many may wait
 Index("runs_by_request", runs.c.request_id)
@@ -118,8 +119,9 @@ definition_uses = Table(
     Column("uses", BigInteger, nullable=False),
 )
 
-# One row: the id of this store, its mark, and which commits of other stores an operator accepted.
-# See `router.store_continuity`.
+# One row: the id of this store, its mark, the topic prefix of the gateway that works with it, and which other stores
+# an operator replaced by it. `recorded` (JSON): where the lifecycle topic ended then. Its events below may have led to
+# runs that this store does not have. See `router.store_continuity`.
 store_identity = Table(
     "store_identity",
     metadata,
@@ -127,14 +129,6 @@ store_identity = Table(
     Column("mark", BigInteger, nullable=False),
     Column("unmarked", Boolean, nullable=False),
     Column("accepted", Text, nullable=False),
-)
-
-# The gateways (topics and consumer groups) that worked with this store. `recorded`: for topics whose events may
-# already have led to runs that this store lost, the offset of each partition below which they were recorded.
-store_gateways = Table(
-    "store_gateways",
-    metadata,
-    Column("prefix", Text, primary_key=True),
-    Column("kafka_group", Text, primary_key=True),
-    Column("recorded", Text, nullable=False),
+    Column("bound_to", Text),
+    Column("recorded", Text),
 )

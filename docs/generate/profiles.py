@@ -29,85 +29,13 @@ from schemas.vocabulary import Phase
 from southbound.settings.settings import ListenerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from pydantic.fields import FieldInfo
 
     from consumers.spokes.port import BeforeCall, Call
     from consumers.spokes.transport import HttpRequest
 
-# Of every field of the model: the page is not made while one is missing here.
-MEANINGS: Mapping[str, str] = {
-    "name": "Name of the spoke: in selectors, in the name of its topic and in its callback address.",
-    "base_url": "Address of the API, up to the version; `/serviceTest` is appended.",
-    "dialect": "The translation. Only `tmf653` is shipped.",
-    "version": "Version of TMF653: 4.0, 4.1 or 4.2. A declaration: all three have the same form here.",
-    "auth": "Credentials that Southbound sends: see below.",
-    "callback_auth": "Credentials that callbacks must carry: see below.",
-    "unauthenticated_callbacks": (
-        "`accept from anyone` lets the listener start on an address that is not loopback without `callback_auth`."
-    ),
-    "media_types.send": "`Content-Type` of a POST.",
-    "media_types.change": "`Content-Type` of a PATCH, such as `application/merge-patch+json`.",
-    "media_types.accept": "`Accept` of every request.",
-    "patchable": "Fields that a change may carry, spelled as in TMF653. Empty: changes are refused.",
-    "changeable_states": "States in which a change may still be sent; beyond them is the point of no return.",
-    "relationship_encoding": "How a child's POST names its parent.",
-    "cancel": "How a run is cancelled: by a PATCH of its state, or by DELETE.",
-    "state_spellings": "The system's states in terms of ours, beyond the spellings that are known anyway.",
-    "success_codes": "Statuses that mean success.",
-    "timeouts.connect": "Seconds for a connection; a timeout proves that nothing was sent.",
-    "timeouts.read": "Seconds for the head of a response, and between two pieces of its body.",
-    "timeouts.total": "Seconds for everything together.",
-    "retry.initial_interval": "Seconds before the first retry, at most; delays are random below their limit.",
-    "retry.backoff_coefficient": "Factor between two limits.",
-    "retry.max_interval": "Largest limit, in seconds.",
-    "retry.max_attempts": "Attempts until the run becomes `fallout`; those during an outage do not count.",
-    "retry.max_elapsed": "Seconds until the run becomes `fallout`; those of an outage do not count.",
-    "concurrency": "Maximum number of concurrent calls to this system.",
-    "adaptive_concurrency": (
-        "`true`: the number of concurrent calls is halved when the system answers 429 or 503, not at all, or three"
-        " times slower than it can, and grows up to `concurrency` while it keeps up."
-    ),
-    "rate_limit": (
-        "Calls per second of each process, at most: `calls_per_second`, and `burst` (1) of them at once after a pause."
-    ),
-    "circuit_breaker.failures": (
-        "Calls in a row that the system does not process (no response, 429, 502, 503, 504, 507, wrong credentials)"
-        " until no more are made."
-    ),
-    "circuit_breaker.pause": (
-        "Seconds until one call finds out whether the system is back; doubles after each that fails."
-    ),
-    "circuit_breaker.max_pause": "The longest pause, in seconds.",
-    "result_channels": (
-        "`callback` gives the system an address at the listener, and so does `callback_auth`; `poll` makes Southbound"
-        " poll; `sync` is a declaration."
-    ),
-    "poll_interval": "Seconds between two rounds of polls.",
-    "poll_after": "Seconds without a report after which a run is polled.",
-    "look_up": "How to find out whether a POST with unknown outcome arrived. `none`: such a run becomes `fallout`.",
-    "settle_time": (
-        'Seconds after a POST with unknown outcome during which "not found" leads to no other POST. None: the larger of'
-        " 60 and four times `timeouts.read`."
-    ),
-    "id_deadline": (
-        "Seconds after which a run that was accepted without an external id is in fallout, and what needs the id is a"
-        " dead letter."
-    ),
-    "lost_after": (
-        "Seconds for which the system has to answer, at least three times, that it does not have a run, until the run"
-        " ends as failed."
-    ),
-    "tell_outage_after": (
-        "Seconds for which a command waits for a system that is down, until an update (`progress`, `SYSTEM_DOWN`) says"
-        " so, once per run and outage."
-    ),
-    "measures_grace": "Seconds for which a completed run waits for mandatory measures that are missing. 0: not.",
-    "send_state": "Whether a POST carries `state`.",
-    "send_measure_ids": "Whether requested measures are sent with their ids.",
-    "max_response_bytes": "Maximum size of the body of a response.",
-}
 INTRODUCTION = """# Profiles of external systems
 
 A spoke is an external system and the way in which Southbound talks to it. Its profile is one YAML file in the folder
@@ -123,6 +51,9 @@ result_channels: [callback, poll]
 patchable: [description, characteristic]
 settle_time: 120
 ```
+
+The two tokens are not part of the file: `env:` names the environment variable that holds one of them, `file:` the file
+that holds the other. `southbound config check` reports each secret that it does not find ([credentials](#credentials)).
 
 ## Fields
 
@@ -180,12 +111,15 @@ def page() -> str:
     """Return the text of the page.
 
     Raises:
-        LookupError: a field of the model has no meaning here, or a meaning has no field.
+        LookupError: a field of the model has no description.
     """
-    fields = dict(_fields(Profile))
-    if odd := sorted(fields.keys() ^ MEANINGS.keys()):
-        raise LookupError(f"docs/generate/profiles.py: MEANINGS does not fit the fields of Profile: {', '.join(odd)}")
-    rows = [(f"`{name}`", _kind(field.annotation), _default(field), MEANINGS[name]) for name, field in fields.items()]
+    fields = dict(fields_of(Profile))
+    if bare := [name for name, field in fields.items() if not field.description]:
+        raise LookupError(f"consumers/spokes/profile.py: fields without a description: {', '.join(bare)}")
+    rows = [
+        (f"`{name}`", _kind(field.annotation), _default(field), field.description or "")
+        for name, field in fields.items()
+    ]
     listener = ListenerSettings()
     address, body = f"`{listener.host}:{listener.port}`", ListenerLimits().max_body_bytes
     callbacks = CALLBACKS.format(listener=address, body=body)
@@ -193,10 +127,11 @@ def page() -> str:
     return INTRODUCTION + "".join(parts)
 
 
-def _fields(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+def fields_of(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Yield the fields of a model and of the models inside it, with names such as `retry.max_attempts`."""
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _fields(field.annotation, f"{above}{name}.")
+            yield from fields_of(field.annotation, f"{above}{name}.")
         else:
             yield f"{above}{name}", field
 

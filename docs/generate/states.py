@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from itertools import product
 from typing import TYPE_CHECKING
 
 from docs.generate.markdown import table
 from router.runs import events as run_events
 from router.runs.states import RANK, SPELLINGS
-from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE
+from router.runs.transitions import CONDITIONAL_TRANSITIONS, ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE
 from schemas import vocabulary
 from schemas.vocabulary import Phase, RunState
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 INTRODUCTION = """# Phases and states
 
 A run has a *phase*, which is the progress of Southbound's outbound request for it, and a *state*, which is reported by
-the external system. Both change only as these tables allow. A run never leaves a phase or a state in which it has
-ended.
+the external system. Both change only as these tables allow.
+
+{ends}
 
 ## Phases
 
@@ -38,7 +40,7 @@ STATES = """
 
 A reported state is applied if its rank is not lower than the rank of the present state. A report after the end
 that says something new is stored and published as `stale`. Spellings are compared without regard to case, spaces,
-`_` and `-`; a profile can add spellings.
+`_` and `-`; a profile can add spellings. A run that returns after its end (see above) is `acknowledged` again.
 
 """
 # The order of RANK itself depends on a set, and differs between processes.
@@ -58,7 +60,7 @@ def page() -> str:
         if one in _phases_in_diagram()
     ]
     return (
-        INTRODUCTION
+        INTRODUCTION.format(ends=_ends_sentence())
         + _phase_diagram()
         + AFTER_DIAGRAM
         + table(("phase", "meaning", "final"), phases)
@@ -80,13 +82,33 @@ _PHASE_MEANINGS: Mapping[Phase, str] = {
 }
 
 
+def _ends_sentence() -> str:
+    """Return whether a run can leave its end, and by which transitions."""
+    ways_out = [
+        f"*{kind}* takes it from `{before}` to `{after}`{f', if {condition}' if condition else ''}"
+        for (before, kind), after, condition in _transitions()
+        if before in ENDED_PHASES and after is not before
+    ]
+    if not ways_out:
+        return "A run that has ended keeps its phase and its state."
+    exceptions = f"{'this exception' if len(ways_out) == 1 else 'these exceptions'}: {'; '.join(ways_out)}"
+    return textwrap.fill(f"A run that has ended keeps its phase and its state, with {exceptions}.", 120)
+
+
+def _transitions() -> Iterator[tuple[tuple[Phase, RunEventKind], Phase, str]]:
+    for key, after in NEXT_PHASE.items():
+        yield key, after, ""
+    for before, kind, after, condition in CONDITIONAL_TRANSITIONS:
+        yield (before, kind), after, condition
+
+
 def _phases_in_diagram() -> set[Phase]:
     return {phase for (phase, _), _ in NEXT_PHASE.items()} | set(NEXT_PHASE.values()) | set(PHASE_OF_STATE.values())
 
 
 def _phase_diagram() -> str:
     arrows: dict[tuple[Phase, Phase], list[str]] = {}
-    for (phase, kind), after in NEXT_PHASE.items():
+    for (phase, kind), after, _ in _transitions():
         if phase is not after:
             arrows.setdefault((phase, after), []).append(kind.value)
     for before, after, state in _report_transitions():
@@ -135,10 +157,15 @@ def _transitions_of(kind: RunEventKind) -> tuple[str, str]:
     moves = {phase: after for (phase, one), after in NEXT_PHASE.items() if one is kind}
     phases = ", ".join(f"`{phase}`" for phase in moves)
     if kind is run_events.RunEventKind.REPORTED:
-        return phases, "the phase of the state"
-    if all(phase is after for phase, after in moves.items()):
-        return phases, "the same phase"
-    return phases, ", ".join(f"`{after}`" for after in dict.fromkeys(moves.values()))
+        return phases, "; ".join(["the phase of the state, or the same phase after the end", *_conditions_of(kind)])
+    same = all(phase is after for phase, after in moves.items())
+    leads_to = "the same phase" if same else ", ".join(f"`{after}`" for after in dict.fromkeys(moves.values()))
+    return phases, "; ".join([leads_to, *_conditions_of(kind)])
+
+
+def _conditions_of(kind: RunEventKind) -> list[str]:
+    conditional = [one for one in CONDITIONAL_TRANSITIONS if one.kind is kind]
+    return list(dict.fromkeys(f"`{one.after}`, if {one.condition}" for one in conditional))
 
 
 def _event_meaning(kind: RunEventKind) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING, assert_never
 
-from router.runs import notifications as announcements
 from router.runs.checks import missing_parts
 from router.runs.checks.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
 from router.runs.checks.missing_parts import MAX_STATE_LENGTH
@@ -24,6 +23,7 @@ from router.runs.events import (
     CommandPublished,
     CommandRepeated,
     GivenUp,
+    LookUpFailed,
     NotFound,
     OutcomeUnknown,
     ParentNotAccepted,
@@ -38,7 +38,8 @@ from router.runs.events import (
 )
 from router.runs.measures.bounds import bounded_measures
 from router.runs.measures.measures import match_measures, merge_measures
-from router.runs.outages import after_outage
+from router.runs.notifications import build as announcements
+from router.runs.notifications.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
 from router.runs.reports.report_order import without_outdated_fields
@@ -81,15 +82,15 @@ def advance(row: RunRow, run_events: Iterable[RunEvent], at: datetime) -> Transi
         TransitionNotAllowedError: the transition table has no such transition.
     """
     basis, moved = row, False
-    told: list[RunUpdate | RunResult] = []
+    notifications: list[RunUpdate | RunResult] = []
     row = replace(row, revision=row.revision + 1, updated_at=at)
     for run_event in run_events:
         step = _apply(row, _without_outdated_fields(basis, run_event), at)
         row, moved = step.row, moved or step.changed
-        told += step.notifications
+        notifications += step.notifications
     if not moved:
-        return Transition(basis, tuple(told), changed=False)
-    return Transition(_with_bounded_reasons(row), tuple(told), changed=True)
+        return Transition(basis, tuple(notifications), changed=False)
+    return Transition(_with_bounded_reasons(row), tuple(notifications), changed=True)
 
 
 def _with_bounded_reasons(row: RunRow) -> RunRow:
@@ -131,15 +132,20 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             doubt = posting_again(row.doubt, row.sent_at)
             return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at, doubt=doubt))
         case AttemptFailed():
-            return Transition(replace(row, phase=phase, sent=None, sent_at=None))
+            failed = run_event.failed_attempt or row.failed_attempt
+            return Transition(replace(row, phase=phase, sent=None, sent_at=None, failed_attempt=failed))
         case SystemDown():
             row = replace(row, reasons=(*row.reasons, run_event.reason))
             return _notify(row, UpdateKind.PROGRESS, (run_event.reason,))
         case OutcomeUnknown():
             doubt = after_unknown_outcome(row.doubt, was_accepted=run_event.was_accepted)
-            return _notify(replace(row, phase=phase, doubt=doubt), UpdateKind.IN_DOUBT, run_event.reasons)
+            row = replace(row, phase=phase, doubt=doubt, failed_attempt=run_event.failed_attempt or row.failed_attempt)
+            return _notify(row, UpdateKind.IN_DOUBT, run_event.reasons)
         case NotFound():
-            return Transition(replace(row, phase=phase, doubt=after_absent_answer(row.doubt)))
+            doubt, failed = after_absent_answer(row.doubt), run_event.failed_attempt or row.failed_attempt
+            return Transition(replace(row, phase=phase, doubt=doubt, failed_attempt=failed))
+        case LookUpFailed():
+            return Transition(replace(row, failed_attempt=run_event.failed_attempt))
         case RefusedInDoubt():
             doubt = after_refusal(row.doubt, run_event.reasons)
             return _notify(replace(row, phase=phase, doubt=doubt), UpdateKind.IN_DOUBT, run_event.reasons)
@@ -154,6 +160,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             )
             return _block(_leave_queue(row, phase), phase, reason, at)
         case GivenUp():
+            row = replace(row, failed_attempt=run_event.failed_attempt or row.failed_attempt)
             return _notify(_leave_queue(row, phase), UpdateKind.FALLOUT, run_event.reasons)
         case Reported():
             return _apply_report(row, run_event, at)
@@ -205,13 +212,15 @@ def _apply_accepted(row: RunRow, run_event: Accepted, phase: Phase, at: datetime
         accepted_version=run_event.document.version,
         accepted_at=at,
         doubt=None,
+        failed_attempt=None,
         watch=None if run_event.external_id else begin(Missing.EXTERNAL_ID, at, run_event.id_deadline),
     )
     return _notify(row, UpdateKind.ACCEPTED, version=run_event.document.version)
 
 
 def _end(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Transition:
-    row = replace(row, phase=phase, state=state, reasons=row.reasons + reasons, finished_at=at, watch=None)
+    reasons = row.reasons + reasons
+    row = replace(row, phase=phase, state=state, reasons=reasons, finished_at=at, watch=None, failed_attempt=None)
     return Transition(row, (announcements.build_result(row),))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from schemas.results import Reason
 
 if TYPE_CHECKING:
+    from router.runs.failed_attempt import FailedAttempt
     from router.runs.reports.report import ExternalReport
     from schemas.commands import PinnedDecision
     from schemas.run_document import RunDocument
@@ -29,6 +30,7 @@ class RunEventKind(StrEnum):
     SYSTEM_DOWN = "system down"
     OUTCOME_UNKNOWN = "outcome unknown"
     NOT_FOUND = "not found"
+    LOOK_UP_FAILED = "look-up failed"
     REFUSED_IN_DOUBT = "refused in doubt"
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -96,6 +98,7 @@ class AttemptFailed:
     """The POST certainly had no effect; it will be retried."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.ATTEMPT_FAILED
+    failed_attempt: FailedAttempt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +116,7 @@ class OutcomeUnknown:
     kind: ClassVar[RunEventKind] = RunEventKind.OUTCOME_UNKNOWN
     reasons: tuple[Reason, ...] = ()
     was_accepted: bool = False  # a response said so, but could not be read
+    failed_attempt: FailedAttempt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +124,15 @@ class NotFound:
     """A look-up proved that the external system does not have the run, for now."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.NOT_FOUND
+    failed_attempt: FailedAttempt | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookUpFailed:
+    """The look-ups of a run have proved nothing for some time."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.LOOK_UP_FAILED
+    failed_attempt: FailedAttempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +176,7 @@ class GivenUp:
 
     kind: ClassVar[RunEventKind] = RunEventKind.GIVEN_UP
     reasons: tuple[Reason, ...]
+    failed_attempt: FailedAttempt | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,6 +277,7 @@ RunEvent = (
     | SystemDown
     | OutcomeUnknown
     | NotFound
+    | LookUpFailed
     | RefusedInDoubt
     | Accepted
     | Refused

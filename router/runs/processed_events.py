@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.runs import notifications as announcements
 from router.runs.events import CancelRefused, ChangeRefused, GivenUp, Reported, RunEventKind
+from router.runs.notifications import build as announcements
+from router.runs.notifications.last_notification import last_notifications
 from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS, replace
-from router.runs.told import told_last
 from router.runs.transitions import ENDED_PHASES
 from schemas.results import RunUpdate
 from schemas.vocabulary import Phase, UpdateKind
@@ -42,12 +42,12 @@ def remember_effects(transition: Transition, run_events: Sequence[RunEvent], eve
 
     What an external report led to is kept with the reports, so that no number of reports removes what a command led to.
     """
-    told = [str(effect.kind) for effect in transition.notifications if isinstance(effect, RunUpdate)]
+    published = [str(effect.kind) for effect in transition.notifications if isinstance(effect, RunUpdate)]
     if _is_report(run_events, event_id):
-        return _with_report(transition.row, event_id, told)
+        return _with_report(transition.row, event_id, published)
     asked = [_COMMAND_OF_EVENT[run_event.kind] for run_event in run_events if run_event.kind in _COMMAND_OF_EVENT]
     refused = [_refusal(run_event) for run_event in run_events if isinstance(run_event, ChangeRefused)]
-    return _with_event(transition.row, event_id, [*told, *asked, *refused])
+    return _with_event(transition.row, event_id, [*published, *asked, *refused])
 
 
 def has_led_to(row: RunRow, event_id: str, effect: str) -> bool:
@@ -56,7 +56,7 @@ def has_led_to(row: RunRow, event_id: str, effect: str) -> bool:
 
 
 def is_repeated(cause: Event, row: RunRow, run_events: Sequence[RunEvent]) -> bool:
-    """Return whether this event has led to exactly this before, so that it is at most told again, as it was told.
+    """Return whether this event has led to exactly this before, so that it is at most published again, as it was.
 
     What was redriven is another attempt.
     """
@@ -79,10 +79,10 @@ def _refusal(refused: ChangeRefused) -> str:
 
 
 def _was_given_up_for(row: RunRow, event_id: str, reasons: tuple[Reason, ...]) -> bool:
-    if row.told is None or row.told.cause != event_id:
+    if row.last_notification is None or row.last_notification.cause != event_id:
         return False
-    told = [each for each in told_last(row) if isinstance(each, RunUpdate)]
-    return any(each.kind is UpdateKind.FALLOUT and each.reasons == reasons for each in told)
+    updates = [each for each in last_notifications(row) if isinstance(each, RunUpdate)]
+    return any(each.kind is UpdateKind.FALLOUT and each.reasons == reasons for each in updates)
 
 
 def has_been_processed(row: RunRow, event_id: str) -> bool:
@@ -91,10 +91,10 @@ def has_been_processed(row: RunRow, event_id: str) -> bool:
 
 
 def notifications_of(row: RunRow, event_id: str) -> list[RunUpdate | RunResult]:
-    """Return what this event led to, as it was told, unless something else was told since then."""
-    if row.told is not None:
-        return told_last(row) if row.told.cause == event_id else []
-    # An earlier version of Southbound told it: it is built from the run as it is now.
+    """Return what this event led to, as it was published, unless something else was published since then."""
+    if row.last_notification is not None:
+        return last_notifications(row) if row.last_notification.cause == event_id else []
+    # An earlier version of Southbound published it: it is built from the run as it is now.
     start = _entry(event_id, "")
     entries = (*row.processed_events, *row.processed_reports)
     kinds = [entry.removeprefix(start) for entry in entries if entry.startswith(start)]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from router.runs.checks.doubt import Doubt
     from router.runs.checks.watch import Watch
+    from router.runs.failed_attempt import FailedAttempt
     from schemas.commands import PinnedDecision
     from schemas.results import Reason, ReportedMeasure
     from schemas.run_document import RunDocument
@@ -27,16 +28,17 @@ MAX_PROCESSED_REPORTS = 32
 MAX_PROCESSED_EVENTS = 64
 
 
-class Told(NamedTuple):
-    """What one event led to, as JSON. A result is kept without its measures, which the row has."""
+class LastNotification(NamedTuple):
+    """What was published last about a run, as JSON. A result is kept without its measures, which the row has."""
 
     cause: str  # the id of the event that led to it
-    teller: str  # the process that published it, or ended before
+    process_id: str  # the process that published it, or ended before
     revision: int
     updates: tuple[str, ...]
     result: str | None = None
     traceparent: str | None = None
     replay: str | None = None
+    wrong_key: str | None = None  # the headers of that event
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: `replace` copies all fields at once
@@ -75,7 +77,8 @@ class RunRow:
     revision: int
     doubt: Doubt | None = None  # what look-ups answered, while the outcome of a POST is unknown
     watch: Watch | None = None  # what is missing of a run that is at its system, and when the system is asked next
-    told: Told | None = None  # what was told last about the run, and by which event
+    last_notification: LastNotification | None = None  # what was published last about the run, and by which event
+    failed_attempt: FailedAttempt | None = None  # the last one, while the run is not accepted
     waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a queued request
 
 

@@ -67,6 +67,7 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     (Phase.SENDING, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,  # after a crash
     (Phase.IN_DOUBT, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,
     (Phase.FALLOUT, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,  # redriven
+    **{(phase, RunEventKind.LOOK_UP_FAILED): phase for phase in (Phase.RETRYING, Phase.IN_DOUBT, Phase.FALLOUT)},
     # Routed again, after the store that knew whether it was sent was lost.
     (Phase.ROUTED, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,
     (Phase.ROUTED, RunEventKind.OUTCOME_UNKNOWN): Phase.IN_DOUBT,
@@ -95,3 +96,40 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     **{(phase, RunEventKind.CANCEL_ACCEPTED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},
     **{(phase, RunEventKind.CANCEL_REFUSED): phase for phase in (*OPEN_PHASES, *ENDED_PHASES)},
 }
+
+
+class ConditionalTransition(NamedTuple):
+    """A transition that depends on more of the row than its phase. `condition` completes "if …"."""
+
+    before: Phase
+    kind: RunEventKind
+    after: Phase
+    condition: str
+
+
+# `missing_parts` decides whether the condition holds; if not, NEXT_PHASE applies. A report then leads to the phase of
+# its state.
+CONDITIONAL_TRANSITIONS = (
+    ConditionalTransition(
+        Phase.FALLOUT, RunEventKind.REPORTED, Phase.ACCEPTED, "the system reports on the run after all"
+    ),
+    ConditionalTransition(Phase.FAILED, RunEventKind.REPORTED, Phase.ACCEPTED, "it had ended with the reason `LOST`"),
+    *(
+        transition
+        for phase in ACCEPTED_PHASES
+        for transition in (
+            ConditionalTransition(
+                phase,
+                RunEventKind.RUN_MISSING,
+                Phase.FAILED,
+                "the system has not shown the run for `lost_after` seconds",
+            ),
+            ConditionalTransition(
+                phase, RunEventKind.CHECKED, Phase.FULFILLED, "a completed run has waited `measures_grace` seconds"
+            ),
+            ConditionalTransition(
+                phase, RunEventKind.CHECKED, Phase.FALLOUT, "the external id is not known after `id_deadline` seconds"
+            ),
+        )
+    ),
+)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from router.selection.load import table_of
 from router.selection.spoke_selector import SpokeSelector
 from router.tables.analysis.analysis import analyse
-from router.tables.analysis.wording import unreachable_errors
+from router.tables.analysis.wording import BY_NUMBER, BY_PLACE, unreachable_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 def analyse_loaded(loaded: LoadedTable) -> Analysis:
     """Analyse a loaded table of any kind."""
-    analysis = analyse(table_of(loaded))
+    analysis = analyse(table_of(loaded), order=BY_NUMBER if isinstance(loaded, SpokeSelector) else BY_PLACE)
     if not isinstance(loaded, SpokeSelector) or not loaded.thresholds:
         return analysis
     row_ids = [unreachable.row for unreachable in analysis.unreachable]
     confirmed = {unreachable.row: unreachable for unreachable in _never_chosen(loaded, set(row_ids))}
     unreachable_rows = tuple(confirmed[row_id] for row_id in row_ids if row_id in confirmed)
-    return replace(analysis, unreachable=unreachable_rows, errors=unreachable_errors(unreachable_rows))
+    return replace(analysis, unreachable=unreachable_rows, errors=unreachable_errors(unreachable_rows, BY_NUMBER))
 
 
 def _never_chosen(selector: SpokeSelector, row_ids: AbstractSet[str]) -> Iterator[UnreachableRow]:

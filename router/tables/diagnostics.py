@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+MAX_PROBLEMS = 1_000  # of a file; nobody reads more of them
+MAX_ROWS = 20_000  # of a table; the memory of its index and analysis grows with the square: 260 MB for so many
+
+
 class TableErrors(ValueError):  # noqa: N818 - one exception carries all errors
     """A table file cannot be used. Each sentence names the file, line, row and column.
 
@@ -19,6 +23,16 @@ class TableErrors(ValueError):  # noqa: N818 - one exception carries all errors
         self.sentences = tuple(sentences)
         self.diagnostics = diagnostics
         super().__init__("\n".join(self.sentences))
+
+
+def check_row_count(rows: int, place: str) -> None:
+    """Refuse a table with too many rows before they are read.
+
+    Raises:
+        TableErrors: there are more than 20,000.
+    """
+    if rows > MAX_ROWS:
+        raise TableErrors([f"{place}: the table has {rows:,} rows, and at most {MAX_ROWS:,} are read: split it"])
 
 
 class SourcePlaces(Protocol):
@@ -60,9 +74,17 @@ class Diagnostics:
         return tuple(sorted(self._entries, key=lambda entry: entry[0]))
 
     def add(self, place: int, problem: str) -> None:
-        """Add a problem at a place. It is ignored after `add_unreadable` for the same place."""
-        if place not in self._unreadable:
-            self._entries.append((place, problem))
+        """Add a problem at a place. It is ignored after `add_unreadable` for the same place.
+
+        Raises:
+            TableErrors: there are more than a thousand; they have the last sentence in common.
+        """
+        if place in self._unreadable:
+            return
+        self._entries.append((place, problem))
+        if len(self._entries) > MAX_PROBLEMS:
+            self._entries[-1] = (place, "more than 1,000 mistakes: correct these first, the rest is not read")
+            self.raise_if_any()
 
     def add_unreadable(self, place: int, problem: str) -> None:
         """Add the reason why a place cannot be read, and ignore later problems there: they only follow from it."""

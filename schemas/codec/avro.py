@@ -10,7 +10,8 @@ from schemas.codec.avro_decode import NotAvroError, reader_of
 from schemas.codec.avro_encode import writer_of
 from schemas.codec.avro_resolution import resolve
 from schemas.codec.avro_schemas import SINGLE_OBJECT_MARKER, load_schema, single_object_prefix
-from schemas.codec.errors import UnknownSchemaError, UnreadableBytesError, excerpt
+from schemas.codec.errors import UnknownSchemaError, UnreadableBytesError
+from schemas.codec.printable import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable

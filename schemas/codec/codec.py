@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from schemas.catalogue import CATALOGUE, event_type_of, find_event_type
 from schemas.codec.avro import AvroReader, AvroWriter
@@ -14,10 +16,11 @@ from schemas.codec.errors import (
     TombstoneError,
     UnknownEventTypeError,
     UnreadableBytesError,
-    excerpt,
+    beginning_of,
     field_messages,
     invalid_event_error,
 )
+from schemas.codec.printable import excerpt
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.exact_numbers import inexact_number, inexact_number_sentence
 
@@ -128,7 +131,7 @@ def _validate_values(entry: EventType, values: AvroValue) -> Message:
     try:
         return entry.model.model_validate(values)
     except ValidationError as wrong:
-        raise invalid_event_error(entry.name, wrong) from None
+        raise invalid_event_error(entry.name, wrong, lambda: entry.model.model_validate(beginning_of(values))) from None
 
 
 def _decode_json(value: bytes, ce_type: str | None) -> Message:
@@ -144,7 +147,12 @@ def _decode_json(value: bytes, ce_type: str | None) -> Message:
     try:
         return entry.model.model_validate_json(value)
     except ValidationError as wrong:
-        raise _json_syntax_error(value, wrong) or invalid_event_error(entry.name, wrong) from None
+        syntax_error = _json_syntax_error(value, wrong) if wrong.error_count() == 1 else None
+        raise syntax_error or invalid_event_error(entry.name, wrong, lambda: _check_beginning(entry, value)) from None
+
+
+def _check_beginning(entry: EventType, value: bytes) -> None:
+    entry.model.model_validate_json(json.dumps(beginning_of(from_json(value))))
 
 
 def _json_syntax_error(value: bytes, wrong: ValidationError) -> UnreadableBytesError | None:

@@ -12,15 +12,21 @@ All of them are for the producer to correct: the same bytes fail again, so none 
 
 from __future__ import annotations
 
-import json
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import ValidationError
+
+from schemas.codec.printable import excerpt
+
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from collections.abc import Callable
+
     from pydantic_core import ErrorDetails
 
-_MAX_EXCERPT_LENGTH = 40
+_MAX_FIELDS = 1_000  # that are described; nobody reads more of them
+_MAX_ERRORS = 10_000  # pydantic needs 4 microseconds to describe each of them
+_MAX_ITEMS = 100  # of each list that is validated again
 _MAX_SUMMARY_FIELDS = 3
 _MAX_DETAIL_FIELDS = 20
 _MAX_MESSAGE_LENGTH = 160
@@ -75,29 +81,61 @@ class InvalidEventError(UndecodableError):
     code = "INVALID_EVENT"
 
 
-def invalid_event_error(name: str, wrong: ValidationError) -> InvalidEventError:
-    """Return the error that names the wrong fields: `RunRequested is not valid: run.related_service.id is missing`."""
-    messages = field_messages(wrong)
-    summary = "; ".join(_truncate(messages, _MAX_SUMMARY_FIELDS))
+def invalid_event_error(
+    name: str, wrong: ValidationError, check_beginning: Callable[[], object] | None = None
+) -> InvalidEventError:
+    """Return the error that names the wrong fields: `RunRequested is not valid: run.related_service.id is missing`.
+
+    If more are wrong than pydantic can describe in time, they are those of `check_beginning`, which validates the
+    `beginning_of` the value.
+    """
+    described = _describable(wrong, check_beginning)
+    messages = field_messages(described) if described else []
+    more = wrong.error_count() - len(messages) if wrong.error_count() > _MAX_FIELDS else 0
+    summary = "; ".join(_truncate(messages, _MAX_SUMMARY_FIELDS, more))
     return InvalidEventError(
         f"{name} is not valid: {summary}. Correct the producer and send it again.",
-        detail="\n".join(_truncate(messages, _MAX_DETAIL_FIELDS)),
+        detail="\n".join(_truncate(messages, _MAX_DETAIL_FIELDS, more)),
     )
 
 
-def _truncate(messages: list[str], limit: int) -> list[str]:
-    return messages if len(messages) <= limit else [*messages[:limit], f"and {len(messages) - limit} more"]
+def _describable(wrong: ValidationError, check_beginning: Callable[[], object] | None) -> ValidationError | None:
+    if check_beginning is None or wrong.error_count() <= _MAX_ERRORS:
+        return wrong
+    try:
+        check_beginning()
+    except ValidationError as first:
+        return first
+    return None
+
+
+def beginning_of(value: object) -> object:
+    """Return plain data in which every list has at most a hundred items."""
+    match value:
+        case dict():
+            return {key: beginning_of(below) for key, below in value.items()}
+        case list() | tuple():
+            return [beginning_of(item) for item in value[:_MAX_ITEMS]]
+        case _:
+            return value
+
+
+def _truncate(messages: list[str], limit: int, more: int) -> list[str]:
+    left_out = len(messages[limit:]) + more
+    if not left_out:
+        return messages
+    return [*messages[:limit], f"and {left_out} more"] if messages else [f"{left_out} fields are wrong"]
 
 
 def field_messages(wrong: ValidationError) -> list[str]:
-    """Return one short message per wrong field, without its value."""
+    """Return one short message per wrong field, of the first thousand errors, without its value."""
     return [message for _, message in located_field_messages(wrong)]
 
 
 def located_field_messages(wrong: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
     """Return the same messages, each with the path to its field."""
     found = {}
-    for error in wrong.errors(include_url=False, include_input=False):
+    for error in islice(wrong.errors(include_url=False, include_input=False), _MAX_FIELDS):
         path = tuple(takewhile(lambda step: step not in _VALUE_BRANCHES, error["loc"]))
         found[path] = f"{_field_path(path)} {_field_message(error)}".strip()
     return list(found.items())
@@ -116,31 +154,3 @@ def _field_message(error: ErrorDetails) -> str:
         return known
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return message[:1].lower() + message[1:_MAX_MESSAGE_LENGTH]
-
-
-def excerpt(value: bytes | str) -> str:
-    """Return the beginning of a value, never the whole, without characters that control a terminal."""
-    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
-    shown = printable(text[:_MAX_EXCERPT_LENGTH])
-    return f"{shown}…" if len(text) > _MAX_EXCERPT_LENGTH else shown
-
-
-def printable_lines(text: str) -> str:
-    """Replace such characters in each line."""
-    return "\n".join(map(printable, text.split("\n")))
-
-
-def printable_json(text: str) -> str:
-    """Escape such characters in JSON, which then has the same value."""
-    if text.isascii() and "\x7f" not in text:
-        return text  # JSON escapes the other control characters anyway
-    return "".join(sign if sign.isprintable() or sign == "\n" else _escape(sign) for sign in text)
-
-
-def _escape(sign: str) -> str:
-    return "\\u007f" if sign == "\x7f" else json.dumps(sign)[1:-1]
-
-
-def printable(text: str) -> str:
-    """Replace every character that controls a terminal with a dot."""
-    return "".join(sign if sign.isprintable() else "·" for sign in text)

@@ -6,7 +6,7 @@ Each is `{type: RunRequested, data: {…}}`, with `id`, `source`, `time` and `su
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import StringIO
 from itertools import islice
@@ -22,7 +22,7 @@ from schemas.codec.envelope import Event
 from schemas.codec.errors import located_field_messages
 from schemas.exact_numbers import inexact_number_sentence, is_exact
 from schemas.files.located_json import LocatedJsonError, line_in_json, read_located_json
-from schemas.files.located_tree import Listing, Scalar, Tree, locate, plain_data
+from schemas.files.located_tree import Listing, Scalar, Tree, has_more_values, locate, plain_data
 from schemas.files.located_yaml import LocatedYamlError, YamlLimitError, read_located_yaml
 from schemas.run_document import Moment, NonEmptyStr
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from schemas.catalogue import EventType
 
+MAX_MISTAKES = 1_000  # per file: nobody reads more of them
+MAX_VALUES_OF_EVENT = 200_000  # a topic takes about 1 MB, and a model with a mistake in each value takes seconds
 MAX_EVENTS = 100_000  # per file: all of them are held in memory, because none is sent unless all are valid
 _JSON_LINES_SUFFIXES = frozenset({".jsonl", ".ndjson"})
 _YAML_SUFFIXES = frozenset({".yaml", ".yml"})
@@ -51,7 +53,7 @@ class FileMistake:
 
 
 class EventFileError(Exception):
-    """A file of events with mistakes; all of them, in the order of their lines."""
+    """A file of events with mistakes in the order of their lines; after a thousand of them the rest is not read."""
 
     def __init__(self, mistakes: Iterable[FileMistake]) -> None:
         self.mistakes = tuple(sorted(mistakes, key=lambda mistake: mistake.line))
@@ -78,7 +80,7 @@ def read_events(text: str, *, file: str, new_id: Callable[[], str]) -> tuple[Eve
     under any other name (`-`) the format is recognised.
 
     Raises:
-        EventFileError: with every mistake and its line.
+        EventFileError: with every mistake and its line, up to a thousand.
     """
     try:
         written = _split(text, file)
@@ -103,9 +105,16 @@ def _events(written: Iterable[_WrittenEvent], file: str, new_id: Callable[[], st
             events.append(_event(one, new_id))
         except _MistakesError as error:
             mistakes += _mistakes(file, error)
+        if len(mistakes) >= MAX_MISTAKES:
+            raise EventFileError(_first(mistakes))
     if mistakes:
         raise EventFileError(mistakes)
     return tuple(events)
+
+
+def _first(mistakes: list[FileMistake]) -> list[FileMistake]:
+    first = sorted(mistakes, key=lambda mistake: mistake.line)[:MAX_MISTAKES]
+    return [*first, replace(first[-1], claim="the rest is not read before these mistakes are corrected")]
 
 
 class _MistakesError(Exception):
@@ -181,7 +190,7 @@ def _split_json(text: str) -> list[_WrittenEvent]:
         return [_WrittenEvent(lambda: content, partial(line_in_json, text))]
     return [
         _WrittenEvent(partial(content.__getitem__, place), partial(_line_of_item, text, place))
-        for place in range(len(content))
+        for place in range(min(len(content), MAX_EVENTS + 1))
     ]
 
 
@@ -199,8 +208,9 @@ def _split_yaml(text: str) -> list[_WrittenEvent]:
         raise _MistakesError((error.line, f"{what}: {error.problem[:160]}")) from None
     if read.problems:
         raise _MistakesError(*((problem.line, f"not YAML: {problem.sentence}") for problem in read.problems))
-    trees = [tree for document in read.documents for tree in _items(document.root)]
-    if inexact := [found for tree in trees for found in _inexact_numbers(tree)]:
+    every_tree = (tree for document in read.documents for tree in _items(document.root))
+    trees = list(islice(every_tree, MAX_EVENTS + 1))
+    if inexact := list(islice((found for tree in trees for found in _inexact_numbers(tree)), MAX_MISTAKES)):
         raise _MistakesError(*inexact)
     return [_WrittenEvent(partial(plain_data, tree), partial(_line_in_tree, tree)) for tree in trees]
 
@@ -228,6 +238,9 @@ def _line_in_tree(tree: Tree, path: Sequence[int | str]) -> int:
 
 def _event(written: _WrittenEvent, new_id: Callable[[], str]) -> Event:
     content = written.read()
+    if has_more_values(content, MAX_VALUES_OF_EVENT):
+        too_many = f"event: more than {MAX_VALUES_OF_EVENT:,} values: no topic takes them"
+        raise _MistakesError((written.line_of(()), too_many))
     try:
         fields = _EventFields.model_validate_json(json.dumps(content))
     except ValidationError as wrong:

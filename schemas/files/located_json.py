@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from functools import lru_cache
 from math import isfinite
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _MAX_DIGITS = 4300  # Python's own limit: beyond it, reading an int takes quadratic time
 _MAX_EXCERPT = 60  # characters
+# JSON is YAML, except for tabs between its tokens, and what the readers of YAML refuse or take for an end of a line.
+_ONLY_IN_JSON = re.compile(r"[\t\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]|\\u[dD][89A-Fa-f][0-9A-Fa-f]{2}")
 
 
 class LocatedJsonError(ValueError):
@@ -58,6 +61,8 @@ def read_located_json(text: str) -> object:
 
 def line_in_json(text: str, path: Sequence[int | str]) -> int:
     """Return the line of a field of a JSON text; if it is missing, the line of what should contain it."""
+    if not path:
+        return text.count("\n", 0, len(text) - len(text.lstrip())) + 1
     tree = _tree(text)
     return tree if isinstance(tree, int) else locate(tree, path)[0]
 
@@ -65,19 +70,24 @@ def line_in_json(text: str, path: Sequence[int | str]) -> int:
 @lru_cache(maxsize=1)  # all mistakes of a text are located one after another
 def _tree(text: str) -> Tree | int:
     """Return the text as a tree, or the line where it cannot be read as one."""
-    # JSON is YAML, except for tabs between its tokens. An error is returned, because raised ones are not cached.
+    # An error is returned, because raised ones are not cached.
     try:
-        return read_located_yaml(text.replace("\t", " ")).documents[0].root
+        return read_located_yaml(_as_yaml(text)).documents[0].root
     except LocatedYamlError as error:
         return error.line
 
 
 def _line_of_problem(text: str) -> int:
     try:
-        problems = read_located_yaml(text.replace("\t", " ")).problems
+        problems = read_located_yaml(_as_yaml(text)).problems
     except LocatedYamlError as error:
         return error.line
     return problems[0].line if problems else 1
+
+
+def _as_yaml(text: str) -> str:
+    """Return YAML with the same values in the same lines, except for the characters that YAML does not know."""
+    return _ONLY_IN_JSON.sub(lambda found: " " if len(found[0]) == 1 else "\\u0020", text)
 
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels: remove some"

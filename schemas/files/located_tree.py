@@ -75,3 +75,14 @@ def plain_data(tree: Tree) -> object:
             return [plain_data(item) for item in tree.items]
         case Scalar():
             return tree.value
+
+
+def has_more_values(value: object, limit: int) -> bool:
+    """Return whether plain data has more values than allowed; a list or a block is a value, a key is not."""
+    to_visit, values = [value], 0
+    while to_visit and values <= limit:
+        found = to_visit.pop()
+        values += 1
+        if isinstance(found, dict | list):
+            to_visit += found.values() if isinstance(found, dict) else found
+    return values > limit

@@ -7,7 +7,7 @@ count as what they repeat.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum, auto
 from math import isfinite
@@ -44,6 +44,10 @@ _MAX_DIGITS = 4300  # Python's own limit: beyond it, reading an int takes quadra
 _MAX_EXCERPT = 60  # characters
 # libyaml, which knows YAML 1.1, may read these otherwise: ends of lines, byte order marks, anchors, tags.
 _READ_BY_PYTHON = frozenset("\x85\u2028\u2029\ufeff&*!\t%")
+_MAX_READ_BY_PYTHON = 250_000  # characters: it needs up to 15 microseconds for each
+_SPLIT = f"split the file into parts of up to {_MAX_READ_BY_PYTHON:,} characters"
+# What remains of them if a text has neither anchors nor aliases nor tags.
+_NOT_IN_LONG_TEXTS = re.compile("[\x85\u2028\u2029\ufeff\t]|^%", re.MULTILINE)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPE_BEYOND_UNICODE = re.compile(r"\\U(?!000|0010)[0-9A-Fa-f]{8}")
 _REMEDIES = {r"found character '\t' that cannot start any token": "found a tab: indent with spaces"}
@@ -149,6 +153,7 @@ class _Limits:
     aliases: bool
     depth: int
     values: int
+    long: bool = False  # has no anchors, aliases and tags, then
 
 
 def read_located_yaml(
@@ -156,7 +161,8 @@ def read_located_yaml(
 ) -> LocatedYaml:
     """Read all documents of a text (YAML 1.2). Numbers are decimal, as in JSON; dates are texts.
 
-    Unless `aliases` is set, each of them is a problem. If it is set, the key `<<` merges mappings.
+    Unless `aliases` is set, each of them is a problem. If it is set, the key `<<` merges mappings. A text of more than
+    250,000 characters has no anchors, aliases, tags, directives or tabs, because only a slow parser reads them well.
 
     Raises:
         YamlLimitError: it has more values or levels than allowed, or its aliases repeat too much.
@@ -164,6 +170,8 @@ def read_located_yaml(
     """
     limits = _Limits(aliases=aliases, depth=max_depth, values=max_values)
     try:
+        if len(text) > _MAX_READ_BY_PYTHON:
+            return _read_long(text.removeprefix("\ufeff"), limits)
         if not _READ_BY_PYTHON.isdisjoint(text):
             return _TreeBuilder(text, limits, by_libyaml=False).read()
         return _read_by_libyaml(text, limits)
@@ -181,6 +189,19 @@ def _read_by_libyaml(text: str, limits: _Limits) -> LocatedYaml:
     except _PARSER_ERRORS:
         # libyaml refuses some of YAML 1.2, and says less about what is wrong.
         return _TreeBuilder(text, limits, by_libyaml=False).read()
+
+
+def _read_long(text: str, limits: _Limits) -> LocatedYaml:
+    if found := _NOT_IN_LONG_TEXTS.search(text):
+        problem = f"the character U+{ord(found[0]):04X} stands in a long text: write it as an escape, or {_SPLIT}"
+        raise YamlLimitError(problem, _line_at(text, found))
+    try:
+        return _TreeBuilder(text, replace(limits, long=True), by_libyaml=True).read()
+    except LocatedYamlError:
+        raise
+    except _PARSER_ERRORS as error:
+        located = _located(error, text)
+        raise LocatedYamlError(f"{located.problem}: correct it, or {_SPLIT}", located.line, located.column) from None
 
 
 def _located(error: Exception, text: str) -> LocatedYamlError:
@@ -235,8 +256,14 @@ class _TreeBuilder:
             return self._repeated(event, line, depth)
         tree = self._value(event, line, depth)
         if isinstance(event, NodeEvent) and event.anchor is not None:
+            self._check_short(line)
             self._anchors[event.anchor] = tree
         return tree
+
+    def _check_short(self, line: int) -> None:
+        if self._limits.long:
+            problem = f"an anchor (&), alias (*) or tag (!) stands in a long text: write the values out, or {_SPLIT}"
+            raise YamlLimitError(problem, line)
 
     def _value(self, event: Event, line: int, depth: int) -> Tree:
         if isinstance(event, ScalarEvent):
@@ -251,6 +278,7 @@ class _TreeBuilder:
         raise TypeError(f"a parser of YAML has no such event: {event!r}")
 
     def _check_collection_tag(self, event: CollectionStartEvent, line: int) -> None:
+        self._check_short(line)
         if _short_tag(event) not in _COLLECTION_TAGS:
             self._add_problem(YamlProblemKind.TAG, line, _shown_tag(event))
 
@@ -269,6 +297,7 @@ class _TreeBuilder:
     def _scalar_value(self, event: ScalarEvent, text: str, line: int) -> object:
         if event.tag in _NO_TAG:
             return self._plain_value(text, line) if event.implicit[0] else text
+        self._check_short(line)
         name = _short_tag(event)
         value = text if name == "str" else self._plain_value(text, line)
         if name not in _SCALAR_TYPES or not isinstance(value, _SCALAR_TYPES[name]):
@@ -324,6 +353,7 @@ class _TreeBuilder:
         if not self._limits.aliases:
             self._add_problem(YamlProblemKind.ALIAS, line)
             return Scalar("", None, line)
+        self._check_short(line)
         if event.anchor not in self._anchors:
             problem = f"found undefined alias {_excerpt(event.anchor)!r}"
             raise LocatedYamlError(problem, line, event.start_mark.column + 1)

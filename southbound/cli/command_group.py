@@ -11,9 +11,10 @@ from typing import Any, TextIO
 from typer import Abort, TyperException, echo, style
 from typer.core import TyperGroup
 
-from schemas.codec.errors import printable_lines
+from schemas.codec.printable import printable_lines
 from southbound.cli.exit_codes import CommandFailedError, ExitCode
 
+MAX_ERRORS = 1_000  # sentences; nobody reads more of them
 MAX_ERRORS_ON_SCREEN = 20  # sentences; with more of them the first one scrolls out of sight
 
 
@@ -76,7 +77,7 @@ def _print_errors(code: int, *sentences: str) -> int:
     summary = (
         [f"{len(sentences):,} mistakes; the first was: {sentences[0]}"] if len(sentences) > MAX_ERRORS_ON_SCREEN else []
     )
-    for sentence in (*sentences, *summary):
+    for sentence in (*sentences[:MAX_ERRORS], *summary):
         echo(f"{style('southbound:', fg='red')} {printable_lines(sentence)}", err=True)
     return code
 

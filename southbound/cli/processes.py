@@ -41,8 +41,8 @@ def run(
     SIGTERM or Ctrl-C stops it: no new work is started, work under way is finished and committed, and it exits
     with 0. With 4 it could not finish within `worker.drain` seconds. A second signal ends it at once.
 
-    It refuses to start with a run store that is empty, older or another one than its consumer groups worked with. If no
-    backup can be restored, start it once with `--accept-empty-store`, before all other processes.
+    It refuses to start with a run store that is empty, older or another one than it worked with, or that belongs to
+    another gateway. If no backup can be restored, start it once with `--accept-empty-store`, before all others.
 
     **Examples**
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -16,7 +15,7 @@ from southbound.operations.topic_admin import TopicAdmin
 from southbound.service.load_rules import load_rules
 from southbound.service.roles import Role
 from southbound.service.serve import RunningService, serve
-from southbound.settings.settings import RoutingSettings
+from southbound.settings.settings import RoutingSettings, StoreSettings
 from southbound.simulator.external_system import ExternalSystem
 
 if TYPE_CHECKING:
@@ -29,9 +28,7 @@ if TYPE_CHECKING:
     from southbound.simulator.request_log import RequestLog
 
 
-# The scenarios need the shipped tables and profiles. A configured store may have runs of other processes: the deadline
-# keeps the demo from giving them up, and without the role `poller` it does not poll the simulated systems for them.
-SHIPPED_ROUTING = RoutingSettings(children_deadline=timedelta(days=3650).total_seconds())
+SHIPPED_ROUTING = RoutingSettings()  # the scenarios need the shipped tables and profiles
 ROLES = (Role.ROUTING, Role.DISPATCH, Role.INBOUND, Role.LISTENER)
 
 
@@ -63,11 +60,7 @@ async def open_environment(
         topics = all_topics(demo_settings.kafka.prefix, [system.name for system in systems])
         admin = TopicAdmin({"bootstrap.servers": bootstrap, **demo_settings.kafka.overrides()})
         await _create_topics(stack, admin, topics)
-        roles = ("routing", "inbound", *(f"dispatch.{system.name}" for system in systems))
-        groups = [f"{demo_settings.kafka.group}.{role}" for role in roles]
-        running = await stack.enter_async_context(
-            _run_service(demo_settings, _with_base_urls(rules, systems), admin, groups)
-        )
+        running = await stack.enter_async_context(_run_service(demo_settings, _with_base_urls(rules, systems), admin))
         yield DemoEnvironment(
             running=running,
             request_logs={system.name: system.request_log for system in systems},
@@ -89,9 +82,7 @@ async def _create_topics(stack: AsyncExitStack, admin: TopicAdmin, topics: Seque
 
 
 @asynccontextmanager
-async def _run_service(
-    settings: Settings, rules: RoutingRules, admin: TopicAdmin, groups: Sequence[str]
-) -> AsyncIterator[RunningService]:
+async def _run_service(settings: Settings, rules: RoutingRules, admin: TopicAdmin) -> AsyncIterator[RunningService]:
     stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(settings, ROLES, stop=stop, rules=rules, on_ready=ready.set_result))
     try:
@@ -107,16 +98,15 @@ async def _run_service(
             await serving
         finally:
             if ready.done():
+                groups = [settings.kafka.group_of(role) for role in ready.result().workers]
                 await asyncio.to_thread(admin.delete_groups, groups)
 
 
 def _demo_settings(settings: Settings, bootstrap: str, demo_id: str, port: int, folder: Path) -> Settings:
     prefix = f"{settings.kafka.prefix}demo-{demo_id}."
     kafka = settings.kafka.model_copy(update={"bootstrap": bootstrap, "prefix": prefix, "group": prefix + "southbound"})
-    store = settings.store
-    if store == type(store)():
-        url = SecretStr(f"sqlite:///{folder / 'demo.db'}")
-        store = store.model_copy(update={"url": url})
+    # Never a configured store: it belongs to another gateway.
+    store = StoreSettings(url=SecretStr(f"sqlite:///{folder / 'demo.db'}"))
     return settings.model_copy(
         update={
             "kafka": kafka,

@@ -87,7 +87,7 @@ def sample_hierarchy(root: str, spec: str) -> RunDocument:
 
 
 def make_scenarios(demo_id: str) -> Sequence[Scenario]:
-    """Return the scenarios; their run ids contain `demo_id`, so that a second demo can use the same store."""
+    """Return the scenarios; their run ids contain `demo_id`, so that those of two demos differ."""
     name = f"TR-{demo_id}-{{}}".format
     return (
         _immediate_result(name("QUICK")),

@@ -14,7 +14,7 @@ from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.http_client import load_all_authentication
 from consumers.table_topic.live_pair import PublishedTableIds
 from southbound.cli.exit_codes import ExitCode, invalid_input
-from southbound.operations.console import print_json, print_result, print_text
+from southbound.operations.console import count_noun, print_json, print_result, print_text
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.open_callbacks import open_callback_mistakes, openly_accepted
 from southbound.settings.settings import sections
@@ -80,7 +80,8 @@ def _table_lines(tables: RoutingTables | PublishedTableIds) -> Iterator[str]:
         yield f"tables {tables.policy} and {tables.selector}: the live versions, see `southbound tables list`"
         return
     for table in (tables.policy.table, tables.selector.table):
-        yield f"table {table.id}@{table.version}: {len(table.rows)} rows, {len(table.tests)} saved tests passed"
+        tests = f"{count_noun(len(table.tests), 'saved test')} passed" if table.tests else "no saved tests"
+        yield f"table {table.id}@{table.version}: {count_noun(len(table.rows), 'row')}, {tests}"
 
 
 def show_configuration(loaded: LoadedSettings, *, as_json: bool) -> int:

@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.segment import Segment
 from rich.text import Text
 
-from schemas.codec.errors import printable_json, printable_lines
+from schemas.codec.printable import printable_json, printable_lines
 
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType, RenderResult

@@ -8,7 +8,7 @@ import orjson
 from rich.text import Text
 
 from router.tables.explain.explanation import explanation_text, load_explanations
-from schemas.codec.errors import printable
+from schemas.codec.printable import printable
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.console import print_json, print_result
 from southbound.operations.run_views import format_time, status_sentences

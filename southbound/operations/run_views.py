@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from router.runs.checks.watch import Missing
-from router.runs.told import told_last
+from router.runs.notifications.last_notification import last_notifications
 from router.tables.explain.explanation import explanation_text
-from schemas.codec.errors import printable
+from schemas.codec.printable import printable
 from schemas.results import RunUpdate
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Phase
@@ -104,6 +104,8 @@ def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
         )
     yield "waits for", ", ".join(row.waits_for) if row.phase is Phase.WAITING else ""
     yield "next check", _describe_watch(row)
+    yield "last attempt", _describe_attempt(row)
+    yield "next attempt", _describe_next_attempt(row)
     yield "versions", f"requested {row.requested.version}, accepted {row.accepted_version or 'none'}"
     yield "cancellation", "requested" if row.cancel_requested else ""
     for name in ("created_at", "sent_at", "accepted_at", "finished_at", "updated_at"):
@@ -144,10 +146,12 @@ def _optional_time(moment: datetime | None) -> str:
 def status_sentences(row: RunRow) -> list[str]:
     """Return sentences on the status of a run, its reasons, and requests that are still open."""
     reasons = [f"because {reason_text(reason)}" for reason in row.reasons]
-    check = _describe_watch(row)
+    check, attempt, next_attempt = _describe_watch(row), _describe_attempt(row), _describe_next_attempt(row)
     return [
         f"{_PHASE_DESCRIPTIONS[row.phase](row)}, since {format_time(row.updated_at)}",
         *reasons,
+        *([f"last attempt {attempt}"] if attempt else []),
+        *([f"next attempt {next_attempt}"] if next_attempt else []),
         *([f"next check {check}"] if check else []),
         *[f"published last: {line}" for line in _last_updates(row)],
         *_pending_requests(row),
@@ -158,7 +162,7 @@ def _last_updates(row: RunRow) -> list[str]:
     """Return what was published last about a run in flight, with its reasons: why it is in doubt or was refused."""
     return [
         f"{update.kind} at {format_time(update.occurred_at)}: {'; '.join(map(reason_text, update.reasons))}"
-        for update in told_last(row)
+        for update in last_notifications(row)
         if isinstance(update, RunUpdate) and update.reasons
     ]
 
@@ -170,6 +174,22 @@ def _describe_watch(row: RunRow) -> str:
         f"{format_time(row.watch.due)}: {_MISSING[row.watch.missing]} since {format_time(row.watch.since)}, "
         f"{row.watch.answers} answers so far"
     )
+
+
+def _describe_attempt(row: RunRow) -> str:
+    failed = row.failed_attempt
+    return f"number {failed.number} at {format_time(failed.at)}: {failed.code}: {failed.message}" if failed else ""
+
+
+def _describe_next_attempt(row: RunRow) -> str:
+    failed = row.failed_attempt
+    if failed is None or failed.next_at is None or row.phase not in (Phase.RETRYING, Phase.IN_DOUBT):
+        return ""
+    # The run store is not written at each attempt.
+    later = "while the system is down, later attempts are not stored"
+    if row.phase is Phase.IN_DOUBT:
+        later = "of look-ups that prove nothing, the attempts 1, 2, 4, 8, … are stored"
+    return f"{format_time(failed.next_at)} ({later})"
 
 
 def format_time(when: datetime) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -93,7 +94,9 @@ def read_run(settings: Settings, run_id: str) -> tuple[RunRow, RequestRow | None
 
 
 def _unknown_run_error(run_id: str) -> CommandFailedError:
-    return invalid_input([f"The run store has no run {run_id}: see `southbound runs list`, or `southbound tail dlq`"])
+    search = f"southbound tail dlq --from-start --no-follow --run {shlex.quote(run_id)}"
+    known = f"The run store has no run {run_id}: list the runs with `southbound runs list`"
+    return invalid_input([f"{known}, or search for its dead letter with `{search}`"])
 
 
 def _print_json(value: object) -> None:

@@ -6,7 +6,7 @@ import random
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -59,8 +59,9 @@ from consumers.spokes.limits.circuit_breaker import Breakers
 from consumers.spokes.profile import ResultChannel
 from consumers.spokes.registry import spoke_for
 from router.runs.hierarchy_limits import HierarchyLimits
+from southbound.service.kafka_settings import standalone_consumer_settings
 from southbound.service.logs import log_problem
-from southbound.service.store_check import recorded_before
+from southbound.service.store_check import RecordedEvents, read_topic_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,17 +73,17 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Record, StartGate
     from consumers.spokes.limits.circuit_breaker import CircuitBreaker
     from consumers.spokes.port import Spoke, SpokeCaller
-    from consumers.store.identity import Recorded
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
     from router.responses import Purpose, Verdict
     from router.selection.thresholds import ThresholdUse
+    from router.store_continuity import TopicEnds
     from schemas.problem import Problem
     from schemas.results import RunResult
     from southbound.service.load_rules import RoutingRules
-    from southbound.service.store_check import StoreMarker
+    from southbound.service.store_check import ContinuityCheck
     from southbound.service.table_sources import TableSource
-    from southbound.settings.settings import Settings
+    from southbound.settings.settings import KafkaSettings, Settings
 
 SESSION_TIMEOUT_MS = 30_000
 HANGING_AFTER = 1.0  # seconds; reading a run at its system takes less, unless the system is in trouble
@@ -126,8 +127,8 @@ class SharedResources:
     events: EventPublisher
     client: SpokeCaller
     metrics: Metrics
-    marker: StoreMarker | None = None  # None: commits name no store
-    recorded: Recorded = field(default_factory=dict)  # what a lost store may have processed
+    continuity: ContinuityCheck | None = None  # None: no role of this process uses the store
+    recorded: TopicEnds | None = None  # of the lifecycle events that a lost store may have processed
     threshold_cache: ThresholdCache = field(default_factory=lambda: ThresholdCache(_log_used_up))
 
     @cached_property
@@ -347,11 +348,42 @@ def _build_worker(
     notifies: bool = False,
     gate: StartGate | None = None,
 ) -> Worker:
-    """Build a worker; with `notifies`, updates tell of the requests that become dead letters."""
+    """Build a worker; with `notifies`, it publishes an update about each request that becomes a dead letter."""
+    config = _worker_config(resources, role, source_of=source_of, hanging_after=hanging_after, gate=gate)
+    observer = WorkerMetrics(resources.metrics, role, log_problem)
+    # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.
+    workers: list[Worker] = []
+    handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
+    notices = FailureNotices(
+        updater=resources.updater, envelope=resources.events.envelope, warn=observer.problem_reported
+    )
+    workers.append(
+        Worker(
+            consumer=_group_consumer(resources, config, topic),
+            handler=_decoding_handler(resources, role, topic, handle, observer).handle_record,
+            publisher=resources.events.publisher,
+            config=config,
+            observer=observer,
+            clock=time.monotonic,
+            notify=notices.notify if notifies else None,
+        )
+    )
+    observer.track(workers[0].figures)
+    return workers[0]
+
+
+def _worker_config(
+    resources: SharedResources,
+    role: str,
+    *,
+    source_of: Callable[[Record], str] | None,
+    hanging_after: float | None,
+    gate: StartGate | None,
+) -> WorkerConfig:
     settings = resources.settings
-    config = WorkerConfig(
+    return WorkerConfig(
         role=role,
-        group=f"{settings.kafka.group}.{role}",
+        group=settings.kafka.group_of(role),
         dead_letter_topic=resources.events.topics.dlq,
         max_in_flight=settings.worker.max_in_flight,
         commit_every=settings.worker.commit_every,
@@ -362,41 +394,32 @@ def _build_worker(
         hanging_after=hanging_after,
         gate=gate,
     )
-    kafka = consumer_settings(settings.kafka.servers, config, settings.kafka.overrides())
-    client = KafkaGroupConsumer(
-        kafka,
+
+
+def _group_consumer(resources: SharedResources, config: WorkerConfig, topic: str) -> KafkaGroupConsumer:
+    kafka = resources.settings.kafka
+    return KafkaGroupConsumer(
+        consumer_settings(kafka.servers, config, kafka.overrides()),
         [topic],
         session_timeout=config.session_timeout,
         revoke_timeout=config.revoke_timeout,
-        commit_metadata=resources.marker.metadata if resources.marker else str,
     )
-    observer = WorkerMetrics(resources.metrics, role, log_problem)
-    # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.
-    workers: list[Worker] = []
-    handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
-    may_repeat = recorded_before(resources.recorded) if topic in resources.recorded else None
-    decoding = DecodingHandler(
+
+
+def _decoding_handler(
+    resources: SharedResources, role: str, topic: str, handle: EventHandler, observer: WorkerMetrics
+) -> DecodingHandler:
+    recorded = resources.recorded if resources.recorded and resources.recorded.topic == topic else None
+    return DecodingHandler(
         handle,
         resources.events.envelope,
-        may_repeat=may_repeat,
+        may_repeat=_recorded_events(resources.settings.kafka, recorded).include if recorded else None,
         on_wrong_key=wrong_key_counter(resources.metrics, role, ProblemReporter(observer)),
     )
-    notices = FailureNotices(
-        updater=resources.updater, envelope=resources.events.envelope, warn=observer.problem_reported
-    )
-    workers.append(
-        Worker(
-            consumer=client,
-            handler=decoding.handle_record,
-            publisher=resources.events.publisher,
-            config=config,
-            observer=observer,
-            clock=time.monotonic,
-            notify=notices.notify if notifies else None,
-        )
-    )
-    observer.track(workers[0].figures)
-    return workers[0]
+
+
+def _recorded_events(kafka: KafkaSettings, recorded: TopicEnds) -> RecordedEvents:
+    return RecordedEvents(recorded, partial(read_topic_ends, standalone_consumer_settings(kafka), recorded.topic))
 
 
 def wrong_key_counter(metrics: Metrics, role: str, reporter: ProblemReporter) -> Callable[[Record, Problem], None]:

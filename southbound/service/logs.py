@@ -10,7 +10,7 @@ import orjson
 import structlog
 
 from consumers.runtime.faults import stack_frames
-from schemas.codec.errors import excerpt, printable, printable_json
+from schemas.codec.printable import excerpt, printable, printable_json
 
 if TYPE_CHECKING:
     from consumers.runtime.handler import Record

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from consumers.runtime.kafka.partition_reader import PartitionReadError
 from consumers.runtime.kafka.readiness import KafkaNotReadyError, wait_for_kafka
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.session_transport import SessionTransport
-from consumers.store.identity import Gateway
 from consumers.store.port import StoreUnavailableError
 from consumers.store.sql_store import open_store
 from producers.event_publisher import EventPublisher
@@ -88,7 +88,10 @@ async def open_resources(
         StoreUnavailableError: the database does not answer for longer than `store.start_timeout`.
         SchemaError: a newer version of Southbound wrote its tables.
         SecretMissingError: a profile names an environment variable for a secret that is not set.
-        StoreDiscontinuedError: the store is empty, older or another one than the consumer groups worked with.
+        StoreDiscontinuedError: the store is empty, older or another one than the gateway worked with, or belongs to
+            another gateway.
+        PartitionReadError: Kafka does not answer, or refuses to show the topic `testrun.store`.
+        PublishError: Kafka does not take the mark of the store.
     """
     client = SpokeClient(rules.profiles, os.environ, TRANSPORTS[settings.http.transport])
     stack.push_async_callback(client.close)
@@ -96,16 +99,10 @@ async def open_resources(
     await wait_for_kafka(kafka, sorted(topics), max_wait=settings.kafka.start_timeout, on_reason=status.wait_for)
     envelope = await _open_envelope(settings.kafka, status)
     tables = await open_tables(stack, settings, rules, roles, metrics, status)
-    store = await _retry_until(
-        lambda: open_run_store(settings.store), StoreUnavailableError, settings.store.start_timeout, status
-    )
-    stack.push_async_callback(store.close)
-    publisher = KafkaPublisher(kafka)
-    stack.push_async_callback(publisher.close)
-    events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
+    store = await _open_store(stack, settings.store, status)
     # The listener alone does not use the store, and may have none.
     marked = any(role is not Role.LISTENER for role in roles)
-    gateway = Gateway(prefix=settings.kafka.prefix, group=settings.kafka.group)
+    events = _open_publisher(stack, settings.kafka, kafka, envelope)
     resources = SharedResources(
         settings=settings,
         rules=rules,
@@ -114,29 +111,42 @@ async def open_resources(
         events=events,
         client=client,
         metrics=metrics,
-        marker=StoreMarker(store.identity, store.name, gateway) if marked else None,
+        continuity=_continuity_check(settings.kafka, store, events) if marked else None,
     )
-    if resources.marker is not None:
-        await _continue(resources, resources.marker, roles, status, accept=accept_empty_store)
-        resources = replace(resources, recorded=await store.identity.recorded(gateway))
+    if resources.continuity is not None:
+        await _continue(resources, resources.continuity, roles, status, accept=accept_empty_store)
+        resources = replace(resources, recorded=await store.identity.recorded())
     status.reason = None
     return resources
 
 
+def _continuity_check(kafka: KafkaSettings, store: SqlRunStore, events: EventPublisher) -> ContinuityCheck:
+    marker = StoreMarker(identity=store.identity, store=store.name, topics=events.topics, publisher=events.publisher)
+    return ContinuityCheck(kafka=kafka, marker=marker)
+
+
+async def _open_store(stack: AsyncExitStack, settings: StoreSettings, status: StartupStatus) -> SqlRunStore:
+    store = await _retry_until(lambda: open_run_store(settings), StoreUnavailableError, settings.start_timeout, status)
+    stack.push_async_callback(store.close)
+    return store
+
+
+def _open_publisher(
+    stack: AsyncExitStack, settings: KafkaSettings, client: Mapping[str, object], envelope: Envelope
+) -> EventPublisher:
+    publisher = KafkaPublisher(client)
+    stack.push_async_callback(publisher.close)
+    return EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.prefix))
+
+
 async def _continue(
-    resources: SharedResources, marker: StoreMarker, roles: Sequence[str], status: StartupStatus, *, accept: bool
+    resources: SharedResources, check: ContinuityCheck, roles: Sequence[str], status: StartupStatus, *, accept: bool
 ) -> None:
-    check = ContinuityCheck(
-        kafka=resources.settings.kafka,
-        topics=resources.events.topics,
-        spokes=[profile.name for profile in resources.rules.profiles],
-        marker=marker,
-    )
     await _retry_until(
         lambda: establish_continuity(
             check, roles, accept=accept, store=resources.store, commands=resources.commands, now=utc_now
         ),
-        (KafkaNotReadyError, StoreUnavailableError, PublishError),
+        (KafkaNotReadyError, PartitionReadError, StoreUnavailableError, PublishError),
         resources.settings.kafka.start_timeout,
         status,
     )

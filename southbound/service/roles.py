@@ -55,7 +55,7 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
         Role.ROUTING: RoleDescription(
             meaning="decides which parts of a run are sent, and to which system",
             topics=lambda scope: (
-                {scope.names.lifecycle}
+                {scope.names.lifecycle, scope.names.store}
                 | scope.dispatch
                 | scope.published
                 | ({scope.names.tables} if scope.published_tables else set())
@@ -63,7 +63,7 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
         ),
         Role.DISPATCH: RoleDescription(
             meaning="sends runs, changes and cancellations to the external systems",
-            topics=lambda scope: scope.dispatch | scope.published,
+            topics=lambda scope: {scope.names.store} | scope.dispatch | scope.published,
         ),
         Role.LISTENER: RoleDescription(
             meaning="receives callbacks",
@@ -71,11 +71,11 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
         ),
         Role.POLLER: RoleDescription(
             meaning="polls systems that do not call back",
-            topics=lambda scope: {scope.names.inbound},
+            topics=lambda scope: {scope.names.inbound, scope.names.store},
         ),
         Role.INBOUND: RoleDescription(
-            meaning="interprets what the listener and the poller received",
-            topics=lambda scope: {scope.names.inbound} | scope.published,
+            meaning="interprets what the listener and the poller received, and asks systems for what a run lacks",
+            topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.published,
         ),
     }
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,11 +12,13 @@ import structlog
 
 from consumers.inbound.listen_socket import CannotListenError
 from consumers.metrics import Metrics
+from consumers.runtime.kafka.partition_reader import PartitionReadError
 from consumers.runtime.kafka.readiness import KafkaNotReadyError
 from consumers.spokes.credentials import SecretMissingError
 from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
 from consumers.table_topic.live_pair import PublishedTableIds
+from producers.publisher import PublishError
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
 from southbound.service.gc_tuning import reduce_gc
@@ -31,7 +33,7 @@ from southbound.service.store_check import StoreDiscontinuedError
 from southbound.service.table_sources import NoLiveTablesError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
     from consumers.runtime.worker import Worker
     from southbound.service.compose import SharedResources
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 UNREACHABLE_ERRORS = (
     KafkaNotReadyError,
+    PartitionReadError,
+    PublishError,
     RegistryUnavailableError,
     NoLiveTablesError,
     StoreUnavailableError,
@@ -80,40 +84,69 @@ async def serve(
     """Run the roles until `stop` is set; return whether all work under way was finished.
 
     Raises:
-        NotConfiguredError: files or secrets are wrong, or the run store does not continue what the groups did.
+        NotConfiguredError: files or secrets are wrong, or the run store does not continue what the gateway did.
         NotReachableError: Kafka, the store or a port is not available within its limit.
         WorkerFailedError: a worker failed and cannot continue.
     """
     async with AsyncExitStack() as stack:
-        status, metrics = StartupStatus(), Metrics()
-        try:
-            # Before anything else, so that a liveness probe does not kill a process that waits for Kafka.
-            health = await _start_health_server(stack, settings, metrics, status)
-            rules = rules or load_rules(settings.routing)
-            _refuse_open_callbacks(settings, rules, roles)
-            topics = _required_topics(settings, rules, roles, only_spoke)
-            resources = await open_resources(
-                stack, settings, rules, roles, topics, metrics, status, accept_empty_store=accept_empty_store
+        with _errors_of_start():
+            service = await _start(
+                stack, settings, roles, rules, only_spoke=only_spoke, accept_empty_store=accept_empty_store
             )
-            workers = build_workers(resources, roles, only_spoke)
-            port = await start_servers(stack, resources, roles)
-        except (InvalidConfigurationError, SecretMissingError, SchemaError, StoreDiscontinuedError) as error:
-            raise NotConfiguredError(str(error)) from error
-        except UNREACHABLE_ERRORS as error:
-            raise NotReachableError(str(error)) from error
-        except RegistryError as error:
-            raise NotConfiguredError(str(error)) from error
-        health.checks, health.warnings = _health_checks(resources, workers), partial(_warnings, resources, workers)
         reduce_gc()
-        on_ready(RunningService(resources=resources, workers=workers, listener_port=port, health_port=health.port))
-        log.info("started", roles=[*roles], health=health.port, listener=port)
-        marking = [resources.marker.run()] if resources.marker else []
-        try:
-            clean = await _run_until_stopped(stop, workers, [*background_tasks(resources, roles), *marking])
-        except StoreDiscontinuedError as error:
-            raise NotConfiguredError(str(error)) from error
+        on_ready(service)
+        log.info("started", roles=[*roles], health=service.health_port, listener=service.listener_port)
+        clean = await _work(service, roles, stop)
     log.info("stopped", clean=clean)
     return clean
+
+
+@contextmanager
+def _errors_of_start() -> Iterator[None]:
+    """Turn everything that prevents a start into one of the two errors that name who can correct it."""
+    try:
+        yield
+    except (InvalidConfigurationError, SecretMissingError, SchemaError, StoreDiscontinuedError) as error:
+        raise NotConfiguredError(str(error)) from error
+    except UNREACHABLE_ERRORS as error:
+        raise NotReachableError(str(error)) from error
+    except RegistryError as error:
+        raise NotConfiguredError(str(error)) from error
+
+
+async def _start(
+    stack: AsyncExitStack,
+    settings: Settings,
+    roles: Sequence[Role],
+    rules: RoutingRules | None,
+    *,
+    only_spoke: str | None,
+    accept_empty_store: bool,
+) -> RunningService:
+    """Open the ports and resources, and build the workers, which do not run yet."""
+    status, metrics = StartupStatus(), Metrics()
+    # Before anything else, so that a liveness probe does not kill a process that waits for Kafka.
+    health = await _start_health_server(stack, settings, metrics, status)
+    rules = rules or load_rules(settings.routing)
+    _refuse_open_callbacks(settings, rules, roles)
+    topics = _required_topics(settings, rules, roles, only_spoke)
+    resources = await open_resources(
+        stack, settings, rules, roles, topics, metrics, status, accept_empty_store=accept_empty_store
+    )
+    workers = build_workers(resources, roles, only_spoke)
+    port = await start_servers(stack, resources, roles)
+    health.checks, health.warnings = _health_checks(resources, workers), partial(_warnings, resources, workers)
+    return RunningService(resources=resources, workers=workers, listener_port=port, health_port=health.port)
+
+
+async def _work(service: RunningService, roles: Sequence[Role], stop: asyncio.Event) -> bool:
+    """Run the workers and the background tasks until `stop` is set; return whether all work was finished."""
+    resources = service.resources
+    marking = [resources.continuity.run()] if resources.continuity else []
+    try:
+        return await _run_until_stopped(stop, service.workers, [*background_tasks(resources, roles), *marking])
+    except StoreDiscontinuedError as error:
+        raise NotConfiguredError(str(error)) from error
 
 
 def _refuse_open_callbacks(settings: Settings, rules: RoutingRules, roles: Sequence[Role]) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from southbound.settings.sources import CollectedSettings, KnownSettings
 
+MAX_MESSAGES = 1_000  # nobody reads more of them
 Loc = tuple[str | int, ...]
 
 # The value is never repeated: it may be a secret.
@@ -34,7 +35,7 @@ _MESSAGES: dict[str, Callable[[dict[str, object]], str]] = {
 
 def error_messages(error: ValidationError, values: CollectedSettings, known: KnownSettings) -> list[str]:
     """Return one message per wrong setting, with its origin."""
-    errors = error.errors(include_url=False, include_input=False)
+    errors = error.errors(include_url=False, include_input=False)[:MAX_MESSAGES]
     return list(dict.fromkeys(_sentences(errors, values, known)))
 
 

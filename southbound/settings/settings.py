@@ -81,6 +81,10 @@ class KafkaSettings(Section):
         """The bootstrap servers of a command that starts no broker."""
         return self.bootstrap or LOCAL_KAFKA
 
+    def group_of(self, role: str) -> str:
+        """Return the consumer group of a role."""
+        return f"{self.group}.{role}"
+
     def overrides(self) -> dict[str, str | int | float | bool]:
         """Return the operator's settings for every librdkafka client, including the password.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,8 +68,3 @@ class RequestLog:
         """Return the names of the posted tests, in the order in which they were received."""
         bodies = (post.json() for post in self.posts())
         return tuple(str(body.get("name", "")) if isinstance(body, dict) else "" for body in bodies)
-
-    def repeated_posts(self) -> dict[str, int]:
-        """Return the idempotency keys that were posted more than once, with their counts."""
-        keys = Counter(key for post in self.posts() if (key := post.idempotency_key))
-        return {key: times for key, times in keys.items() if times > 1}

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
+_MAX_MISTAKES = 1_000  # nobody reads more of them
+
+
 class ScriptError(Exception):
     """A script cannot be used; the message has one line per mistake."""
 
@@ -59,7 +62,7 @@ def read_script(file: Path) -> Script:
 
 
 def _mistakes(file: Path, document: YamlFile, error: ValidationError) -> Iterator[str]:
-    for mistake in error.errors():
+    for mistake in error.errors()[:_MAX_MISTAKES]:
         line, field = document.locate(mistake["loc"])
         place = f"field '{field}'" if field else "the whole script"
         yield f"{file}:{line}: {place}: {_sentence(mistake)}"

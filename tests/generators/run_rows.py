@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from router.runs.checks.watch import Missing, Watch
-from router.runs.run import RunRow, Told
+from router.runs.failed_attempt import FailedAttempt
+from router.runs.run import LastNotification, RunRow
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import Characteristic, RunDocument, ServiceRef, SpecificationRef
@@ -85,15 +86,26 @@ measures = st.builds(
 watches = st.builds(Watch, missing=st.sampled_from(Missing), since=moments, due=moments, answers=st.integers(0, 99))
 
 
-tellings = st.builds(
-    Told,
+failed_attempts = st.builds(
+    FailedAttempt,
+    number=st.integers(1, 99),
+    at=moments,
+    next_at=optional_moments,
+    code=nonempty_texts,
+    message=any_text,
+    was_refused=st.booleans(),
+)
+
+last_notifications = st.builds(
+    LastNotification,
     cause=any_text,
-    teller=nonempty_texts,
+    process_id=nonempty_texts,
     revision=st.integers(1, 9),
     updates=st.lists(any_text, max_size=2).map(tuple),
     result=optional_texts,
     traceparent=optional_texts,
     replay=optional_texts,
+    wrong_key=optional_texts,
 )
 
 
@@ -132,5 +144,6 @@ def run_rows(draw: st.DrawFn) -> RunRow:
         updated_at=draw(moments),
         revision=1,
         watch=draw(st.none() | watches),
-        told=draw(st.none() | tellings),
+        failed_attempt=draw(st.none() | failed_attempts),
+        last_notification=draw(st.none() | last_notifications),
     )

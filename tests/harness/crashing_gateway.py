@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from consumers.dispatch.outages import OutageTracker
 from consumers.routing.waiting.release import ABANDONED_AFTER
 from consumers.routing.waiting.threshold_cache import ThresholdCache
-from consumers.run_updates.tellings import Tellings
+from consumers.run_updates.acknowledgements import Acknowledgements
 from consumers.spokes.port import admit_all, do_nothing
 from router.responses import HttpResponse, NoResponse, Purpose
 from tests.fakes.external_system import LOCKED, NO_RESPONSE, FakeSystem, body_of, json_answer
@@ -192,7 +192,7 @@ class CrashingGateway(InMemoryGateway):
 
     def _restart(self) -> None:
         self.threshold_cache = ThresholdCache()
-        self.outages, self.tellings = OutageTracker(), Tellings()
+        self.outages, self.acknowledgements = OutageTracker(), Acknowledgements()
         self.breakers = self.new_breakers()
         self.reread(self._uncommitted()[-self.reread_records :] if self.reread_records else [])
 

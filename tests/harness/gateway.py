@@ -24,8 +24,8 @@ from consumers.routing.route_request import RequestRouter
 from consumers.routing.waiting.expire import PendingRequestExpiry
 from consumers.routing.waiting.release import WaitingQueueReleaser
 from consumers.routing.waiting.threshold_cache import ThresholdCache
+from consumers.run_updates.acknowledgements import Acknowledgements
 from consumers.run_updates.announce import Announcer
-from consumers.run_updates.tellings import Tellings
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.handler import Attempt, DeadLetter, Done, Partition, Record, RetryLater
 from consumers.spokes.limits.circuit_breaker import Breakers
@@ -137,7 +137,9 @@ class InMemoryGateway:
     max_report_age: float = PARK_DELAY
     unknown_ids: UnknownIds = field(default_factory=UnknownIds)
     breakers: Breakers = field(init=False)  # of this process
-    tellings: Tellings = field(default_factory=Tellings)  # what one process knows; another process has others
+    acknowledgements: Acknowledgements = field(
+        default_factory=Acknowledgements
+    )  # what one process knows; another process has others
     finished: list[Record] = field(default_factory=list)
     dead_lettered: list[tuple[Record, DeadLetter]] = field(default_factory=list)
     retries: list[RetryLater] = field(default_factory=list)
@@ -280,7 +282,7 @@ class InMemoryGateway:
         self.problems.append(f"{problem.sentence} {problem.detail}")
 
     async def attempt(self, record: Record, number: int = 1) -> Outcome:
-        """Make one attempt at a record with new handlers, which share the store, the topics and what was told."""
+        """Make one attempt at a record with new handlers, which share the store, the topics and acknowledgements."""
         return await self.attempt_with(record, Attempt(number))
 
     async def attempt_with(self, record: Record, attempt: Attempt) -> Outcome:
@@ -320,7 +322,7 @@ class InMemoryGateway:
     def updater(self) -> RunUpdater:
         """A new run updater."""
         announcer = Announcer(events=self.events, now=self.clock)
-        return RunUpdater(store=self.store, announcer=announcer, now=self.clock, tellings=self.tellings)
+        return RunUpdater(store=self.store, announcer=announcer, now=self.clock, acknowledgements=self.acknowledgements)
 
     @property
     def events(self) -> EventPublisher:
@@ -394,7 +396,7 @@ class InMemoryGateway:
             return DecodingHandler(
                 lifecycle_handler(route.updater, route.commands, route, self.limits).handle,
                 self.envelope,
-                may_repeat=self.may_repeat,
+                may_repeat=self._may_repeat if self.may_repeat else None,
                 on_wrong_key=self._note_wrong_key,
             )
         if topic == self.names.inbound:
@@ -409,6 +411,9 @@ class InMemoryGateway:
         return DecodingHandler(
             command_handler(self.updater, self.caller).handle, self.envelope, on_wrong_key=self._note_wrong_key
         )
+
+    async def _may_repeat(self, record: Record) -> bool:
+        return self.may_repeat is not None and self.may_repeat(record)
 
     def _note_wrong_key(self, record: Record, problem: Problem) -> None:
         self.wrong_keys.append((record, problem))

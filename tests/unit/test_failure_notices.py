@@ -219,7 +219,7 @@ async def test_the_dead_letter_waits_while_its_update_cannot_be_stored_and_no_lo
     assert waits is not None
     assert "The database is down" in waits.sentence
     assert await notices.notify(record, PROBLEM) is None
-    assert [warning.code for warning in warnings] == ["NOT_TOLD"]
+    assert [warning.code for warning in warnings] == ["NOTICE_NOT_PUBLISHED"]
 
 
 def test_commands_carry_their_request_and_spoke() -> None:

@@ -61,8 +61,10 @@ def refused(body: object, status: int = 422) -> tuple[Reason, ...]:
         (tuple(Purpose), (200, 201, 202), Verdict.ACCEPTED),
         (WRITES, (400, 422), Verdict.REFUSED),
         ((Purpose.READ, Purpose.LOOK_UP), (400, 422), Verdict.CONFIGURATION),
-        (tuple(Purpose), (401, 403, 406, 415), Verdict.CONFIGURATION),
-        ((Purpose.SEND,), (404, 405, 501, 301, 308), Verdict.CONFIGURATION),
+        (tuple(Purpose), (401, 403, 415), Verdict.CONFIGURATION),
+        ((Purpose.SEND,), (404, 405, 501), Verdict.CONFIGURATION),
+        (WRITES, (300, 301, 302, 303, 304, 305, 306, 307, 308, 399, 406, 417), Verdict.AMBIGUOUS),
+        ((Purpose.READ, Purpose.LOOK_UP), (301, 302, 304, 308, 406, 413, 417, 418, 451, 498), Verdict.CONFIGURATION),
         ((Purpose.CHANGE, Purpose.CANCEL, Purpose.READ), (404, 410), Verdict.LOST),
         ((Purpose.CHANGE, Purpose.CANCEL), (405, 501), Verdict.REFUSED),
         (WRITES, (409,), Verdict.CONFLICT),
@@ -79,12 +81,92 @@ def test_a_status_means_what_the_table_says(
     assert {verdict(purpose, status) for purpose, status in product(purposes, statuses)} == {expected}
 
 
-def test_every_status_of_the_table_has_a_row_for_every_purpose_except_303() -> None:
+def test_every_status_of_the_table_has_a_row_for_every_purpose() -> None:
     assert {VERDICTS[key] for key in VERDICTS if key[1] == 404} == {Verdict.CONFIGURATION, Verdict.LOST}
     per_status: dict[int, set[Purpose]] = {}
     for purpose, status in VERDICTS:
         per_status.setdefault(status, set()).add(purpose)
-    assert {status for status, purposes in per_status.items() if len(purposes) < len(Purpose)} == {303}
+    assert all(purposes == set(Purpose) for purposes in per_status.values())
+
+
+# What the answer to a POST proves, for every status: what is not named here leaves the run in doubt.
+NOT_PERFORMED = {401, 402, 403, 404, 405, 407, 410, 411, 414, 415, 421, 426, 428, 431, 495, 496, 497, 501, 505, 511}
+NOT_BEGUN = {423, 425, 429, 503, 507}
+EXISTS_OR_NOT_POSSIBLE = {409, 412}
+PERHAPS_PERFORMED = {*range(100, 200), *range(203, 400), 406, 408, 417, 460, 499} | (
+    {*range(500, 600)} - NOT_PERFORMED - NOT_BEGUN
+)
+# Every other status of this class is a refusal of this run (RFC 9110: like 400).
+REFUSALS = {*range(400, 500)} - NOT_PERFORMED - NOT_BEGUN - EXISTS_OR_NOT_POSSIBLE - PERHAPS_PERFORMED
+
+
+def test_every_status_of_a_post_is_decided_on_purpose() -> None:
+    expected = {
+        Verdict.ACCEPTED: set(SUCCESS),
+        Verdict.CONFIGURATION: NOT_PERFORMED,
+        Verdict.TRANSIENT: NOT_BEGUN,
+        Verdict.CONFLICT: EXISTS_OR_NOT_POSSIBLE,
+        Verdict.AMBIGUOUS: PERHAPS_PERFORMED,
+        Verdict.REFUSED: REFUSALS,
+    }
+    found: dict[Verdict, set[int]] = {}
+    for status in range(100, 600):
+        found.setdefault(verdict(Purpose.SEND, status), set()).add(status)
+    assert found == expected
+
+
+@pytest.mark.parametrize("purpose", [Purpose.CHANGE, Purpose.CANCEL])
+def test_every_status_of_a_change_or_cancellation_is_decided_on_purpose(purpose: Purpose) -> None:
+    expected = {
+        Verdict.ACCEPTED: {*range(200, 300)},
+        Verdict.AMBIGUOUS: {*range(300, 400), 406, 417},  # the run is read: it shows whether it was done
+        Verdict.LOST: {404, 410},
+        Verdict.CONFLICT: EXISTS_OR_NOT_POSSIBLE,
+        Verdict.REFUSED: REFUSALS | {405, 501},
+        Verdict.CONFIGURATION: NOT_PERFORMED - {404, 405, 410, 501},
+        Verdict.TRANSIENT: {*range(100, 200), 408, 460, 499, 423, 425, 429, *range(500, 600)} - {501, 505, 511},
+    }
+    found: dict[Verdict, set[int]] = {}
+    for status in range(100, 600):
+        found.setdefault(verdict(purpose, status), set()).add(status)
+    assert found == expected
+
+
+@pytest.mark.parametrize(("purpose", "lost"), [(Purpose.LOOK_UP, set()), (Purpose.READ, {404, 410})])
+def test_every_status_of_a_read_is_decided_on_purpose(purpose: Purpose, lost: set[int]) -> None:
+    transient = {*range(100, 200), 408, 409, 412, 423, 425, 429, 460, 499, *range(500, 600)} - {501, 505, 511}
+    for status in range(100, 600):
+        expected = (
+            Verdict.ACCEPTED
+            if status in range(200, 300)
+            else Verdict.LOST
+            if status in lost
+            else Verdict.TRANSIENT
+            if status in transient
+            else Verdict.CONFIGURATION  # a read that fails never decides about its run
+        )
+        assert verdict(purpose, status) is expected, status
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 413, 415, 422, 429, 501, 503])
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"location": "/serviceTest/7"}, b""),
+        ({}, b'{"id": "7", "state": "acknowledged"}'),
+        ({}, b'\xef\xbb\xbf {"href": "/serviceTest/7", "name": "line 1"}'),
+    ],
+)
+def test_an_answer_that_shows_the_run_is_no_refusal(status: int, headers: dict[str, str], body: bytes) -> None:
+    answer = HttpResponse(status=status, headers=headers, body=body)
+    assert classify(Purpose.SEND, answer, SUCCESS, now=NOON).verdict is Verdict.AMBIGUOUS
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"id": "E7", "code": "60"}', b'{"id":', b'{"error": {"id": "7", "state": "x"}}', b'["id", "state"]']
+)
+def test_the_id_of_an_error_is_no_run(body: bytes) -> None:
+    assert classify(Purpose.SEND, HttpResponse(status=422, body=body), SUCCESS, now=NOON).verdict is Verdict.REFUSED
 
 
 @given(st.sampled_from(Purpose), st.integers(100, 999))

@@ -76,7 +76,6 @@ class KafkaGroupConsumer:
         session_timeout: float,
         revoke_timeout: float,
         batch: int = 500,
-        commit_metadata: Callable[[], str] = str,
     ) -> None:
         self._settings = settings
         self._topics = list(topics)
@@ -91,7 +90,6 @@ class KafkaGroupConsumer:
         self._clock_difference = float("inf")  # of Python's monotonic clock and librdkafka's
         self._revoke_timeout = revoke_timeout + _GRACE
         self._batch = batch
-        self._commit_metadata = commit_metadata
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._epochs = itertools.count(1)
         self._ownerships: dict[TopicAndNumber, Partition] = {}
@@ -321,7 +319,7 @@ class KafkaGroupConsumer:
             return
         self._committing, self._commit_sent_at = commits, time.monotonic()
         try:
-            self._consumer.commit(offsets=self._positions(commits), asynchronous=True)
+            self._consumer.commit(offsets=_positions(commits, self._max_metadata), asynchronous=True)
         except KafkaException as exception:
             self._on_commit(exception.args[0], ())
 
@@ -336,13 +334,6 @@ class KafkaGroupConsumer:
             self._membership.committed(self._commit_sent_at)
         self._post(Committed(accepted, self._problem(errors[0]) if errors else None))
 
-    def _positions(self, commits: Mapping[Partition, Commit]) -> list[TopicPartition]:
-        prefix, limit = self._commit_metadata(), self._max_metadata
-        return [
-            TopicPartition(p.topic, p.number, offset, write_metadata(prefix, offset, finished.ranges, limit))
-            for p, (offset, finished) in commits.items()
-        ]
-
     def _release(self, commits: Mapping[Partition, Commit]) -> None:
         self._released = True
         if commits:
@@ -351,7 +342,7 @@ class KafkaGroupConsumer:
     def _commit_now(self, commits: Mapping[Partition, Commit]) -> bool:
         """Commit and wait for the broker; return whether it accepted all of it."""
         try:
-            positions = self._consumer.commit(offsets=self._positions(commits), asynchronous=False)
+            positions = self._consumer.commit(offsets=_positions(commits, self._max_metadata), asynchronous=False)
         except KafkaException as exception:
             self._note_commit_error(exception.args[0])
             return False
@@ -504,6 +495,13 @@ def _to_record(partition: Partition, offset: int, message: Message) -> Record:
         tuple(headers) if headers else (),
         message.timestamp()[1],
     )
+
+
+def _positions(commits: Mapping[Partition, Commit], max_metadata: int) -> list[TopicPartition]:
+    return [
+        TopicPartition(p.topic, p.number, offset, write_metadata(offset, finished.ranges, max_metadata))
+        for p, (offset, finished) in commits.items()
+    ]
 
 
 def _topic_and_number(partition: Partition) -> TopicAndNumber:

@@ -98,6 +98,18 @@ class PartitionReader:
             raise PartitionReadError(sentence_for(found.error, f"topic {topic}"))
         return tuple(found.partitions)
 
+    def present_ranges(self, topic: str) -> list[OffsetRange]:
+        """Return the range of each partition from its first record to its present end.
+
+        Raises:
+            PartitionReadError: as `partitions`.
+        """
+        starts = [TopicPartition(topic, number, 0) for number in self.partitions(topic)]
+        try:
+            return [self._to_present_end(topic_partition) for topic_partition in starts]
+        except KafkaException as error:
+            raise _failure(error, f"topic {topic}") from None
+
     def ranges_since(self, topic: str, moment: datetime) -> list[OffsetRange]:
         """Return the ranges from the first record since `moment` to the present end, without empty ones.
 

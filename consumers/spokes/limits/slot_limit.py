@@ -1,4 +1,4 @@
-"""Limit the calls that are under way to one system, and share the slots among the kinds of calls.
+"""Limit the concurrent calls to one system, and share its slots among the kinds of calls.
 
 Each kind waits in a queue of its own, so that calls of one kind that hang do not stop those of another.
 """
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-# Seconds for which a free slot waits for others. Callers store what they are about to send when they have their slot,
-# and what is stored together costs a fraction: slots that are granted one at a time cost a sixth more CPU per run.
+# Seconds for which a free slot waits for others. A caller stores the run when it has its slot,
+# and runs that are stored together cost a fraction: slots that are granted one at a time cost a sixth more CPU per run.
 GRANT_DELAY = 0.002
 _MIN_SHARED = 4  # slots, of which a quarter is left to writes
 _MAX_GROUPS = 4  # slots are granted once so many parts of them are free
@@ -26,13 +26,13 @@ class CallKind(Enum):
     WRITE = "POST, PATCH and cancellations"
     LOOK_UP = "whether a run is there"
     READ = "the state of a run, after a report or a check"
-    POLL = "the state of a run without news"
+    POLL = "the state of a run that was not reported lately"
 
 
 class SlotShare:
     """A context manager that admits the calls of one kind, in the order in which they came.
 
-    At most `most` of them are under way. A kind that has fewer than `least` under way comes first when a slot is free.
+    At most `most` of them are in progress. A kind with fewer than `least` in progress comes first when a slot is free.
     """
 
     __slots__ = ("_limit", "granted_at", "least", "most", "taken", "waiting")
@@ -102,7 +102,7 @@ class SlotLimit:
         return self._shares[kind]
 
     def take_free(self, share: SlotShare) -> bool:
-        """Take a slot if one is free that nobody waits for."""
+        """Take a free slot, unless other calls wait for it."""
         if not self._admits(share) or self._grantable():
             return False
         self._give(share)
@@ -137,7 +137,7 @@ class SlotLimit:
         share.granted_at = self._grants
 
     def _next_share(self) -> SlotShare | None:
-        """Return the kind whose turn it is: one with few slots first, then the one whose last grant is the oldest."""
+        """Return the kind that gets the next slot: one below its share first, then the one with the oldest grant."""
         shares = [share for share in self._shares.values() if share.waiting and self._admits(share)]
         return min(shares, key=lambda share: (share.taken >= share.least, share.granted_at), default=None)
 

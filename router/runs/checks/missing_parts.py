@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.runs import notifications as announcements
 from router.runs.checks import watch as watches
 from router.runs.checks.doubt import Doubt
 from router.runs.checks.watch import MIN_NOT_FOUND_ANSWERS, RETURN_WITHIN, UNKNOWN_STATE_WITHIN, Missing
 from router.runs.measures.measures import judge_result, match_measures, merge_measures, missing_measures
+from router.runs.notifications import build as announcements
 from router.runs.run import replace
 from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, PHASE_OF_STATE, Transition
@@ -127,8 +127,8 @@ def _end_as_lost(row: RunRow, run_event: RunMissing, watch: watches.Watch, at: d
     )
     row = replace(row, reasons=(*row.reasons, reason))
     ended = complete(row, RunState.FAILED, at)
-    watch = watches.begin(Missing.RETURN, at, RETURN_WITHIN)
-    return Transition(replace(ended.row, watch=watch), ended.notifications)
+    asked_on = watches.begin(Missing.RETURN, at, RETURN_WITHIN, answers=watch.answers + 1)
+    return Transition(replace(ended.row, watch=asked_on), ended.notifications)
 
 
 def _quoted(run_event: RunMissing) -> str:
@@ -136,6 +136,7 @@ def _quoted(run_event: RunMissing) -> str:
 
 
 def _still_lost(row: RunRow, at: datetime) -> Transition:
+    """Count the answer, and stop asking after a day: what is known of the run does not change."""
     if row.watch is None:
         return Transition(row, changed=False)
     over = watches.is_over(row.watch, at, RETURN_WITHIN)

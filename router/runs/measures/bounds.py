@@ -46,7 +46,7 @@ def bounded_measures(
 
 
 def measures_left_out(count: int, kept: int = MAX_MEASURES) -> Reason:
-    """Return the reason that stands for measures that are not kept."""
+    """Return the reason that counts the measures that are not kept."""
     return Reason(
         code=MEASURES_LEFT_OUT,
         message=f"{count} measures are left out: {kept} are kept, those that were requested first.",

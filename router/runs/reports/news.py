@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def has_news(row: RunRow, report: ExternalReport, at: datetime, measures_grace: float) -> bool:
     """Return whether a report about a run that is out would publish something or change what is known of the run."""
     step = advance(row, (Reported(report_id="", report=report, measures_grace=measures_grace),), at)
-    # Reasons that a row does not keep would be news of every answer.
+    # A reason that the row does not keep would look new in every response.
     with_reasons = all(reason.code != LEFT_OUT for reason in row.reasons)
     return bool(step.notifications) or _knowledge(step.row, with_reasons) != _knowledge(row, with_reasons)
 

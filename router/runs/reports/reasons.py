@@ -34,7 +34,7 @@ def bounded_reasons(reasons: tuple[Reason, ...], limit: int = MAX_REASONS) -> tu
 
 
 def reasons_left_out(count: int) -> Reason:
-    """Return the reason that stands for those that are not kept."""
+    """Return the reason that counts those that are not kept."""
     return Reason(code=LEFT_OUT, message=f"{count} more reasons are left out.")
 
 

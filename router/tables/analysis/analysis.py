@@ -10,6 +10,7 @@ from router.tables.analysis.overlaps import find_overlaps, find_unreachable
 from router.tables.analysis.search import StepBudget
 from router.tables.analysis.space import build_space, ids_of_rows
 from router.tables.analysis.wording import (
+    BY_PLACE,
     gap_notes,
     gap_warnings,
     list_warnings,
@@ -20,6 +21,7 @@ from router.tables.analysis.wording import (
 )
 
 if TYPE_CHECKING:
+    from router.tables.analysis.wording import OrderWording
     from router.tables.table import DecisionTable
 
 MAX_STEPS = 120_000  # 0.25 s for each of the two searches, in a table of a thousand rows
@@ -28,7 +30,12 @@ MAX_OVERLAPS = 200
 
 
 def analyse(
-    table: DecisionTable, max_steps: int = MAX_STEPS, *, max_gaps: int = MAX_GAPS, max_overlaps: int = MAX_OVERLAPS
+    table: DecisionTable,
+    max_steps: int = MAX_STEPS,
+    *,
+    max_gaps: int = MAX_GAPS,
+    max_overlaps: int = MAX_OVERLAPS,
+    order: OrderWording = BY_PLACE,
 ) -> Analysis:
     """Find overlaps, unreachable rows and gaps.
 
@@ -42,6 +49,7 @@ def analyse(
             together.
         max_gaps: how many gaps are returned, the largest first.
         max_overlaps: how many overlaps are returned, the most important first.
+        order: how the sentences name the order of rows.
     """
     space = build_space(table)
     is_first_policy = table.policy == "first"
@@ -57,7 +65,11 @@ def analyse(
         unchecked=unchecked_sentence(
             ids_of_rows(space, space.unindexed_rows), unknown, max_steps if gap_budget.is_spent else 0
         ),
-        errors=(*unreachable_errors(unreachable), *overlap_errors(table, overlaps)),
-        warnings=(*list_warnings(unreachable), *overlap_warnings(table, overlaps), *gap_warnings(table, gaps)),
+        errors=(*unreachable_errors(unreachable, order), *overlap_errors(table, overlaps)),
+        warnings=(
+            *list_warnings(unreachable, order),
+            *overlap_warnings(table, overlaps, order),
+            *gap_warnings(table, gaps),
+        ),
         notes=gap_notes(table, gaps),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
     from router.tables.analysis.space import Box, ValueSpace
     from router.tables.table import DecisionTable
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderWording:
+    """How sentences name the order of rows: rows of most tables stand in it, others carry a number."""
+
+    earlier: str  # of a row
+    move: str  # what to do with a row that has to be earlier
+    decides: str  # why a row decides
+
+
+BY_PLACE = OrderWording(earlier="above it", move="move it up", decides="it stands above")
+BY_NUMBER = OrderWording(earlier="with a lower order", move="give it a lower order", decides="its order is lower")
 
 _MAX_PARTS = 6  # of one input; the rest is counted
 
@@ -126,34 +139,35 @@ _MAX_ROWS = 5  # in one sentence
 _MULTIPLE_HIT_POLICIES = ("output-order", "rule-order", "collect")
 
 
-def unreachable_errors(rows: Sequence[UnreachableRow]) -> tuple[str, ...]:
+def unreachable_errors(rows: Sequence[UnreachableRow], order: OrderWording) -> tuple[str, ...]:
     """Return a sentence for each row that nothing reaches."""
     never = [row for row in rows if not row.list_inputs]
-    return _limited([_unreachable(row) for row in never], len(never), "rows are never reached")
+    return _limited([_unreachable(row, order) for row in never], len(never), "rows are never reached")
 
 
-def list_warnings(rows: Sequence[UnreachableRow]) -> tuple[str, ...]:
+def list_warnings(rows: Sequence[UnreachableRow], order: OrderWording) -> tuple[str, ...]:
     """Return a sentence for each row that only a list may reach."""
     only = [row for row in rows if row.list_inputs]
-    return _limited([_reached_by_lists(row) for row in only], len(only), "rows are reached by lists only")
+    return _limited([_reached_by_lists(row, order) for row in only], len(only), "rows are reached by lists only")
 
 
-def _reached_by_lists(row: UnreachableRow) -> str:
+def _reached_by_lists(row: UnreachableRow, order: OrderWording) -> str:
     lists = f"a list in {_ids_in_words([repr(name) for name in row.list_inputs])}"
-    covered = f"{_covered_by(row)} every single value that it takes"
-    return f"row {row.row} is reached only by {lists}: {covered}; move it up unless that is intended"
+    covered = f"{_covered_by(row, order)} every single value that it takes"
+    return f"row {row.row} is reached only by {lists}: {covered}; {order.move} unless that is intended"
 
 
-def _unreachable(row: UnreachableRow) -> str:
+def _unreachable(row: UnreachableRow, order: OrderWording) -> str:
     if not row.covered_by:
         return f"row {row.row} never matches: there is no value that one of its cells takes; correct the cell"
-    return f"row {row.row} is never reached: {_covered_by(row)} everything that it takes; move it up or delete it"
+    covered = f"{_covered_by(row, order)} everything that it takes"
+    return f"row {row.row} is never reached: {covered}; {order.move} or delete it"
 
 
-def _covered_by(row: UnreachableRow) -> str:
+def _covered_by(row: UnreachableRow, order: OrderWording) -> str:
     if len(row.covered_by) == 1:
-        return f"row {row.covered_by[0]} above it takes"
-    return f"rows {_ids_in_words(row.covered_by)} above it together take"
+        return f"row {row.covered_by[0]} {order.earlier} takes"
+    return f"rows {_ids_in_words(row.covered_by)} {order.earlier} together take"
 
 
 def overlap_errors(table: DecisionTable, overlaps: Overlaps) -> tuple[str, ...]:
@@ -168,7 +182,7 @@ def overlap_errors(table: DecisionTable, overlaps: Overlaps) -> tuple[str, ...]:
     return ()
 
 
-def overlap_warnings(table: DecisionTable, overlaps: Overlaps) -> tuple[str, ...]:
+def overlap_warnings(table: DecisionTable, overlaps: Overlaps, order: OrderWording) -> tuple[str, ...]:
     """Return a sentence for each partial overlap in which only the order of the rows decides.
 
     A row that is an exception to another one is not reported: it overlaps on purpose.
@@ -176,14 +190,16 @@ def overlap_warnings(table: DecisionTable, overlaps: Overlaps) -> tuple[str, ...
     if table.policy != "first":
         return ()
     partial = overlaps.pairs[: overlaps.partial_count]
-    return _limited([_overlap(pair, _first_row_decides(pair)) for pair in partial], overlaps.partial_count, _DIFFERING)
+    return _limited(
+        [_overlap(pair, _first_row_decides(pair, order)) for pair in partial], overlaps.partial_count, _DIFFERING
+    )
 
 
 _DIFFERING = "pairs of rows overlap with different outputs"
 
 
-def _first_row_decides(overlap: Overlap) -> str:
-    return f"with different outputs, and {overlap.rows[0]} decides because it stands above"
+def _first_row_decides(overlap: Overlap, order: OrderWording) -> str:
+    return f"with different outputs, and {overlap.rows[0]} decides because {order.decides}"
 
 
 def _overlap(overlap: Overlap, consequence: str) -> str:

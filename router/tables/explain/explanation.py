@@ -89,7 +89,8 @@ class Explanation:
     def sentences(self) -> list[str]:
         """The explanation, one sentence per element."""
         used_up = [f"{row} matches too, but is used up for now" for row in self.used_up]
-        more = [f"{self.unnamed_near_misses} more rows came as close"] if self.unnamed_near_misses else []
+        count = self.unnamed_near_misses
+        more = [f"{count} more row{'s' if count > 1 else ''} came as close"] if count else []
         return [*self._match_sentences(), *used_up, *[row.sentence for row in self.near_misses], *more]
 
     def _match_sentences(self) -> list[str]:

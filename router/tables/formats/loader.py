@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from router.tables.decision import decide
-from router.tables.diagnostics import Diagnostics, LineNumbers, TableErrors
+from router.tables.diagnostics import Diagnostics, LineNumbers, TableErrors, check_row_count
 from router.tables.formats.columns import read_inputs, read_outputs
 from router.tables.formats.fields import BlockReader
 from router.tables.formats.rows import RowReader, check_ids
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from router.tables.decision import Decision, Undecided
+    from router.tables.diagnostics import SourcePlaces
     from router.tables.facts import FactModel, Facts
     from router.tables.model import Output
     from schemas.files.located_tree import Tree
@@ -140,7 +141,7 @@ def _read(fields: BlockReader, layout: FileLayout, tree: TableTree, model: FactM
     inputs = read_inputs(fields, model)
     outputs = layout.outputs or read_outputs(fields)
     reader = RowReader(inputs, outputs, model)
-    rows = tuple(_rows(fields, reader, layout))
+    rows = tuple(_rows(fields, reader, layout, tree.diagnostics.places))
     table = DecisionTable(
         id=_id(fields, layout.kind),
         version=tree.version,
@@ -157,11 +158,15 @@ def _read(fields: BlockReader, layout: FileLayout, tree: TableTree, model: FactM
     return TableFile(table, rows, fields, tree.diagnostics, tree.runs_tests)
 
 
-def _rows(file: BlockReader, reader: RowReader, layout: FileLayout) -> list[tuple[BlockReader, Row]]:
+def _rows(
+    file: BlockReader, reader: RowReader, layout: FileLayout, places: SourcePlaces
+) -> list[tuple[BlockReader, Row]]:
+    if isinstance(listed := file.tree("rows"), Listing):
+        check_row_count(len(listed.items), places.full_name(file.line_of("rows")))
     blocks = file.blocks("rows", "row")
     rows = [_row(block, place, reader, layout) for place, block in enumerate(blocks, start=1)]
     check_ids(rows)
-    if isinstance(listed := file.tree("rows"), Listing) and not listed.items:
+    if isinstance(listed, Listing) and not listed.items:
         file.report("there are no rows", file.line_of("rows"))
     return rows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from schemas.codec.errors import excerpt
+from schemas.codec.printable import excerpt
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested

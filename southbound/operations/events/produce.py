@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from producers.publisher import PublishError
-from schemas.codec.errors import printable
+from schemas.codec.printable import printable
 from schemas.files.event_file import EventFileError, read_events
 from schemas.partition_keys import key_of, topic_of
 from schemas.topics import TopicNames

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from consumers.runtime.dead_letters import HEADER_PREFIX
 from router.runs.ids import event_id_at
-from schemas.codec.errors import UndecodableError, excerpt, printable
+from schemas.codec.errors import UndecodableError
+from schemas.codec.printable import excerpt, printable
 from schemas.commands import ChangeRun, SendRun
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunChanged, RunRequested

@@ -12,7 +12,7 @@ from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import TableErrors
 from southbound.cli.exit_codes import ExitCode, invalid_input
-from southbound.operations.console import print_json, print_status, print_text
+from southbound.operations.console import count_noun, print_json, print_status, print_text
 from southbound.operations.tables.formats import load_file
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _kind_description(loaded: OutboundPolicy | SpokeSelector | DecisionTable) ->
             return f"outbound policy {_table_description(loaded.table)}"
         case SpokeSelector():
             spokes = sorted({str(row.outputs["spoke"]) for row in loaded.table.rows})
-            switched_off = f", {_count_text(len(loaded.inactive), 'row')} switched off" if loaded.inactive else ""
+            switched_off = f", {count_noun(len(loaded.inactive), 'row')} switched off" if loaded.inactive else ""
             return f"spoke selector {_table_description(loaded.table)}{switched_off}; chooses among {', '.join(spokes)}"
         case table:
             return f"decision table {_table_description(table)}"
@@ -82,11 +82,7 @@ def _kind_description(loaded: OutboundPolicy | SpokeSelector | DecisionTable) ->
 
 def _table_description(table: DecisionTable) -> str:
     default = "a default row" if table.default else "no default row"
-    tests = f"{_count_text(len(table.tests), 'saved test')} passed" if table.tests else "no saved tests"
-    columns = f"{_count_text(len(table.inputs), 'input')}, {_count_text(len(table.outputs), 'output')}"
-    rows = f"{_count_text(len(table.rows), 'row')} ({table.policy})"
+    tests = f"{count_noun(len(table.tests), 'saved test')} passed" if table.tests else "no saved tests"
+    columns = f"{count_noun(len(table.inputs), 'input')}, {count_noun(len(table.outputs), 'output')}"
+    rows = f"{count_noun(len(table.rows), 'row')} ({table.policy})"
     return f"{table.id}@{table.version}: {rows}, {default}, {columns}; {tests}"
-
-
-def _count_text(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -10,7 +10,7 @@ from router.selection.load import decision_function, table_of
 from router.tables.explain.explain import explanation_lines
 from router.tables.test_cases import check_test
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
-from southbound.operations.console import print_json, print_text
+from southbound.operations.console import count_noun, print_json, print_text
 from southbound.operations.tables.lookup import load_untested
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def _test_results(file: str) -> Iterator[SavedTestResult]:
 def _result_summary(tests: int, failed: int) -> str:
     if not tests:
         return "no saved tests"
-    return f"{failed} of {tests} saved tests failed" if failed else f"all {tests} saved tests passed"
+    if failed:
+        return f"{failed} of {count_noun(tests, 'saved test')} failed"
+    return f"all {tests} saved tests passed" if tests > 1 else "the saved test passed"
 
 
 def _result_text(outcome: SavedTestResult) -> str:

@@ -26,6 +26,7 @@ from southbound.simulator.external_system import ExternalSystem
 from southbound.simulator.script import Script
 from tests.builders.runs import NOON, SINGLE, a_document, a_run, a_tree
 from tests.fakes.recording_inbound_publisher import RecordingInboundPublisher
+from tests.harness.repeated_posts import repeated_posts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -181,4 +182,4 @@ async def test_every_attempt_of_a_command_carries_the_same_key() -> None:
     async with a_spoke_and_system(completes_immediately(busy_times=1)) as rig:
         call = replace(rig.post(a_document()), idempotency_key="key-TR0001")
         assert [(await rig.call(call)).status for _ in range(2)] == [503, 201]
-        assert rig.system.request_log.repeated_posts() == {"key-TR0001": 2}
+        assert repeated_posts(rig.system.request_log) == {"key-TR0001": 2}

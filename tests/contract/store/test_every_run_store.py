@@ -18,7 +18,7 @@ from consumers.store.port import ConflictError, ExternalIdTakenError, RunStore, 
 from consumers.store.sql_store import open_store
 from router.runs.checks.watch import Missing, Watch
 from router.runs.request_result import is_over
-from router.runs.run import RequestRow, Told
+from router.runs.run import LastNotification, RequestRow
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
 from tests.builders.runs import NOON, SINGLE, a_document, a_run
@@ -77,7 +77,9 @@ async def test_a_saved_run_is_read_back_whole(store: RunStore) -> None:
         reasons=(Reason(code="SLOW", message="the line is slow", property_path="$.line"),),
         processed_reports=("E1", "E1 led to progress"),
         processed_events=("E2 led to accepted",),
-        told=Told("E1", "process 1", 1, ('{"kind": "progress"}', "\0 \u00e9"), "{}", None, "redrive 1"),
+        last_notification=LastNotification(
+            "E1", "process 1", 1, ('{"kind": "progress"}', "\0 \u00e9"), "{}", None, "redrive 1"
+        ),
         cancel_requested=True,
         finished_at=NOON + timedelta(microseconds=1),
     )

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.store.identity import Gateway
 from consumers.store.sql_store import SqlRunStore, open_store
-from router.store_continuity import StoreMark
+from router.store_continuity import StoreMark, TopicEnds
+from schemas.store_claim import CLAIM_KEY, read_claim
+from schemas.topics import TopicNames
 from schemas.vocabulary import Phase
 from southbound.service.store_check import StoreDiscontinuedError, StoreMarker
 from tests.builders.runs import NOON, a_run
+from tests.fakes.recording_publisher import RecordingPublisher
 from tests.integration.store.postgres_database import empty_database, run_store_url
 
 if TYPE_CHECKING:
@@ -20,7 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["run_store_url"]  # a fixture
-GATEWAY = Gateway(prefix="p.", group="southbound")
+PREFIX = "p."
+RECORDED = TopicEnds(topic="p.testrun.lifecycle", topic_id="Vw0", ends={0: 12})
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -39,31 +43,34 @@ async def store(address: str) -> AsyncIterator[SqlRunStore]:
 
 async def test_processes_that_start_at_once_find_one_identity_and_bind_it_once(address: str) -> None:
     stores = await asyncio.gather(*(open_store(address) for _ in range(4)))
-    await asyncio.gather(*(one.identity.bind(GATEWAY) for one in stores))
-    marks = [mark for one in stores for mark in (await one.identity.next_mark(), await one.identity.next_mark())]
-    states = [await one.identity.state(GATEWAY) for one in stores]
+    await asyncio.gather(*(one.identity.bind(PREFIX) for one in stores))
+    marks = [mark for one in stores * 2 if (mark := await one.identity.next_mark())]
+    states = [await one.identity.state() for one in stores]
     for one in stores:
         await one.close()
     assert len({mark.store_id for mark in marks}) == 1
     assert sorted(mark.mark for mark in marks) == [*range(1, 9)]
-    assert {(state.mark, state.bound, state.has_runs, state.unmarked) for state in states} == {(8, True, False, False)}
+    assert {(state.mark, state.bound_to) for state in states} == {(8, PREFIX)}
+    assert not any(state.has_runs or state.unmarked for state in states)
 
 
-async def test_a_gateway_with_other_topics_or_groups_is_not_bound(store: SqlRunStore) -> None:
-    await store.identity.bind(GATEWAY)
-    assert (await store.identity.state(GATEWAY)).bound
-    assert not (await store.identity.state(Gateway(prefix="p.", group="other"))).bound
-    assert not (await store.identity.state(Gateway(prefix="", group="southbound"))).bound
+async def test_a_store_is_bound_to_the_first_gateway_only(store: SqlRunStore) -> None:
+    assert (await store.identity.state()).bound_to is None
+    await store.identity.bind("")  # no prefix is a prefix, too
+    await store.identity.bind(PREFIX)
+    assert (await store.identity.state()).bound_to == ""
 
 
 async def test_what_is_accepted_and_recorded_is_kept(store: SqlRunStore) -> None:
-    own = (await store.identity.state(GATEWAY)).store_id
-    await store.identity.accept(GATEWAY, {own: 7, "b" * 32: 3}, {"p.testrun.lifecycle": {"0": 12}})
-    await store.identity.bind(GATEWAY)
-    state = await store.identity.state(GATEWAY)
-    assert (state.mark, state.bound, state.accepted) == (7, True, {"b" * 32: 3})
-    assert await store.identity.recorded(GATEWAY) == {"p.testrun.lifecycle": {"0": 12}}
-    assert await store.identity.next_mark() == StoreMark(own, 8)
+    await store.identity.bind("q.")
+    assert await store.identity.recorded() is None
+    await store.identity.accept(PREFIX, StoreMark("b" * 32, 3), RECORDED)
+    await store.identity.bind(PREFIX)
+    state = await store.identity.state()
+    assert (state.mark, state.bound_to, state.accepted) == (0, PREFIX, {"b" * 32: 3})
+    assert await store.identity.recorded() == RECORDED
+    await store.identity.accept(PREFIX, StoreMark(state.store_id, 7), RECORDED)
+    assert await store.identity.next_mark() == replace(state, mark=8)
 
 
 async def test_runs_that_were_perhaps_sent_are_in_doubt_and_the_others_as_before(store: SqlRunStore) -> None:
@@ -84,11 +91,47 @@ async def test_runs_that_were_perhaps_sent_are_in_doubt_and_the_others_as_before
 
 
 async def test_a_store_that_is_restored_while_a_process_works_with_it_is_noticed(store: SqlRunStore) -> None:
-    marker = StoreMarker(store.identity, store.name, GATEWAY)
-    assert marker.metadata() == ""
+    publisher = RecordingPublisher()
+    marker = await a_marker(store, publisher)
     await marker.advance()
     await marker.advance()
-    assert marker.metadata().endswith("mark=2")
-    await store._database.write(lambda connection: connection.exec_driver_sql("UPDATE store_identity SET mark = 0"))
+    published = [(message.topic, message.key, read_claim(message.value)) for message in publisher.published]
+    assert [(topic, key, claim and claim.mark) for topic, key, claim in published] == [
+        ("p.testrun.store", CLAIM_KEY, 1),
+        ("p.testrun.store", CLAIM_KEY, 2),
+    ]
+    await execute(store, "UPDATE store_identity SET mark = 0")
     with pytest.raises(StoreDiscontinuedError, match=r"is older than the committed offsets.*--accept-empty-store"):
         await marker.advance()
+    assert len(publisher.published) == 2
+
+
+async def test_a_store_that_is_exchanged_for_one_without_identity_is_noticed(address: str, store: SqlRunStore) -> None:
+    marker = await a_marker(store, RecordingPublisher())
+    await marker.advance()
+    before = await store.identity.state()
+    await execute(store, "DELETE FROM store_identity")
+    with pytest.raises(StoreDiscontinuedError, match=r"is not the one that the gateway .* has worked with"):
+        await marker.advance()
+    again = await open_store(address)
+    state = await again.identity.state()
+    await again.close()
+    assert state.store_id != before.store_id
+    assert (state.mark, state.bound_to) == (0, None)
+
+
+async def test_a_store_that_is_given_to_another_gateway_ends_the_process(store: SqlRunStore) -> None:
+    marker = await a_marker(store, RecordingPublisher())
+    await marker.advance()
+    await store.identity.accept("q.", None, RECORDED)
+    with pytest.raises(StoreDiscontinuedError, match=r"belongs to another gateway, of the topics q\.testrun"):
+        await marker.advance()
+
+
+async def a_marker(store: SqlRunStore, publisher: RecordingPublisher) -> StoreMarker:
+    await store.identity.bind(PREFIX)
+    return StoreMarker(identity=store.identity, store=store.name, topics=TopicNames(PREFIX), publisher=publisher)
+
+
+async def execute(store: SqlRunStore, statement: str) -> None:
+    await store._database.write(lambda connection: connection.exec_driver_sql(statement))

@@ -19,6 +19,7 @@ from consumers.store.migrate import SchemaError, _config, check, upgrade
 from consumers.store.sql_store import open_store
 from consumers.store.tables import metadata
 from router.runs.checks.watch import Missing
+from router.store_continuity import TopicEnds
 from tests.builders.runs import a_document
 from tests.integration.store.postgres_database import empty_database, run_store_url
 
@@ -137,6 +138,43 @@ async def test_a_run_that_was_left_without_an_external_id_is_checked_after_the_u
     (row,) = await store.runs_to_check(datetime.now(UTC), 10)
     await store.close()
     assert (row.run_id, row.watch and row.watch.missing) == ("without id", Missing.EXTERNAL_ID)
+
+
+@pytest.mark.parametrize(
+    ("gateways", "bound_to", "unmarked", "recorded"),
+    [
+        ([], None, False, None),
+        ([("p.", "g", "{}")], "p.", False, None),
+        (
+            [("p.", "g", '{"p.testrun.lifecycle": {"0": 12}}'), ("p.", "renamed", "{}")],
+            "p.",
+            False,
+            TopicEnds(topic="p.testrun.lifecycle", topic_id="", ends={0: 12}),
+        ),
+        ([("p.", "g", "{}"), ("q.", "g", "{}")], None, True, None),  # the next one to start gets it
+    ],
+)
+async def test_the_gateway_of_a_store_is_known_after_the_upgrade(
+    address: str,
+    gateways: list[tuple[str, str, str]],
+    bound_to: str | None,
+    unmarked: bool,  # noqa: FBT001 - a column
+    recorded: TopicEnds | None,
+) -> None:
+    database = database_at(address)
+    await database.write(lambda connection: command.upgrade(_config(connection), "r0009"))
+    await database.write(partial(_insert_gateways, gateways=gateways))
+    await database.close()
+    store = await open_store(address)
+    state, found = await store.identity.state(), await store.identity.recorded()
+    await store.close()
+    assert (state.bound_to, state.unmarked, found) == (bound_to, unmarked, recorded)
+
+
+def _insert_gateways(connection: Connection, gateways: list[tuple[str, str, str]]) -> None:
+    for prefix, group, ends in gateways:
+        row = {"prefix": prefix, "group": group, "ends": ends}
+        connection.execute(text("INSERT INTO store_gateways VALUES (:prefix, :group, :ends)"), row)
 
 
 def _insert_measures(connection: Connection) -> None:

@@ -67,6 +67,19 @@ def test_the_shipped_configuration_is_valid() -> None:
     assert "spoke fibre-lab: http://127.0.0.1:8701" in result.stdout
 
 
+def test_one_saved_test_is_counted_in_the_singular(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "table: p\ninputs: [{name: n, path: name, type: string}]\n"
+        "outputs: [{name: hierarchical, type: boolean}, {name: payload, type: string, values: [per-run, bundle]}]\n"
+        "rows: [{id: R, when: {n: x}, then: {hierarchical: true, payload: bundle}}]\n"
+        "tests: [{name: t, given: {name: x}, expect: {row: R}}]\n"
+    )
+    checked = southbound("config", "check", SOUTHBOUND_ROUTING__POLICY=str(policy))
+    assert ": 1 row, 1 saved test passed\n" in checked.stdout
+    assert f"{policy}: the saved test passed\n" in southbound("tables", "test", str(policy)).stdout
+
+
 def test_config_check_reports_callbacks_that_anyone_could_send() -> None:
     result = southbound("config", "check", SOUTHBOUND_LISTENER__HOST="0.0.0.0")  # noqa: S104 - nothing is bound
     assert result.exit_code == ExitCode.INVALID_INPUT

@@ -84,3 +84,57 @@ def test_settings_in_odd_yaml_end_in_one_sentence(tmp_path: Path, content: bytes
     assert code == 2, said
     assert f"southbound.yaml:{sentence}" in said
     assert len(said.splitlines()) == 1
+
+
+LARGE_FILES = {
+    "a million wrong keys.json": lambda: a_request('"run": {' + numbered('"k{}":1', 999_990) + "}"),
+    "a million wrong fields.json": lambda: a_request(numbered('"k{}":1', 999_990)),
+    "a list of wrong measures.json": lambda: a_request('"run": {"test_measure": [' + "1," * 900_000 + "1]}"),
+    "wrong events.json": lambda: "[" + numbered('{{"type": "T{}"}}', 99_000) + "]",
+    "wrong events.jsonl": lambda: '{"type": "RunRequested", "data": {}}\n' * 99_000,
+    "anchors.yaml": lambda: "- &x 1\n" * 2_500_000,
+    "anchors in one line.yaml": lambda: "a: [" + "&a b," * 3_900_000 + "]\n",
+    "exclamation marks.yaml": lambda: "!" * 19_900_000,
+    "empty lines before an anchor.yaml": lambda: "\n" * 19_900_000 + "a: &b 1\n",
+    "directives.yaml": lambda: "%FOO bar\n" * 2_200_000 + "---\na\n",
+    "a mistake at the end.yaml": lambda: "- {type: X}\n" * 240_000 + "- [}\n",
+}
+
+
+def a_request(data: str) -> str:
+    return '{"type": "RunRequested", "data": {' + data + "}}"
+
+
+def numbered(text: str, count: int) -> str:
+    return ",".join(text.format(number) for number in range(count))
+
+
+@pytest.mark.parametrize("name", LARGE_FILES)
+def test_fault_a_large_file_of_mistakes_is_refused_soon_and_in_a_bounded_number_of_sentences(
+    tmp_path: Path, name: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(LARGE_FILES[name]())
+    code, said = run(COMMANDS["produce"], file)
+    assert code == 2, said[-1000:]
+    assert len(said.splitlines()) <= 1_002
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", ["config check", "simulate", "tables check"])
+def test_fault_thousands_of_wrong_keys_are_a_bounded_number_of_sentences(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text("".join(f"k{number}: 1\n" for number in range(48_000)))
+    code, said = run(COMMANDS[command], file)
+    assert code == 2, said[-1000:]
+    assert 1_000 <= len(said.splitlines()) <= 1_002
+
+
+def test_fault_thousands_of_wrong_keys_in_a_profile_are_a_bounded_number_of_sentences(tmp_path: Path) -> None:
+    (tmp_path / "spokes").mkdir()
+    (tmp_path / "spokes/lab.yaml").write_text("".join(f"k{number}: 1\n" for number in range(48_000)))
+    file = tmp_path / "southbound.yaml"
+    file.write_text("routing: {spokes: spokes}\n")
+    code, said = run(COMMANDS["config check"], file)
+    assert code == 2, said[-1000:]
+    assert 1_000 <= len(said.splitlines()) <= 1_002

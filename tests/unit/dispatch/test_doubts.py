@@ -269,6 +269,57 @@ async def test_a_success_that_cannot_be_read_is_never_followed_by_another_post()
     assert UpdateKind.IN_DOUBT in gateway.updates()
 
 
+@pytest.mark.parametrize("status", [203, 205, 207, 226])
+async def test_a_success_that_the_profile_does_not_name_is_never_followed_by_another_post(status: int) -> None:
+    gateway = InMemoryGateway()
+    gateway.system.plan(Purpose.SEND, HttpResponse(status=status))
+    await gateway.process_request(a_document())
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 1
+    assert gateway.row().phase is Phase.FALLOUT
+
+
+async def test_a_success_whose_body_breaks_off_is_never_followed_by_another_post() -> None:
+    gateway = InMemoryGateway()
+    broken = NoResponse(perhaps_sent=True, cause="the answer broke off", was_accepted=True)
+    gateway.system.plan(Purpose.SEND, broken)
+    await gateway.process_request(a_document())
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 1
+    assert gateway.row().phase is Phase.FALLOUT
+
+
+class StoresAndAnswers(FakeSystem):
+    """Stores what is POSTed, and answers with a status that does not say so."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
+
+    async def call(
+        self, spoke: str, call: Call, before: BeforeCall = do_nothing, admit: Admit = admit_all
+    ) -> HttpResponse | NoResponse:
+        answer = await FakeSystem.call(self, spoke, call, before, admit)
+        return HttpResponse(status=self.status) if call.purpose is Purpose.SEND else answer
+
+
+@pytest.mark.parametrize("status", [101, 300, 301, 302, 303, 304, 307, 308, 399, 406, 408, 417, 460, 499, 500, 520])
+async def test_a_stored_run_whose_post_is_answered_without_certainty_is_adopted(status: int) -> None:
+    gateway = InMemoryGateway(system=StoresAndAnswers(status))
+    await gateway.process_request(a_document())
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 1  # it was POSTed again for ever
+    assert (gateway.row().phase, gateway.row().external_id) == (Phase.ACCEPTED, "ext-TR0001")
+
+
+@pytest.mark.parametrize("status", [301, 406])
+async def test_a_system_that_never_says_whether_it_has_a_run_ends_in_doubt_and_not_in_endless_posts(
+    status: int,
+) -> None:
+    gateway = InMemoryGateway()
+    gateway.system.plan(Purpose.SEND, *[HttpResponse(status=status)] * 40)
+    await gateway.process_request(a_document())
+    assert [letter.problem.code for _, letter in gateway.dead_lettered] == ["IN_DOUBT"]
+    assert len(gateway.system.calls_made(Purpose.SEND)) <= 4  # the attempts of the profile
+
+
 async def test_sending_is_stored_when_the_call_has_its_slot() -> None:
     gateway = InMemoryGateway()
     phases: list[Phase] = []

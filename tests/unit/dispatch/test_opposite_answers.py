@@ -185,3 +185,47 @@ async def test_a_run_that_completed_before_its_cancellation_is_not_cancelled() -
     await gateway.process_cancellation("TR0001")
     assert gateway.last_update().kind is UpdateKind.CANCEL_REFUSED
     assert [result.state for result in gateway.results()] == [RunState.COMPLETED]
+
+
+@pytest.mark.parametrize("status", [302, 303, 304, 307, 406, 417])
+async def test_a_change_that_was_made_and_answered_without_certainty_is_accepted(status: int) -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.tests[TEST]["description"] = "fast"
+    await change(gateway, HttpResponse(status=status))
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED]
+    assert len(gateway.system.calls_made(Purpose.CHANGE)) == 1  # it was sent again for ever
+
+
+async def test_a_change_that_was_not_made_and_is_redirected_is_refused() -> None:
+    gateway = await a_run_that_is_out()
+    await change(gateway, HttpResponse(status=302))
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CHANGE_REFUSED]
+    assert [reason.code for reason in gateway.last_update().reasons] == ["CHANGE_NOT_SHOWN"]
+
+
+async def test_a_redirected_change_of_which_nothing_is_shown_is_refused() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.READ, *[HttpResponse(status=200)] * 3)
+    await change(gateway, HttpResponse(status=302))
+    assert [reason.code for reason in gateway.last_update().reasons] == ["CHANGE_NOT_SHOWN"]
+
+
+@pytest.mark.parametrize("status", [302, 303, 304, 406, 417])
+@pytest.mark.parametrize("method", ["patch", "delete"])
+async def test_a_cancellation_that_was_made_and_answered_without_certainty_is_accepted(
+    method: str, status: int
+) -> None:
+    gateway = await a_run_that_is_out(cancel=method)
+    gateway.system.tests[TEST]["state"] = "cancelled"
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=status))
+    await gateway.process_cancellation("TR0001")
+    assert gateway.row().phase is Phase.CANCELLED
+    assert len(gateway.system.calls_made(Purpose.CANCEL)) == 1
+
+
+async def test_a_redirected_cancellation_of_a_run_that_goes_on_is_refused() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, *[HttpResponse(status=302)] * 3)
+    await gateway.process_cancellation("TR0001")
+    assert gateway.updates()[-1] is UpdateKind.CANCEL_REFUSED
+    assert gateway.row().phase is Phase.ACCEPTED

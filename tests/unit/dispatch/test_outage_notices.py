@@ -9,7 +9,7 @@ import pytest
 from consumers.dispatch.outages import MAX_RECORDS, AttemptHistory, OutageTracker
 from consumers.runtime.handler import Attempt
 from router.responses import HttpResponse, Purpose
-from router.runs.outages import SYSTEM_DOWN
+from router.runs.notifications.outages import SYSTEM_DOWN
 from schemas.results import RunUpdate
 from schemas.vocabulary import Phase, UpdateKind
 from tests.builders.runs import NOON, a_document
@@ -45,7 +45,7 @@ async def test_a_run_whose_system_is_down_for_long_is_told_once_and_again_when_i
     (notice,) = notices(gateway)
     assert notice.phase is Phase.RETRYING
     (reason,) = notice.reasons
-    assert reason.message.startswith("fibre-lab is down or turns calls away since 2026-11-23 12:00 UTC")
+    assert reason.message.startswith("fibre-lab is down or has refused calls since 2026-11-23 12:00 UTC")
     assert trouble in reason.message
     assert gateway.row().reasons == ()
 
@@ -58,7 +58,7 @@ async def test_a_short_outage_is_not_told() -> None:
 
 
 async def test_the_profile_says_when_an_outage_is_told() -> None:
-    gateway = InMemoryGateway(profile={"tell_outage_after": 2.0})
+    gateway = InMemoryGateway(profile={"outage_notice_after": 2.0})
     gateway.system.plan(Purpose.SEND, *[REFUSED_CONNECTION] * 5)
     await gateway.process_request(a_document())
     assert len(notices(gateway)) == 1
@@ -94,7 +94,7 @@ async def test_a_cancellation_that_waits_for_a_system_is_told_and_its_end_has_no
 
 
 async def test_a_run_that_ends_while_its_cancellation_waits_has_no_old_reason() -> None:
-    gateway = InMemoryGateway(profile={"tell_outage_after": 0.001})
+    gateway = InMemoryGateway(profile={"outage_notice_after": 0.001})
     await gateway.process_request(a_document())
     gateway.system.plan(Purpose.CANCEL, *[REFUSED_CONNECTION] * LONG)
     gateway.system.on_call = lambda call: gateway.end_during_call(call, Purpose.CANCEL, "completed")

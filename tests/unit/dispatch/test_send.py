@@ -212,7 +212,7 @@ async def test_a_child_waits_until_the_id_of_its_parent_is_known() -> None:
     gateway.system.plan(Purpose.LOOK_UP, json_answer(200, []), json_answer(200, []))
     gateway.system.plan(Purpose.LOOK_UP, json_answer(200, [{"id": "9", "name": "Line test TR0001"}]))
     await gateway.process_request(a_tree(children=1))
-    assert [later.problem.code for later in gateway.retries] == ["EXTERNAL_ID_NOT_KNOWN"]
+    assert [later.problem.code for later in gateway.retries] == ["EXTERNAL_ID_PENDING"]
     assert b'"id":"9"' in (gateway.system.calls_made(Purpose.SEND)[1].body or b"")
 
 

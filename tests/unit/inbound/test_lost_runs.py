@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from consumers.inbound.due_checks import DueCheckPublisher, check_event
 from router.responses import HttpResponse, Purpose
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders.runs import a_document
@@ -59,6 +62,9 @@ async def test_a_run_that_is_not_shown_for_ten_minutes_is_lost(answer: HttpRespo
     (result,) = gateway.results()
     assert (result.state, result.reasons[-1].code) == (RunState.FAILED, "LOST")
     assert 3 <= len(gateway.system.calls_made(Purpose.READ)) < 20
+    watch = gateway.row().watch
+    assert watch is not None
+    assert watch.answers >= 3  # it was 0 for a run that is lost by its answers
     assert not gateway.dead_lettered
 
 
@@ -126,3 +132,33 @@ async def test_not_found_ends_a_run_whose_cancellation_was_requested() -> None:
     gateway.system.tests.clear()
     await gateway.process_callback(TEST)
     assert [result.state for result in gateway.results()] == [RunState.CANCELLED]
+
+
+async def test_a_check_is_made_although_the_clock_of_the_process_that_found_it_due_is_ahead() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.READ, *[HttpResponse(status=404)] * 2)
+    await gateway.process_callback(TEST)
+    watch = gateway.row().watch
+    assert watch is not None
+    ahead = watch.due + timedelta(seconds=1)
+    await gateway.events.publish([check_event(gateway.row(), ahead)])
+    await gateway.run_until_idle()
+    assert gateway.clock.at < watch.due
+    assert len(gateway.system.calls_made(Purpose.READ)) == 2
+    after = gateway.row().watch
+    assert after is not None
+    assert after.answers == watch.answers + 1
+
+
+async def test_a_check_that_inbound_has_not_processed_is_not_published_again_for_an_hour() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.READ, HttpResponse(status=404))
+    await gateway.process_callback(TEST)
+    checker = DueCheckPublisher(
+        store=gateway.store, events=gateway.events, now=gateway.clock, warn=gateway.problems.append
+    )
+    published = []
+    for _ in range(62):
+        gateway.clock.at += timedelta(minutes=2)
+        published.append(await checker.publish_due())
+    assert [number for number, count in enumerate(published) if count] == [0, 30, 60]  # it was every minute

@@ -127,7 +127,7 @@ async def test_a_report_about_an_unknown_run_is_parked_and_then_a_dead_letter() 
     callback = gateway.a_callback("ext-404", state="inProgress")
     gateway.produce(gateway.names.inbound, callback, "x")
     await gateway.run_until_idle()
-    assert gateway.dead_letter_codes() == ["UNKNOWN_EXTERNAL_ID"]
+    assert gateway.dead_letter_codes() == ["REPORT_WITHOUT_RUN"]
     assert len(gateway.retries) in range(5, 15)
     assert "ext-404" in gateway.dead_lettered[0][1].problem.sentence
 
@@ -139,7 +139,7 @@ async def test_a_name_alone_does_not_make_a_run_ours() -> None:
     callback = gateway.a_callback("77", state="completed", name="Somebody else's TR0001", testMeasure=[])
     gateway.produce(gateway.names.inbound, callback, "x")
     await gateway.run_until_idle()
-    assert gateway.dead_letter_codes() == ["UNKNOWN_EXTERNAL_ID"]
+    assert gateway.dead_letter_codes() == ["REPORT_WITHOUT_RUN"]
 
 
 async def test_an_unreadable_report_is_a_dead_letter_with_the_remedy() -> None:

@@ -24,7 +24,7 @@ async def test_an_anonymous_callback_that_names_a_run_does_not_choose_its_extern
     await gateway.process_callback("evil", name=RUN_NAME, state="completed", testMeasure=[])
     assert gateway.row().external_id is None
     assert gateway.results() == []
-    assert gateway.dead_letter_codes() == ["UNKNOWN_EXTERNAL_ID"]
+    assert gateway.dead_letter_codes() == ["REPORT_WITHOUT_RUN"]
     assert "callback_auth" in gateway.dead_lettered[0][1].problem.sentence
 
 

@@ -68,7 +68,7 @@ async def test_more_ids_than_may_wait_are_dead_letters_at_once() -> None:
     outcomes = [await gateway.attempt(a_report(gateway, f"ext-{number}")) for number in range(5)]
     assert [type(outcome) for outcome in outcomes] == [RetryLater] * 3 + [DeadLetter] * 2
     assert isinstance(outcomes[-1], DeadLetter)
-    assert outcomes[-1].problem.code == "UNKNOWN_EXTERNAL_ID"
+    assert outcomes[-1].problem.code == "REPORT_WITHOUT_RUN"
     assert "ext-4" in outcomes[-1].problem.sentence
 
 

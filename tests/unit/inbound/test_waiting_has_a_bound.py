@@ -38,8 +38,8 @@ async def test_a_run_whose_id_never_becomes_known_is_in_fallout_with_a_dead_lett
     await gateway.advance(30, step=5)
     assert gateway.row().phase is Phase.FALLOUT
     assert gateway.last_update().kind is UpdateKind.FALLOUT
-    assert [reason.code for reason in gateway.last_update().reasons] == ["EXTERNAL_ID_UNKNOWN"]
-    assert gateway.dead_letter_codes() == ["EXTERNAL_ID_UNKNOWN"]
+    assert [reason.code for reason in gateway.last_update().reasons] == ["EXTERNAL_ID_MISSING"]
+    assert gateway.dead_letter_codes() == ["EXTERNAL_ID_MISSING"]
     assert len(gateway.system.calls_made(Purpose.LOOK_UP)) < 20
     assert len(gateway.system.calls_made(Purpose.SEND)) == 1
 
@@ -65,7 +65,7 @@ async def test_a_redriven_dead_letter_that_finds_nothing_is_a_dead_letter_again(
     await gateway.advance(620, step=5)
     gateway.redeliver(gateway.dead_lettered[0][0])
     await gateway.run_until_idle()
-    assert gateway.dead_letter_codes() == ["EXTERNAL_ID_UNKNOWN"] * 2
+    assert gateway.dead_letter_codes() == ["EXTERNAL_ID_MISSING"] * 2
     assert gateway.row().phase is Phase.FALLOUT
 
 
@@ -84,7 +84,7 @@ async def test_a_run_that_comes_back_from_fallout_without_an_id_is_looked_up_aga
     assert (gateway.row().phase, gateway.row().external_id) == (Phase.IN_PROGRESS, None)
     await gateway.advance(620, step=5)
     assert gateway.row().phase is Phase.FALLOUT
-    assert gateway.dead_letter_codes() == ["EXTERNAL_ID_UNKNOWN"] * 2
+    assert gateway.dead_letter_codes() == ["EXTERNAL_ID_MISSING"] * 2
 
 
 async def test_the_send_command_read_again_never_posts_such_a_run_again() -> None:
@@ -105,7 +105,7 @@ async def test_a_follow_up_of_a_run_in_fallout_without_id_is_answered(event: str
     else:
         await gateway.process_cancellation("TR0001")
     assert gateway.last_update().kind in {UpdateKind.CHANGE_REFUSED, UpdateKind.CANCEL_REFUSED}
-    assert gateway.dead_letter_codes() == ["EXTERNAL_ID_UNKNOWN"] * 2
+    assert gateway.dead_letter_codes() == ["EXTERNAL_ID_MISSING"] * 2
 
 
 async def test_children_of_a_bundle_that_the_system_never_confirmed_are_looked_up_and_then_in_fallout() -> None:
@@ -117,7 +117,7 @@ async def test_children_of_a_bundle_that_the_system_never_confirmed_are_looked_u
     await gateway.advance(620, step=5)
     assert gateway.row("TR0001-1").external_id == "ext-TR0001-1"
     assert gateway.row("TR0001-2").phase is Phase.FALLOUT
-    assert gateway.dead_letter_codes() == ["EXTERNAL_ID_UNKNOWN"]
+    assert gateway.dead_letter_codes() == ["EXTERNAL_ID_MISSING"]
 
 
 async def test_a_state_that_no_spelling_knows_is_told_once_and_counted() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,9 +14,10 @@ from rich.console import Console
 
 from consumers.store.sql_store import open_store
 from router.runs.checks.watch import Missing, begin
-from router.runs.notifications import build_update
+from router.runs.failed_attempt import FailedAttempt
+from router.runs.notifications.build import build_update
+from router.runs.notifications.last_notification import remember_notifications
 from router.runs.run import RequestRow
-from router.runs.told import remember_told
 from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss, dump_explanations
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind
@@ -141,6 +144,14 @@ def test_an_unknown_run_is_one_sentence(store: str) -> None:
     assert "has no run TR9" in result.stderr
 
 
+@pytest.mark.parametrize("run_id", ["TR9", "TR 9"])
+def test_the_sentence_about_an_unknown_run_has_the_command_that_finds_its_dead_letter(store: str, run_id: str) -> None:
+    """It named `southbound tail dlq`, which shows only what arrives from now on, and does not end."""
+    result = southbound("runs", "show", run_id, SOUTHBOUND_STORE__URL=store)
+    command = re.findall("`southbound ([^`]+)`", result.stderr)[-1]
+    assert shlex.split(command) == ["tail", "dlq", "--from-start", "--no-follow", "--run", run_id]
+
+
 def test_a_store_that_does_not_exist_is_not_created(tmp_path: Path) -> None:
     result = southbound("runs", "list", SOUTHBOUND_STORE__URL=f"sqlite:///{tmp_path}/none.db")
     assert result.exit_code == ExitCode.UNREACHABLE
@@ -226,7 +237,7 @@ def test_a_waiting_run_names_its_definitions_and_its_children_wait_with_it() -> 
 def test_why_and_show_name_the_reasons_of_what_was_published_last(kind: UpdateKind) -> None:
     row = a_run(phase=Phase.FALLOUT)
     update = build_update(row, kind, (Reason(code="CALL_503", message="busy\x07"),))
-    row = remember_told(row, [update], cause="E1", teller="process")
+    row = remember_notifications(row, [update], cause="E1", process_id="process")
     (sentence,) = [each for each in status_sentences(row) if "CALL_503: busy" in each]
     assert sentence.startswith(f"published last: {kind} at ")
     console = Console(width=200)
@@ -240,6 +251,19 @@ def test_why_and_show_name_the_next_check_of_a_run_and_what_it_is_for() -> None:
     row = a_run(phase=Phase.ACCEPTED, watch=begin(Missing.EXTERNAL_ID, NOON, 600))
     (sentence,) = [each for each in status_sentences(row) if each.startswith("next check ")]
     assert sentence.endswith(f"its system has not named its id since {format_time(NOON)}, 0 answers so far")
+
+
+@pytest.mark.parametrize("phase", [Phase.RETRYING, Phase.IN_DOUBT, Phase.FALLOUT, Phase.SENDING])
+def test_why_and_show_name_the_last_attempt_and_the_next(phase: Phase) -> None:
+    failed = FailedAttempt(number=3, at=NOON, next_at=NOON, code="CALL_TRANSIENT", message="busy\x07")
+    row = a_run(phase=phase, failed_attempt=failed)
+    console = Console(width=250)
+    with console.capture() as capture:
+        console.print(run_details(row, None, ()))
+    for text in ("\n".join(status_sentences(row)), capture.get()):
+        assert f"number 3 at {format_time(NOON)}: CALL_TRANSIENT: busy" in text
+        assert ("next attempt" in text) == (phase in {Phase.RETRYING, Phase.IN_DOUBT})
+    assert "\x07" not in capture.get()
 
 
 def test_a_root_that_waits_for_children_says_for_how_many() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
-from schemas.codec.errors import printable_json, printable_lines
+from schemas.codec.printable import printable_json, printable_lines
 from southbound.operations.console import print_content, print_json, print_result, print_text
 from tests.harness.command_line import southbound
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consumers.run_updates.tellings import Tellings
+from consumers.run_updates.acknowledgements import Acknowledgements
 from consumers.store.port import ConflictError, StoreUnavailableError
 from producers.publisher import RecordTooLargeError
 from schemas.lifecycle import RunCancelled, RunChanged
@@ -236,7 +236,7 @@ async def test_children_of_a_root_whose_change_no_table_decides_are_given_up_wit
         await gateway.attempt_next(gateway.names.lifecycle)
     assert phases(gateway) == [Phase.FALLOUT] * 4
     assert len(given_up_runs(gateway)) == 4
-    gateway.tellings = Tellings()  # another process does not know that Kafka has them
+    gateway.acknowledgements = Acknowledgements()  # another process does not know that Kafka has them
     await gateway.attempt_next(gateway.names.lifecycle)
     given_up = given_up_runs(gateway)
     assert len(given_up) == 8

@@ -124,7 +124,7 @@ async def test_a_change_waits_for_the_id_of_a_run_that_was_accepted_without_one(
     )
     gateway.system.tests["9"] = {"id": "9", "name": "Line test TR0001"}
     await gateway.process_change(a_document(version=2, description="fast"))
-    assert [later.problem.code for later in gateway.retries] == ["EXTERNAL_ID_NOT_KNOWN"]
+    assert [later.problem.code for later in gateway.retries] == ["EXTERNAL_ID_PENDING"]
     assert [patch.path for patch in gateway.system.calls_made(Purpose.CHANGE)] == ["/serviceTest/9"]
     assert gateway.row().state is RunState.PENDING
 

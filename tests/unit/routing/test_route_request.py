@@ -114,7 +114,9 @@ async def test_undecided_tables_are_a_dead_letter_that_names_the_table(spec: str
     gateway = InMemoryGateway()
     await gateway.process_request(a_document(spec=spec))
     assert gateway.dead_letter_codes() == ["NO_ROW_MATCHES"]
-    assert table in gateway.dead_lettered[0][1].problem.sentence
+    sentence = gateway.dead_lettered[0][1].problem.sentence
+    assert table in sentence
+    assert sentence.endswith("add a row or a default, then redrive its RunRequested")
     assert not gateway.store.runs
 
 

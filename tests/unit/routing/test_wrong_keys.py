@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from consumers.metrics import WRONG_KEYS, Metrics, WorkerMetrics
+from consumers.run_updates.acknowledgements import Acknowledgements
 from consumers.runtime.faults import ProblemReporter
 from schemas.lifecycle import RunRequested
+from schemas.results import RunUpdate
+from schemas.vocabulary import UpdateKind
 from southbound.service.compose import wrong_key_counter
 from tests.builders.runs import a_document
 from tests.harness.gateway import InMemoryGateway
@@ -34,6 +37,23 @@ async def test_what_follows_from_a_wrong_key_says_so(key: bytes | None, shown: s
     assert problem.code == "WRONG_KEY"
     assert shown in problem.sentence
     assert "root run TR0001" in problem.sentence
+
+
+async def test_what_another_process_publishes_again_keeps_the_header_of_the_wrong_key() -> None:
+    gateway = InMemoryGateway()
+    record = gateway.produce(gateway.names.lifecycle, RunRequested(run=a_document("TR0001")), "e1")
+    gateway.take_back(record)
+    gateway.produce_bytes(gateway.names.lifecycle, record.value, record.headers, key=b"the service")
+    await gateway.run_until_idle()
+    gateway.acknowledgements = Acknowledgements()  # another process does not know that Kafka has `accepted`
+    await gateway.process_callback("ext-TR0001", state="inProgress")
+    accepted = [event for event in gateway.published_events() if _is_accepted(event.data)]
+    assert [event.headers.wrong_key for event in accepted] == ["the service", "the service"]
+    assert len({event.headers.id for event in accepted}) == 1
+
+
+def _is_accepted(data: object) -> bool:
+    return isinstance(data, RunUpdate) and data.kind is UpdateKind.ACCEPTED
 
 
 async def test_a_record_with_its_root_runs_id_as_key_is_not_told() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from consumers.run_updates.announce import Announcer
 from producers.event_publisher import EventPublisher
-from router.runs.notifications import build_result
+from router.runs.notifications.build import build_result
 from router.runs.request_result import request_result
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec

@@ -185,6 +185,7 @@ REGRESSIONS: dict[str, tuple[tuple[Any, ...], int | None]] = {
         (T, _cancel("T"), _change("T", 2, "other")),
         None,
     ),
+    "a child that was removed before its bundle was sent has a result": ((B, _change("B", 2, "less")), None),
     "a change of a waiting run is read again after the run was sent": (
         (A, T, None, _change("T", 3), HourPassed(), _change("T", 3)),
         1,

@@ -1,9 +1,10 @@
-"""A run moves by the transition table, announces what happened, and never leaves an end phase."""
+"""A run moves by the transition tables, announces what happened, and leaves its end only if it was lost."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.runs.advance import TransitionNotAllowedError, advance, is_allowed
+from router.runs.checks.missing_parts import LOST
+from router.runs.checks.watch import Missing, Watch
 from router.runs.events import (
     Accepted,
     AttemptFailed,
@@ -21,22 +24,34 @@ from router.runs.events import (
     ChangeAccepted,
     ChangeRefused,
     ChangeRequested,
+    Checked,
     GivenUp,
     OutcomeUnknown,
     ParentNotAccepted,
     Refused,
     Reported,
     Routed,
+    RunEventKind,
+    RunMissing,
     Sending,
 )
 from router.runs.reports.report import ExternalMeasure, ExternalReport
-from router.runs.transitions import ENDED_PHASES, NEXT_PHASE
+from router.runs.transitions import (
+    ACCEPTED_PHASES,
+    CONDITIONAL_TRANSITIONS,
+    ENDED_PHASES,
+    NEXT_PHASE,
+    PHASE_OF_STATE,
+)
 from schemas.results import Reason, RunResult, RunUpdate
 from schemas.vocabulary import Phase, Result, RunState, UpdateKind
 from tests.builders.runs import NOON, SINGLE, a_document, a_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from router.runs.events import RunEvent
+    from router.runs.run import RunRow
 
 REJECTION_REASONS = (Reason(code="21", message="no such line"),)
 DOCUMENT = a_document(measures=("TM1",))
@@ -183,3 +198,52 @@ def test_every_phase_can_be_reached_and_no_end_leads_on() -> None:
     reached |= {Phase.FULFILLED, Phase.FAILED}  # reached by a report, see PHASE_OF_STATE
     assert reached == set(Phase) - {Phase.UNKNOWN}
     assert all(after is before for (before, _), after in NEXT_PHASE.items() if before in ENDED_PHASES)
+
+
+def test_every_transition_outside_the_first_table_is_in_the_table_of_conditions() -> None:
+    found = set()
+    for row in rows_that_are_watched():
+        for run_event in (*SOME_OF_EACH, *WATCH_EVENTS):
+            if is_allowed(row, run_event):
+                after = advance(row, (run_event,), NOON + timedelta(days=2)).row.phase
+                if after is not NEXT_PHASE[row.phase, run_event.kind]:
+                    found.add((row.phase, run_event.kind, after))
+    reports = {
+        (before, RunEventKind.REPORTED, after)
+        for before in (*ACCEPTED_PHASES, Phase.FALLOUT, Phase.FAILED)
+        for after in PHASE_OF_STATE.values()
+    }
+    conditional = {transition[:3] for transition in CONDITIONAL_TRANSITIONS}
+    assert found - reports - conditional == set()
+    assert conditional - found == set()
+
+
+def test_an_ended_run_returns_only_if_it_was_lost() -> None:
+    """docs/states.md once said that a run never leaves its end."""
+    returning = [one for one in CONDITIONAL_TRANSITIONS if one.before in ENDED_PHASES]
+    assert [(one.before, one.kind, one.after) for one in returning] == [
+        (Phase.FAILED, RunEventKind.REPORTED, Phase.ACCEPTED)
+    ]
+    for phase in ENDED_PHASES:
+        for lost in (False, True):
+            row = a_run(phase=phase, state=RunState.FAILED, reasons=LOST_REASONS if lost else ())
+            after = advance(row, (SOME_OF_EACH[8],), NOON).row.phase
+            assert (after is not phase) == (lost and phase is Phase.FAILED)
+
+
+LOST_REASONS = (Reason(code=LOST, message="not found"),)
+WATCH_EVENTS = (
+    Checked(within=60, answered=True),
+    Checked(within=60, answered=True, gives_up=Reason(code="TIMED_OUT", message="no answer")),
+    RunMissing(reasons=REJECTION_REASONS, lost_after=600),
+    Reported(report_id="e-5", report=ExternalReport(external_id="ext-1", state=RunState.ACKNOWLEDGED)),
+)
+
+
+def rows_that_are_watched() -> Iterator[RunRow]:
+    """Yield a row of every phase, and of each whatever it may wait for."""
+    for phase in dict.fromkeys(before for before, _ in NEXT_PHASE):
+        yield a_run(phase=phase, document=DOCUMENT)
+    for phase, missing in product(ACCEPTED_PHASES, Missing):
+        yield a_run(phase=phase, document=DOCUMENT, watch=Watch(missing=missing, since=NOON, due=NOON, answers=5))
+    yield a_run(phase=Phase.FAILED, state=RunState.FAILED, reasons=LOST_REASONS)

@@ -107,7 +107,7 @@ async def test_dead_letters_refused_together_are_retried_at_different_times() ->
 
 async def test_the_dead_letter_waits_until_its_notice_is_published_and_the_notice_is_not_repeated() -> None:
     publisher = RecordingPublisher()
-    answers = [Problem(code="NOT_TOLD", sentence="the store is down"), None]
+    answers = [Problem(code="NOTICE_NOT_PUBLISHED", sentence="the store is down"), None]
     notified: list[Record] = []
 
     async def notify(record: Record, problem: Problem) -> Problem | None:

@@ -179,7 +179,7 @@ def test_a_partition_receives_nothing_while_three_quarters_of_the_metadata_are_u
     def used() -> float:
         commit = progress.commit
         assert commit is not None
-        return len(write_metadata("", commit.offset, commit.finished.ranges)) / MAX_METADATA
+        return len(write_metadata(commit.offset, commit.finished.ranges)) / MAX_METADATA
 
     offset = 1
     while used() < 0.74:

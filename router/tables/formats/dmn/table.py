@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from router.tables.diagnostics import check_row_count
 from router.tables.formats.dmn.columns import read_inputs, read_outputs
 from router.tables.formats.dmn.rules import ANY_CELL, RuleReader, read_default, rule_ids
 from router.tables.formats.dmn.scope import normalize_name
@@ -54,6 +55,7 @@ def _table_without_rows(
 
 def _rows(element: Element, reader: RuleReader, place: ModelPlace) -> tuple[Row, ...]:
     rules = element.children_named("rule")
+    check_row_count(len(rules), place.diagnostics.places.full_name(element.line))
     named = zip(rules, rule_ids(rules), strict=True)
     return tuple([reader.read(rule, row_id, place.part(f"row {row_id}")) for rule, row_id in named])
 

@@ -81,6 +81,9 @@ def table_tree_from_csv(content: bytes, source_name: str, extras: SheetExtras = 
     return table_tree_from_sheets(sheets, extras)
 
 
+_MAX_CELLS = 1_000_000  # 20,000 rows and fifty columns
+
+
 def _decode(content: bytes, source: str) -> str:
     try:
         return content.decode("utf-8-sig")
@@ -94,8 +97,12 @@ def _records(text: str, delimiter: str, source: str) -> Iterator[tuple[int, list
     """Yield the records, each with the line on which it starts."""
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
+    cells_left = _MAX_CELLS
     try:
         for cells in reader:
+            cells_left -= max(1, len(cells))
+            if cells_left < 0:
+                raise TableErrors([f"{source}:{line}: more than {_MAX_CELLS:,} cells: split the table"])
             yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from router.tables.diagnostics import Diagnostics
+from router.tables.diagnostics import Diagnostics, check_row_count
 from router.tables.formats.loader import TableTree
 from router.tables.formats.sheets.columns import missing_row_line, read_columns
 from router.tables.formats.sheets.grid import (
@@ -65,10 +65,12 @@ def _split_sections(sheets: Sheets, diagnostics: Diagnostics) -> _SheetSections:
     if not starts:
         raise missing_row_line(sheets.source)
     tests = next((at for at in range(starts[0], len(lines)) if _starts_tests(lines, at)), len(lines))
+    rows = tuple(line for line in lines[starts[0] + 1 : tests] if not line.is_empty)
+    check_row_count(len(rows), sheets.places.full_name(lines[starts[0]].place))
     return _SheetSections(
         header=_read_header(lines[: starts[0]], diagnostics),
         headings=lines[starts[0]],
-        rows=tuple(line for line in lines[starts[0] + 1 : tests] if not line.is_empty),
+        rows=rows,
         tests=tuple(line for line in lines[tests:] if not line.is_empty),
     )
 

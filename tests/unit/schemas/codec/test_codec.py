@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from contextlib import suppress
 from datetime import UTC, datetime
+from time import process_time
 
 import pytest
 from hypothesis import example as try_also
@@ -221,6 +222,27 @@ def test_control_characters_do_not_reach_a_terminal() -> None:
     with pytest.raises(UndecodableError) as caught:
         decode(b"\x1b[2J\x07 rubbish")
     assert caught.value.sentence.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("field", "items", "expected"),
+    [
+        ("children", ["{}"] * 330_000, "run.children[0].run_id is missing; "),
+        ("test_measure", ["1"] * 500_000, "run.test_measure[0] should be an object; "),
+        ("child_run_ids", ['"a"'] * 200 + ["1"] * 480_000, "480000 fields are wrong"),
+    ],
+)
+def test_fault_a_record_of_a_million_mistakes_does_not_stop_the_event_loop_for_many_seconds(
+    field: str, items: list[str], expected: str
+) -> None:
+    run = json.dumps(RUN)[:-1]
+    value = f'{{"run": {run}, "{field}": [{",".join(items)}]}}}}'.encode()
+    before = process_time()
+    with pytest.raises(InvalidEventError) as error:
+        Codec().decode(value, ce_type="southbound.RunRequested")
+    assert process_time() - before < 6
+    assert error.value.sentence.startswith(f"RunRequested is not valid: {expected}")
+    assert len(error.value.sentence) + len(error.value.detail) < 2_000
 
 
 def test_very_deep_json_is_an_error_like_any_other() -> None:

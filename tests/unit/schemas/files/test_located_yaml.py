@@ -11,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from schemas.files.located_tree import locate, plain_data
-from schemas.files.located_yaml import LocatedYamlError, NestedTooDeepError, YamlProblemKind, read_located_yaml
+from schemas.files.located_tree import Block, locate, plain_data
+from schemas.files.located_yaml import (
+    LocatedYamlError,
+    NestedTooDeepError,
+    YamlLimitError,
+    YamlProblemKind,
+    read_located_yaml,
+)
 from schemas.files.yaml_file import YamlFileError, read_yaml_file
 
 if TYPE_CHECKING:
@@ -159,6 +165,41 @@ def test_the_sentence_of_a_duplicate_key_names_the_first() -> None:
 def test_deep_nesting_is_refused_at_once_and_ends_no_process(deep: str) -> None:
     with pytest.raises(NestedTooDeepError):
         read_located_yaml(deep * 100_000)
+
+
+LONG = "x: " + "a" * 250_000 + "\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["a: 5 & 5 * 5! 50% x\n", 'a: "& * ! %"\n', "a: | # &\n  &x *y !z\n  %w\n", "# &a *b !c\na: 1\n"]
+)
+def test_a_long_text_reads_as_a_short_one(text: str) -> None:
+    short, long = read_located_yaml(text), read_located_yaml(text + LONG)
+    assert isinstance(root := long.documents[0].root, Block)
+    assert plain_data(root) == {**plain_data(short.documents[0].root), "x": "a" * 250_000}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: &x 1\n", "an anchor"),
+        ("a: *x\n", "an anchor"),
+        ("a: !!str 1\n", "an anchor"),
+        ("a: !x [1]\n", "an anchor"),
+        ("a:\t1\n", r"the character U\+0009 stands in a long text"),
+        ("a: 'b\u2028c'\n", r"the character U\+2028 stands in a long text"),
+        ("b: 1\n... \n%YAML 1.1\n---\n", r"the character U\+0025 stands in a long text"),
+    ],
+)
+def test_a_long_text_with_what_only_the_slow_parser_reads_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(YamlLimitError, match=f"{problem}.*split the file into parts of up to 250,000 characters"):
+        read_located_yaml(LONG + text)
+
+
+def test_a_mistake_in_a_long_text_has_its_place() -> None:
+    with pytest.raises(LocatedYamlError) as error:
+        read_located_yaml(LONG + "b: [}\n")
+    assert (error.value.line, "split the file" in error.value.problem) == (2, True)
 
 
 def test_a_file_holds_one_document(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Keep which notifications Kafka has acknowledged: what a row says was told last may never have been published."""
+"""Keep which notifications Kafka has acknowledged: what a row says was published last may never have been."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
     Key = tuple[str, int, str]  # run, revision, and the event that led to it
 
-MAX_TOLD_AGAIN = 10_000  # notifications of other processes; one that is forgotten is published once more
+MAX_REPUBLISHED = 10_000  # notifications of other processes; one that is forgotten is published once more
 MAX_WAIT = 10.0  # seconds for an acknowledgement that is under way
 _NOT_STORED = (ConflictError, ThresholdReachedError, UnstorableError)
 
 
-class Tellings:
-    """What this process has told, or is about to tell.
+class Acknowledgements:
+    """The notifications that this process has published, or is about to publish.
 
     A notification of this process is acknowledged unless it is open here. Of one of another process, or of this one
     before it was started again, that is not known until this process has published it, too.
     """
 
     def __init__(self) -> None:
-        self.teller = uuid4().hex
+        self.process_id = uuid4().hex
         self._open: dict[Key, asyncio.Future[None]] = {}
-        self._told_again: OrderedDict[Key, None] = OrderedDict()
+        self._republished: OrderedDict[Key, None] = OrderedDict()
 
     @contextmanager
-    def telling(self, cause: str, updates: Sequence[RowUpdate]) -> Iterator[None]:
+    def publishing(self, cause: str, updates: Sequence[RowUpdate]) -> Iterator[None]:
         """Keep what these updates lead to open, until the block ends without an exception."""
         keys = [(row.run_id, row.revision + 1, cause) for row, _ in updates]
         # Before it is stored: whoever reads the stored row must find it open.
@@ -54,27 +54,31 @@ class Tellings:
         self._close(keys)
 
     def is_acknowledged(self, row: RunRow) -> bool:
-        """Return whether Kafka certainly has what was told last about a run."""
+        """Return whether Kafka certainly has what was published last about a run."""
         key = _key(row)
-        if key in self._told_again:
+        if key in self._republished:
             return True
-        return row.told is not None and row.told.teller == self.teller and key not in self._open
+        return (
+            row.last_notification is not None
+            and row.last_notification.process_id == self.process_id
+            and key not in self._open
+        )
 
     async def becomes_acknowledged(self, row: RunRow) -> bool:
-        """Wait for an acknowledgement that is under way; return whether Kafka certainly has what was told last."""
+        """Wait for an acknowledgement that is under way; return whether Kafka certainly has what was published last."""
         under_way = self._open.get(_key(row))
         if under_way is not None and not under_way.done():
             await asyncio.wait([under_way], timeout=MAX_WAIT)
         return self.is_acknowledged(row)
 
     def acknowledge(self, rows: Iterable[RunRow]) -> None:
-        """Record that Kafka has what was told last about these runs."""
+        """Record that Kafka has what was published last about these runs."""
         for row in rows:
             key = _key(row)
             self._close([key])
-            self._told_again[key] = None
-            if len(self._told_again) > MAX_TOLD_AGAIN:
-                self._told_again.popitem(last=False)
+            self._republished[key] = None
+            if len(self._republished) > MAX_REPUBLISHED:
+                self._republished.popitem(last=False)
 
     def _close(self, keys: Iterable[Key]) -> None:
         for key in keys:
@@ -82,4 +86,8 @@ class Tellings:
 
 
 def _key(row: RunRow) -> Key:
-    return (row.run_id, row.told.revision, row.told.cause) if row.told else (row.run_id, row.revision, "")
+    return (
+        (row.run_id, row.last_notification.revision, row.last_notification.cause)
+        if row.last_notification
+        else (row.run_id, row.revision, "")
+    )

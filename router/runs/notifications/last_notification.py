@@ -1,4 +1,4 @@
-"""Keep in a run's row what was told last about it, so that it is told again as it was told first.
+"""Keep in a run's row what was published last about it, so that it is published again as it was at first.
 
 The next notification replaces what is kept, so it must be known before that Kafka has acknowledged it.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.runs.run import Told, replace
+from router.runs.run import LastNotification, replace
 from schemas.results import RunResult, RunUpdate
 
 if TYPE_CHECKING:
@@ -16,38 +16,42 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
 
 
-def remember_told(
+def remember_notifications(
     row: RunRow,
     notifications: Sequence[RunUpdate | RunResult],
     *,
     cause: str,
-    teller: str,
+    process_id: str,
     traceparent: str | None = None,
     replay: str | None = None,
+    wrong_key: str | None = None,
 ) -> RunRow:
-    """Return the row with what is about to be told; unchanged if that is nothing."""
+    """Return the row with what is about to be published; unchanged if that is nothing."""
     if not notifications:
         return row
     results = [each for each in notifications if isinstance(each, RunResult)]
-    told = Told(
+    last = LastNotification(
         cause=cause,
-        teller=teller,
+        process_id=process_id,
         revision=row.revision,
         updates=tuple([each.model_dump_json() for each in notifications if isinstance(each, RunUpdate)]),
         result=results[-1].model_copy(update={"test_measure": ()}).model_dump_json() if results else None,
         traceparent=traceparent,
         replay=replay,
+        wrong_key=wrong_key,
     )
-    return replace(row, told=told)
+    return replace(row, last_notification=last)
 
 
-def told_last(row: RunRow) -> list[RunUpdate | RunResult]:
-    """Return what was told last about the run, as it was told."""
-    if row.told is None:
+def last_notifications(row: RunRow) -> list[RunUpdate | RunResult]:
+    """Return what was published last about the run, as it was published."""
+    if row.last_notification is None:
         return []
-    updates = [RunUpdate.model_validate_json(text) for text in row.told.updates]
-    if row.told.result is None:
+    updates = [RunUpdate.model_validate_json(text) for text in row.last_notification.updates]
+    if row.last_notification.result is None:
         return [*updates]
     # Measures change only with the next notification.
-    result = RunResult.model_validate_json(row.told.result).model_copy(update={"test_measure": row.measures})
+    result = RunResult.model_validate_json(row.last_notification.result).model_copy(
+        update={"test_measure": row.measures}
+    )
     return [*updates, result]

@@ -1,4 +1,4 @@
-"""What is told again is told as it was told first, by the event that led to it, and under an id of its own."""
+"""What is published again is published as it was at first, by the event that led to it, under an id of its own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.run_updates.tellings import MAX_TOLD_AGAIN, Tellings
+from consumers.run_updates.acknowledgements import MAX_REPUBLISHED, Acknowledgements
 from consumers.runtime.handler import RetryLater
 from router.responses import Purpose
-from router.runs.notifications import build_result, build_update
+from router.runs.notifications.build import build_result, build_update
+from router.runs.notifications.last_notification import last_notifications, remember_notifications
 from router.runs.run import replace
-from router.runs.told import remember_told, told_last
 from schemas.lifecycle import RunChanged, RunRequested
 from schemas.results import Reason, RunResult, RunUpdate
 from schemas.vocabulary import Phase, RunState, UpdateKind
@@ -65,10 +65,10 @@ async def test_fault_one_late_report_and_a_callback_that_is_repeated_50_times_ad
     assert gateway.updates().count(UpdateKind.STALE) == 1
 
 
-async def test_each_process_tells_a_repeated_notification_once_more_at_most_and_as_it_was_told() -> None:
+async def test_each_process_publishes_a_repeated_notification_once_more_at_most_and_as_it_was() -> None:
     gateway = await an_ended_run()
     first = notifications(gateway)[-1]
-    gateway.tellings = Tellings()
+    gateway.acknowledgements = Acknowledgements()
     for _ in range(50):
         await gateway.process_callback("ext-TR0001", "the end", state="completed", testMeasure=[SPEED])
     assert [(event.id, event.data) for event in notifications(gateway)[-2:]] == [(first.id, first.data)] * 2
@@ -98,7 +98,7 @@ class Crash:
     def end(self) -> None:
         for topic in self.topics:
             self.gateway.publisher.restore_topic(topic)
-        self.gateway.tellings = Tellings()
+        self.gateway.acknowledgements = Acknowledgements()
 
 
 async def _in_doubt(gateway: InMemoryGateway) -> str:
@@ -142,7 +142,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_fault_what_is_told_again_after_a_crash_keeps_its_reasons_revision_and_measures(case: str) -> None:
+async def test_fault_what_is_published_again_after_a_crash_keeps_its_reasons_revision_and_measures(case: str) -> None:
     prepare, kind = CASES[case]
     gateway = InMemoryGateway()
     topic = await prepare(gateway)
@@ -150,14 +150,14 @@ async def test_fault_what_is_told_again_after_a_crash_keeps_its_reasons_revision
     crash.begin()
     await gateway.attempt_next(topic)
     assert kind not in gateway.updates()
-    stored = [each for each in told_last(gateway.row()) if isinstance(each, RunUpdate)]
+    stored = [each for each in last_notifications(gateway.row()) if isinstance(each, RunUpdate)]
     crash.end()
     await gateway.attempt_next(topic)
-    told = [event.data for event in notifications(gateway) if isinstance(event.data, RunUpdate)]
-    told = [each for each in told if each.kind is kind]
-    assert told == stored
-    assert told[0].reasons
-    assert bool(told[0].test_measure) is (case == "late measures")
+    published = [event.data for event in notifications(gateway) if isinstance(event.data, RunUpdate)]
+    published = [each for each in published if each.kind is kind]
+    assert published == stored
+    assert published[0].reasons
+    assert bool(published[0].test_measure) is (case == "late measures")
     await gateway.run_until_idle()
     assert_ids_name_one_content(gateway)
 
@@ -179,7 +179,7 @@ async def test_what_another_process_stored_and_did_not_publish_is_published_befo
     gateway.produce(gateway.names.inbound, gateway.a_callback("ext-TR0001", state="inProgress"), "progress")
     await gateway.attempt_next(gateway.names.inbound)
     assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.PROGRESS]
-    gateway.tellings = Tellings()
+    gateway.acknowledgements = Acknowledgements()
     await gateway.run_until_idle()  # the command is delivered again
     revisions = [event.data.revision for event in notifications(gateway) if isinstance(event.data, RunUpdate)]
     assert revisions == sorted(revisions)
@@ -211,12 +211,12 @@ async def accepted_and_not_acknowledged(gateway: InMemoryGateway) -> asyncio.Fut
     return attempt
 
 
-async def test_two_processes_that_tell_of_one_run_at_the_same_time_keep_its_order() -> None:
+async def test_two_processes_that_publish_updates_of_one_run_at_the_same_time_keep_its_order() -> None:
     gateway = InMemoryGateway()
     gateway.produce(gateway.names.lifecycle, RunRequested(run=a_document()), "request")
     await gateway.process_next(gateway.names.lifecycle)
     first = await accepted_and_not_acknowledged(gateway)
-    gateway.tellings = Tellings()
+    gateway.acknowledgements = Acknowledgements()
     gateway.produce(gateway.names.inbound, gateway.a_callback("ext-TR0001", state="inProgress"), "progress")
     second = asyncio.ensure_future(gateway.attempt_next(gateway.names.inbound))
     for _ in range(50):
@@ -269,39 +269,41 @@ async def test_two_updates_of_one_kind_in_one_step_have_two_ids() -> None:
     assert_ids_name_one_content(gateway)
 
 
-async def test_a_row_of_an_earlier_version_tells_its_result_again_after_a_crash() -> None:
+async def test_a_row_of_an_earlier_version_publishes_its_result_again_after_a_crash() -> None:
     gateway = await an_ended_run()
-    gateway.store.runs["TR0001"] = replace(gateway.row(), told=None)
+    gateway.store.runs["TR0001"] = replace(gateway.row(), last_notification=None)
     for _ in range(3):
         await gateway.process_callback("ext-TR0001", "the end", state="completed", testMeasure=[SPEED])
     assert len(gateway.results()) == 2
 
 
 @given(run_rows(), st.lists(st.sampled_from(UpdateKind), max_size=3), st.lists(measures, max_size=2), st.booleans())
-def test_what_is_kept_is_what_was_told(
+def test_what_is_kept_is_what_was_published(
     row: RunRow,
     kinds: list[UpdateKind],
     late: list[ReportedMeasure],
     ends: bool,  # noqa: FBT001 - drawn
 ) -> None:
-    told: Sequence[RunUpdate | RunResult] = [
+    published: Sequence[RunUpdate | RunResult] = [
         build_update(row, kind, row.reasons).model_copy(update={"test_measure": tuple(late)}) for kind in kinds
     ]
-    told = [*told, build_result(row)] if ends else told
-    kept = remember_told(replace(row, told=None), told, cause="cause", teller="process")
-    assert told_last(kept) == told
-    assert (kept.told is None) is (not told)
+    published = [*published, build_result(row)] if ends else published
+    kept = remember_notifications(replace(row, last_notification=None), published, cause="cause", process_id="process")
+    assert last_notifications(kept) == published
+    assert (kept.last_notification is None) is (not published)
 
 
-def test_what_other_processes_told_is_remembered_within_bounds() -> None:
-    tellings = Tellings()
-    rows = [told_by_another(f"TR{number}") for number in range(MAX_TOLD_AGAIN + 1)]
-    assert not tellings.is_acknowledged(rows[1])
-    tellings.acknowledge(rows)
-    assert tellings.is_acknowledged(rows[1])
-    assert not tellings.is_acknowledged(rows[0])
+def test_what_other_processes_published_is_remembered_within_bounds() -> None:
+    acknowledgements = Acknowledgements()
+    rows = [published_by_another(f"TR{number}") for number in range(MAX_REPUBLISHED + 1)]
+    assert not acknowledgements.is_acknowledged(rows[1])
+    acknowledgements.acknowledge(rows)
+    assert acknowledgements.is_acknowledged(rows[1])
+    assert not acknowledgements.is_acknowledged(rows[0])
 
 
-def told_by_another(run_id: str) -> RunRow:
+def published_by_another(run_id: str) -> RunRow:
     row = a_run(run_id)
-    return remember_told(row, [build_update(row, UpdateKind.PROGRESS)], cause="cause", teller="another process")
+    return remember_notifications(
+        row, [build_update(row, UpdateKind.PROGRESS)], cause="cause", process_id="another process"
+    )

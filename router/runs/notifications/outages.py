@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
 
 SYSTEM_DOWN = "SYSTEM_DOWN"
-MAX_TROUBLE_LENGTH = 1_000  # characters
-# With each of these the ordering service hears that the run goes on, or that it ended.
+MAX_CAUSE_LENGTH = 1_000  # characters
+# Each of these is published as an update that shows that the run continues or has ended.
 _GOES_ON = frozenset(
     {
         RunEventKind.ACCEPTED,
@@ -33,23 +33,23 @@ _GOES_ON = frozenset(
 )
 
 
-def system_down(spoke: str, since: datetime, trouble: str) -> Reason:
+def system_down(spoke: str, since: datetime, cause: str) -> Reason:
     """Return the reason of a run that waits for its system."""
     message = (
-        f"{spoke} is down or turns calls away since {since:%Y-%m-%d %H:%M} UTC ({trouble[:MAX_TROUBLE_LENGTH]}). "
-        f"The run waits and goes on by itself; cancel it if it is no longer needed."
+        f"{spoke} is down or has refused calls since {since:%Y-%m-%d %H:%M} UTC ({cause[:MAX_CAUSE_LENGTH]}). "
+        f"The run waits and continues by itself; cancel it if it is no longer needed."
     )
     return Reason(code=SYSTEM_DOWN, message=message)
 
 
-def is_told(row: RunRow) -> bool:
-    """Return whether the ordering service knows that the run waits for its system."""
+def names_outage(row: RunRow) -> bool:
+    """Return whether an update about the outage has been published."""
     return any(reason.code == SYSTEM_DOWN for reason in row.reasons)
 
 
 def after_outage(row: RunRow, run_event: RunEvent) -> RunRow:
-    """Return the row without the reason of an outage, if it goes on with this event."""
+    """Return the row without the reason of an outage, if the run continues with this event."""
     ended = isinstance(run_event, Reported) and run_event.report.state in TERMINAL
-    if not (ended or run_event.kind in _GOES_ON) or not is_told(row):
+    if not (ended or run_event.kind in _GOES_ON) or not names_outage(row):
         return row
     return replace(row, reasons=tuple([reason for reason in row.reasons if reason.code != SYSTEM_DOWN]))

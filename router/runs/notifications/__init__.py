@@ -1,0 +1,1 @@
+"""What is published about a run: built from its row, and kept in it until the next."""
