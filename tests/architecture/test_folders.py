@@ -26,7 +26,7 @@ def production_files() -> dict[str, list[str]]:
         text=True,
     )
     folders: dict[str, list[str]] = defaultdict(list)
-    for name in listed.stdout.splitlines():
+    for name in set(listed.stdout.splitlines()):  # a file in conflict is listed once per version
         path = Path(name)
         if path.suffix == ".py" and path.stem != "__init__" and (ROOT / path).exists():
             folders[path.parent.as_posix()].append(path.stem)
