@@ -29,7 +29,7 @@ _MAX_ITEMS = 100  # of each list that is validated again
 _MAX_SUMMARY_FIELDS = 3
 _MAX_DETAIL_FIELDS = 20
 _MAX_MESSAGE_LENGTH = 160
-_VALUE_BRANCHES = frozenset({"bool", "int", "float", "str", "JsonText"})
+_VALUE_BRANCHES = frozenset({"bool", "int", "float", "str", "constrained-str", "JsonText"})
 _MESSAGES = {
     "missing": "is missing",
     "extra_forbidden": "is not a known field",
