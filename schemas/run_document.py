@@ -11,7 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Self
 
 import orjson
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from schemas.base import LONG_MAX, LONG_MIN, Model, Whole
 from schemas.vocabulary import Mode
@@ -30,7 +30,15 @@ def _to_utc(moment: datetime) -> datetime:
         raise ValueError(f"{moment.isoformat()} is outside the years 1 to 9999 in UTC") from None
 
 
-Moment = Annotated[datetime, AfterValidator(_to_utc)]
+def _check_is_no_number(value: object) -> object:
+    # Pydantic takes 20260101 for seconds since 1970, which is a day in August of that year.
+    is_number = isinstance(value, int | float) or (isinstance(value, str) and "-" not in value[1:])
+    if is_number:
+        raise ValueError("is a number or no date: write a date and time such as 2026-01-31T09:35:43Z")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_check_is_no_number), AfterValidator(_to_utc)]
 # No NUL: databases refuse it in a text.
 NonEmptyStr = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 
@@ -50,7 +58,8 @@ class JsonText(Model):
         return text
 
 
-JsonValue = bool | int | float | str | JsonText | None
+# Spaces around a value belong to it, other than those around a name.
+JsonValue = bool | int | float | Annotated[str, StringConstraints(strip_whitespace=False)] | JsonText | None
 
 
 def value_from_json(value: object) -> object:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from codecs import BOM_UTF8
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -25,6 +26,8 @@ from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.exact_numbers import inexact_number, inexact_number_sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from schemas.catalogue import EventType, Message
     from schemas.codec.avro_schemas import AvroValue
     from schemas.codec.schema_registry import RegistryIds
@@ -131,7 +134,8 @@ def _validate_values(entry: EventType, values: AvroValue) -> Message:
     try:
         return entry.model.model_validate(values)
     except ValidationError as wrong:
-        raise invalid_event_error(entry.name, wrong, lambda: entry.model.model_validate(beginning_of(values))) from None
+        first_errors = partial(_errors_of, entry.model.model_validate, lambda: beginning_of(values))
+        raise invalid_event_error(entry.name, wrong, first_errors) from None
 
 
 def _decode_json(value: bytes, ce_type: str | None) -> Message:
@@ -148,11 +152,18 @@ def _decode_json(value: bytes, ce_type: str | None) -> Message:
         return entry.model.model_validate_json(value)
     except ValidationError as wrong:
         syntax_error = _json_syntax_error(value, wrong) if wrong.error_count() == 1 else None
-        raise syntax_error or invalid_event_error(entry.name, wrong, lambda: _check_beginning(entry, value)) from None
+        first_errors = partial(
+            _errors_of, entry.model.model_validate_json, lambda: json.dumps(beginning_of(from_json(value)))
+        )
+        raise syntax_error or invalid_event_error(entry.name, wrong, first_errors) from None
 
 
-def _check_beginning(entry: EventType, value: bytes) -> None:
-    entry.model.model_validate_json(json.dumps(beginning_of(from_json(value))))
+def _errors_of(validate: Callable[[Any], object], value: Callable[[], Any]) -> ValidationError | None:
+    try:
+        validate(value())
+    except ValidationError as wrong:
+        return wrong
+    return None
 
 
 def _json_syntax_error(value: bytes, wrong: ValidationError) -> UnreadableBytesError | None:

@@ -15,13 +15,12 @@ from __future__ import annotations
 from itertools import islice, takewhile
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import ValidationError
-
 from schemas.codec.printable import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
 _MAX_FIELDS = 1_000  # that are described; nobody reads more of them
@@ -30,7 +29,7 @@ _MAX_ITEMS = 100  # of each list that is validated again
 _MAX_SUMMARY_FIELDS = 3
 _MAX_DETAIL_FIELDS = 20
 _MAX_MESSAGE_LENGTH = 160
-_VALUE_BRANCHES = frozenset({"bool", "int", "float", "str", "JsonText"})
+_VALUE_BRANCHES = frozenset({"bool", "int", "float", "str", "constrained-str", "JsonText"})
 _MESSAGES = {
     "missing": "is missing",
     "extra_forbidden": "is not a known field",
@@ -82,14 +81,14 @@ class InvalidEventError(UndecodableError):
 
 
 def invalid_event_error(
-    name: str, wrong: ValidationError, check_beginning: Callable[[], object] | None = None
+    name: str, wrong: ValidationError, first_errors: Callable[[], ValidationError | None] | None = None
 ) -> InvalidEventError:
     """Return the error that names the wrong fields: `RunRequested is not valid: run.related_service.id is missing`.
 
-    If more are wrong than pydantic can describe in time, they are those of `check_beginning`, which validates the
-    `beginning_of` the value.
+    If more are wrong than pydantic can describe in time, they are the `first_errors`: those of the `beginning_of` the
+    value.
     """
-    described = _describable(wrong, check_beginning)
+    described = wrong if first_errors is None or wrong.error_count() <= _MAX_ERRORS else first_errors()
     messages = field_messages(described) if described else []
     more = wrong.error_count() - len(messages) if wrong.error_count() > _MAX_FIELDS else 0
     summary = "; ".join(_truncate(messages, _MAX_SUMMARY_FIELDS, more))
@@ -97,16 +96,6 @@ def invalid_event_error(
         f"{name} is not valid: {summary}. Correct the producer and send it again.",
         detail="\n".join(_truncate(messages, _MAX_DETAIL_FIELDS, more)),
     )
-
-
-def _describable(wrong: ValidationError, check_beginning: Callable[[], object] | None) -> ValidationError | None:
-    if check_beginning is None or wrong.error_count() <= _MAX_ERRORS:
-        return wrong
-    try:
-        check_beginning()
-    except ValidationError as first:
-        return first
-    return None
 
 
 def beginning_of(value: object) -> object:

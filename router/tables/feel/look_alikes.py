@@ -38,6 +38,18 @@ _INVISIBLE = frozenset(
     "\u00ad\u200b\u2060\ufeff\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 )
 
+# In English, German and French.
+_ERRORS_OF_SPREADSHEETS = frozenset(
+    {"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!"}
+    | {"#WERT!", "#BEZUG!", "#ZAHL!", "#NV", "#ÜBERLAUF!", "#VALEUR!", "#NOM?", "#NOMBRE!"}
+)
+_COMPATIBLE = {
+    letter: unicodedata.normalize("NFKC", letter)
+    for letter in map(
+        chr, (*range(0xFB00, 0xFB07), *range(0xFF10, 0xFF1A), *range(0xFF21, 0xFF3B), *range(0xFF41, 0xFF5B))
+    )
+}
+
 _MAX_SHOWN = 60  # characters
 
 
@@ -54,10 +66,19 @@ def check_word(word: str) -> None:
     Raises:
         CellError: a character of it looks like one that has a meaning in a cell, or cannot be seen.
     """
-    if word.isascii() and "'" not in word and "`" not in word:
+    if word in _ERRORS_OF_SPREADSHEETS or (len(word) > 1 and not word.strip("#")):
+        problem = "is what a spreadsheet shows in place of a value: correct the cell there, or put it in double quotes"
+        raise CellError(f"{word} {problem}")
+    if word.isascii() and word.isprintable() and "'" not in word and "`" not in word:
         return
+    if other := _other_spelling(word):
+        written, typed = other
+        raise CellError(
+            f"{_shown(word)} has the character {_named(written)}, and looks like {_shown(typed)}: type it again, "
+            'or put the text in double quotes (") if it belongs to it'
+        )
     for letter in word:
-        if letter in _INVISIBLE:
+        if letter in _INVISIBLE or _is_control(letter):
             raise CellError(f"{_shown(word)} contains the invisible character {_named(letter)}: type the text again")
         if letter in _DOUBLE_QUOTES or letter in _SIGNS:
             raise CellError(_sentence(word, letter))
@@ -103,6 +124,25 @@ def check_value(text: str) -> None:
         raise CellError(_sentence(text, text[0] if not text[0].isascii() else text[-1]))
 
 
+def _is_control(letter: str) -> bool:
+    return unicodedata.category(letter) == "Cc" and letter not in "\t\n\r"
+
+
+def _other_spelling(word: str) -> tuple[str, str] | None:
+    """Return the first character that is not what a keyboard types, and the word as it is typed on one.
+
+    A Mac may write a letter and its accent as two characters, a PDF a ligature, an input method a wide letter.
+    """
+    if ligature := next((letter for letter in word if letter in _COMPATIBLE), None):
+        return ligature, "".join(_COMPATIBLE.get(letter, letter) for letter in word)
+    composed = unicodedata.normalize("NFC", word)
+    if composed == word:
+        return None
+    differs = next((at for at, (a, b) in enumerate(zip(word, composed, strict=False)) if a != b), len(composed) - 1)
+    following = word[differs + 1 : differs + 2]
+    return (following if following and unicodedata.combining(following) else word[differs]), composed
+
+
 def _sentence(text: str, letter: str) -> str:
     if letter in _DOUBLE_QUOTES or letter in _SINGLE_QUOTES:
         return (
@@ -117,9 +157,10 @@ def _sentence(text: str, letter: str) -> str:
 
 def _named(letter: str) -> str:
     name = unicodedata.name(letter, "without a name")
-    return f"{letter} (U+{ord(letter):04X}, {name.lower()})" if letter not in _INVISIBLE else f"U+{ord(letter):04X}"
+    is_visible = letter not in _INVISIBLE and letter.isprintable()
+    return f"{letter} (U+{ord(letter):04X}, {name.lower()})" if is_visible else f"U+{ord(letter):04X}"
 
 
 def _shown(text: str) -> str:
-    visible = "".join(letter for letter in text if letter not in _INVISIBLE)
+    visible = "".join(letter for letter in text if letter not in _INVISIBLE and not _is_control(letter))
     return visible if len(visible) <= _MAX_SHOWN else f"{visible[: _MAX_SHOWN - 1]}\u2026"

@@ -19,6 +19,7 @@ _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _LIST_ITEM = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)', re.DOTALL)
 _BOOLEANS = {"true": True, "false": False}
 _DECIMAL_COMMA = re.compile(r"[0-9],[0-9]")
+_POINTS_BETWEEN_THOUSANDS = re.compile(r"(?<![0-9])(?<![0-9]\.)[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?!\.?[0-9])")
 
 
 def read_condition(cell: Scalar, column_type: str) -> Scalar:
@@ -84,12 +85,17 @@ def _string(cell: Scalar) -> Scalar:
     return Scalar(text, None if text == NULL else value, cell.line)
 
 
-def check_decimal_comma(cell: Scalar) -> None:
-    """Check that a cell is not ambiguous: `1,5` may be one number or two.
+def check_separators(cell: Scalar, *, decimal_comma: bool) -> None:
+    """Check that a cell is not ambiguous: `1,5` and `1,500` may be one number or two.
+
+    Where a comma is before the decimals, `1.500` may be 1500.
 
     Raises:
         CellError: it is ambiguous.
     """
+    if decimal_comma and (found := _POINTS_BETWEEN_THOUSANDS.search(cell.text)):
+        plain = found[0].replace(".", "")
+        raise CellError(f'"{cell.text}" may be {plain} or {found[0]}: write {plain}, or another number of decimals')
     if _DECIMAL_COMMA.search(cell.text):
         raise CellError(f'"{cell.text}" may be a number or a choice of two: write 1.5, or "1, 5" with a space')
 

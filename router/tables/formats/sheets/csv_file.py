@@ -28,7 +28,7 @@ _FORMULA = r"[' \u00a0\u3000]*(?:[=+@\t\r\uff1d\uff0b\uff20]|[-\uff0d].)"
 _TO_ESCAPE = re.compile(f"{_CELL_START}(?={_FORMULA})", re.DOTALL)
 _ESCAPED = re.compile(f"{_CELL_START}'(?={_FORMULA})", re.DOTALL)
 # Excel writes and reads the separator in front of the first line.
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\1*\r?\n', re.IGNORECASE)
 
 
 def write_csv(table: TableDocument) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
 from router.tables.formats.sheets.cells import (
-    check_decimal_comma,
+    check_separators,
     read_boolean,
     read_condition,
     read_numeric,
@@ -90,11 +90,13 @@ class SheetRowReader:
             return cell
 
     def _read_input_entry(self, cell: Scalar, column_type: str) -> Scalar:
-        if self._decimal_comma and column_type == "number":
-            check_decimal_comma(cell)
+        if column_type == "number":
+            check_separators(cell, decimal_comma=self._decimal_comma)
         return read_condition(cell, column_type)
 
     def _read_output_entry(self, cell: Scalar, column_type: str) -> Scalar:
+        if column_type == "number":
+            check_separators(cell, decimal_comma=self._decimal_comma)
         return read_output(
             cell, column_type or "string"
         )  # a column without a type belongs to a kind of file with fixed outputs

@@ -7,6 +7,7 @@ from base64 import b64encode
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import process_time
+from typing import Literal
 
 import pytest
 from hypothesis import example as try_also
@@ -183,6 +184,10 @@ def test_the_codes_are_stable() -> None:
             "run.start_date_time 0001-01-01T00:00:00+14:00 is outside",
         ),
         ({"children": [{**RUN, "children": [RUN]}]}, "run children are a flat list"),
+        ({"start_date_time": 20260101}, "run.start_date_time is a number or no date: write a date and time such as"),
+        ({"start_date_time": "20260131093543"}, "run.start_date_time is a number or no date"),
+        ({"start_date_time": 1.5}, "run.start_date_time is a number or no date"),
+        ({"priority": True}, "run.priority should be a whole number, not true or false"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, object], expected: str) -> None:
@@ -243,6 +248,20 @@ def test_fault_a_record_of_a_million_mistakes_does_not_stop_the_event_loop_for_m
     assert process_time() - before < 6
     assert error.value.sentence.startswith(f"RunRequested is not valid: {expected}")
     assert len(error.value.sentence) + len(error.value.detail) < 2_000
+
+
+@pytest.mark.parametrize("output_format", ["avro", "json"])
+@pytest.mark.parametrize("value", [" x ", "\n", "", "\u00a0x", "true", "0x1F", "1e3"])
+def test_fault_the_text_of_a_characteristic_is_not_changed_by_reading_it(
+    value: str, output_format: Literal["avro", "json"]
+) -> None:
+    run = {**RUN, "characteristic": [{"name": "n", "value": value}]}
+    read = Codec().decode(json.dumps({"run": run}).encode(), ce_type="southbound.RunRequested")
+    codec = Codec(output_format=output_format)
+    written = codec.decode(codec.encode(read), ce_type="southbound.RunRequested")
+    assert isinstance(read, RunRequested)
+    assert isinstance(written, RunRequested)
+    assert [message.run.characteristic[0].value for message in (read, written)] == [value, value]
 
 
 def test_very_deep_json_is_an_error_like_any_other() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO, StringIO
@@ -60,6 +61,11 @@ def sentences(cell: str, column: str = "spec") -> list[str]:
         '"fib\\u200bre"',
         '"\\ufefffibre"',
         '"fibre\\u202e"',
+        '"fib\\u0007re"',
+        '"fibre\\u0000"',
+        '"\\ufb01bre"',
+        '"\\uff41\\uff42"',
+        '"e\\u0301mile"',
     ],
 )
 def test_a_look_alike_in_a_string_column_is_refused_with_its_place(cell: str) -> None:
@@ -67,6 +73,55 @@ def test_a_look_alike_in_a_string_column_is_refused_with_its_place(cell: str) ->
     assert sentence.startswith("t.yaml:")
     assert "column 'spec'" in sentence
     assert "U+" in sentence
+
+
+@pytest.mark.parametrize("error", ["#REF!", "#N/A", "#NAME?", "#DIV/0!", "#WERT!", "#NV", "#####"])
+def test_what_a_spreadsheet_shows_in_place_of_a_value_is_no_value(error: str) -> None:
+    (sentence,) = sentences(f"'{error}'")
+    assert f"{error} is what a spreadsheet shows in place of a value: correct the cell there" in sentence
+    assert sentences(f"'\"{error}\"'") == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "delimiter", "sentence"),
+    [
+        ("1,500", ",", '"1,500" may be a number or a choice of two'),
+        (">= 1,500", ",", "may be a number or a choice of two"),
+        ("1.500", ";", '"1.500" may be 1500 or 1.500: write 1500, or another number of decimals'),
+        ("[1.500.000..2.000.000]", ";", "may be 1500000 or 1.500.000"),
+    ],
+)
+def test_fault_a_separator_between_thousands_is_neither_a_decimal_point_nor_a_choice(
+    cell: str, delimiter: str, sentence: str
+) -> None:
+    with pytest.raises(TableErrors, match=re.escape(sentence)):
+        table_from_tree(table_tree_from_csv(a_csv(cell, delimiter), "t.csv"), RUN_FACTS)
+
+
+@pytest.mark.parametrize(
+    ("cell", "delimiter"), [("1.500", ","), ("0.125", ";"), ("1.5", ";"), ("1, 500", ","), ("12.1234", ";")]
+)
+def test_a_number_that_is_not_ambiguous_is_read(cell: str, delimiter: str) -> None:
+    table_from_tree(table_tree_from_csv(a_csv(cell, delimiter), "t.csv"), RUN_FACTS)
+
+
+def a_csv(cell: str, delimiter: str) -> bytes:
+    lines = [
+        "table|t",
+        "columns|when|then",
+        "path|priority|",
+        "type|number|boolean",
+        "row|p|hierarchical",
+        f'R|"{cell}"|true',
+    ]
+    return "\n".join(lines).replace("|", delimiter).encode()
+
+
+@pytest.mark.parametrize("line", ["sep=;;;;", "SEP=;", '"sep=;"', '"sep=;";;;'])
+def test_the_separator_line_of_other_programs_is_read(line: str) -> None:
+    content = (FAULTS / "sep-line.csv").read_text(encoding="utf-8-sig").replace("sep=;", line, 1)
+    table = table_from_tree(table_tree_from_csv(content.encode(), "s.csv"), RUN_FACTS)
+    assert [row.id for row in table.rows] == ["R10"]
 
 
 @pytest.mark.parametrize("cell", ["d’accord", "Fibre–Copper", "rue de l’Été", "'\"“fibre”\"'", "émile", "A–B"])
