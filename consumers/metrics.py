@@ -101,6 +101,12 @@ HELD = Metric(
     meaning="Records that wait because too many of their source became dead letters or hang; included in those that "
     "wait for their next attempt.",
 )
+STUCK = Metric(
+    name="southbound_records_stuck",
+    kind=Gauge,
+    labels=("role",),
+    meaning="Keys whose first record has not finished for `worker.stuck_after` seconds.",
+)
 CALLS = Metric(
     name="southbound_calls_total",
     kind=Counter,
@@ -195,6 +201,7 @@ METRICS: Final = (
     RUNNING,
     AWAITING_RETRY,
     HELD,
+    STUCK,
     CALLS,
     CALL_SECONDS,
     RUNS_ENDED,
@@ -337,5 +344,6 @@ class WorkerMetrics:
             (RUNNING, lambda: figures().running),
             (AWAITING_RETRY, lambda: figures().parked),
             (HELD, lambda: figures().held),
+            (STUCK, lambda: figures().stuck),
         ):
             self._metrics.track(metric, read, self._role)

@@ -316,6 +316,7 @@ def _build_worker(
         commit_every=settings.worker.commit_every,
         drain_timeout=settings.worker.drain,
         revoke_timeout=settings.worker.drain,
+        stuck_after=settings.worker.stuck_after,
         session_timeout=_session_timeout(settings.kafka.client),
         source_of=source_of,
         hanging_after=hanging_after,

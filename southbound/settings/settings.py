@@ -155,6 +155,12 @@ class WorkerSettings(Section):
     max_in_flight: int = Field(256, ge=1, description="Largest number of records that a role processes at once.")
     commit_every: float = Field(1.0, gt=0, description="Seconds between commits.")
     drain: float = Field(20.0, gt=0, description="Seconds for records under way to finish at a stop or rebalance.")
+    stuck_after: float = Field(
+        300.0,
+        gt=0,
+        description="Seconds after which a record that does not finish is logged, once, with the reason"
+        " (`RECORD_STUCK`).",
+    )
 
 
 class HttpSettings(Section):
