@@ -181,10 +181,17 @@ class ListenerSettings(Section):
 
 
 class HealthSettings(Section):
-    """The address of the health probes and metrics."""
+    """The address of the health probes, the metrics and the state of the workers."""
 
-    host: str = Field("127.0.0.1", description="Address of /health/live, /health/ready and /metrics.")
-    port: int = Field(8709, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics.")
+    host: str = Field("127.0.0.1", description="Address of /health/live, /health/ready, /metrics and /debug/lanes.")
+    port: int = Field(
+        8709, ge=0, le=65535, description="Port of /health/live, /health/ready, /metrics and /debug/lanes."
+    )
+    debug: Literal["loopback", "anyone"] = Field(
+        "loopback",
+        description="Whose requests for /debug/lanes are answered, on any address: those from the same machine, or"
+        " all. It names runs and the errors of external systems.",
+    )
 
 
 class LogSettings(Section):

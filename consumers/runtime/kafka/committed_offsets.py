@@ -63,11 +63,22 @@ def read_end_offsets(settings: Mapping[str, object], topic: str) -> dict[int, in
     Raises:
         KafkaNotReadyError: Kafka does not answer.
     """
-    ends: dict[int, int] = {}
+    return {partition: end for partition, (_, end) in read_log_bounds(settings, topic).items()}
+
+
+def read_log_bounds(settings: Mapping[str, object], topic: str) -> dict[int, tuple[int, int]]:
+    """Return the offsets of the first record that is kept and of the next record, of each partition.
+
+    Nothing if this user may not see the topic, or if there is no such topic.
+
+    Raises:
+        KafkaNotReadyError: Kafka does not answer.
+    """
+    bounds: dict[int, tuple[int, int]] = {}
     with _consumer(settings, "unused") as consumer:
         for partition in _partitions(consumer, topic):
-            _, ends[partition.partition] = consumer.get_watermark_offsets(partition, TIMEOUT)
-    return ends
+            bounds[partition.partition] = consumer.get_watermark_offsets(partition, TIMEOUT)
+    return bounds
 
 
 def _partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:

@@ -295,9 +295,9 @@ def test_why_shows_what_a_service_decided_and_stored(shell: CommandShell) -> Non
     with shell.started("run", "routing") as service:
         shell.southbound("produce", "-", stdin=f"{{type: RunRequested, data: {{run: {root}}}}}")
         service.wait_until(
-            lambda: shell.southbound("runs", "why", "TR0500").returncode == ExitCode.SUCCESS, "a run in the store"
+            lambda: shell.southbound("why", "TR0500").returncode == ExitCode.SUCCESS, "a run in the store"
         )
-        output = shell.southbound("runs", "why", "TR0500-1").stdout
+        output = shell.southbound("why", "TR0500-1").stdout
     assert "TR0500-1 goes to fibre-lab: it follows its root TR0500, decided by outbound-policy@" in output
     assert "#R10: `spec` is fibre-tree\n" in output
     assert "it was routed and waits to be sent to fibre-lab, after its parent TR0500 is accepted" in output
