@@ -162,6 +162,12 @@ REQUESTS_WAITING = Metric(
     labels=("role",),
     meaning="Requests that wait because every request definition that matches is used up; each process counts all.",
 )
+COMMANDS_REPEATED = Metric(
+    name="southbound_commands_repeated_total",
+    kind=Counter,
+    labels=("spoke", "phase"),
+    meaning="Runs that waited for a command, were not updated for a day and whose command was published again.",
+)
 DEFINITIONS_USED_UP = Metric(
     name="southbound_definitions_used_up",
     kind=Gauge,
@@ -213,6 +219,7 @@ METRICS: Final = (
     TABLE_LIVE,
     TABLE_REFUSED,
     REQUESTS_WAITING,
+    COMMANDS_REPEATED,
     DEFINITIONS_USED_UP,
     INPUTS_MISSING,
 )

@@ -26,6 +26,7 @@ from consumers.metrics import (
     CALL_SECONDS,
     CALLBACKS,
     CALLS,
+    COMMANDS_REPEATED,
     DEFINITIONS_USED_UP,
     INPUTS_MISSING,
     REPORTS_IGNORED,
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
     from router.responses import Purpose, Verdict
+    from router.runs.run import RunRow
     from router.selection.thresholds import ThresholdUse
     from schemas.problem import Problem
     from schemas.results import RunResult
@@ -213,6 +215,7 @@ def command_repeater(resources: SharedResources) -> CommandRepeater:
         updater=resources.updater,
         commands=resources.commands,
         warn=lambda sentence: log.warning("repetition of commands failed; retrying", problem=sentence),
+        on_repeated=repetition_counter(resources.metrics),
     )
 
 
@@ -373,6 +376,22 @@ def wrong_key_counter(metrics: Metrics, role: str, reporter: ProblemReporter) ->
 def _session_timeout(client: Mapping[str, object]) -> float:
     """Return the session timeout of the consumer group in seconds; the worker judges its membership by it."""
     return float(str(client.get("session.timeout.ms", SESSION_TIMEOUT_MS))) / 1000
+
+
+def repetition_counter(metrics: Metrics) -> Callable[[RunRow], None]:
+    """Count and log runs whose commands are published again."""
+
+    def count(row: RunRow) -> None:
+        metrics.count(COMMANDS_REPEATED, row.spoke, row.phase)
+        log.warning(
+            "run not moved for a day: its command is published again",
+            run=row.run_id,
+            spoke=row.spoke,
+            phase=row.phase,
+            since=row.updated_at.isoformat(),
+        )
+
+    return count
 
 
 def _missing_input_counter(metrics: Metrics) -> Callable[[str, str], None]:

@@ -295,7 +295,7 @@ def test_why_shows_what_a_service_decided_and_stored(shell: CommandShell) -> Non
     with shell.started("run", "routing") as service:
         shell.southbound("produce", "-", stdin=f"{{type: RunRequested, data: {{run: {root}}}}}")
         service.wait_until(
-            lambda: shell.southbound("why", "TR0500").returncode == ExitCode.SUCCESS, "a run in the store"
+            lambda: "TR0500 is in phase" in shell.southbound("why", "TR0500").stdout, "a run in the store"
         )
         output = shell.southbound("why", "TR0500-1").stdout
     assert "TR0500-1 goes to fibre-lab: it follows its root TR0500, decided by outbound-policy@" in output
