@@ -125,6 +125,12 @@ RUNS_ENDED = Metric(
     labels=("spoke", "state", "result"),
     meaning="Results that were published, including repetitions after a crash.",
 )
+RUNS_PRUNED = Metric(
+    name="southbound_runs_pruned_total",
+    kind=Counter,
+    labels=(),
+    meaning="Runs that were deleted from the run store, because they ended longer ago than `store.keep_ended`.",
+)
 CALLBACKS = Metric(
     name="southbound_callbacks_total",
     kind=Counter,
@@ -211,6 +217,7 @@ METRICS: Final = (
     CALLS,
     CALL_SECONDS,
     RUNS_ENDED,
+    RUNS_PRUNED,
     CALLBACKS,
     EVENT_IDS_REUSED,
     REPORTS_IGNORED,

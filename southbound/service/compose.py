@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -32,10 +32,12 @@ from consumers.metrics import (
     REPORTS_IGNORED,
     REQUESTS_WAITING,
     RUNS_ENDED,
+    RUNS_PRUNED,
     UNKNOWN_STATES,
     WRONG_KEYS,
     WorkerMetrics,
 )
+from consumers.prune_store import StorePruner
 from consumers.record_sources import producer_of, spoke_of
 from consumers.routing.assemble_hierarchy import HierarchyAssembler
 from consumers.routing.cancel_run import RunCancelledHandler
@@ -216,6 +218,25 @@ def command_repeater(resources: SharedResources) -> CommandRepeater:
         commands=resources.commands,
         warn=lambda sentence: log.warning("repetition of commands failed; retrying", problem=sentence),
         on_repeated=repetition_counter(resources.metrics),
+    )
+
+
+def store_pruner(resources: SharedResources) -> StorePruner | None:
+    """Build the task of the role `routing` that deletes ended runs, or return None if all are kept."""
+    days = resources.settings.store.keep_ended
+    if not days:
+        return None
+
+    def count(runs: int) -> None:
+        resources.metrics.count(RUNS_PRUNED, by=runs)
+        log.info("ended runs deleted", runs=runs, older_than_days=days)
+
+    return StorePruner(
+        pruning=resources.store.pruning,
+        keep=timedelta(days=days),
+        now=utc_now,
+        warn=lambda sentence: log.warning("deletion of ended runs failed; retrying", problem=sentence),
+        on_pruned=count,
     )
 
 

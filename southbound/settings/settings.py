@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULTS = Path(__file__).parents[1] / "defaults"
 DEFAULT_FILE = Path("southbound.yaml")  # in the working directory; it may be absent
+MIN_KEEP_ENDED = 7  # days; see `schemas.topics`
 LOCAL_KAFKA = "127.0.0.1:9092"
 # The characters that Kafka allows in a topic name, and a length that leaves room for the longest name of ours.
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,150}")
@@ -110,6 +111,21 @@ class StoreSettings(Section):
         description="SQLite only: `FULL` survives a power failure, for a disk flush per transaction. `NORMAL` survives"
         " only the end of the process: a run that was being sent at a power failure may be sent again.",
     )
+
+    keep_ended: float = Field(
+        30.0,
+        ge=0,
+        description="Days for which a request is kept after all of its runs have ended; the role `routing` deletes"
+        " older ones. 0 keeps all. At least 7, the retention of `testrun.lifecycle`: the event of a run that is no"
+        " longer stored would send it again.",
+    )
+
+    @field_validator("keep_ended")
+    @classmethod
+    def _validate_keep_ended(cls, days: float) -> float:
+        if 0 < days < MIN_KEEP_ENDED:
+            raise ValueError(f"must be 0 (keep all) or at least {MIN_KEEP_ENDED}, for which lifecycle events are kept")
+        return days
 
     @field_validator("url")
     @classmethod
