@@ -101,6 +101,12 @@ HELD = Metric(
     meaning="Records that wait because too many of their source became dead letters or hang; included in those that "
     "wait for their next attempt.",
 )
+STUCK = Metric(
+    name="southbound_records_stuck",
+    kind=Gauge,
+    labels=("role",),
+    meaning="Keys whose first record has not finished for `worker.stuck_after` seconds.",
+)
 CALLS = Metric(
     name="southbound_calls_total",
     kind=Counter,
@@ -118,6 +124,12 @@ RUNS_ENDED = Metric(
     kind=Counter,
     labels=("spoke", "state", "result"),
     meaning="Results that were published, including repetitions after a crash.",
+)
+RUNS_PRUNED = Metric(
+    name="southbound_runs_pruned_total",
+    kind=Counter,
+    labels=(),
+    meaning="Runs that were deleted from the run store, because they ended longer ago than `store.keep_ended`.",
 )
 CALLBACKS = Metric(
     name="southbound_callbacks_total",
@@ -162,6 +174,12 @@ REQUESTS_WAITING = Metric(
     labels=("role",),
     meaning="Requests that wait because every request definition that matches is used up; each process counts all.",
 )
+COMMANDS_REPEATED = Metric(
+    name="southbound_commands_repeated_total",
+    kind=Counter,
+    labels=("spoke", "phase"),
+    meaning="Runs that waited for a command, were not updated for a day and whose command was published again.",
+)
 DEFINITIONS_USED_UP = Metric(
     name="southbound_definitions_used_up",
     kind=Gauge,
@@ -201,9 +219,11 @@ METRICS: Final = (
     RUNNING,
     AWAITING_RETRY,
     HELD,
+    STUCK,
     CALLS,
     CALL_SECONDS,
     RUNS_ENDED,
+    RUNS_PRUNED,
     CALLBACKS,
     EVENT_IDS_REUSED,
     REPORTS_IGNORED,
@@ -213,6 +233,7 @@ METRICS: Final = (
     TABLE_REFUSED,
     CIRCUIT_OPEN,
     REQUESTS_WAITING,
+    COMMANDS_REPEATED,
     DEFINITIONS_USED_UP,
     INPUTS_MISSING,
 )
@@ -344,5 +365,6 @@ class WorkerMetrics:
             (RUNNING, lambda: figures().running),
             (AWAITING_RETRY, lambda: figures().parked),
             (HELD, lambda: figures().held),
+            (STUCK, lambda: figures().stuck),
         ):
             self._metrics.track(metric, read, self._role)

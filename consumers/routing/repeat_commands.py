@@ -1,4 +1,7 @@
-"""Publish the SendRun of a run again if the run has not changed for a day: the command is perhaps gone."""
+"""Find runs that wait for a command that is perhaps gone, and publish it again.
+
+Such a run is `routed`, `sending`, `retrying` or `inDoubt`, and was not updated for a day.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ from consumers.periodic import repeat
 from consumers.routing.commands import is_bundle
 from consumers.routing.give_up import timer_event
 from consumers.store.port import ConflictError
+from producers.publisher import PublishError
 from router.runs.events import CommandRepeated
 from router.runs.transitions import COMMANDED_PHASES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from consumers.periodic import ReportSentence
@@ -24,6 +29,10 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 200  # runs that are read together
 REPEAT_AFTER = timedelta(days=1)  # well below the week for which commands are retained
+
+
+def _ignore(_: RunRow) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +46,7 @@ class CommandRepeater:
     updater: RunUpdater
     commands: CommandPublisher
     warn: ReportSentence
+    on_repeated: Callable[[RunRow], None] = _ignore  # called with the row as it was before
     every: float = 600.0
 
     async def run(self) -> None:
@@ -49,12 +59,24 @@ class CommandRepeater:
         )
 
     async def repeat_overdue(self) -> int:
-        """Publish the commands again and return their number."""
+        """Publish the commands again and return their number.
+
+        Raises:
+            PublishError: the commands for a system were not published; those for all others were.
+        """
         since, last, repeated = self.updater.now() - REPEAT_AFTER, None, 0
+        failures: dict[str, PublishError] = {}  # by spoke: its topic may be gone, and the others must not wait for it
         while rows := await self.updater.store.unmoved_runs(since, PAGE_SIZE, last):
-            for request_id in dict.fromkeys(row.request_id for row in rows):
-                repeated += await self._repeat(request_id, since)
+            for request_id, spoke in {row.request_id: row.spoke for row in rows if row.spoke not in failures}.items():
+                if spoke in failures:
+                    continue
+                try:
+                    repeated += await self._repeat(request_id, since)
+                except PublishError as error:
+                    failures[spoke] = error
             last = rows[-1]
+        if failures:
+            raise next(iter(failures.values()))
         return repeated
 
     async def _repeat(self, request_id: str, since: datetime) -> int:
@@ -80,4 +102,5 @@ class CommandRepeater:
             await self.updater.store_intention(cause, row, CommandRepeated())
         except ConflictError:  # something moved it meanwhile
             return False
+        self.on_repeated(row)
         return True

@@ -31,6 +31,7 @@ class WorkerConfig:
     session_timeout: float = 30.0  # with group.protocol=consumer: what the broker is set to
     max_handler_errors: int = 5  # attempts at a record whose handler raises
     report_after: float = 5.0  # report a record that has waited and will wait this long
+    stuck_after: float = 300.0  # report a record that is the first of its key for this long
     backoff: Backoff = field(
         default_factory=Backoff
     )  # after an exception of the handler, or a dead letter that Kafka refuses

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from consumers.runtime.backpressure import FlowControl
-    from consumers.runtime.finished_offsets import FinishedOffsets
+    from consumers.runtime.commits.finished_offsets import FinishedOffsets
+    from consumers.runtime.commits.offsets import Commit
     from consumers.runtime.handler import Partition, Record
-    from consumers.runtime.offsets import Commit
     from schemas.problem import Problem
 
 

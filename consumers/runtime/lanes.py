@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 class Lane:
     """The records of one key in order; the first of them is ready, running or parked."""
 
-    __slots__ = ("attempts", "name", "problem", "queue", "retry_at", "running", "started_at")
+    __slots__ = ("attempts", "held", "name", "problem", "queue", "retry_at", "running", "started_at")
 
     def __init__(self, name: Hashable, record: Record) -> None:
         self.name = name
         self.queue = deque((record,))
         self.running = False
+        self.held = False  # parked without an attempt
         self.attempts = 0  # of the head, in this ownership
         self.started_at = 0.0  # when the head was started first
         self.problem: Problem | None = None  # why the head was parked the last time
@@ -96,6 +97,10 @@ class Lanes:
         """Yield every lane and whether it is parked, for monitoring."""
         return ((lane, lane.head in self._parked) for lane in self._lanes.values())
 
+    def heads_of(self, key: bytes) -> list[tuple[Lane, bool]]:
+        """Return the lanes of one key, in all topics, and whether each is parked."""
+        return [(lane, parked) for lane, parked in self.heads() if lane.head.key == key]
+
     def admit(self, record: Record) -> None:
         """Append a record to its lane."""
         load = self._loads.get(record.partition)
@@ -139,6 +144,7 @@ class Lanes:
         """Park a record that was taken and whose handler was not called, until `unpark`; that is no attempt."""
         lane = self._lanes[_lane_name(record)]
         lane.attempts -= 1
+        lane.held = True
         self._parked[record] = lane
         self._end_attempt(lane)
 
@@ -147,6 +153,7 @@ class Lanes:
         lane = self._parked.pop(record, None)
         if lane is None:
             return False
+        lane.held = False
         self._make_ready(lane)
         return True
 
@@ -184,7 +191,7 @@ class Lanes:
         return dropped
 
     def _advance(self, lane: Lane) -> None:
-        lane.attempts, lane.problem = 0, None
+        lane.attempts, lane.problem, lane.held = 0, None, False
         if lane.queue:
             self._make_ready(lane)
         else:

@@ -17,26 +17,33 @@ from typing import TYPE_CHECKING, assert_never
 
 from consumers.runtime import consumer_port as port
 from consumers.runtime.backpressure import Backpressure
-from consumers.runtime.committer import Committer
+from consumers.runtime.commits.committer import Committer
+from consumers.runtime.commits.finished_offsets import NOTHING_FINISHED
+from consumers.runtime.commits.offsets import OffsetTracker
 from consumers.runtime.dead_letters import DeadLetterPublisher
 from consumers.runtime.execution import HandlerExecution, RecordTasks
 from consumers.runtime.faults import ProblemReporter, internal_problem
-from consumers.runtime.finished_offsets import NOTHING_FINISHED
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.runtime.kafka.membership import proof_duration
 from consumers.runtime.lanes import Lanes
-from consumers.runtime.monitoring import AttemptEnded, NullObserver, partition_statuses, worker_figures
-from consumers.runtime.offsets import OffsetTracker
+from consumers.runtime.monitoring import (
+    AttemptEnded,
+    NullObserver,
+    partition_statuses,
+    unfinished_record,
+    worker_figures,
+)
 from consumers.runtime.sources import Sources
+from consumers.runtime.stuck_records import StuckRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from consumers.runtime.commits.finished_offsets import FinishedOffsets
     from consumers.runtime.config import WorkerConfig
     from consumers.runtime.dead_letters import Notify
-    from consumers.runtime.finished_offsets import FinishedOffsets
     from consumers.runtime.handler import Attempt, Handler, Outcome, Partition, Record
-    from consumers.runtime.monitoring import Observer, PartitionStatus, WorkerFigures
+    from consumers.runtime.monitoring import Observer, PartitionStatus, UnfinishedRecord, WorkerFigures
     from producers.publisher import Publisher
     from schemas.problem import Problem
 
@@ -76,6 +83,7 @@ class Worker:
         self._offsets = OffsetTracker()
         self._backpressure = Backpressure(config.watermarks)
         self._sources = Sources(config)
+        self._stuck = StuckRecords(config.stuck_after)
         self._tasks = RecordTasks(self._guarded)
         self._committer = Committer(consumer, self._offsets, self._observer, clock)
         self._revoked: frozenset[Partition] = frozenset()
@@ -149,6 +157,16 @@ class Worker:
         """Return per partition why it is or is not moving."""
         return partition_statuses(self._offsets, self._lanes, self._backpressure.paused, self._clock())
 
+    def lanes_of(self, key: bytes) -> tuple[UnfinishedRecord, ...]:
+        """Return the first unfinished record of a key, in every topic that this worker reads."""
+        now = self._clock()
+        return tuple([unfinished_record(lane, parked, now) for lane, parked in self._lanes.heads_of(key)])
+
+    @property
+    def config(self) -> WorkerConfig:
+        """What the worker was configured with."""
+        return self._config
+
     def figures(self) -> WorkerFigures:
         """Return the numbers of this moment."""
         return worker_figures(
@@ -157,6 +175,7 @@ class Worker:
             paused=len(self._backpressure.paused),
             held=self._sources.held,
             consecutive_dead_letters=self._sources.in_a_row,
+            stuck=self._stuck.count,
         )
 
     def warnings(self) -> dict[str, str]:
@@ -367,6 +386,12 @@ class Worker:
         self._control_flow()
         self._sources.crowded = self._backpressure.full
         self._commit()
+        self._report_stuck_records()
+
+    def _report_stuck_records(self) -> None:
+        if self._stuck.is_due(now := self._clock()):
+            for problem in self._stuck.check(self._lanes.heads(), now):
+                self._observer.problem_reported(problem)
 
     def _control_flow(self) -> None:
         loads = {partition: self._lanes.load_of(partition) for partition in self._offsets.owned}

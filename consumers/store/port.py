@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -62,6 +62,34 @@ class WaitingQueue(Protocol):
         """Return roots that were released before `since` and whose commands were perhaps never published."""
 
 
+class PrunePosition(NamedTuple):
+    """Up to which run, by the time of its last update, requests were looked at."""
+
+    updated_at: datetime
+    run_id: str
+
+
+class PruneResult(NamedTuple):
+    """How many runs were deleted, and where the next page begins; None if there is no other."""
+
+    runs: int
+    last: PrunePosition | None
+
+
+class Pruning(Protocol):
+    """Requests that ended long ago, which are deleted."""
+
+    async def prune(self, before: datetime, limit: int, after: PrunePosition | None = None) -> PruneResult:
+        """Delete requests of which every run has ended and none was updated since `before`, the oldest first.
+
+        A run that waits for a check or in the queue keeps its request, and so does a run in fallout. One call deletes
+        about `limit` runs, or one whole request, in one transaction.
+
+        Raises:
+            StoreUnavailableError: nothing was deleted.
+        """
+
+
 class RunStore(Protocol):
     """Rows of runs and requests. Concurrent reads are grouped into one transaction.
 
@@ -71,6 +99,10 @@ class RunStore(Protocol):
     @property
     def waiting_queue(self) -> WaitingQueue:
         """The requests that wait in the queue."""
+
+    @property
+    def pruning(self) -> Pruning:
+        """The requests that ended long ago."""
 
     async def run(self, run_id: str) -> RunRow | None:
         """Return one run."""

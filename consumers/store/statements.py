@@ -46,6 +46,11 @@ class Statements:
     count_uses: str  # how many more, definition, start
     delete_windows: str  # definition, a start: windows that ended before then
     queue_lengths: str
+    request_sizes: str  # request ids; returns each with the number of its runs
+    ends_of_requests: str  # request ids; locks their runs, returns what `consumers.store.pruning` decides by
+    open_runs: str  # run ids; returns those that have not ended
+    delete_runs: str  # request ids
+    delete_requests: str  # request ids
     lists_as_json: bool
 
     def id_list(self, ids: Iterable[str]) -> object:
@@ -80,6 +85,11 @@ def statements_for(dialect: Dialect) -> Statements:
         count_uses=text(_count_uses()),
         delete_windows=text(_forget_windows()),
         queue_lengths=text(_queue_lengths()),
+        request_sizes=text(_request_sizes(among(runs.c.request_id))),
+        ends_of_requests=text(_ends_of_requests(among(runs.c.request_id))),
+        open_runs=text(select(runs.c.run_id).where(among(runs.c.run_id), ~_is_over())),
+        delete_runs=text(delete(runs).where(among(runs.c.request_id))),
+        delete_requests=text(delete(outbound_requests).where(among(outbound_requests.c.request_id))),
         lists_as_json=dialect.name == "sqlite",
     )
 
@@ -95,12 +105,36 @@ def _measures(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
 
 
 def _open_requests(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    return select(runs.c.request_id).where(which, ~_is_over()).distinct()
+
+
+def _is_over() -> ColumnElement[bool]:
     # `router.runs.request_result.is_over` in SQL. The words are part of the text, because parameters are by position.
     ends: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in sorted(TERMINAL)]
-    unfinished = (
-        runs.c.state.is_(None) | runs.c.state.not_in(ends) | (runs.c.phase == literal_column(f"'{Phase.FALLOUT}'"))
+    ended = runs.c.state.is_not(None) & runs.c.state.in_(ends)
+    return ended & (runs.c.phase != literal_column(f"'{Phase.FALLOUT}'"))
+
+
+def ended_runs(before: object, limit: int, last: tuple[object, str] | None) -> Select[*tuple[object, ...]]:
+    """Select runs that ended and were not updated since then, after the `last` seen; the oldest first."""
+    chosen = select(runs.c.updated_at, runs.c.run_id, runs.c.request_id).where(_is_over(), runs.c.updated_at < before)
+    if last is not None:
+        at, run_id = last
+        chosen = chosen.where((runs.c.updated_at > at) | ((runs.c.updated_at == at) & (runs.c.run_id > run_id)))
+    return chosen.order_by(runs.c.updated_at, runs.c.run_id).limit(limit)
+
+
+def _request_sizes(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    return select(runs.c.request_id, func.count()).where(which).group_by(runs.c.request_id)
+
+
+def _ends_of_requests(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    # Locked in the order of `_revisions`.
+    awaited = runs.c.check_at.is_not(None) | runs.c.waits_for.is_not(None)
+    columns = select(
+        runs.c.run_id, runs.c.request_id, runs.c.root_run_id, runs.c.updated_at, (_is_over() & ~awaited).label("ended")
     )
-    return select(runs.c.request_id).where(which, unfinished).distinct()
+    return columns.where(which).order_by(runs.c.run_id).with_for_update()
 
 
 def _revisions(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:

@@ -1,4 +1,4 @@
-"""The commands `southbound runs list`, `show` and `why`."""
+"""The commands `southbound runs list` and `show`."""
 
 from typing import Annotated
 
@@ -54,25 +54,3 @@ def show(
     from southbound.operations.runs import show_run
 
     return show_run(settings, run_id, as_json=json)
-
-
-@runs.command(epilog=EXIT_CODES)
-def why(
-    run_id: RunIdArgument,
-    json: JsonOption = False,
-    config: ConfigOption = None,
-) -> int:
-    """Explain why a run was routed as it was, and what it waits for.
-
-    The explanation was stored with the decision, so later changes of the tables do not affect it. A child follows the
-    decision for its root.
-
-    **Examples**
-
-    - `southbound runs why TR0001`
-    - `southbound runs why TR0001 --json | jq .decisions`
-    """
-    settings = read_settings(config)
-    from southbound.operations.explain_run import explain_run
-
-    return explain_run(settings, run_id, as_json=json)

@@ -1,39 +1,18 @@
-"""Run `southbound runs why`."""
+"""Explain why a run was routed as it was, and what it waits for, with what is stored."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
-from rich.text import Text
-
 from router.tables.explain.explanation import explanation_text, load_explanations
-from schemas.codec.printable import printable
-from southbound.cli.exit_codes import ExitCode
-from southbound.operations.console import print_json, print_result
 from southbound.operations.run_views import format_time, status_sentences
-from southbound.operations.runs import read_run
 
 if TYPE_CHECKING:
     from router.runs.run import RequestRow, RunRow
-    from southbound.settings.settings import Settings
 
 
-def explain_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
-    """Run `southbound runs why`.
-
-    Raises:
-        CommandFailedError: the run store cannot be read, or has no such run.
-    """
-    row, request = read_run(settings, run_id)
-    if as_json:
-        print_json(_explanation_json(row, request))
-    else:
-        print_result(Text("\n".join(map(printable, _explanation_lines(row, request)))))
-    return ExitCode.SUCCESS
-
-
-def _explanation_lines(row: RunRow, request: RequestRow | None) -> list[str]:
+def explanation_lines(row: RunRow, request: RequestRow | None) -> list[str]:
+    """Return the decision for a run, and its phase, in lines."""
     decision = [f"  {line}" for line in explanation_text(request.explanation).splitlines()] if request else []
     status = [f"  {line}" for line in status_sentences(row)]
     return [_decision_line(row, request), *decision, f"{row.run_id} is in phase {row.phase}", *status]
@@ -49,23 +28,22 @@ def _decision_line(row: RunRow, request: RequestRow | None) -> str:
     return f"{row.run_id} goes to {row.spoke}: it follows its root {request.root_run_id}, decided {origin}"
 
 
-def _explanation_json(row: RunRow, request: RequestRow | None) -> str:
+def explanation_json(row: RunRow, request: RequestRow | None) -> dict[str, object]:
+    """Return the same for other programs."""
     decided = row.decision is not None and request is not None
-    return orjson.dumps(
-        {
-            "run": row.run_id,
-            "root": row.root_run_id,
-            "follows_root": decided and row.run_id != row.root_run_id,
-            "spoke": row.spoke or None,
-            "decision": row.decision.model_dump(mode="json") if row.decision else None,
-            "decided_at": request.created_at if request else None,
-            "decisions": load_explanations(request.explanation) if request else (),
-            "sentences": explanation_text(request.explanation).splitlines() if request else [],
-            "phase": row.phase,
-            "state": row.state,
-            "result": row.result,
-            "status": status_sentences(row),
-            "reasons": [reason.model_dump(mode="json") for reason in row.reasons],
-            "updated_at": row.updated_at,
-        }
-    ).decode()
+    return {
+        "run": row.run_id,
+        "root": row.root_run_id,
+        "follows_root": decided and row.run_id != row.root_run_id,
+        "spoke": row.spoke or None,
+        "decision": row.decision.model_dump(mode="json") if row.decision else None,
+        "decided_at": request.created_at if request else None,
+        "decisions": load_explanations(request.explanation) if request else (),
+        "sentences": explanation_text(request.explanation).splitlines() if request else [],
+        "phase": row.phase,
+        "state": row.state,
+        "result": row.result,
+        "status": status_sentences(row),
+        "reasons": [reason.model_dump(mode="json") for reason in row.reasons],
+        "updated_at": row.updated_at,
+    }

@@ -61,7 +61,7 @@ def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
 
     row, request, related_runs = _query_store(settings, read)
     if row is None:
-        raise _unknown_run_error(run_id)
+        raise unknown_run_error(run_id)
     if as_json:
         readable_request = replace(request, explanation=explanation_text(request.explanation)) if request else None
         _print_json(
@@ -76,24 +76,22 @@ def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
     return ExitCode.SUCCESS
 
 
-def read_run(settings: Settings, run_id: str) -> tuple[RunRow, RequestRow | None]:
-    """Read a run and the request that it belongs to.
+def find_run(settings: Settings, run_id: str) -> tuple[RunRow | None, RequestRow | None]:
+    """Read a run and the request that it belongs to; None if there is no such run.
 
     Raises:
-        CommandFailedError: the run store cannot be read, or has no such run.
+        CommandFailedError: the run store cannot be read.
     """
 
     async def read(store: SqlRunStore) -> tuple[RunRow | None, RequestRow | None]:
         row = await store.run(run_id)
         return row, await store.request(row.request_id) if row else None
 
-    row, request = _query_store(settings, read)
-    if row is None:
-        raise _unknown_run_error(run_id)
-    return row, request
+    return _query_store(settings, read)
 
 
-def _unknown_run_error(run_id: str) -> CommandFailedError:
+def unknown_run_error(run_id: str) -> CommandFailedError:
+    """Return the error for a run that the run store does not have."""
     search = f"southbound tail dlq --from-start --no-follow --run {shlex.quote(run_id)}"
     known = f"The run store has no run {run_id}: list the runs with `southbound runs list`"
     return invalid_input([f"{known}, or search for its dead letter with `{search}`"])

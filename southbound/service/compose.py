@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -27,15 +27,18 @@ from consumers.metrics import (
     CALLBACKS,
     CALLS,
     CIRCUIT_OPEN,
+    COMMANDS_REPEATED,
     DEFINITIONS_USED_UP,
     INPUTS_MISSING,
     REPORTS_IGNORED,
     REQUESTS_WAITING,
     RUNS_ENDED,
+    RUNS_PRUNED,
     UNKNOWN_STATES,
     WRONG_KEYS,
     WorkerMetrics,
 )
+from consumers.prune_store import StorePruner
 from consumers.record_sources import producer_of, spoke_of
 from consumers.routing.assemble_hierarchy import HierarchyAssembler
 from consumers.routing.cancel_run import RunCancelledHandler
@@ -76,6 +79,7 @@ if TYPE_CHECKING:
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
     from router.responses import Purpose, Verdict
+    from router.runs.run import RunRow
     from router.selection.thresholds import ThresholdUse
     from router.store_continuity import TopicEnds
     from schemas.problem import Problem
@@ -240,6 +244,26 @@ def command_repeater(resources: SharedResources) -> CommandRepeater:
         updater=resources.updater,
         commands=resources.commands,
         warn=lambda sentence: log.warning("repetition of commands failed; retrying", problem=sentence),
+        on_repeated=repetition_counter(resources.metrics),
+    )
+
+
+def store_pruner(resources: SharedResources) -> StorePruner | None:
+    """Build the task of the role `routing` that deletes ended runs, or return None if all are kept."""
+    days = resources.settings.store.keep_ended
+    if not days:
+        return None
+
+    def count(runs: int) -> None:
+        resources.metrics.count(RUNS_PRUNED, by=runs)
+        log.info("ended runs deleted", runs=runs, older_than_days=days)
+
+    return StorePruner(
+        pruning=resources.store.pruning,
+        keep=timedelta(days=days),
+        now=utc_now,
+        warn=lambda sentence: log.warning("deletion of ended runs failed; retrying", problem=sentence),
+        on_pruned=count,
     )
 
 
@@ -389,6 +413,7 @@ def _worker_config(
         commit_every=settings.worker.commit_every,
         drain_timeout=settings.worker.drain,
         revoke_timeout=settings.worker.drain,
+        stuck_after=settings.worker.stuck_after,
         session_timeout=_session_timeout(settings.kafka.client),
         source_of=source_of,
         hanging_after=hanging_after,
@@ -437,6 +462,22 @@ def wrong_key_counter(metrics: Metrics, role: str, reporter: ProblemReporter) ->
 def _session_timeout(client: Mapping[str, object]) -> float:
     """Return the session timeout of the consumer group in seconds; the worker judges its membership by it."""
     return float(str(client.get("session.timeout.ms", SESSION_TIMEOUT_MS))) / 1000
+
+
+def repetition_counter(metrics: Metrics) -> Callable[[RunRow], None]:
+    """Count and log runs whose commands are published again."""
+
+    def count(row: RunRow) -> None:
+        metrics.count(COMMANDS_REPEATED, row.spoke, row.phase)
+        log.warning(
+            "run not moved for a day: its command is published again",
+            run=row.run_id,
+            spoke=row.spoke,
+            phase=row.phase,
+            since=row.updated_at.isoformat(),
+        )
+
+    return count
 
 
 def _missing_input_counter(metrics: Metrics) -> Callable[[str, str], None]:

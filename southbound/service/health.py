@@ -1,9 +1,11 @@
-"""Health probes and metrics over HTTP."""
+"""Health probes, metrics and the state of the workers over HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
@@ -14,14 +16,17 @@ from consumers.inbound.bounded_server import BoundedServer
 from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import bound_port, open_port
 from consumers.runtime.faults import internal_problem
+from southbound.service.lanes_report import lanes_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from consumers.metrics import Metrics
+    from southbound.service.lanes_report import LanesReport
 
 # Of its own, so that it answers while the listener is attacked; probes and Prometheus need few.
 CONNECTION_LIMITS = ConnectionLimits(total=100, per_peer=50, head_timeout=5.0)
+NOT_LOCAL = "/debug/lanes answers only on the machine of the process; `health.debug: anyone` changes this"
 CHECK_TIMEOUT = 2.0  # seconds; a check that takes longer fails
 
 
@@ -32,15 +37,28 @@ class HealthCheck(Protocol):
         """Return None if the check passes, else a sentence that says what is wrong."""
 
 
+class DescribeLanes(Protocol):
+    """Describes what the workers of this process do."""
+
+    def __call__(self, key: str | None, /) -> LanesReport:
+        """Return what `/debug/lanes` serves; with `key`, also the lanes of this key."""
+
+
 @dataclass(slots=True, kw_only=True)
 class HealthServer:
-    """Serves `/health/live`, `/health/ready` and `/metrics` on one port."""
+    """Serves `/health/live`, `/health/ready`, `/metrics` and `/debug/lanes` on one port.
+
+    `/debug/lanes` names runs and errors of systems, so it answers only requests from this machine, unless
+    `debug_for_all`.
+    """
 
     host: str
     port: int
     metrics: Metrics
     checks: Mapping[str, HealthCheck]  # replaced after the start
     warnings: Callable[[], Mapping[str, str]] = dict  # problems that do not make it unready
+    lanes: DescribeLanes = partial(lanes_report, {})  # noqa: RUF009 - a constant: no worker runs before the start
+    debug_for_all: bool = False
     _server: BoundedServer | None = None
 
     async def start(self) -> None:
@@ -55,6 +73,7 @@ class HealthServer:
                 web.get("/health/live", self._live),
                 web.get("/health/ready", self._ready),
                 web.get("/metrics", self._metrics),
+                web.get("/debug/lanes", self._lanes),
             ]
         )
         listening = open_port(self.host, self.port)
@@ -80,6 +99,25 @@ class HealthServer:
     async def _metrics(self, _: web.Request) -> web.Response:
         body = generate_latest(self.metrics.registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _lanes(self, request: web.Request) -> web.Response:
+        if not (self.debug_for_all or is_local(request.remote)):
+            sentence = (
+                "/debug/lanes answers only on the machine of the process: set health.debug to anyone to change this"
+            )
+            return web.json_response({"error": sentence}, status=403)
+        report = self.lanes(request.query.get("key"))
+        return web.Response(body=report.model_dump_json(), content_type="application/json")
+
+
+def is_local(peer: str | None) -> bool:
+    """Return whether a request comes from this machine."""
+    try:
+        address = ip_address(peer or "")
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 async def _run_check(check: HealthCheck) -> str | None:

@@ -21,6 +21,7 @@ from southbound.service.compose import (
     inbound_worker,
     pending_request_expiry,
     routing_worker,
+    store_pruner,
     untried_run_notices,
     utc_now,
     waiting_queue_releaser,
@@ -66,6 +67,8 @@ def _routing_tasks(resources: SharedResources) -> Tasks:
     yield command_repeater(resources).run()
     yield from resources.tables.background_tasks()
     yield waiting_queue_releaser(resources).run()
+    if pruner := store_pruner(resources):
+        yield pruner.run()
 
 
 def _dispatch_workers(resources: SharedResources, only_spoke: str | None) -> dict[str, Worker]:

@@ -23,6 +23,7 @@ from schemas.codec.schema_registry import RegistryError, RegistryUnavailableErro
 from schemas.topics import TopicNames
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
+from southbound.service.lanes_report import lanes_report
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.open_callbacks import open_callback_mistakes
 from southbound.service.open_resources import open_resources
@@ -136,6 +137,7 @@ async def _start(
     workers = build_workers(resources, roles, only_spoke)
     port = await start_servers(stack, resources, roles)
     health.checks, health.warnings = _health_checks(resources, workers), partial(_warnings, resources, workers)
+    health.lanes = partial(lanes_report, workers)
     return RunningService(resources=resources, workers=workers, listener_port=port, health_port=health.port)
 
 
@@ -171,7 +173,13 @@ async def _start_health_server(
         return f"waiting: {status.reason}" if status.reason else None
 
     address = settings.health
-    server = HealthServer(host=address.host, port=address.port, metrics=metrics, checks={"start": starting})
+    server = HealthServer(
+        host=address.host,
+        port=address.port,
+        metrics=metrics,
+        checks={"start": starting},
+        debug_for_all=address.debug == "anyone",
+    )
     await server.start()
     stack.push_async_callback(server.stop)
     return server

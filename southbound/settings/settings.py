@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DEFAULTS = Path(__file__).parents[1] / "defaults"
 DEFAULT_FILE = Path("southbound.yaml")  # in the working directory; it may be absent
+MIN_KEEP_ENDED = 7  # days; see `schemas.topics`
 LOCAL_KAFKA = "127.0.0.1:9092"
 # The characters that Kafka allows in a topic name, and a length that leaves room for the longest name of ours.
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,150}")
@@ -115,6 +116,21 @@ class StoreSettings(Section):
         " only the end of the process: a run that was being sent at a power failure may be sent again.",
     )
 
+    keep_ended: float = Field(
+        30.0,
+        ge=0,
+        description="Days for which a request is kept after all of its runs have ended; the role `routing` deletes"
+        " older ones. 0 keeps all. At least 7, the retention of `testrun.lifecycle`: the event of a run that is no"
+        " longer stored would send it again.",
+    )
+
+    @field_validator("keep_ended")
+    @classmethod
+    def _validate_keep_ended(cls, days: float) -> float:
+        if 0 < days < MIN_KEEP_ENDED:
+            raise ValueError(f"must be 0 (keep all) or at least {MIN_KEEP_ENDED}, for which lifecycle events are kept")
+        return days
+
     @field_validator("url")
     @classmethod
     def _validate_url(cls, url: SecretStr) -> SecretStr:
@@ -159,6 +175,12 @@ class WorkerSettings(Section):
     max_in_flight: int = Field(256, ge=1, description="Largest number of records that a role processes at once.")
     commit_every: float = Field(1.0, gt=0, description="Seconds between commits.")
     drain: float = Field(20.0, gt=0, description="Seconds for records under way to finish at a stop or rebalance.")
+    stuck_after: float = Field(
+        300.0,
+        gt=0,
+        description="Seconds after which a record that does not finish is logged, once, with the reason"
+        " (`RECORD_STUCK`).",
+    )
 
 
 class HttpSettings(Section):
@@ -179,10 +201,17 @@ class ListenerSettings(Section):
 
 
 class HealthSettings(Section):
-    """The address of the health probes and metrics."""
+    """The address of the health probes, the metrics and the state of the workers."""
 
-    host: str = Field("127.0.0.1", description="Address of /health/live, /health/ready and /metrics.")
-    port: int = Field(8709, ge=0, le=65535, description="Port of /health/live, /health/ready and /metrics.")
+    host: str = Field("127.0.0.1", description="Address of /health/live, /health/ready, /metrics and /debug/lanes.")
+    port: int = Field(
+        8709, ge=0, le=65535, description="Port of /health/live, /health/ready, /metrics and /debug/lanes."
+    )
+    debug: Literal["loopback", "anyone"] = Field(
+        "loopback",
+        description="Whose requests for /debug/lanes are answered, on any address: those from the same machine, or"
+        " all. It names runs and the errors of external systems.",
+    )
 
 
 class LogSettings(Section):

@@ -101,12 +101,12 @@ async def produce_until_process_works(
 
 
 async def test_services_join_leave_die_and_freeze_under_load_and_every_run_ends_once(
-    kafka_bootstrap: str, postgres_url: str, tmp_path: Path
+    kafka_bootstrap: str, gateway_store_url: str, tmp_path: Path
 ) -> None:
     tag = unique_id("many")
     runs = single_runs(tag, 450) + hierarchies(tag, 40)
     for_the_third = single_runs(f"{tag}-third", 500)
-    async with a_deployment(kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url) as deployment:
+    async with a_deployment(kafka_bootstrap, tmp_path, script=SCRIPT, store=gateway_store_url) as deployment:
         service = deployment.service
         await deployment.start("listener", "inbound", with_listener=True)
         first = await deployment.start("routing", "dispatch", "inbound")

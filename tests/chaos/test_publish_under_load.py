@@ -86,12 +86,12 @@ def post_counts(deployment: Deployment, system: str) -> Counter[str]:
 
 @pytest.mark.timeout(300)
 async def test_publishing_while_a_thousand_runs_a_second_flow_loses_none_and_mixes_no_decision(
-    kafka_bootstrap: str, postgres_url: str, tmp_path: Path
+    kafka_bootstrap: str, gateway_store_url: str, tmp_path: Path
 ) -> None:
     tag = unique_id("flow")
     late = runs(f"{tag}-late", 200)
     async with a_deployment(
-        kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url, routing=RoutingSettings(tables="topic")
+        kafka_bootstrap, tmp_path, script=SCRIPT, store=gateway_store_url, routing=RoutingSettings(tables="topic")
     ) as deployment:
         settings = deployment.service.settings
         policy, selector = await publish_tables(settings, POLICY, SELECTOR)

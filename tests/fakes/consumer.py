@@ -7,6 +7,8 @@ import itertools
 import time
 from typing import TYPE_CHECKING
 
+from consumers.runtime.commits.finished_offsets import NOTHING_FINISHED
+from consumers.runtime.commits.offsets import Commit
 from consumers.runtime.consumer_port import (
     Assigned,
     Closed,
@@ -18,16 +20,14 @@ from consumers.runtime.consumer_port import (
     Revoked,
     Warned,
 )
-from consumers.runtime.finished_offsets import NOTHING_FINISHED
 from consumers.runtime.handler import Partition, Record
-from consumers.runtime.offsets import Commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from consumers.runtime.backpressure import FlowControl
+    from consumers.runtime.commits.finished_offsets import FinishedOffsets
     from consumers.runtime.consumer_port import ConsumerEvent
-    from consumers.runtime.finished_offsets import FinishedOffsets
     from schemas.problem import Problem
 
 TopicAndPartition = tuple[str, int]

@@ -6,7 +6,13 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from consumers.store.port import ConflictError, ExternalIdTakenError, ThresholdReachedError
+from consumers.store.port import (
+    ConflictError,
+    ExternalIdTakenError,
+    PrunePosition,
+    PruneResult,
+    ThresholdReachedError,
+)
 from router.runs.request_result import in_request_order, is_over
 from router.runs.run import RunRow
 from router.runs.transitions import COMMANDED_PHASES
@@ -28,6 +34,7 @@ class InMemoryRunStore:
         self.requests: dict[str, RequestRow] = {}
         self.uses: dict[tuple[str, datetime], UseCount] = {}
         self.waiting_queue = InMemoryWaitingQueue(self)
+        self.pruning = InMemoryPruning(self)
         self.problems: list[Exception] = []
         self.closed = False
         self._store(rows)
@@ -175,6 +182,32 @@ class InMemoryWaitingQueue:
     async def abandoned(self, since: datetime, limit: int) -> Sequence[RunRow]:
         left = [row for row in self.store.runs.values() if row.waits_for and not _is_waiting(row)]
         return sorted((row for row in left if row.updated_at < since), key=_silence_order)[:limit]
+
+
+class InMemoryPruning:
+    """The pruning of an in-memory run store."""
+
+    def __init__(self, store: InMemoryRunStore) -> None:
+        self.store = store
+
+    async def prune(self, before: datetime, limit: int, after: PrunePosition | None = None) -> PruneResult:
+        old = sorted((r for r in self.store.runs.values() if is_over(r) and r.updated_at < before), key=_silence_order)
+        page = [row for row in old if after is None or _silence_order(row) > after][:limit]
+        if not page:
+            return PruneResult(0, None)
+        deleted = [row for name in dict.fromkeys(r.request_id for r in page) for row in self._delete(name, before)]
+        return PruneResult(len(deleted), PrunePosition(page[-1].updated_at, page[-1].run_id))
+
+    def _delete(self, request_id: str, before: datetime) -> Sequence[RunRow]:
+        runs = self.store.runs
+        family = [row for row in runs.values() if row.request_id == request_id]
+        ended = all(is_over(r) and r.updated_at < before and not (r.watch or r.waits_for) for r in family)
+        if not ended or any(root in runs and not is_over(runs[root]) for root in {r.root_run_id for r in family}):
+            return ()
+        for row in family:
+            del runs[row.run_id]
+        self.store.requests.pop(request_id, None)
+        return family
 
 
 def _is_waiting(row: RunRow) -> bool:

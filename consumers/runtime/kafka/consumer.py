@@ -12,6 +12,14 @@ from typing import TYPE_CHECKING, cast
 import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from consumers.runtime.commits.finished_offsets import (
+    MAX_METADATA,
+    NOTHING_FINISHED,
+    UnreadableMetadataError,
+    read_metadata,
+    write_metadata,
+)
+from consumers.runtime.commits.offsets import Commit
 from consumers.runtime.consumer_port import (
     Assigned,
     Closed,
@@ -24,13 +32,6 @@ from consumers.runtime.consumer_port import (
     Warned,
 )
 from consumers.runtime.faults import internal_problem
-from consumers.runtime.finished_offsets import (
-    MAX_METADATA,
-    NOTHING_FINISHED,
-    UnreadableMetadataError,
-    read_metadata,
-    write_metadata,
-)
 from consumers.runtime.handler import Partition, Record
 from consumers.runtime.kafka.log_watch import LogWatch, another_log_problem, watermarks
 from consumers.runtime.kafka.membership import (
@@ -40,7 +41,6 @@ from consumers.runtime.kafka.membership import (
     read_sample,
     statistics_interval,
 )
-from consumers.runtime.offsets import Commit
 from producers.kafka_errors import code_of, sentence_for
 from schemas.problem import Problem
 
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from confluent_kafka import Message
 
     from consumers.runtime.backpressure import FlowControl
+    from consumers.runtime.commits.finished_offsets import FinishedOffsets
     from consumers.runtime.consumer_port import ConsumerEvent
-    from consumers.runtime.finished_offsets import FinishedOffsets
     from consumers.runtime.kafka.log_watch import TopicAndNumber
 
 _POLL_TIMEOUT = 0.05  # seconds; also how long a command may wait for an idle poll

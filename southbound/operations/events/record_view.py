@@ -73,6 +73,13 @@ class RecordView:
         return run in _run_ids(self.event)
 
     @property
+    def run_id(self) -> str | None:
+        """The run that the record is about; None if it cannot be decoded, or names an external system's id."""
+        if isinstance(self.event, str) or isinstance(self.event.data, InboundReceived):
+            return None
+        return run_id_of(self.event.data)
+
+    @property
     def _run(self) -> str:
         return _text(self.key) or "-" if isinstance(self.event, str) else run_id_of(self.event.data)
 

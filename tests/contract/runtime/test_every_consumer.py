@@ -10,11 +10,11 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from consumers.runtime.backpressure import FlowControl
+from consumers.runtime.commits.finished_offsets import NOTHING_FINISHED, FinishedOffsets
+from consumers.runtime.commits.offsets import Commit
 from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.consumer_port import Assigned, Closed, Committed, RecordsReceived, Revoked
-from consumers.runtime.finished_offsets import NOTHING_FINISHED, FinishedOffsets
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
-from consumers.runtime.offsets import Commit
 from tests.fakes.consumer import FakeConsumer
 
 if TYPE_CHECKING:

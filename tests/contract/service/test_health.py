@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,7 +17,8 @@ from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import CannotListenError
 from consumers.metrics import METRICS, Metric, Metrics
 from southbound.service import health
-from southbound.service.health import HealthServer
+from southbound.service.health import HealthServer, is_local
+from southbound.service.lanes_report import LanesReport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -49,6 +51,17 @@ async def a_probe(metrics: Metrics | None = None, **checks: HealthCheck) -> Asyn
             yield HealthProbe(server=server, session=session)
     finally:
         await server.stop()
+
+
+def own_address() -> str | None:
+    """Return an address of this machine that is not loopback, if it has one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if is_local(address) else address
 
 
 async def passes() -> str | None:
@@ -164,3 +177,46 @@ async def test_health_answers_while_slow_half_requests_are_held(monkeypatch: pyt
             assert (await probe.ready())[0] == 200
         for _, writer in opened:
             writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("peer", "local"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.0.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("10.0.0.7", False),
+        ("::ffff:10.0.0.7", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_only_loopback_is_this_machine(peer: str | None, local: bool) -> None:  # noqa: FBT001 - a table of claims
+    assert is_local(peer) is local
+
+
+async def test_lanes_are_served_as_the_command_reads_them() -> None:
+    async with a_probe() as probe:
+        status, text = await probe.get("/debug/lanes?key=TR1")
+    assert status == 200
+    assert LanesReport.model_validate_json(text).workers == ()
+
+
+@pytest.mark.parametrize(("debug_for_all", "status"), [(False, 403), (True, 200)])
+async def test_lanes_are_served_to_another_machine_only_where_a_setting_says_so(
+    debug_for_all: bool,  # noqa: FBT001 - a table of claims
+    status: int,
+) -> None:
+    if (address := own_address()) is None:
+        pytest.skip("this machine has no address but loopback")
+    server = HealthServer(host="0.0.0.0", port=0, metrics=Metrics(), checks={}, debug_for_all=debug_for_all)  # noqa: S104 - as in a container
+    await server.start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"http://{address}:{server.port}/debug/lanes") as answer:
+                assert answer.status == status
+            async with session.get(f"http://{address}:{server.port}/health/live") as answer:
+                assert answer.status == 200
+    finally:
+        await server.stop()

@@ -391,3 +391,97 @@ async def test_a_run_that_another_process_changed_cannot_be_sent_from_the_old_ro
 
 async def test_a_run_to_send_that_was_never_saved_is_not_found(store: RunStore) -> None:
     assert await store.run_to_send("TR0404") is None
+
+
+LONG_AGO = NOON - timedelta(days=40)
+MONTH = timedelta(days=30)
+
+
+def an_ended_run(run_id: str, **more: Any) -> RunRow:  # noqa: ANN401 - any field of a row
+    fields: dict[str, Any] = {
+        "phase": Phase.FULFILLED,
+        "state": RunState.COMPLETED,
+        "updated_at": LONG_AGO,
+        "request_id": run_id,
+    }
+    return a_run(run_id, **fields | more)
+
+
+async def test_a_request_that_ended_long_ago_is_deleted_with_its_runs_and_measures(store: RunStore) -> None:
+    old = an_ended_run("TR0001", request_id="RQ0001", measures=MEASURES)
+    await store.save(old, a_request())
+    result = await store.pruning.prune(NOON - MONTH, 100)
+    assert result.runs == 1
+    assert await store.run("TR0001") is None
+    assert await store.request("RQ0001") is None
+    assert await store.pruning.prune(NOON - MONTH, 100, result.last) == (0, None)
+    again = replace(old, measures=())  # the id is free, and has none of the old measures
+    await store.save(again)
+    assert await store.run("TR0001") == again
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"updated_at": NOON - timedelta(days=29)},
+        {"phase": Phase.IN_PROGRESS, "state": RunState.IN_PROGRESS},
+        {"phase": Phase.ROUTED, "state": None},
+        {"phase": Phase.FALLOUT, "state": RunState.FAILED},
+        {"watch": Watch(missing=Missing.MEASURES, since=LONG_AGO, due=NOON)},
+        {"waits_for": ("S1",)},
+    ],
+    ids=["young", "in progress", "routed", "in fallout", "watched", "left the queue"],
+)
+async def test_a_request_is_kept_whole_while_one_run_of_it_is_not_old_and_ended(
+    store: RunStore, changes: dict[str, Any]
+) -> None:
+    others = [an_ended_run(f"TR000{n}", request_id="RQ0001") for n in (1, 2)]
+    await store.save(*others, an_ended_run("TR0003", **{"request_id": "RQ0001"} | changes), a_request())
+    result = await store.pruning.prune(NOON - MONTH, 100)
+    assert result.runs == 0
+    assert [row.run_id for row in await store.runs_of_request("RQ0001")] == ["TR0001", "TR0002", "TR0003"]
+
+
+async def test_a_child_that_was_cancelled_before_its_root_was_routed_is_kept_for_the_root(store: RunStore) -> None:
+    child = an_ended_run(
+        "TR0002", document=a_document("TR0002", parent="TR0001"), phase=Phase.CANCELLED, state=RunState.CANCELLED
+    )
+    root = a_run("TR0001", phase=Phase.FALLOUT, updated_at=LONG_AGO, request_id="RQ0001")
+    await store.save(child)
+    await store.save(root)
+    assert (await store.pruning.prune(NOON - MONTH, 100)).runs == 0
+    ended = next_revision(root, phase=Phase.FAILED, state=RunState.FAILED)
+    await store.save(ended)
+    assert (await store.pruning.prune(NOON - MONTH, 100)).runs == 2
+
+
+async def test_pages_pass_requests_that_are_kept_and_delete_all_others(store: RunStore) -> None:
+    for number in range(20):
+        name = f"TR{number:02}"
+        at = LONG_AGO + timedelta(minutes=number // 7)
+        sibling: dict[str, Any] = {"phase": Phase.FALLOUT, "state": None} if number % 3 == 0 else {}
+        await store.save(
+            an_ended_run(name, updated_at=at), an_ended_run(f"{name}-1", request_id=name, updated_at=at, **sibling)
+        )
+    last, deleted = None, 0
+    for _ in range(40):
+        runs, last = await store.pruning.prune(NOON - MONTH, 4, last)
+        assert runs <= 4
+        deleted += runs
+        if last is None:
+            break
+    assert last is None
+    assert deleted == 26
+    kept = {row.run_id for row in await store.list_runs(limit=100)}
+    assert kept == {name for n in range(0, 20, 3) for name in (f"TR{n:02}", f"TR{n:02}-1")}
+
+
+async def test_an_update_and_the_deletion_of_a_run_exclude_each_other(store: RunStore) -> None:
+    rows = [an_ended_run(f"TR{n:03}") for n in range(50)]
+    await store.save_each([[row] for row in rows])
+    late = [[next_revision(row, updated_at=NOON)] for row in rows]
+    result, errors = await asyncio.gather(store.pruning.prune(NOON - MONTH, 1_000), store.save_each(late))
+    saved = [row for (row,), error in zip(late, errors, strict=True) if error is None]
+    assert all(error is None or isinstance(error, ConflictError) for error in errors)
+    assert result.runs == len(rows) - len(saved)
+    assert sorted(row.run_id for row in await store.list_runs(limit=100)) == sorted(row.run_id for row in saved)

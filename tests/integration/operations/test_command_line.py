@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -278,7 +278,21 @@ def test_a_port_that_is_taken_is_named(shell: CommandShell, section: str) -> Non
     assert sentence.startswith(f"southbound: port {port} is taken")
 
 
-def test_run_stops_cleanly_on_a_signal_and_leaves_its_groups(shell: CommandShell) -> None:
+@pytest.fixture(scope="module")
+def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the run store of the gateway whose topics all tests share."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def gateway_shell(shell: CommandShell, store_folder: Path) -> CommandShell:
+    """A shell whose topics and run store belong together."""
+    url = f"sqlite+aiosqlite:///{store_folder}/southbound.db"
+    return replace(shell, variables={**shell.variables, "SOUTHBOUND_STORE__URL": url})
+
+
+def test_run_stops_cleanly_on_a_signal_and_leaves_its_groups(gateway_shell: CommandShell) -> None:
+    shell = gateway_shell
     group = f"{shell.variables['SOUTHBOUND_KAFKA__GROUP']}.routing"
     with shell.started("run", "routing") as service:
         service.wait_until(lambda: group_member_count(shell, group) == 1, "a member of the group")
@@ -287,7 +301,8 @@ def test_run_stops_cleanly_on_a_signal_and_leaves_its_groups(shell: CommandShell
     assert json.loads(service.err.read_text().splitlines()[-1])["event"] == "stopped"
 
 
-def test_why_shows_what_a_service_decided_and_stored(shell: CommandShell) -> None:
+def test_why_shows_what_a_service_decided_and_stored(gateway_shell: CommandShell) -> None:
+    shell = gateway_shell
     service_of = "related_service: {id: S}"
     ids = "run_id: TR0500-1, parent_run_id: TR0500, root_run_id: TR0500"
     child = f"{{{ids}, name: c, test_specification: {{id: c}}, {service_of}}}"
@@ -295,9 +310,9 @@ def test_why_shows_what_a_service_decided_and_stored(shell: CommandShell) -> Non
     with shell.started("run", "routing") as service:
         shell.southbound("produce", "-", stdin=f"{{type: RunRequested, data: {{run: {root}}}}}")
         service.wait_until(
-            lambda: shell.southbound("runs", "why", "TR0500").returncode == ExitCode.SUCCESS, "a run in the store"
+            lambda: "TR0500 is in phase" in shell.southbound("why", "TR0500").stdout, "a run in the store"
         )
-        output = shell.southbound("runs", "why", "TR0500-1").stdout
+        output = shell.southbound("why", "TR0500-1").stdout
     assert "TR0500-1 goes to fibre-lab: it follows its root TR0500, decided by outbound-policy@" in output
     assert "#R10: `spec` is fibre-tree\n" in output
     assert "it was routed and waits to be sent to fibre-lab, after its parent TR0500 is accepted" in output

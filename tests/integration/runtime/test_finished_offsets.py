@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from consumers.runtime.finished_offsets import MAX_METADATA, read_metadata
+from consumers.runtime.commits.finished_offsets import MAX_METADATA, read_metadata
 from consumers.runtime.handler import Done, RetryLater
 from consumers.runtime.monitoring import NullObserver
 from schemas.problem import Problem

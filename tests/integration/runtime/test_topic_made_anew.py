@@ -12,10 +12,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from consumers.runtime.backpressure import FlowControl
+from consumers.runtime.commits.offsets import Commit
 from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.consumer_port import Closed, Committed, RecordsReceived, Warned
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
-from consumers.runtime.offsets import Commit
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.java import find_java
 from southbound.broker.jvm import jvm_broker

@@ -78,10 +78,10 @@ def waiting_runs(deployment: Deployment) -> set[str]:
 
 
 async def test_two_services_send_exactly_as_many_runs_as_the_threshold_allows_and_the_rest_after_it_is_raised(
-    kafka_bootstrap: str, postgres_url: str, tmp_path: Path
+    kafka_bootstrap: str, gateway_store_url: str, tmp_path: Path
 ) -> None:
     ids = [f"{unique_id('full')}-{n}" for n in range(60)]
-    async with a_deployment(kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url) as deployment:
+    async with a_deployment(kafka_bootstrap, tmp_path, script=SCRIPT, store=gateway_store_url) as deployment:
         service = deployment.service
         deployment.selector = a_selector(UNLIMITED_PERIOD, fibre=17, copper=5)
         first, second = await deployment.start("routing", "dispatch"), await deployment.start("routing", "dispatch")
@@ -112,11 +112,11 @@ async def test_two_services_send_exactly_as_many_runs_as_the_threshold_allows_an
 
 
 async def test_waiting_runs_are_sent_window_by_window_although_services_are_killed(
-    kafka_bootstrap: str, postgres_url: str, tmp_path: Path
+    kafka_bootstrap: str, gateway_store_url: str, tmp_path: Path
 ) -> None:
     ids = [f"{unique_id('turn')}-{n:02}" for n in range(40)]
     period, most = timedelta(seconds=4), 8
-    async with a_deployment(kafka_bootstrap, tmp_path, script=SCRIPT, store=postgres_url) as deployment:
+    async with a_deployment(kafka_bootstrap, tmp_path, script=SCRIPT, store=gateway_store_url) as deployment:
         service = deployment.service
         deployment.selector = a_selector("PT4S", fibre=most)
         first, _ = await deployment.start("routing", "dispatch"), await deployment.start("routing", "dispatch")

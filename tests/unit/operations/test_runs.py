@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MEASURE = ReportedMeasure(
     id="TM-1", id_origin=MeasureIdOrigin.REPORTED, metric_name="rx power", value=-17.5, unit_of_measure="dBm"
 )
+NO_KAFKA = "127.0.0.1:1"  # refuses connections
 EXPLANATION = "outbound-policy: row R10 because spec is fibre-tree"
 
 
@@ -159,14 +160,15 @@ def test_a_store_that_does_not_exist_is_not_created(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def runs_why_output(store: str, run_id: str, *options: str) -> str:
-    result = southbound("runs", "why", run_id, *options, SOUTHBOUND_STORE__URL=store)
+def why_output(store: str, run_id: str, *options: str) -> str:
+    result = southbound("why", run_id, *options, SOUTHBOUND_STORE__URL=store, SOUTHBOUND_KAFKA__BOOTSTRAP=NO_KAFKA)
     assert result.exit_code == ExitCode.SUCCESS, result.stderr
     return result.stdout
 
 
 def test_why_prints_the_decision_and_the_phase_of_a_run(store: str) -> None:
-    lines = runs_why_output(store, "TR0001").splitlines()
+    answer, _, *lines = why_output(store, "TR0001").splitlines()
+    assert answer.startswith("TR0001 has ended: fibre-lab has completed it with the result pass, since 2026-11-")
     assert lines[0].startswith("TR0001 goes to fibre-lab, decided by outbound-policy@1#R10 (whole hierarchy, per-run)")
     assert lines[1] == f"  {EXPLANATION}"
     assert lines[2] == "TR0001 is in phase fulfilled"
@@ -175,15 +177,17 @@ def test_why_prints_the_decision_and_the_phase_of_a_run(store: str) -> None:
 
 
 def test_why_of_a_child_refers_to_its_root(store: str) -> None:
-    output = runs_why_output(store, "TR0001-1")
+    output = why_output(store, "TR0001-1")
     assert "TR0001-1 goes to fibre-lab: it follows its root TR0001, decided by outbound-policy@1#R10" in output
-    assert "the last attempt at fibre-lab failed; it is retried" in output
-    assert json.loads(runs_why_output(store, "TR0001-1", "--json"))["follows_root"] is True
+    assert output.startswith("TR0001-1 does not move: the last attempt at fibre-lab failed; it is retried, since 2026-")
+    assert "Its records are not known: " in output
+    assert json.loads(why_output(store, "TR0001-1", "--json"))["follows_root"] is True
 
 
 def test_why_of_a_run_without_a_request_says_that_it_is_not_decided(store: str) -> None:
-    output = runs_why_output(store, "TR0002")
-    assert output.startswith("TR0002 is not routed yet")
+    output = why_output(store, "TR0002")
+    assert output.startswith("TR0002 does not move: it needs a person")
+    assert "TR0002 is not routed yet\n" in output
     assert "it needs a person: correct the cause and redrive its dead letter" in output
 
 
@@ -198,22 +202,22 @@ def test_why_and_show_read_compact_explanations(tmp_path: Path) -> None:
     async def fill() -> None:
         opened = await open_store(url)
         request = next(row for row in rows() if isinstance(row, RequestRow))
-        await opened.save(replace(request, explanation=dump_explanations([policy])), a_run("TR0001", decision=TREE))
+        await opened.save(replace(request, explanation=dump_explanations([policy])), rows()[1])
         await opened.close()
 
     asyncio.run(fill())
     sentence = "R5 would have matched but `mode` is ONDEMAND, the cell requires PROACTIVE"
-    for command in ("why", "show"):
-        assert sentence in southbound("runs", command, "TR0001", SOUTHBOUND_STORE__URL=url).stdout
+    for command in (["why"], ["runs", "show"]):
+        assert sentence in southbound(*command, "TR0001", SOUTHBOUND_STORE__URL=url).stdout
     run = json.loads(southbound("runs", "show", "TR0001", "--json", SOUTHBOUND_STORE__URL=url).stdout)
     assert run["request"]["explanation"].splitlines() == policy.sentences
-    found = json.loads(southbound("runs", "why", "TR0001", "--json", SOUTHBOUND_STORE__URL=url).stdout)
+    found = json.loads(southbound("why", "TR0001", "--json", SOUTHBOUND_STORE__URL=url).stdout)
     assert found["decisions"][0]["near_misses"][0]["row"] == "R5"
     assert found["sentences"] == policy.sentences
 
 
 def test_why_of_an_unknown_run_is_one_sentence(store: str) -> None:
-    result = southbound("runs", "why", "TR9", SOUTHBOUND_STORE__URL=store)
+    result = southbound("why", "TR9", SOUTHBOUND_STORE__URL=store, SOUTHBOUND_KAFKA__BOOTSTRAP=NO_KAFKA)
     assert result.exit_code == ExitCode.INVALID_INPUT
     assert "has no run TR9" in result.stderr
 
@@ -271,7 +275,7 @@ def test_a_root_that_waits_for_children_says_for_how_many() -> None:
     assert status_sentences(root)[0].startswith("it waits for the 2 children that it lists")
 
 
-@pytest.mark.parametrize("command", ["list", "show", "why"])
+@pytest.mark.parametrize("command", ["runs list", "runs show", "why"])
 def test_control_characters_in_an_id_do_not_reach_the_terminal(tmp_path: Path, command: str) -> None:
     url, evil = f"sqlite:///{tmp_path}/runs.db", "TR\x1b[2J\x07"
 
@@ -279,12 +283,13 @@ def test_control_characters_in_an_id_do_not_reach_the_terminal(tmp_path: Path, c
         opened = await open_store(url)
         reasons = (Reason(code="NO", message="no\x1b]0;title\x07"),)
         measures = (MEASURE.model_copy(update={"id": evil}),)
-        await opened.save(a_run(evil, decision=TREE, external_id=evil, reasons=reasons, measures=measures))
+        ended = a_run(evil, phase=Phase.FAILED, decision=TREE, external_id=evil, reasons=reasons, measures=measures)
+        await opened.save(ended)
         await opened.close()
 
     asyncio.run(fill())
-    words = [command] if command == "list" else [command, evil]
-    result = southbound("runs", *words, SOUTHBOUND_STORE__URL=url)
+    words = [*command.split(), *([] if command == "runs list" else [evil])]
+    result = southbound(*words, SOUTHBOUND_STORE__URL=url)
     assert result.exit_code == ExitCode.SUCCESS, result.output
     assert "TR·[2J·" in result.stdout
     assert not {"\x1b", "\x07"} & {*result.stdout}

@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
+from consumers.metrics import COMMANDS_REPEATED, Metrics
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.repeat_commands import CommandRepeater
+from producers.publisher import PublishError
 from router.responses import Purpose
+from router.runs.transitions import COMMANDED_PHASES
+from schemas.topics import TopicNames
 from schemas.vocabulary import Phase, UpdateKind
+from southbound.operations.run_views import status_sentences
+from southbound.service.compose import repetition_counter
 from tests.builders.runs import NOON, TREE, a_document, a_run, a_tree
 from tests.fakes.run_store import InMemoryRunStore
 from tests.harness.gateway import InMemoryGateway
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from router.runs.run import RunRow
+
 LONG_AGO = NOON - timedelta(days=8)
 
 
-def a_repeater(gateway: InMemoryGateway) -> CommandRepeater:
+def a_repeater(gateway: InMemoryGateway, on_repeated: Callable[[RunRow], None] = lambda _: None) -> CommandRepeater:
     updater = gateway.updater
-    return CommandRepeater(updater=updater, commands=CommandPublisher(updater.announcer), warn=gateway.problems.append)
+    return CommandRepeater(
+        updater=updater,
+        commands=CommandPublisher(updater.announcer),
+        warn=gateway.problems.append,
+        on_repeated=on_repeated,
+    )
 
 
 @pytest.mark.parametrize("phase", [Phase.ROUTED, Phase.RETRYING])
@@ -92,3 +110,31 @@ async def test_runs_that_no_command_moves_on_are_left_alone() -> None:
     rows = [a_run(f"TR{n}", phase=phase, updated_at=LONG_AGO) for n, phase in enumerate(others)]
     gateway = InMemoryGateway(store=InMemoryRunStore(*rows, a_run("TR99", updated_at=NOON)))
     assert await a_repeater(gateway).repeat_overdue() == 0
+
+
+@pytest.mark.parametrize("phase", COMMANDED_PHASES)
+async def test_a_run_whose_command_is_repeated_is_logged_counted_and_told_by_why(phase: Phase) -> None:
+    gateway = InMemoryGateway(store=InMemoryRunStore(a_run(phase=phase, updated_at=LONG_AGO)))
+    metrics = Metrics()
+    with structlog.testing.capture_logs() as logged:
+        await a_repeater(gateway, repetition_counter(metrics)).repeat_overdue()
+    assert [(line["run"], line["phase"], line["since"]) for line in logged] == [("TR0001", phase, LONG_AGO.isoformat())]
+    counted = metrics.registry.get_sample_value(COMMANDS_REPEATED.name, {"spoke": "fibre-lab", "phase": phase.value})
+    assert counted == 1
+    told = [line for line in status_sentences(gateway.row()) if line.startswith("published last: progress")]
+    assert len(told) == 1
+    assert "COMMAND_REPEATED" in told[0]
+
+
+async def test_a_system_whose_topic_is_gone_keeps_no_run_of_another_system_waiting() -> None:
+    rows = [
+        a_run("TR0001", spoke="fibre-lab", request_id="RQ1", updated_at=LONG_AGO),
+        a_run("TR0002", spoke="fibre-lab", request_id="RQ2", updated_at=LONG_AGO),
+        a_run("TR0003", spoke="copper-lab", request_id="RQ3", updated_at=LONG_AGO + timedelta(hours=1)),
+    ]
+    gateway = InMemoryGateway(store=InMemoryRunStore(*rows))
+    gateway.publisher.fail_topic(TopicNames().dispatch("fibre-lab"))
+    found: list[str] = []
+    with pytest.raises(PublishError):
+        await a_repeater(gateway, lambda row: found.append(row.run_id)).repeat_overdue()
+    assert found == ["TR0003"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.runtime.finished_offsets import (
+from consumers.runtime.commits.finished_offsets import (
     MAX_METADATA,
     NOTHING_FINISHED,
     FinishedOffsets,

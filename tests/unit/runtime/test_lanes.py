@@ -8,9 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
+from consumers.runtime.commits.offsets import Commit, OffsetTracker
 from consumers.runtime.handler import Partition, Record
 from consumers.runtime.lanes import Lanes
-from consumers.runtime.offsets import Commit, OffsetTracker
 from schemas.problem import Problem
 
 PROBLEM = Problem(code="X", sentence="x")

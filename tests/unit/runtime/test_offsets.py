@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.runtime.finished_offsets import MAX_METADATA, FinishedOffsets, write_metadata
+from consumers.runtime.commits.finished_offsets import MAX_METADATA, FinishedOffsets, write_metadata
+from consumers.runtime.commits.offsets import Commit, OffsetTracker, PartitionOffsets
 from consumers.runtime.handler import Partition, Record
-from consumers.runtime.offsets import Commit, OffsetTracker, PartitionOffsets
 
 OFFSETS = st.lists(st.integers(0, 2**40), min_size=1, max_size=40, unique=True).map(sorted)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from consumers.runtime.finished_offsets import MAX_METADATA, NOTHING_FINISHED, FinishedOffsets, write_metadata
+from consumers.runtime.commits.finished_offsets import MAX_METADATA, NOTHING_FINISHED, FinishedOffsets, write_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -86,9 +86,19 @@ class PartitionOffsets:
         return None if commit == self._committed else commit
 
     @property
+    def committed(self) -> int | None:
+        """The offset that the broker has accepted in this ownership, if it has one."""
+        return self._committed.offset if self._committed else None
+
+    @property
+    def crowded(self) -> bool:
+        """Whether nothing more is received, because the metadata of a commit had little room left at the last check."""
+        return self._crowded
+
+    @property
     def is_behind(self) -> bool:
         """Whether the broker has another offset than the one to commit."""
-        return self.committable != (self._committed.offset if self._committed else None)
+        return self.committable != self.committed
 
     def receive(self, offset: int) -> bool:
         """Note that a record was received; return False if it was finished in an earlier ownership.

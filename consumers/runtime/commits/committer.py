@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from consumers.runtime.commits.offsets import Commit, OffsetTracker
     from consumers.runtime.consumer_port import Committed, GroupConsumer
     from consumers.runtime.handler import Partition
     from consumers.runtime.monitoring import Observer
-    from consumers.runtime.offsets import Commit, OffsetTracker
 
 
 RANGES_EVERY = 1.0  # seconds between two commits that bring only finished offsets above the same frontier

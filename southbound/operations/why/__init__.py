@@ -1,0 +1,1 @@
+"""Explain why a run, a partition or a system makes no progress."""

@@ -1,0 +1,97 @@
+"""`southbound why` says in one sentence why a run, a partition or a system makes no progress."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from southbound.cli.exit_codes import ExitCode
+from southbound.simulator.behaviours import completes_immediately
+from southbound.simulator.script import Script
+from tests.builders.runs import a_document
+from tests.fixtures.service import a_service
+from tests.harness.command_line import southbound
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fixtures.service import ServiceUnderTest
+
+RUN, BEHIND = "WHY-1", "WHY-2"
+SCREEN = 40  # lines
+
+
+async def why(service: ServiceUnderTest, *words: str, port: int = 1) -> str:
+    """Run the command as on another machine: with the settings of Kafka and of the store only."""
+    kafka = service.settings.kafka
+    environment = {
+        "COLUMNS": "500",
+        "SOUTHBOUND_KAFKA__BOOTSTRAP": kafka.servers,
+        "SOUTHBOUND_KAFKA__PREFIX": kafka.prefix,
+        "SOUTHBOUND_KAFKA__GROUP": kafka.group,
+        "SOUTHBOUND_STORE__URL": service.settings.store.url.get_secret_value(),
+    }
+    url = f"http://127.0.0.1:{port}"
+    result = await asyncio.to_thread(southbound, "why", *words, "--url", url, stdin=None, **environment)
+    assert result.exit_code == ExitCode.SUCCESS, result.output
+    assert len(result.stdout.splitlines()) <= SCREEN
+    return result.stdout
+
+
+async def test_records_that_no_process_serves_are_explained_without_any_process(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    async with a_service(kafka_bootstrap, tmp_path, started=False) as service:
+        await service.request(a_document(RUN))
+        answer, *_ = (await why(service, RUN)).splitlines()
+        assert answer.startswith(f"{RUN} is not in the run store yet: the RunRequested of {RUN} (")
+        assert (
+            f"because no process serves its partition: group {service.settings.kafka.group}.routing has no members"
+            in answer
+        )
+        assert answer.endswith("Start `southbound run routing`.")
+        everything = await why(service)
+        assert "because no process serves its partition" in everything.splitlines()[0]
+        assert "Attempts and retries are not known" not in everything
+
+
+async def test_a_run_whose_system_is_down_is_explained_with_its_attempts_by_the_process_that_holds_it(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    script = Script(default=completes_immediately())
+    async with a_service(kafka_bootstrap, tmp_path, script=script, started=False) as service:
+        system, topic = service.systems["fibre-lab"], service.topics.dispatch("fibre-lab")
+        await system.stop()
+        running = await service.start()
+        await service.request(a_document(RUN), a_document(BEHIND))
+        worker = running.workers["dispatch.fibre-lab"]
+        await service.wait_until(lambda: worker.figures().parked == 2, "both wait for their next attempt")
+
+        answer, *rest = (await why(service, RUN, port=running.health_port)).splitlines()
+        assert answer.startswith(f"{RUN} does not move: {topic}[")
+        assert f"offset 0 (key {RUN}) was tried " in answer or f"offset 1 (key {RUN}) was tried " in answer
+        assert " and is tried again in " in answer
+        assert "CALL_" in "\n".join(rest)
+        assert any(line.startswith(f"{RUN} goes to fibre-lab, decided by ") for line in rest)
+
+        by_spoke = await why(service, "--spoke", "fibre-lab", port=running.health_port)
+        assert "The oldest: " in by_spoke or "was tried" in by_spoke.splitlines()[0]
+        assert "southbound-dispatch.fibre-lab at " in by_spoke
+
+        elsewhere = (await why(service, RUN)).splitlines()
+        assert "is held by southbound-dispatch.fibre-lab at " in elsewhere[0]
+        reason = "Attempts and retries are not known: http://127.0.0.1:1/debug/lanes cannot be reached ("
+        assert elsewhere[-1].startswith(reason)
+
+        (status, *_) = [each for each in worker.status() if each.oldest]
+        number = status.partition.number
+        found = json.loads(
+            await why(service, "--topic", topic, "--partition", str(number), "--json", port=running.health_port)
+        )
+        assert "was tried " in found["answer"]
+        [partition] = found["topics"][0]["partitions"]
+        assert partition["unfinished"] >= 1
+        assert partition["oldest"]["key"] in {RUN, BEHIND}
+        lifecycle = await why(service, "--topic", "lifecycle", port=running.health_port)
+        assert lifecycle.startswith(f"Nothing waits: every record of {service.topics.lifecycle} is finished.")
