@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-tables bench-backtest run docs lock
+.PHONY: help demo test check bench bench-tables bench-backtest bench-members run docs lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench: .venv/.installed  ## Measure throughput beside two other implementations,
 
 bench-tables: .venv/.installed  ## Measure decision tables beside zen-engine, and write docs/benchmarks.md
 	@$(bin)/python tests/benchmarks/tables/bench.py $(ARGS)
+
+bench-members: .venv/.installed  ## Measure what is left of the throughput while a process is killed again and again
+	@$(bin)/python tests/benchmarks/membership/bench.py $(ARGS)
 
 bench-backtest: .venv/.installed  ## Measure the backtest of recorded events, and write docs/benchmarks.md
 	@$(bin)/python tests/benchmarks/bench_backtest.py $(ARGS)

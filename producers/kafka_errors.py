@@ -65,7 +65,7 @@ _CODES_AND_MESSAGES: Mapping[int, tuple[str, str]] = {
     ),
     KafkaError.FENCED_INSTANCE_ID: (
         "KAFKA_MEMBER_FENCED",
-        "Another process uses the same `group.instance.id` as {what}: give each process its own",
+        "Another process has the same `kafka.instance` (`group.instance.id`) as {what}: give each process its own",
     ),
 }
 _SAME_AS: Mapping[int, int] = {
@@ -81,18 +81,27 @@ _SAME_AS: Mapping[int, int] = {
 _TIMING = re.compile(r" \(after \d+ms in state \w+(, \d+ identical error\(s\) suppressed)?\)")
 
 
+_FENCED = "fenced by other consumer with same group.instance.id"
+
+
 def code_of(error: KafkaError) -> str:
     """Return a stable code for filters and metrics."""
-    number = _SAME_AS.get(error.code(), error.code())
+    number = _number_of(error)
     return _CODES_AND_MESSAGES[number][0] if number in _CODES_AND_MESSAGES else f"KAFKA_{error.name().strip('_')}"
 
 
 def sentence_for(error: KafkaError, resource: str) -> str:
     """Explain an error of `resource` ("topic testrun.dlq"); librdkafka's message is in brackets."""
-    number = _SAME_AS.get(error.code(), error.code())
+    number = _number_of(error)
     meaning = (
         _CODES_AND_MESSAGES[number][1].format(what=resource)
         if number in _CODES_AND_MESSAGES
         else f"Kafka has a problem with {resource}"
     )
     return f"{meaning} ({error.name()}: {_TIMING.sub('', error.str())})"
+
+
+def _number_of(error: KafkaError) -> int:
+    if error.code() == KafkaError._FATAL and _FENCED in error.str():  # noqa: SLF001 - as above
+        return KafkaError.FENCED_INSTANCE_ID  # a fatal error has its cause only in its text
+    return _SAME_AS.get(error.code(), error.code())

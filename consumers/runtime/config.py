@@ -28,7 +28,7 @@ class WorkerConfig:
     revoke_timeout: float = 10.0  # for running records before a partition is released
     drain_timeout: float = 20.0  # for running records before a stop
     close_timeout: float = 10.0  # for the last commit, and again for leaving the group
-    session_timeout: float = 30.0  # with group.protocol=consumer: what the broker is set to
+    session_timeout: float = 6.0  # with group.protocol=consumer: what the broker is set to
     max_handler_errors: int = 5  # attempts at a record whose handler raises
     report_after: float = 5.0  # report a record that has waited and will wait this long
     stuck_after: float = 300.0  # report a record that is the first of its key for this long

@@ -62,7 +62,7 @@ from consumers.spokes.limits.circuit_breaker import Breakers
 from consumers.spokes.profile import ResultChannel
 from consumers.spokes.registry import spoke_for
 from router.runs.hierarchy_limits import HierarchyLimits
-from southbound.service.kafka_settings import standalone_consumer_settings
+from southbound.service.kafka_settings import member_overrides, session_timeout, standalone_consumer_settings
 from southbound.service.logs import log_problem
 from southbound.service.store_check import RecordedEvents, read_topic_ends
 
@@ -89,7 +89,6 @@ if TYPE_CHECKING:
     from southbound.service.table_sources import TableSource
     from southbound.settings.settings import KafkaSettings, Settings
 
-SESSION_TIMEOUT_MS = 30_000
 HANGING_AFTER = 1.0  # seconds; reading a run at its system takes less, unless the system is in trouble
 MAX_EXPIRY_CHECK_INTERVAL = 15.0  # seconds between two searches for overdue requests
 log = structlog.get_logger()
@@ -414,7 +413,7 @@ def _worker_config(
         drain_timeout=settings.worker.drain,
         revoke_timeout=settings.worker.drain,
         stuck_after=settings.worker.stuck_after,
-        session_timeout=_session_timeout(settings.kafka.client),
+        session_timeout=session_timeout(settings.kafka),
         source_of=source_of,
         hanging_after=hanging_after,
         gate=gate,
@@ -424,7 +423,7 @@ def _worker_config(
 def _group_consumer(resources: SharedResources, config: WorkerConfig, topic: str) -> KafkaGroupConsumer:
     kafka = resources.settings.kafka
     return KafkaGroupConsumer(
-        consumer_settings(kafka.servers, config, kafka.overrides()),
+        consumer_settings(kafka.servers, config, member_overrides(kafka, config.role)),
         [topic],
         session_timeout=config.session_timeout,
         revoke_timeout=config.revoke_timeout,
@@ -457,11 +456,6 @@ def wrong_key_counter(metrics: Metrics, role: str, reporter: ProblemReporter) ->
         reporter.report(replace(problem, sentence=f"{where}: {problem.sentence}"), time.monotonic())
 
     return count
-
-
-def _session_timeout(client: Mapping[str, object]) -> float:
-    """Return the session timeout of the consumer group in seconds; the worker judges its membership by it."""
-    return float(str(client.get("session.timeout.ms", SESSION_TIMEOUT_MS))) / 1000
 
 
 def repetition_counter(metrics: Metrics) -> Callable[[RunRow], None]:

@@ -30,6 +30,7 @@ DEFAULT_FILE = Path("southbound.yaml")  # in the working directory; it may be ab
 MIN_KEEP_ENDED = 7  # days; see `schemas.topics`
 LOCAL_KAFKA = "127.0.0.1:9092"
 # The characters that Kafka allows in a topic name, and a length that leaves room for the longest name of ours.
+_INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,150}")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,150}")
 
 
@@ -61,6 +62,16 @@ class KafkaSettings(Section):
         description="URL of a Confluent-compatible schema registry, optionally with user and password."
         " Unset: single-object encoding.",
     )
+    static_membership: bool = Field(
+        default=False,
+        description="Whether a process that restarts within its session (`session.timeout.ms` in `client`) keeps its"
+        " partitions, without a rebalance of its groups. Every process of a role then needs an `instance` of its own.",
+    )
+    instance: str | None = Field(
+        None,
+        description="Name of this process if `static_membership` is on: it stays the same after a restart, and no"
+        " other process with the same role has it. Unset: the host name, which is the pod's name in a StatefulSet.",
+    )
     protocol: Literal["classic", "consumer"] = Field(
         "classic", description="Rebalance protocol: `classic` (cooperative) or `consumer` (KIP-848)."
     )
@@ -76,6 +87,13 @@ class KafkaSettings(Section):
         if not _PREFIX.fullmatch(prefix):
             raise ValueError("may hold letters, digits, '.', '_' and '-', at most 150 of them, as topic names do")
         return prefix
+
+    @field_validator("instance")
+    @classmethod
+    def _validate_instance(cls, instance: str | None) -> str | None:
+        if instance is not None and not _INSTANCE.fullmatch(instance):
+            raise ValueError("may hold letters, digits, '.', '_' and '-', 1 to 150 of them, as ids of members do")
+        return instance
 
     @property
     def servers(self) -> str:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from southbound.cli.exit_codes import ExitCode
@@ -11,13 +15,11 @@ from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.script import Script
 from tests.builders.runs import a_document
 from tests.fixtures.service import a_service
-from tests.harness.command_line import southbound
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.fixtures.service import ServiceUnderTest
 
+ROOT = Path(__file__).parents[3]
 RUN, BEHIND = "WHY-1", "WHY-2"
 SCREEN = 40  # lines
 
@@ -26,17 +28,22 @@ async def why(service: ServiceUnderTest, *words: str, port: int = 1) -> str:
     """Run the command as on another machine: with the settings of Kafka and of the store only."""
     kafka = service.settings.kafka
     environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
         "COLUMNS": "500",
         "SOUTHBOUND_KAFKA__BOOTSTRAP": kafka.servers,
         "SOUTHBOUND_KAFKA__PREFIX": kafka.prefix,
         "SOUTHBOUND_KAFKA__GROUP": kafka.group,
         "SOUTHBOUND_STORE__URL": service.settings.store.url.get_secret_value(),
     }
-    url = f"http://127.0.0.1:{port}"
-    result = await asyncio.to_thread(southbound, "why", *words, "--url", url, stdin=None, **environment)
-    assert result.exit_code == ExitCode.SUCCESS, result.output
-    assert len(result.stdout.splitlines()) <= SCREEN
-    return result.stdout
+    program = (sys.executable, "-c", "from southbound.cli.app import main; main()")
+    command = await asyncio.create_subprocess_exec(
+        *program, "why", *words, "--url", f"http://127.0.0.1:{port}", env=environment, stdout=PIPE, stderr=PIPE
+    )
+    output, errors = await command.communicate()
+    assert command.returncode == ExitCode.SUCCESS, errors
+    assert output.count(b"\n") <= SCREEN
+    return output.decode()
 
 
 async def test_records_that_no_process_serves_are_explained_without_any_process(

@@ -2,7 +2,7 @@
 
 It also writes "yes" or "no" to FILE.sure again and again: whether the worker may send.
 
-python killable_worker.py BOOTSTRAP TOPIC GROUP FILE SESSION_SECONDS STUCK_KEY
+python killable_worker.py BOOTSTRAP TOPIC GROUP FILE SESSION_SECONDS STUCK_KEY [INSTANCE]
 """
 
 from __future__ import annotations
@@ -52,12 +52,13 @@ async def write_may_send(worker: Worker, path: Path) -> None:
         await asyncio.sleep(0.05)
 
 
-async def main(bootstrap: str, topic: str, group: str, path: str, session: str, stuck: str) -> None:
+async def main(bootstrap: str, topic: str, group: str, path: str, session: str, stuck: str, instance: str = "") -> None:
     """Run the worker until the process is killed."""
     policy = WorkerConfig(
         role="killable", group=group, dead_letter_topic="none", max_in_flight=8, session_timeout=float(session)
     )
-    settings = consumer_settings(bootstrap, policy, {"heartbeat.interval.ms": 200})
+    static = {"group.instance.id": instance} if instance else {}
+    settings = consumer_settings(bootstrap, policy, {"heartbeat.interval.ms": 200, **static})
     client = KafkaGroupConsumer(settings, [topic], session_timeout=float(session), revoke_timeout=5.0)
     publisher = KafkaPublisher(producer_settings(bootstrap))
     journal = Journal(Path(path), stuck.encode())
