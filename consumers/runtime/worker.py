@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, assert_never
 from consumers.runtime import consumer_port as port
 from consumers.runtime.backpressure import Backpressure
 from consumers.runtime.committer import Committer
-from consumers.runtime.dead_letters import DeadLetterPublisher
+from consumers.runtime.dead_letters import NO_HOOKS, DeadLetterPublisher
 from consumers.runtime.execution import HandlerExecution, RecordTasks
 from consumers.runtime.faults import ProblemReporter, internal_problem
 from consumers.runtime.finished_offsets import NOTHING_FINISHED
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from consumers.runtime.config import WorkerConfig
-    from consumers.runtime.dead_letters import Notify
+    from consumers.runtime.dead_letters import DeadLetterHooks
     from consumers.runtime.finished_offsets import FinishedOffsets
     from consumers.runtime.handler import Attempt, Handler, Outcome, Partition, Record
     from consumers.runtime.monitoring import Observer, PartitionStatus, WorkerFigures
@@ -61,16 +61,18 @@ class Worker:
         observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter_source: Callable[[], float] = random.random,
-        notify: Notify | None = None,
+        hooks: DeadLetterHooks = NO_HOOKS,
     ) -> None:
-        """`notify` is awaited before a dead letter is published."""
+        """`hooks` are awaited before a dead letter is published."""
         self._consumer = consumer
         self._config = config
         self._observer = observer or NullObserver()
         self._problems = ProblemReporter(self._observer)
         self._clock = clock
         self._runner = HandlerExecution(handler, config, jitter_source)
-        self._dead_letters = DeadLetterPublisher(publisher, config, lambda: datetime.now(UTC), jitter_source, notify)
+        self._dead_letters = DeadLetterPublisher(
+            publisher, config, lambda: datetime.now(UTC), jitter_source, hooks.notify, hooks.describe
+        )
         self._lanes = Lanes()
         self._prioritised: Sequence[Worker] = ()  # their records come before ours
         self._offsets = OffsetTracker()
@@ -291,7 +293,7 @@ class Worker:
         began = self._clock()
         outcome = self._dead_letters.undelivered(record) or await self._runner.attempt(record, attempt)
         if isinstance(outcome, DeadLetter):
-            outcome = await self._dead_letters.deliver(record, attempt.number, outcome)
+            outcome = await self._dead_letters.deliver(record, attempt.number, outcome, attempt.elapsed)
         self._guarded(self._settle, record, attempt, outcome)
         self._observer.attempt_ended(AttemptEnded(record, attempt.number, outcome, self._clock() - began))
 

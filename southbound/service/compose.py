@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from consumers.dead_letter_subject import SubjectFinder
 from consumers.dispatch.call import Caller
 from consumers.dispatch.cancel import CancelRunHandler
 from consumers.dispatch.change import ChangeRunHandler
@@ -51,6 +52,7 @@ from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.run_updates.announce import Announcer
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.config import WorkerConfig, consumer_settings
+from consumers.runtime.dead_letters import DeadLetterHooks
 from consumers.runtime.faults import ProblemReporter
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 from consumers.runtime.worker import Worker
@@ -342,6 +344,9 @@ def _build_worker(
     notices = FailureNotices(
         updater=resources.updater, envelope=resources.events.envelope, warn=observer.problem_reported
     )
+    subjects = SubjectFinder(
+        store=resources.updater.store, envelope=resources.events.envelope, names=resources.events.topics
+    )
     workers.append(
         Worker(
             consumer=client,
@@ -350,7 +355,7 @@ def _build_worker(
             config=config,
             observer=observer,
             clock=time.monotonic,
-            notify=notices.notify if notifies else None,
+            hooks=DeadLetterHooks(notify=notices.notify if notifies else None, describe=subjects.find),
         )
     )
     observer.track(workers[0].figures)
