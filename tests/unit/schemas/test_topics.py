@@ -25,13 +25,17 @@ def test_the_whole_list_for_two_spokes_under_a_prefix() -> None:
         "acme.testrun.inflight",
         "acme.testrun.results",
         "acme.testrun.dlq",
+        "acme.testrun.dlq.status",
         "acme.testrun.tables",
     ]
 
 
-def test_only_tables_are_compacted_and_they_never_expire() -> None:
+def test_only_tables_and_the_status_of_dead_letters_are_compacted_and_they_never_expire() -> None:
     compacted = [topic for topic in all_topics() if topic.cleanup == "compact"]
-    assert [(topic.name, topic.retention_ms) for topic in compacted] == [("testrun.tables", None)]
+    assert [(topic.name, topic.retention_ms) for topic in compacted] == [
+        ("testrun.dlq.status", None),
+        ("testrun.tables", None),
+    ]
 
 
 def test_dead_letters_are_kept_longest() -> None:
