@@ -13,6 +13,8 @@ from producers.publisher import PublishError, RecordTooLargeError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from confluent_kafka import Message as Report
+
     from producers.publisher import Message
 
 _STEP_TIMEOUT = 20.0  # seconds for each step
@@ -40,6 +42,7 @@ class TransactionalWriter:
         self._producer = Producer({**settings, **quiet, **own})
         self._name = name
         self._step_timeout = step_timeout
+        self._is_too_large = False  # a message of this transaction
 
     def init_transactions(self) -> None:
         """Become the one writer of this name.
@@ -63,26 +66,56 @@ class TransactionalWriter:
             PublishError: Kafka did not accept them.
         """
         try:
+            self._transact(messages, partitions or {})
+        except KafkaException as exception:
+            # So fails the transaction after one with a message that was too large; its abort corrects the numbers.
+            if exception.args[0].code() != KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER:
+                raise self._failure(exception) from exception
+            self._retry(messages, partitions or {})
+
+    def _retry(self, messages: Sequence[Message], partitions: Mapping[int, int]) -> None:
+        try:
+            self._transact(messages, partitions)
+        except KafkaException as exception:
+            raise self._failure(exception) from exception
+
+    def _transact(self, messages: Sequence[Message], partitions: Mapping[int, int]) -> None:
+        self._is_too_large = False
+        try:
             self._producer.begin_transaction()
             for index, message in enumerate(messages):
-                self._produce(message, (partitions or {}).get(index, _BY_KEY))
+                self._produce(message, partitions.get(index, _BY_KEY))
             self._producer.commit_transaction(self._step_timeout)
         except KafkaException as exception:
-            if exception.args[0].code() in _FENCED_CODES:
-                raise ProducerFencedError(self._name) from None
-            self._abort()
-            raise self._publish_error(exception) from exception
+            if exception.args[0].code() not in _FENCED_CODES:
+                self._abort()
+            raise
+
+    def _failure(self, exception: KafkaException) -> PublishError | ProducerFencedError:
+        if exception.args[0].code() in _FENCED_CODES:
+            return ProducerFencedError(self._name)
+        return self._publish_error(exception)
 
     def _produce(self, message: Message, partition: int) -> None:
         while True:
             try:
                 self._producer.produce(
-                    message.topic, message.value, message.key, partition, headers=list(message.headers)
+                    message.topic,
+                    message.value,
+                    message.key,
+                    partition,
+                    self._on_delivery,
+                    headers=list(message.headers),
                 )
             except BufferError:
                 self._producer.poll(0.1)  # librdkafka's queue is full
             else:
                 return
+
+    def _on_delivery(self, error: KafkaError | None, _report: Report) -> None:
+        # The transaction fails with the error of any of its messages, perhaps one that followed from this.
+        if error is not None and code_of(error) == _TOO_LARGE:
+            self._is_too_large = True
 
     def _abort(self) -> None:
         # An open transaction would block all readers of the topic; Kafka aborts it in the end if this cannot.
@@ -90,6 +123,5 @@ class TransactionalWriter:
             self._producer.abort_transaction(self._step_timeout)
 
     def _publish_error(self, exception: KafkaException) -> PublishError:
-        error = exception.args[0]
-        kind = RecordTooLargeError if code_of(error) == _TOO_LARGE else PublishError
-        return kind(sentence_for(error, f"the transactional id {self._name}"))
+        kind = RecordTooLargeError if self._is_too_large else PublishError
+        return kind(sentence_for(exception.args[0], f"the transactional id {self._name}"))

@@ -70,13 +70,14 @@ class LetterCloser:
         Raises:
             CommandFailedError: Kafka does not accept them, or another command took over; says how many were closed.
         """
-        began = time.monotonic()
         with _progress(self.closure.state.value, self.total) as advance:
             for batch in _batches(letters, self._batch_length()):
+                began = time.monotonic()
                 self._close(batch, on_closed)
                 advance(self.done)
                 if self.rate:
-                    time.sleep(max(0.0, began + self.done / self.rate - time.monotonic()))
+                    # Time that was lost is not caught up: a pause must not end in a burst.
+                    time.sleep(max(0.0, began + len(batch) / self.rate - time.monotonic()))
 
     def _close(self, batch: list[ClosedLetter], on_closed: Callable[[ClosedLetter], None]) -> None:
         try:
