@@ -93,7 +93,7 @@ def read_run(settings: Settings, run_id: str) -> tuple[RunRow, RequestRow | None
 
 
 def _unknown_run_error(run_id: str) -> CommandFailedError:
-    return invalid_input([f"The run store has no run {run_id}: see `southbound runs list`, or `southbound tail dlq`"])
+    return invalid_input([f"The run store has no run {run_id}: see `southbound runs list`, or `southbound dlq list`"])
 
 
 def _print_json(value: object) -> None:

@@ -187,12 +187,15 @@ def _closing(
     edited: EditedRecord | None,
 ) -> Iterator[ClosedLetter]:
     mark = RedriveMark(redrive=closure.redrive, by=closure.by, at=closure.at)
+    places: set[str] = set()
     for letter in topic.letters(closed, ranges):
         if not selection.accepts(letter, topic):
             continue
-        if not selection.redrive:
+        if not selection.redrive or letter.position_id in places:
+            # A worker that was killed after a dead letter, and before its commit, writes a second one of the record.
             yield ClosedLetter(letter)
             continue
+        places.add(letter.position_id)
         message = redriven_message(letter, mark, edited)
         # Producers of other languages choose partitions in other ways: where the key was, its later records are.
         known = letter.partition in topic.partitions[letter.topic] and message.key == letter.key
@@ -225,7 +228,9 @@ def _summary(by_topic: Counter[str], closure: LetterClosure) -> str:
     total = count_noun(by_topic.total(), "dead letter")
     if closure.state is LetterState.DROPPED:
         return f"{total} dropped"
+    repeated = by_topic.pop("", 0)
     to = ", ".join(f"{count:,} to {topic}" for topic, count in sorted(by_topic.items()))
+    to += f", {repeated:,} that repeat another one" if repeated else ""
     return f"{total} redriven as {closure.redrive}{': ' if to else ''}{to}"
 
 

@@ -349,6 +349,17 @@ def test_a_record_that_does_not_fit_any_more_stays_open_and_the_others_are_redri
     assert len(letters.read(letters.names.lifecycle)) == 2
 
 
+def test_two_dead_letters_of_one_record_are_redriven_as_one_record(letters: DeadLetters) -> None:
+    letters.put("X", offset=7)
+    letters.put("X", offset=7)
+    letters.put("X", offset=8)
+    shown = letters.run("redrive", "--all")
+    assert "3 dead letters redriven" in shown
+    assert "1 that repeat another one" in shown
+    assert len(letters.read(letters.names.lifecycle)) == 2
+    assert letters.listed() == []
+
+
 def test_dead_letters_are_exported_to_a_file_that_only_its_owner_reads(letters: DeadLetters) -> None:
     letters.put("UNDECODABLE", count=3)
     file = letters.shell.folder / "letters.jsonl"
