@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Notify = Callable[[Record, Problem], Awaitable[Problem | None]]
     # Returns what a dead letter is about; it does not raise.
     Describe = Callable[[Record, Problem], Awaitable["DeadLetterSubject"]]
+    # Returns how a record waits although its dead letter is published; None if its key goes on.
+    Hold = Callable[[Record], RetryLater | None]
     Headers = tuple[tuple[str, bytes | None], ...]
 
 HEADER_PREFIX = "southbound-dlq-"
@@ -41,13 +43,17 @@ class DeadLetterSubject:
     """What the runtime does not know about a dead letter; a field that does not apply is empty.
 
     `error_class` is the kind of trouble, `run` and `spoke` are what the record is about, and `decision` is the one
-    that led to it.
+    that led to it. `held`: later records of the key wait until the dead letter is redriven or dropped. `redrives` and
+    `first_time` are None if the headers of the record say them.
     """
 
     error_class: str = ""
     run: str = ""
     spoke: str = ""
     decision: str = ""
+    held: bool = False
+    redrives: int | None = None
+    first_time: str | None = None
 
 
 NO_SUBJECT = DeadLetterSubject()
@@ -55,10 +61,15 @@ NO_SUBJECT = DeadLetterSubject()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterHooks:
-    """What is awaited before a dead letter is published, by whoever knows what the record means."""
+    """What is called for a dead letter, by whoever knows what the record means.
+
+    `notify` and `describe` are awaited before it is published. `hold` is called when Kafka has it, and may return how
+    its record goes on waiting.
+    """
 
     notify: Notify | None = None
     describe: Describe | None = None
+    hold: Hold | None = None
 
 
 NO_HOOKS = DeadLetterHooks()
@@ -90,9 +101,10 @@ def build_dead_letter(
         "offset": str(record.offset),
         "timestamp": str(record.timestamp_ms),
         "attempts": str(attempts.count),
-        "first-time": _last_header(record, FIRST_FAILED_AT) or _moment(attempts.first_at),
+        "first-time": subject.first_time or _last_header(record, FIRST_FAILED_AT) or _moment(attempts.first_at),
         "time": _moment(attempts.last_at),
-        "redrives": str(redrive_count(record.headers)),
+        "redrives": str(redrive_count(record.headers) if subject.redrives is None else subject.redrives),
+        "hold": "yes" if subject.held else "",
         "group": config.group,
         "role": config.role,
     }
@@ -137,6 +149,7 @@ class DeadLetterPublisher:
         dice: Callable[[], float],
         notify: Notify | None = None,
         describe: Describe | None = None,
+        hold: Hold | None = None,
     ) -> None:
         self._publisher = publisher
         self._policy = policy
@@ -144,6 +157,7 @@ class DeadLetterPublisher:
         self._dice = dice
         self._notify = notify
         self._describe = describe
+        self._hold = hold
         self._undelivered: dict[Record, _Undelivered] = {}
 
     def undelivered(self, record: Record) -> DeadLetter | None:
@@ -170,7 +184,7 @@ class DeadLetterPublisher:
             why, where = f"the publisher raised {type(error).__name__}", stack_frames(error)
         else:
             self.forget(record)
-            return verdict
+            return (self._hold(record) if self._hold else None) or verdict
         return self._keep(record, kept, why, where)
 
     def forget(self, record: Record) -> None:

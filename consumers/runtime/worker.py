@@ -71,7 +71,7 @@ class Worker:
         self._clock = clock
         self._runner = HandlerExecution(handler, config, jitter_source)
         self._dead_letters = DeadLetterPublisher(
-            publisher, config, lambda: datetime.now(UTC), jitter_source, hooks.notify, hooks.describe
+            publisher, config, lambda: datetime.now(UTC), jitter_source, hooks.notify, hooks.describe, hooks.hold
         )
         self._lanes = Lanes()
         self._prioritised: Sequence[Worker] = ()  # their records come before ours
@@ -330,7 +330,9 @@ class Worker:
         now, delay = self._clock(), max(0.0, later.delay)
         if attempt.elapsed + delay >= self._config.report_after:
             self._problems.report_record(record, attempt.number, later.problem, now)
-        self._lanes.park(record, now + delay, later.problem)
+        if later.afresh:
+            self._forget(record)
+        self._lanes.park(record, now + delay, later.problem, afresh=later.afresh)
         self._tasks.start_timer(record, delay, self._unpark)
 
     def _unpark(self, record: Record) -> None:

@@ -52,6 +52,7 @@ DEAD_LETTER_ROWS = (
     ("`southbound-dlq-first-time`", "When it was attempted first, also if it was redriven since."),
     ("`southbound-dlq-time`", "When it was attempted last."),
     ("`southbound-dlq-redrives`", "How often it was redriven before."),
+    ("`southbound-dlq-hold`", "`yes` if later records of the key wait until it is redriven or dropped."),
     ("`southbound-dlq-group`, `-role`", "The consumer group and the role that gave it up."),
 )
 REDRIVE_HEADERS = """

@@ -56,6 +56,9 @@ def list_(  # noqa: PLR0913 - the filters
     since: SinceOption = None,
     until: UntilOption = None,
     closed_too: ClosedOption = False,
+    held: Annotated[
+        bool, typer.Option("--held", help="Instead the records that wait behind dead letters of their key.")
+    ] = False,
     limit: Annotated[
         int | None, typer.Option(min=1, max=100_000, help="So many of the newest: 50, and all with --json.")
     ] = None,
@@ -70,11 +73,15 @@ def list_(  # noqa: PLR0913 - the filters
 
     - `southbound dlq list --class dispatch --since 2h`
     - `southbound dlq list --reason NO_ROW_MATCHES --json | jq -r .run`
+    - `southbound dlq list --held`: on topics of `worker.hold`
     """
     settings = read_settings(config)
+    from southbound.operations.dlq.list_held import list_held
     from southbound.operations.dlq.list_letters import list_letters
 
     chosen = _chosen(ids, code, class_, spoke, topic, run, since, until)
+    if held:
+        return list_held(settings, chosen, limit=limit, as_json=json)
     return list_letters(settings, chosen, closed_too=closed_too, limit=limit, as_json=json)
 
 

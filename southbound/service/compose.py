@@ -20,6 +20,8 @@ from consumers.dispatch.outage_notices import OutageNotices
 from consumers.dispatch.send import SendRunHandler
 from consumers.event_handler import DecodingHandler
 from consumers.failure_notices import FailureNotices
+from consumers.hold.holding_handler import HoldingHandler
+from consumers.hold.kafka_hold_reader import KafkaHoldReader
 from consumers.inbound.due_checks import DueCheckPublisher
 from consumers.inbound.poller import Poller
 from consumers.inbound.report_handler import ReportHandler
@@ -59,6 +61,7 @@ from consumers.runtime.worker import Worker
 from consumers.spokes.profile import ResultChannel
 from consumers.spokes.registry import spoke_for
 from router.runs.hierarchy_limits import HierarchyLimits
+from southbound.service.kafka_settings import standalone_consumer_settings
 from southbound.service.logs import log_problem
 from southbound.service.store_check import recorded_before
 
@@ -69,7 +72,7 @@ if TYPE_CHECKING:
     from consumers.event_handler import EventHandler
     from consumers.inbound.listener import CountCallback
     from consumers.metrics import Metrics
-    from consumers.runtime.handler import Record
+    from consumers.runtime.handler import Handler, Record
     from consumers.spokes.port import Spoke, SpokeCaller
     from consumers.store.identity import Recorded
     from consumers.store.port import RunStore
@@ -347,19 +350,37 @@ def _build_worker(
     subjects = SubjectFinder(
         store=resources.updater.store, envelope=resources.events.envelope, names=resources.events.topics
     )
+    hooks = DeadLetterHooks(notify=notices.notify if notifies else None, describe=subjects.find)
+    handle_record: Handler = decoding.handle_record
+    if (holding := _make_holding(resources, topic, handle_record, subjects)) is not None:
+        handle_record = holding.handle_record
+        hooks = replace(hooks, describe=holding.describe, hold=holding.hold)
     workers.append(
         Worker(
             consumer=client,
-            handler=decoding.handle_record,
+            handler=handle_record,
             publisher=resources.events.publisher,
             config=config,
             observer=observer,
             clock=time.monotonic,
-            hooks=DeadLetterHooks(notify=notices.notify if notifies else None, describe=subjects.find),
+            hooks=hooks,
         )
     )
     observer.track(workers[0].figures)
     return workers[0]
+
+
+def _make_holding(
+    resources: SharedResources, topic: str, handler: Handler, subjects: SubjectFinder
+) -> HoldingHandler | None:
+    """Return the handler that lets records wait behind dead letters of their key; None if the topic continues."""
+    settings, names = resources.settings, resources.events.topics
+    if not settings.worker.holds(topic.removeprefix(f"{names.prefix}testrun.")):
+        return None
+    reader = KafkaHoldReader(
+        standalone_consumer_settings(settings.kafka), topic=topic, dlq=names.dlq, status=names.dlq_status
+    )
+    return HoldingHandler(inner=handler, describe_subject=subjects.find, reader=reader)
 
 
 def wrong_key_counter(metrics: Metrics, role: str, reporter: ProblemReporter) -> Callable[[Record, Problem], None]:

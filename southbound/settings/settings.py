@@ -149,12 +149,33 @@ class RoutingSettings(Section):
     )
 
 
+_HELD_TOPIC = re.compile(r"lifecycle|inbound|dispatch(\.[\w.-]+)?")
+
+
 class WorkerSettings(Section):
     """How many records are processed at once, and how a worker stops."""
 
     max_in_flight: int = Field(256, ge=1, description="Largest number of records that a role processes at once.")
     commit_every: float = Field(1.0, gt=0, description="Seconds between commits.")
     drain: float = Field(20.0, gt=0, description="Seconds for records under way to finish at a stop or rebalance.")
+    hold: str = Field(
+        "",
+        description="Topics on which later records of a key wait behind its dead letter until that is redriven or "
+        "dropped, separated by commas: `lifecycle`, `inbound`, `dispatch` or `dispatch.<spoke>`. Elsewhere they "
+        "continue.",
+    )
+
+    @field_validator("hold")
+    @classmethod
+    def _validate_hold(cls, hold: str) -> str:
+        if not all(_HELD_TOPIC.fullmatch(topic) for topic in hold.replace(",", " ").split()):
+            raise ValueError("may name lifecycle, inbound, dispatch and dispatch.<spoke>, separated by commas")
+        return hold
+
+    def holds(self, topic: str) -> bool:
+        """Return whether later records of a key wait on a topic, by its name without prefix and `testrun.`."""
+        named = self.hold.replace(",", " ").split()
+        return topic in named or topic.partition(".")[0] in named
 
 
 class HttpSettings(Section):

@@ -25,6 +25,7 @@ from southbound.service.kafka_settings import client_settings
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from consumers.hold.held_letters import HeldRelease
     from producers.publisher import Message
     from schemas.topics import TopicNames
     from southbound.operations.dlq.letter import Letter
@@ -40,11 +41,15 @@ _STATUS_EVERY = 10.0  # seconds, where no bar can be shown
 
 @dataclass(frozen=True, slots=True)
 class ClosedLetter:
-    """A dead letter, the record that goes back because of it (none for a drop), and its partition if that is known."""
+    """A dead letter, and what follows from closing it.
+
+    `message` goes back to its topic, and to `partition` if that is known. `release` lets a record go on that waits.
+    """
 
     letter: Letter
     message: Message | None = None
     partition: int | None = None
+    release: HeldRelease | None = None
 
     @property
     def size(self) -> int:
@@ -108,7 +113,7 @@ class LetterCloser:
                 if one.partition is not None:
                     partitions[len(messages)] = one.partition
                 messages.append(one.message)
-            messages.append(status_message(self.topic, one.letter, self.closure))
+            messages.append(status_message(self.topic, one.letter, self.closure, one.release))
         self.writer.write(messages, partitions)
 
     def so_far(self) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from consumers.dead_letter_subject import class_of
+from consumers.hold.held_letters import RecordPlace
 from consumers.runtime.dead_letters import FIRST_FAILED_AT, HEADER_PREFIX, REDRIVE_PREFIX
 from router.runs.ids import event_id_at
 
@@ -108,6 +109,17 @@ class Letter:
         return _number(self.why.get("redrives")) or 0
 
     @property
+    def place(self) -> RecordPlace | None:
+        """Where the original record is, if that is known."""
+        offset, partition = _number(self.why.get("offset")), self.partition
+        return RecordPlace(self.topic, partition, offset) if partition is not None and offset is not None else None
+
+    @property
+    def held_at(self) -> RecordPlace | None:
+        """Where its record waits, and later records of its key behind it; None if they continue."""
+        return self.place if self.why.get("hold") else None
+
+    @property
     def first_time(self) -> str:
         """When the record was attempted first, as text."""
         return self.why.get("first-time") or self.why.get("time", "")
@@ -115,9 +127,7 @@ class Letter:
     @property
     def position_id(self) -> str:
         """The id of its event if it names none: it follows from the place of the original record."""
-        offset = _number(self.why.get("offset"))
-        place = (self.topic, self.partition or 0, offset) if offset is not None else ("dlq", *self.id)
-        return event_id_at(*place)
+        return event_id_at(*(self.place or ("dlq", *self.id)))
 
     def original_headers(self) -> Headers:
         """Return the headers of the original record without those of earlier redrives."""

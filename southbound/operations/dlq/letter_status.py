@@ -12,6 +12,7 @@ from producers.publisher import Message
 from southbound.operations.dlq.letter import LetterId
 
 if TYPE_CHECKING:
+    from consumers.hold.held_letters import HeldRelease
     from southbound.operations.dlq.letter import Letter
 
 
@@ -68,8 +69,8 @@ class ClosedLetters:
         return closure.state if closure else LetterState.OPEN
 
 
-def status_message(topic: str, letter: Letter, closure: LetterClosure) -> Message:
-    """Return the record that closes a dead letter."""
+def status_message(topic: str, letter: Letter, closure: LetterClosure, release: HeldRelease | None = None) -> Message:
+    """Return the record that closes a dead letter; `release` says what its record does that waits for it."""
     value = {
         "state": closure.state.value,
         "by": closure.by,
@@ -77,6 +78,7 @@ def status_message(topic: str, letter: Letter, closure: LetterClosure) -> Messag
         "letter_timestamp": letter.timestamp_ms,
         **({"comment": closure.comment} if closure.comment else {}),
         **({"redrive": closure.redrive} if closure.redrive else {}),
+        **({"held": release.as_json()} if release else {}),
     }
     return Message(topic, str(letter.id).encode(), json.dumps(value, ensure_ascii=False).encode())
 

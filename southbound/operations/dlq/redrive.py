@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from consumers.hold.held_letters import HeldRelease
 from schemas.codec.errors import printable
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import count_noun, print_json, print_status, print_text
@@ -23,6 +24,7 @@ from southbound.operations.dlq.redriven_message import (
     RedriveMark,
     edited_bytes,
     edited_event,
+    held_release,
     is_redrivable,
     redriven_message,
 )
@@ -191,11 +193,19 @@ def _closing(
     for letter in topic.letters(closed, ranges):
         if not selection.accepts(letter, topic):
             continue
-        if not selection.redrive or letter.position_id in places:
+        held_at = letter.held_at
+        if not selection.redrive:
+            dropped = HeldRelease(place=held_at, redrives=letter.redrives, is_dropped=True) if held_at else None
+            yield ClosedLetter(letter, release=dropped)
+            continue
+        if letter.position_id in places:
             # A worker that was killed after a dead letter, and before its commit, writes a second one of the record.
             yield ClosedLetter(letter)
             continue
         places.add(letter.position_id)
+        if held_at:
+            yield ClosedLetter(letter, release=held_release(letter, held_at, mark, edited))
+            continue
         message = redriven_message(letter, mark, edited)
         # Producers of other languages choose partitions in other ways: where the key was, its later records are.
         known = letter.partition in topic.partitions[letter.topic] and message.key == letter.key
@@ -206,7 +216,7 @@ def _run(closer: LetterCloser, closing: Iterator[ClosedLetter], options: CloseOp
     by_topic: Counter[str] = Counter()
 
     def on_closed(one: ClosedLetter) -> None:
-        by_topic[one.message.topic if one.message else ""] += 1
+        by_topic[_goes_to(one)] += 1
         if options.as_json:
             print_json(_as_json(one, closer.closure), flush=True)
 
@@ -229,21 +239,27 @@ def _summary(by_topic: Counter[str], closure: LetterClosure) -> str:
     if closure.state is LetterState.DROPPED:
         return f"{total} dropped"
     repeated = by_topic.pop("", 0)
-    to = ", ".join(f"{count:,} to {topic}" for topic, count in sorted(by_topic.items()))
+    to = ", ".join(f"{count:,} {topic}" for topic, count in sorted(by_topic.items()))
     to += f", {repeated:,} that repeat another one" if repeated else ""
     return f"{total} redriven as {closure.redrive}{': ' if to else ''}{to}"
+
+
+def _goes_to(one: ClosedLetter) -> str:
+    if one.release is not None:
+        return f"where they wait in {one.release.place.topic}"
+    return f"to {one.message.topic}" if one.message else ""
 
 
 def _show_plan(closing: Iterator[ClosedLetter], closure: LetterClosure, options: CloseOptions) -> int:
     by_topic: Counter[str] = Counter()
     for one in closing:
-        by_topic[one.message.topic if one.message else ""] += 1
+        by_topic[_goes_to(one)] += 1
         if options.as_json:
             print_json(_as_json(one, closure))
         else:
-            to = f" to {one.message.topic}" if one.message else ""
             letter = one.letter
-            print_text(printable(f"{letter.id}  {letter.code}  {letter.run or text_of(letter.key) or '-'}{to}"))
+            what = f"{letter.id}  {letter.code}  {letter.run or text_of(letter.key) or '-'} {_goes_to(one)}"
+            print_text(printable(what.rstrip()))
     print_status(
         f"dry run, nothing was written; without --dry-run: {_summary(by_topic, replace(closure, redrive='…'))}"
     )

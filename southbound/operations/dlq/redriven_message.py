@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consumers.hold.held_letters import HeldRelease
 from consumers.runtime.dead_letters import FIRST_FAILED_AT, REDRIVE_COUNT, REDRIVE_PREFIX
 from producers.publisher import Message
 from schemas.codec.cloudevents import read_headers
@@ -16,6 +17,7 @@ from southbound.operations.dlq.letter import first_failed_at
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from consumers.hold.held_letters import RecordPlace
     from schemas.codec.envelope import Envelope, Event
     from schemas.topics import TopicNames
     from southbound.operations.dlq.letter import Headers, Letter
@@ -56,6 +58,18 @@ def redriven_message(letter: Letter, mark: RedriveMark, edited: EditedRecord | N
         edited.key if edited else letter.key,
         edited.value if edited else letter.value,
         kept + _missing_id(letter, kept) + _mark_headers(letter, mark),
+    )
+
+
+def held_release(letter: Letter, place: RecordPlace, mark: RedriveMark, edited: EditedRecord | None) -> HeldRelease:
+    """Return the decision that lets a record be attempted again where it waits."""
+    return HeldRelease(
+        place=place,
+        redrives=letter.redrives,
+        is_dropped=False,
+        marks=_mark_headers(letter, mark),
+        value=edited.value if edited else None,
+        headers=edited.headers if edited else None,
     )
 
 
