@@ -66,6 +66,11 @@ class TopicNames:
         return f"{self.prefix}testrun.dlq"
 
     @property
+    def dlq_status(self) -> str:
+        """Which dead letters were redriven or dropped."""
+        return f"{self.prefix}testrun.dlq.status"
+
+    @property
     def tables(self) -> str:
         """Decision tables and selectors."""
         return f"{self.prefix}testrun.tables"
@@ -95,6 +100,7 @@ def all_topics(prefix: str = "", spokes: Iterable[str] = ()) -> tuple[Topic, ...
         _inflight(names),
         _results(names),
         _dlq(names),
+        _dlq_status(names),
         _tables(names),
         _store(names),
     )
@@ -170,6 +176,18 @@ def _dlq(names: TopicNames) -> Topic:
         max_message_bytes=_MAX_DEAD_LETTER_BYTES,  # a dead letter that did not fit would block its key for ever
         carries=(),
         meaning="Key, value and headers of the original record, unchanged, and the reason (southbound-dlq-* headers).",
+    )
+
+
+def _dlq_status(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.dlq_status,
+        key="<partition>-<offset> of the dead letter",
+        partitions=1,
+        cleanup="compact",
+        retention_ms=None,
+        carries=(),
+        meaning="What became of dead letters that are not open any more: redriven or dropped, by whom, when.",
     )
 
 

@@ -16,10 +16,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """Not now: keep the lane's order and retry this record after `delay` seconds."""
+    """Not now: keep the lane's order and retry this record after `delay` seconds.
+
+    `afresh`: what came before does not count, so that the next attempt is the first.
+    """
 
     delay: float
     problem: Problem
+    afresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

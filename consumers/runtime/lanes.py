@@ -133,9 +133,11 @@ class Lanes:
         lane.attempts += 1
         return lane.queue[0], Attempt(lane.attempts, now - lane.started_at, len(lane.queue) - 1)
 
-    def park(self, record: Record, retry_at: float, problem: Problem) -> None:
-        """Keep a running record at the head of its lane until it is retried."""
+    def park(self, record: Record, retry_at: float, problem: Problem, *, afresh: bool = False) -> None:
+        """Keep a running record at the head of its lane until it is retried; `afresh` as in `RetryLater`."""
         lane = self._lanes[_lane_name(record)]
+        if afresh:
+            lane.attempts = 0
         lane.retry_at, lane.problem = retry_at, problem
         self._parked[record] = lane
         self._end_attempt(lane)

@@ -20,7 +20,7 @@ from consumers.runtime.backpressure import Backpressure
 from consumers.runtime.commits.committer import Committer
 from consumers.runtime.commits.finished_offsets import NOTHING_FINISHED
 from consumers.runtime.commits.offsets import OffsetTracker
-from consumers.runtime.dead_letters import DeadLetterPublisher
+from consumers.runtime.dead_letters import NO_HOOKS, DeadLetterPublisher
 from consumers.runtime.execution import HandlerExecution, RecordTasks
 from consumers.runtime.faults import ProblemReporter, internal_problem
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from consumers.runtime.commits.finished_offsets import FinishedOffsets
     from consumers.runtime.config import WorkerConfig
-    from consumers.runtime.dead_letters import Notify
+    from consumers.runtime.dead_letters import DeadLetterHooks
     from consumers.runtime.handler import Attempt, Handler, Outcome, Partition, Record
     from consumers.runtime.monitoring import Observer, PartitionStatus, UnfinishedRecord, WorkerFigures
     from producers.publisher import Publisher
@@ -68,16 +68,18 @@ class Worker:
         observer: Observer | None = None,
         clock: Callable[[], float] = time.monotonic,
         jitter_source: Callable[[], float] = random.random,
-        notify: Notify | None = None,
+        hooks: DeadLetterHooks = NO_HOOKS,
     ) -> None:
-        """`notify` is awaited before a dead letter is published."""
+        """`hooks` are awaited before a dead letter is published."""
         self._consumer = consumer
         self._config = config
         self._observer = observer or NullObserver()
         self._problems = ProblemReporter(self._observer)
         self._clock = clock
         self._runner = HandlerExecution(handler, config, jitter_source)
-        self._dead_letters = DeadLetterPublisher(publisher, config, lambda: datetime.now(UTC), jitter_source, notify)
+        self._dead_letters = DeadLetterPublisher(
+            publisher, config, lambda: datetime.now(UTC), jitter_source, hooks.notify, hooks.describe, hooks.hold
+        )
         self._lanes = Lanes()
         self._prioritised: Sequence[Worker] = ()  # their records come before ours
         self._offsets = OffsetTracker()
@@ -317,7 +319,7 @@ class Worker:
         began = self._clock()
         outcome = self._dead_letters.undelivered(record) or await self._runner.attempt(record, attempt)
         if isinstance(outcome, DeadLetter):
-            outcome = await self._dead_letters.deliver(record, attempt.number, outcome)
+            outcome = await self._dead_letters.deliver(record, attempt.number, outcome, attempt.elapsed)
         self._guarded(self._settle, record, attempt, outcome)
         self._observer.attempt_ended(AttemptEnded(record, attempt.number, outcome, self._clock() - began))
 
@@ -354,7 +356,9 @@ class Worker:
         now, delay = self._clock(), max(0.0, later.delay)
         if attempt.elapsed + delay >= self._config.report_after:
             self._problems.report_record(record, attempt.number, later.problem, now)
-        self._lanes.park(record, now + delay, later.problem)
+        if later.afresh:
+            self._forget(record)
+        self._lanes.park(record, now + delay, later.problem, afresh=later.afresh)
         self._tasks.start_timer(record, delay, self._unpark)
 
     def _unpark(self, record: Record) -> None:

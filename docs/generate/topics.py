@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from consumers.dead_letter_subject import DeadLetterClass
 from docs.generate.markdown import table
 from schemas.catalogue import CATALOGUE
 from schemas.topics import Topic, all_topics
@@ -32,6 +33,42 @@ HEADER_ROWS = (
     ),
 )
 
+DEAD_LETTER_HEADERS = """
+## Headers of dead letters
+
+A dead letter has the headers of the original record, and these after them. One that does not apply is left out.
+
+"""
+DEAD_LETTER_ROWS = (
+    ("`southbound-dlq-class`", "Who has to act: " + ", ".join(f"`{one}`" for one in DeadLetterClass) + "."),
+    ("`southbound-dlq-code`", "The reason as a code that does not change."),
+    ("`southbound-dlq-reason`", "The reason in one sentence."),
+    ("`southbound-dlq-detail`", "More lines, for example which rows came close."),
+    ("`southbound-dlq-run`", "The run that the record is about; of a hierarchy, its root."),
+    ("`southbound-dlq-spoke`", "The external system."),
+    ("`southbound-dlq-decision`", "The rows of policy and selector that decided: `table@version#row`."),
+    ("`southbound-dlq-topic`, `-partition`, `-offset`, `-timestamp`", "Where the record was; milliseconds since 1970."),
+    ("`southbound-dlq-attempts`", "How often it was attempted since its partition was assigned."),
+    ("`southbound-dlq-first-time`", "When it was attempted first, also if it was redriven since."),
+    ("`southbound-dlq-time`", "When it was attempted last."),
+    ("`southbound-dlq-redrives`", "How often it was redriven before."),
+    ("`southbound-dlq-hold`", "`yes` if later records of the key wait until it is redriven or dropped."),
+    ("`southbound-dlq-group`, `-role`", "The consumer group and the role that gave it up."),
+)
+REDRIVE_HEADERS = """
+## Headers of redriven records
+
+A redrive publishes the original record with these headers, and with `southbound-replay`.
+
+"""
+REDRIVE_ROWS = (
+    ("`southbound-redrive-count`", "How often it was redriven."),
+    ("`southbound-redrive-by`", "Who redrove it."),
+    ("`southbound-redrive-time`", "When."),
+    ("`southbound-redrive-of`", "The dead letter: `<partition>-<offset>`."),
+    ("`southbound-redrive-first-time`", "When the record was attempted first."),
+)
+
 EVENTS = """
 ## Events
 
@@ -58,6 +95,10 @@ def page() -> str:
         + table(("event", "`ce_type`", "topic", "meaning"), events)
         + HEADERS
         + table(("header", "content"), HEADER_ROWS)
+        + DEAD_LETTER_HEADERS
+        + table(("header", "content"), DEAD_LETTER_ROWS)
+        + REDRIVE_HEADERS
+        + table(("header", "content"), REDRIVE_ROWS)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from southbound.cli import configuration, events, processes, runs, tables, topics, why
+from southbound.cli import configuration, dlq, events, processes, runs, tables, topics, why
 from southbound.cli.command_group import CommandGroup
 from southbound.cli.options import EXIT_CODES
 
@@ -22,6 +22,7 @@ processes.add_to(app)
 events.add_to(app)
 runs.add_to(app)
 why.add_to(app)
+dlq.add_to(app)
 topics.add_to(app)
 tables.add_to(app)
 configuration.add_to(app)

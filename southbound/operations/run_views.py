@@ -232,7 +232,7 @@ def _describe_fulfilled(row: RunRow) -> str:
 
 
 def _describe_fallout(row: RunRow) -> str:
-    command = f"southbound tail dlq --from-start --no-follow --run {row.root_run_id}"
+    command = f"southbound dlq list --run {row.root_run_id}"
     return f"it needs a person: correct the cause and redrive its dead letter (see `{command}`)"
 
 

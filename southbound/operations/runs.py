@@ -92,9 +92,9 @@ def find_run(settings: Settings, run_id: str) -> tuple[RunRow | None, RequestRow
 
 def unknown_run_error(run_id: str) -> CommandFailedError:
     """Return the error for a run that the run store does not have."""
-    search = f"southbound tail dlq --from-start --no-follow --run {shlex.quote(run_id)}"
+    search = f"southbound dlq list --run {shlex.quote(run_id)}"
     known = f"The run store has no run {run_id}: list the runs with `southbound runs list`"
-    return invalid_input([f"{known}, or search for its dead letter with `{search}`"])
+    return invalid_input([f"{known}, or look for its dead letter with `{search}`"])
 
 
 def _print_json(value: object) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from consumers.dead_letter_subject import SubjectFinder
 from consumers.dispatch.call import Caller
 from consumers.dispatch.cancel import CancelRunHandler
 from consumers.dispatch.change import ChangeRunHandler
@@ -19,6 +20,8 @@ from consumers.dispatch.outage_notices import OutageNotices, UntriedRunNotices
 from consumers.dispatch.send import SendRunHandler
 from consumers.event_handler import DecodingHandler
 from consumers.failure_notices import FailureNotices
+from consumers.hold.holding_handler import HoldingHandler
+from consumers.hold.kafka_hold_reader import KafkaHoldReader
 from consumers.inbound.due_checks import DueCheckPublisher
 from consumers.inbound.poller import Poller
 from consumers.inbound.report_handler import ReportHandler
@@ -55,6 +58,7 @@ from consumers.routing.waiting.threshold_cache import ThresholdCache
 from consumers.run_updates.announce import Announcer
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.config import WorkerConfig, consumer_settings
+from consumers.runtime.dead_letters import DeadLetterHooks
 from consumers.runtime.faults import ProblemReporter
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 from consumers.runtime.worker import Worker
@@ -73,7 +77,7 @@ if TYPE_CHECKING:
     from consumers.event_handler import EventHandler
     from consumers.inbound.listener import CountCallback
     from consumers.metrics import Metrics
-    from consumers.runtime.handler import Record, StartGate
+    from consumers.runtime.handler import Handler, Record, StartGate
     from consumers.spokes.limits.circuit_breaker import CircuitBreaker
     from consumers.spokes.port import Spoke, SpokeCaller
     from consumers.store.port import RunStore
@@ -380,15 +384,23 @@ def _build_worker(
     notices = FailureNotices(
         updater=resources.updater, envelope=resources.events.envelope, warn=observer.problem_reported
     )
+    subjects = SubjectFinder(
+        store=resources.updater.store, envelope=resources.events.envelope, names=resources.events.topics
+    )
+    hooks = DeadLetterHooks(notify=notices.notify if notifies else None, describe=subjects.find)
+    handle_record: Handler = _decoding_handler(resources, role, topic, handle, observer).handle_record
+    if (holding := _make_holding(resources, topic, handle_record, subjects)) is not None:
+        handle_record = holding.handle_record
+        hooks = replace(hooks, describe=holding.describe, hold=holding.hold)
     workers.append(
         Worker(
             consumer=_group_consumer(resources, config, topic),
-            handler=_decoding_handler(resources, role, topic, handle, observer).handle_record,
+            handler=handle_record,
             publisher=resources.events.publisher,
             config=config,
             observer=observer,
             clock=time.monotonic,
-            notify=notices.notify if notifies else None,
+            hooks=hooks,
         )
     )
     observer.track(workers[0].figures)
@@ -444,6 +456,19 @@ def _decoding_handler(
 
 def _recorded_events(kafka: KafkaSettings, recorded: TopicEnds) -> RecordedEvents:
     return RecordedEvents(recorded, partial(read_topic_ends, standalone_consumer_settings(kafka), recorded.topic))
+
+
+def _make_holding(
+    resources: SharedResources, topic: str, handler: Handler, subjects: SubjectFinder
+) -> HoldingHandler | None:
+    """Return the handler that lets records wait behind dead letters of their key; None if the topic continues."""
+    settings, names = resources.settings, resources.events.topics
+    if not settings.worker.holds(topic.removeprefix(f"{names.prefix}testrun.")):
+        return None
+    reader = KafkaHoldReader(
+        standalone_consumer_settings(settings.kafka), topic=topic, dlq=names.dlq, status=names.dlq_status
+    )
+    return HoldingHandler(inner=handler, describe_subject=subjects.find, reader=reader)
 
 
 def wrong_key_counter(metrics: Metrics, role: str, reporter: ProblemReporter) -> Callable[[Record, Problem], None]:

@@ -187,6 +187,9 @@ class RoutingSettings(Section):
     )
 
 
+_HELD_TOPIC = re.compile(r"lifecycle|inbound|dispatch(\.[\w.-]+)?")
+
+
 class WorkerSettings(Section):
     """How many records are processed at once, and how a worker stops."""
 
@@ -199,6 +202,24 @@ class WorkerSettings(Section):
         description="Seconds after which a record that does not finish is logged, once, with the reason"
         " (`RECORD_STUCK`).",
     )
+    hold: str = Field(
+        "",
+        description="Topics on which later records of a key wait behind its dead letter until that is redriven or "
+        "dropped, separated by commas: `lifecycle`, `inbound`, `dispatch` or `dispatch.<spoke>`. Elsewhere they "
+        "continue.",
+    )
+
+    @field_validator("hold")
+    @classmethod
+    def _validate_hold(cls, hold: str) -> str:
+        if not all(_HELD_TOPIC.fullmatch(topic) for topic in hold.replace(",", " ").split()):
+            raise ValueError("may name lifecycle, inbound, dispatch and dispatch.<spoke>, separated by commas")
+        return hold
+
+    def holds(self, topic: str) -> bool:
+        """Return whether later records of a key wait on a topic, by its name without prefix and `testrun.`."""
+        named = self.hold.replace(",", " ").split()
+        return topic in named or topic.partition(".")[0] in named
 
 
 class HttpSettings(Section):

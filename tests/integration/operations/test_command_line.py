@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 import uuid
 from contextlib import contextmanager
@@ -16,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from southbound.broker.server import reserve_port
@@ -25,97 +22,18 @@ from southbound.settings.settings import DEFAULTS
 from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.external_system import ExternalSystem
 from southbound.simulator.script import Script
+from tests.fixtures.command_shell import COMMAND_TIMEOUT, CommandShell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    import subprocess
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-SOUTHBOUND = (sys.executable, "-c", "from southbound.cli.app import main; main()")
-COMMAND_TIMEOUT = 90.0  # seconds until a command that does not end is a failure
 SELECTORS = ("spoke-selector", "spoke-selector@draft")
 EVENTS = """\
 - {type: RunCancelled, id: E1, data: {run_id: TR0001, root_run_id: TR0001, reason: enough}}
 - {type: RunCancelled, id: E2, data: {run_id: TR0002, root_run_id: TR0002}}
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandShell:
-    """A folder and environment variables in which commands are run, with their own topics."""
-
-    folder: Path
-    variables: Mapping[str, str]
-    prefix: str
-    bootstrap: str
-
-    def southbound(self, *words: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        return subprocess.run(
-            [*SOUTHBOUND, *words],
-            cwd=self.folder,
-            env=self._environment(more),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_TIMEOUT,
-            check=False,
-        )
-
-    @contextmanager
-    def started(self, *words: str, **more: str) -> Iterator[RunningCommand]:
-        """Start a command that runs until it is stopped, and stop it at the end."""
-        out, err = self.folder / "stdout.txt", self.folder / "stderr.txt"
-        with out.open("wb") as stdout, err.open("wb") as stderr:
-            process = subprocess.Popen(
-                [*SOUTHBOUND, *words], cwd=self.folder, env=self._environment(more), stdout=stdout, stderr=stderr
-            )
-        try:
-            yield RunningCommand(process=process, out=out, err=err)
-        finally:
-            process.kill()
-            process.wait()
-
-    def produce(self, topic: str, key: str, value: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Produce raw bytes to a topic, for example `dlq`."""
-        producer = Producer({"bootstrap.servers": self.bootstrap})
-        named: list[tuple[str, str | bytes | None]] = list((headers or {}).items())
-        producer.produce(f"{self.prefix}testrun.{topic}", value, key, headers=named)
-        assert producer.flush(20) == 0
-
-    def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("SOUTHBOUND_")}
-        return {**clean, "COLUMNS": "250", **self.variables, **more}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunningCommand:
-    """A command that is running."""
-
-    process: subprocess.Popen[bytes]
-    out: Path
-    err: Path
-
-    def wait_for_output(self, text: str) -> None:
-        """Wait until the output contains a text."""
-        self.wait_until(lambda: text in self.output, f"'{text}'")
-
-    @property
-    def output(self) -> str:
-        """The output so far."""
-        return self.out.read_text() + self.err.read_text()
-
-    def wait_until(self, condition: Callable[[], object], what: str) -> None:
-        """Wait until a condition holds while the command runs."""
-        deadline = time.monotonic() + COMMAND_TIMEOUT
-        while not condition():
-            assert self.process.poll() is None, f"ended before {what}: {self.output}"
-            assert time.monotonic() < deadline, f"not in time: {what}: {self.output}"
-            time.sleep(0.02)
-
-    def stop_with_signal(self, number: signal.Signals) -> int:
-        """Send a signal, wait for the end and return the exit code."""
-        self.process.send_signal(number)
-        return self.process.wait(COMMAND_TIMEOUT)
 
 
 @dataclass(slots=True)

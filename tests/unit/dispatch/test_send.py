@@ -206,6 +206,14 @@ async def test_a_child_of_a_parent_in_fallout_is_a_dead_letter_that_can_be_redri
     assert gateway.row("TR0001-1").phase is Phase.ACCEPTED
 
 
+async def test_a_tree_whose_root_is_in_fallout_is_one_trouble_for_the_limit_of_dead_letters() -> None:
+    gateway = InMemoryGateway()
+    gateway.system.plan(Purpose.SEND, *[LOCKED] * 4)
+    await gateway.process_request(a_tree(children=20))
+    assert len(gateway.dead_lettered) == 21
+    assert [verdict.is_consequence for _, verdict in gateway.dead_lettered] == [False] + [True] * 20
+
+
 async def test_a_child_waits_until_the_id_of_its_parent_is_known() -> None:
     gateway = InMemoryGateway()
     gateway.system.plan(Purpose.SEND, HttpResponse(status=202))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +11,7 @@ from consumers.runtime.dead_letter_limit import DeadLetterLimit, DeadLetterLimit
 from schemas.problem import Problem
 
 POLICY = DeadLetterLimitConfig(limit=3, cool_down=10.0, running_after=2)
+POLICY_OF_DEFAULTS = DeadLetterLimitConfig()
 PROBLEM = Problem(code="X", sentence="It did not work.")
 
 
@@ -90,3 +93,58 @@ def test_a_warning_names_the_source_printably_and_why() -> None:
     assert len(name) <= 101
     assert sentence == "3 dead letters in a row: its records wait; the last one: It did not work."
     assert "from /x?[31m" in guard.problem("/x\x1b[31m" + "y" * 300, "routing", "dlq").sentence
+
+
+def alternate(guard: DeadLetterLimit, pattern: str, start: float = 1.0) -> list[int]:
+    """Note records in turn, `x` for a dead letter; return after how many of them the source was stopped."""
+    stops = []
+    for n, kind in enumerate(pattern, 1):
+        if kind == "x" and guard.dead_lettered("a", PROBLEM, start + n / 1_000):
+            stops.append(n)
+        if kind != "x":
+            guard.finished("a")
+    return stops
+
+
+def test_a_flood_with_good_records_in_between_is_stopped_by_its_share() -> None:
+    guard = DeadLetterLimit(DeadLetterLimitConfig(limit=100))
+    assert alternate(guard, "xxx." * 60) == [133]  # the hundredth dead letter
+    assert guard.may_run("a", 2.0) == 0
+    assert guard.may_run("a", 20.0) == POLICY_OF_DEFAULTS.running_after
+    ((_, sentence),) = guard.warnings(2.0).items()
+    assert sentence.startswith("150 dead letters among the last 200 records: its records wait")
+
+
+def test_a_share_below_the_limit_stops_nothing() -> None:
+    guard = DeadLetterLimit(POLICY_OF_DEFAULTS)
+    assert alternate(guard, "x.." * 1_000) == []
+    assert guard.may_run("a", 5.0) is None
+
+
+def test_a_source_whose_share_stays_high_is_stopped_again_at_ten_times_as_many() -> None:
+    guard = DeadLetterLimit(replace(POLICY_OF_DEFAULTS, cool_down=0.0))
+    stops = alternate(guard, "xxx." * 5_000)
+    assert stops == [133, 1_333, 13_333]
+
+
+def test_a_source_that_recovers_is_not_limited_any_more() -> None:
+    guard = DeadLetterLimit(POLICY_OF_DEFAULTS)
+    alternate(guard, "xxx." * 60)
+    for _ in range(200):
+        guard.finished("a")
+    assert guard.may_run("a", 2.0) is None
+    assert not guard.counts_any
+
+
+@given(st.lists(st.booleans(), max_size=500))
+def test_a_source_is_limited_exactly_while_its_run_or_its_share_is_too_high(ends: list[bool]) -> None:
+    policy = DeadLetterLimitConfig(limit=7, ratio=0.5, window=20, cool_down=0.0)
+    guard = DeadLetterLimit(policy)
+    for n, dead in enumerate(ends, 1):
+        if dead:
+            guard.dead_lettered("a", PROBLEM, 1.0)
+        else:
+            guard.finished("a")
+        in_a_row = next((i for i, one in enumerate(reversed(ends[:n])) if not one), n)
+        limited = in_a_row >= policy.limit or sum(ends[max(0, n - policy.window) : n]) >= 10
+        assert (guard.may_run("a", 1.0) is not None) == limited

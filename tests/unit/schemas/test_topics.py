@@ -25,14 +25,16 @@ def test_the_whole_list_for_two_spokes_under_a_prefix() -> None:
         "acme.testrun.inflight",
         "acme.testrun.results",
         "acme.testrun.dlq",
+        "acme.testrun.dlq.status",
         "acme.testrun.tables",
         "acme.testrun.store",
     ]
 
 
-def test_only_tables_and_the_store_are_compacted_and_they_never_expire() -> None:
+def test_only_these_topics_are_compacted_and_they_never_expire() -> None:
     compacted = [topic for topic in all_topics() if topic.cleanup == "compact"]
     assert [(topic.name, topic.retention_ms) for topic in compacted] == [
+        ("testrun.dlq.status", None),
         ("testrun.tables", None),
         ("testrun.store", None),
     ]

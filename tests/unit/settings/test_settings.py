@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from southbound.service.open_resources import TRANSPORTS
 from southbound.settings.settings import (
@@ -16,6 +17,7 @@ from southbound.settings.settings import (
     HttpSettings,
     Settings,
     SettingsError,
+    WorkerSettings,
     load_settings,
     load_with_origins,
     sections,
@@ -252,3 +254,23 @@ def test_every_setting_has_a_description() -> None:
 
 def test_every_transport_that_can_be_chosen_is_known() -> None:
     assert get_args(HttpSettings.model_fields["transport"].annotation) == tuple(TRANSPORTS)
+
+
+@pytest.mark.parametrize(
+    ("hold", "held"),
+    [
+        ("", []),
+        ("lifecycle", ["lifecycle"]),
+        ("inbound, dispatch.fibre-lab", ["inbound", "dispatch.fibre-lab"]),
+        ("dispatch", ["dispatch.fibre-lab", "dispatch.radio-lab"]),
+    ],
+)
+def test_topics_hold_that_are_named_or_whose_kind_is(hold: str, held: list[str]) -> None:
+    topics = ["lifecycle", "inbound", "dispatch.fibre-lab", "dispatch.radio-lab"]
+    settings = WorkerSettings(hold=hold)
+    assert [topic for topic in topics if settings.holds(topic)] == held
+
+
+def test_a_topic_that_cannot_hold_is_refused_with_those_that_can() -> None:
+    with pytest.raises(ValidationError, match="may name lifecycle, inbound, dispatch and"):
+        WorkerSettings(hold="lifecycle, results")

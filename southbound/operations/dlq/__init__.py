@@ -1,0 +1,1 @@
+"""The commands `southbound dlq`: find, explain, redrive, drop and export dead letters."""

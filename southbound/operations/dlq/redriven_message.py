@@ -1,0 +1,136 @@
+"""Build the record that takes a dead letter back to the topic that it came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.hold.held_letters import HeldRelease
+from consumers.runtime.dead_letters import FIRST_FAILED_AT, REDRIVE_COUNT, REDRIVE_PREFIX
+from producers.publisher import Message
+from schemas.codec.cloudevents import read_headers
+from schemas.files.event_file import EventFileError, read_events
+from schemas.partition_keys import key_of, topic_of
+from southbound.cli.exit_codes import invalid_input
+from southbound.operations.dlq.letter import first_failed_at
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from consumers.hold.held_letters import RecordPlace
+    from schemas.codec.envelope import Envelope, Event
+    from schemas.topics import TopicNames
+    from southbound.operations.dlq.letter import Headers, Letter
+
+_REPLAY = "southbound-replay"
+_EVENT_ID = "ce_id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedriveMark:
+    """What a redriven record says about its redrive."""
+
+    redrive: str  # the id of this redrive; a POST in doubt is sent again because of it
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditedRecord:
+    """What replaces the value of a dead letter; `key` and `headers` are those that go with it."""
+
+    value: bytes
+    key: bytes | None
+    headers: Headers
+
+
+def is_redrivable(letter: Letter, names: TopicNames) -> bool:
+    """Return whether the record came from a topic that Southbound consumes."""
+    return letter.topic in {names.lifecycle, names.inbound} or names.spoke_of(letter.topic) is not None
+
+
+def redriven_message(letter: Letter, mark: RedriveMark, edited: EditedRecord | None = None) -> Message:
+    """Return the original record, or an edited one, with the mark of the redrive."""
+    headers = edited.headers if edited else letter.original_headers()
+    kept = tuple([header for header in headers if header[0] != _REPLAY])
+    return Message(
+        letter.topic,
+        edited.key if edited else letter.key,
+        edited.value if edited else letter.value,
+        kept + _missing_id(letter, kept) + _mark_headers(letter, mark),
+    )
+
+
+def held_release(letter: Letter, place: RecordPlace, mark: RedriveMark, edited: EditedRecord | None) -> HeldRelease:
+    """Return the decision that lets a record be attempted again where it waits."""
+    return HeldRelease(
+        place=place,
+        redrives=letter.redrives,
+        is_dropped=False,
+        marks=_mark_headers(letter, mark),
+        value=edited.value if edited else None,
+        headers=edited.headers if edited else None,
+    )
+
+
+def edited_bytes(letter: Letter, value: bytes) -> EditedRecord:
+    """Return the record of a dead letter with other bytes as its value."""
+    return EditedRecord(value=value, key=letter.key, headers=letter.original_headers())
+
+
+def edited_event(letter: Letter, text: str, file: str, envelope: Envelope, names: TopicNames) -> EditedRecord:
+    """Return the record of a dead letter with another event, which is written as in a file for `produce`.
+
+    It keeps the id of the original unless the file names one, and other headers than those of the event.
+
+    Raises:
+        CommandFailedError: the file is not one event, or its event does not belong on the topic of the dead letter.
+    """
+    original = letter.original_headers()
+    headers = read_headers(original, fallback_id=letter.position_id)
+    try:
+        events = read_events(text, file=file, new_id=lambda: headers.id)
+    except EventFileError as error:
+        raise invalid_input(map(str, error.mistakes)) from None
+    if len(events) != 1:
+        raise invalid_input([f"{file} has {len(events)} events: --edit takes one, {{type: …, data: {{…}}}}"])
+    (event,) = events
+    _check_topic(event, letter, file, names)
+    same = headers._replace(
+        id=event.headers.id,
+        source=event.headers.source or headers.source,
+        time=event.headers.time or headers.time,
+        subject=event.headers.subject or headers.subject,
+    )
+    value, written = envelope.encode(event._replace(headers=same))
+    replaced = {name.lower() for name, _ in written}
+    others = tuple([header for header in original if header[0].lower() not in replaced])
+    return EditedRecord(value=value, key=key_of(event.data).encode(), headers=written + others)
+
+
+def _check_topic(event: Event, letter: Letter, file: str, names: TopicNames) -> None:
+    belongs_on = topic_of(names, event.data)
+    if belongs_on != letter.topic:
+        name = type(event.data).__name__
+        sentence = (
+            f"{file}: {name} belongs on {belongs_on}, and the dead letter {letter.id} came from {letter.topic}: "
+            "keep the type and the spoke, or drop the dead letter and publish the event with `southbound produce`"
+        )
+        raise invalid_input([sentence])
+
+
+def _missing_id(letter: Letter, headers: Headers) -> Headers:
+    """Return the id of an event that names none: else it would follow from its new place, as for another event."""
+    named = any(name.lower() == _EVENT_ID and value for name, value in headers)
+    return () if named else ((_EVENT_ID, letter.position_id.encode()),)
+
+
+def _mark_headers(letter: Letter, mark: RedriveMark) -> Headers:
+    return (
+        (_REPLAY, mark.redrive.encode()),
+        (REDRIVE_COUNT, str(letter.redrives + 1).encode()),
+        (f"{REDRIVE_PREFIX}by", mark.by.encode(errors="replace")),
+        (f"{REDRIVE_PREFIX}time", mark.at.isoformat(timespec="milliseconds").encode()),
+        (f"{REDRIVE_PREFIX}of", str(letter.id).encode()),
+        (FIRST_FAILED_AT, first_failed_at(letter)),
+    )
