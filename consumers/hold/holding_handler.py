@@ -93,12 +93,12 @@ class HoldingHandler:
         before = self.letters.letter_of(place)
         count = before.redrives + 1 if before else redrives_before(record)
         self.letters.note_letter(place, HeldLetter(count, before.first_time if before else ""))
-        return self._wait(record)
+        return self._wait()
 
     async def _handle_held(self, record: Record, place: RecordPlace, attempt: Attempt) -> Outcome:
         release = self.letters.release_of(place)
         if release is None:
-            return self._wait(record)
+            return self._wait()
         # It is not forgotten when it is done: if its commit fails, it is read again.
         return Done() if release.is_dropped else await self.inner(released_record(record, release), attempt)
 
@@ -125,10 +125,9 @@ class HoldingHandler:
                 self.letters.note_release(news)
         self._looked_at = self.clock()
 
-    def _wait(self, record: Record) -> RetryLater:
-        partition = record.partition
+    def _wait(self) -> RetryLater:
         sentence = (
-            f"{partition.topic}[{partition.number}] offset {record.offset} is a dead letter, and the later records of "
-            "its key wait: redrive or drop it (`southbound dlq list --held`)"
+            "It is a dead letter, and the later records of its key wait: redrive or drop it "
+            "(`southbound dlq list --held` shows what waits)"
         )
         return RetryLater(self.look_after, Problem(code="HELD", sentence=sentence), afresh=True)
