@@ -150,7 +150,7 @@ def test_the_sentence_about_an_unknown_run_has_the_command_that_finds_its_dead_l
     """It named `southbound tail dlq`, which shows only what arrives from now on, and does not end."""
     result = southbound("runs", "show", run_id, SOUTHBOUND_STORE__URL=store)
     command = re.findall("`southbound ([^`]+)`", result.stderr)[-1]
-    assert shlex.split(command) == ["tail", "dlq", "--from-start", "--no-follow", "--run", run_id]
+    assert shlex.split(command) == ["dlq", "list", "--run", run_id]
 
 
 def test_a_store_that_does_not_exist_is_not_created(tmp_path: Path) -> None:
