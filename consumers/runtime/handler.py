@@ -60,6 +60,9 @@ class StartGate(Protocol):
     def is_shut(self) -> bool:
         """Return whether partitions are to be paused."""
 
+    def shut_reason(self) -> str | None:
+        """Return why it is shut, and when the next record is admitted, in a sentence without its dot; else None."""
+
     def admits_record(self) -> bool:
         """Return whether one more record may be started now; called once for each that is started."""
 

@@ -155,6 +155,10 @@ class Worker:
             )
         return None
 
+    def shut_reason(self) -> str | None:
+        """Return why no record is started, in a sentence without its dot; None if records are."""
+        return self._config.gate.shut_reason() if self._config.gate is not None else None
+
     def status(self) -> tuple[PartitionStatus, ...]:
         """Return per partition why it is or is not moving."""
         return partition_statuses(self._offsets, self._lanes, self._backpressure.paused, self._clock())

@@ -68,6 +68,7 @@ class WorkerReport(_Report):
     held: int
     stuck: int
     unready: str | None
+    shut: str | None = None  # why no records are started
     warnings: dict[str, str]
     partitions: tuple[PartitionReport, ...]
     lanes: tuple[RecordReport, ...]
@@ -103,6 +104,7 @@ def _worker_report(worker: Worker, key: str | None) -> WorkerReport:
         held=figures.held,
         stuck=figures.stuck,
         unready=worker.unready_reason(),
+        shut=worker.shut_reason(),
         warnings=worker.warnings(),
         partitions=tuple([_partition_report(status) for status in worker.status()]),
         lanes=tuple(map(_record_report, lanes)),

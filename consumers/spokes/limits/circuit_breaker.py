@@ -153,6 +153,16 @@ class CircuitBreaker:
         """Return whether calls may not be made, except the one that finds out whether the system is back."""
         return self.state is not BreakerState.CLOSED
 
+    def shut_reason(self) -> str | None:
+        """Return why calls are not made, and when the next one finds out whether the system is back."""
+        if not self.is_shut():
+            return None
+        since = f" since {self.opened_at:%Y-%m-%d %H:%M:%S} UTC" if self.opened_at else ""
+        return (
+            f"the circuit breaker is {self.state.value}{since}: the system processed none of the last calls"
+            f" ({self.reason}). The next call is made in {self.seconds_left():.0f} s; when it is processed, all go"
+        )
+
     def admits_record(self) -> bool:
         """Return whether a record that leads to a call may be started now: while the system is down, one per pause."""
         now = self._now()

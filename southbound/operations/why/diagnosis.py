@@ -98,6 +98,8 @@ def start_command(topic: TopicView) -> str:
 
 def _explain_held(partition: PartitionView, held: PartitionReport, evidence: Evidence) -> str:
     worker = evidence.process.worker_of(partition.topic, partition.number)
+    if worker is not None and worker.shut:
+        return f"{_describe_first(partition, evidence)}: {worker.shut}."
     if held.oldest is not None:
         return f"{held.oldest.sentence.rstrip('.')}."
     if worker is not None and worker.unready:
@@ -178,6 +180,9 @@ def _explain_record(record: RecordView, behind: int, evidence: Evidence) -> str:
     waits = f"{describe_record(record)} has waited for {describe_age(evidence.now, record.at)}{more}"
     if owner := explain_owner(partition, topic):
         return f"{waits}, because {owner}"
+    worker = evidence.process.worker_of(partition.topic, partition.number)
+    if worker is not None and worker.shut:
+        return f"{waits}: {worker.shut}."
     if lane := evidence.process.lane(record.topic):
         return f"{lane.sentence.rstrip('.')}{more}."
     held = evidence.process.partition(partition.topic, partition.number)

@@ -19,6 +19,9 @@ class ManualGate:
     def is_shut(self) -> bool:
         return self.shut
 
+    def shut_reason(self) -> str | None:
+        return "the test has shut it" if self.shut else None
+
     def admits_record(self) -> bool:
         if not self.shut:
             return True
@@ -82,3 +85,4 @@ async def test_a_worker_whose_gate_is_shut_is_ready() -> None:
         await wait_until(lambda: harness.client.paused)
         assert harness.worker._intake_stopped_at is None
         assert harness.worker.unready_reason() is None
+        assert harness.worker.shut_reason() == "the test has shut it"

@@ -57,6 +57,9 @@ def evidence_of(
     return Evidence(now=NOON, topics=[topic], first=first, process=process)
 
 
+OF_THE_WORKER = {"unready", "shut"}
+
+
 def a_process(**changes: object) -> ProcessView:
     """A process that holds the partition and has none of its records."""
     partition = PartitionReport(
@@ -83,10 +86,10 @@ def a_process(**changes: object) -> ProcessView:
         stuck=0,
         unready=None,
         warnings={},
-        partitions=(partition.model_copy(update={k: v for k, v in changes.items() if k != "unready"}),),
+        partitions=(partition.model_copy(update={k: v for k, v in changes.items() if k not in OF_THE_WORKER}),),
         lanes=(),
     )
-    worker = worker.model_copy(update={k: v for k, v in changes.items() if k == "unready"})
+    worker = worker.model_copy(update={k: v for k, v in changes.items() if k in OF_THE_WORKER})
     return ProcessView(LanesReport(host="vm", pid=1, workers=(worker,)))
 
 
@@ -119,6 +122,12 @@ def test_a_partition_that_no_member_holds_names_the_state_of_the_group() -> None
         "none of the 1 members of group southbound.dispatch.fibre-lab holds its partition: the group is"
         " preparing_rebalancing."
     )
+
+
+def test_an_open_circuit_breaker_is_the_cause_before_the_problem_of_one_record() -> None:
+    partition = a_partition()
+    evidence = evidence_of(partition, process=a_process(shut="the circuit breaker is open: it answered 503"))
+    assert explain_partition(partition, evidence).endswith(": the circuit breaker is open: it answered 503.")
 
 
 def test_members_that_may_not_be_read_are_no_cause() -> None:

@@ -74,6 +74,14 @@ def test_after_the_pause_one_call_finds_out_and_the_next_waits(clock: ManualCloc
     assert breaker.seconds_left() == 0
 
 
+def test_it_says_why_no_call_is_made_and_when_the_next_one_is(clock: ManualClock) -> None:
+    assert a_breaker(clock).shut_reason() is None
+    assert an_open_breaker(clock).shut_reason() == (
+        "the circuit breaker is open since 2026-11-23 12:00:00 UTC: the system processed none of the last calls"
+        " (connection refused). The next call is made in 1 s; when it is processed, all go"
+    )
+
+
 def test_pauses_double_up_to_the_longest(clock: ManualClock) -> None:
     breaker, pauses = an_open_breaker(clock), []
     for _ in range(6):
