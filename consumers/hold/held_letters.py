@@ -1,4 +1,4 @@
-"""Know which records wait with a dead letter, and which of them may go on."""
+"""Track which records wait with a dead letter, and which of them may go on."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 KAFKA_MODULES = (
     "producers/kafka_",
     "consumers/runtime/kafka/",
+    "consumers/hold/kafka_",
     "consumers/table_topic/kafka_",
     "southbound/",
 )
