@@ -9,7 +9,7 @@ from schemas.lifecycle import RunCancelled, RunRequested
 from southbound.settings.settings import WorkerSettings
 from tests.builders.runs import a_document
 from tests.fixtures.service import a_service
-from tests.integration.service.test_redrives import RedriveOperator, letters_with
+from tests.integration.service.test_redrives import DeadLetterShell, letters_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ async def test_later_records_wait_are_visible_and_follow_in_order_after_an_edite
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
     async with a_service(kafka_bootstrap, tmp_path, worker=HOLD) as service:
-        operator = RedriveOperator(service, tmp_path)
+        operator = DeadLetterShell(service, tmp_path)
         await service.produce(service.topics.lifecycle, b"TR0001", b"\xffrubbish")
         (letter,) = await letters_with(service, "UNDECODABLE", 1)
         assert letter.header("southbound-dlq-hold") == "yes"
@@ -54,7 +54,7 @@ async def test_later_records_wait_are_visible_and_follow_in_order_after_an_edite
 
 async def test_a_dropped_dead_letter_lets_the_later_records_follow(kafka_bootstrap: str, tmp_path: Path) -> None:
     async with a_service(kafka_bootstrap, tmp_path, worker=HOLD) as service:
-        operator = RedriveOperator(service, tmp_path)
+        operator = DeadLetterShell(service, tmp_path)
         await service.produce(service.topics.lifecycle, b"TR0001", b"\xffrubbish")
         await letters_with(service, "UNDECODABLE", 1)
         await service.request(a_document("TR0001"))
@@ -71,7 +71,7 @@ async def test_a_held_record_that_fails_again_is_a_dead_letter_with_one_redrive_
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
     async with a_service(kafka_bootstrap, tmp_path, worker=HOLD) as service:
-        operator = RedriveOperator(service, tmp_path)
+        operator = DeadLetterShell(service, tmp_path)
         await service.request(a_document("TR0002", spec="satellite-link"))
         for redrives in range(2):
             letters = await letters_with(service, "NO_ROW_MATCHES", redrives + 1)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.fixtures.service import ConsumedEvent, ServiceUnderTest
 
 
-class RedriveOperator:
+class DeadLetterShell:
     """Runs commands beside a service."""
 
     def __init__(self, service: ServiceUnderTest, folder: Path) -> None:
@@ -48,7 +48,7 @@ async def letters_with(service: ServiceUnderTest, code: str, count: int) -> list
 async def test_dead_letters_of_three_kinds_are_named_and_what_was_repaired_succeeds(
     service: ServiceUnderTest, tmp_path: Path
 ) -> None:
-    operator = RedriveOperator(service, tmp_path)
+    operator = DeadLetterShell(service, tmp_path)
     await service.produce(service.topics.lifecycle, b"TR0001", b"\xffrubbish")
     await service.request(a_document("TR0002", spec="satellite-link"))
     await service.publish(RunCancelled(run_id="TR0003", root_run_id="TR0003"))
@@ -71,7 +71,7 @@ async def test_dead_letters_of_three_kinds_are_named_and_what_was_repaired_succe
 
 
 async def test_a_cause_that_is_not_repaired_is_not_redriven_for_ever(service: ServiceUnderTest, tmp_path: Path) -> None:
-    operator = RedriveOperator(service, tmp_path)
+    operator = DeadLetterShell(service, tmp_path)
     await service.request(a_document("TR0002", spec="satellite-link"))
     for redrives in range(3):
         await letters_with(service, "NO_ROW_MATCHES", redrives + 1)
