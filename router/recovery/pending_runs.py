@@ -13,14 +13,18 @@ from router.runs.transitions import ENDED_PHASES
 from router.selection.thresholds import waiting_definitions
 from schemas.lifecycle import RunRequested
 from schemas.results import RunUpdate
-from schemas.vocabulary import Phase
+from schemas.vocabulary import Phase, UpdateKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from router.recovery.history import HierarchyHistory, RunHistory
+    from router.recovery.told import Told
     from schemas.results import Reason
     from schemas.run_document import RunDocument
+
+
+_VERSION_NOT_HIGHER = "VERSION_NOT_HIGHER"
 
 
 def pending_row(history: HierarchyHistory, run: RunHistory, decided: Mapping[str, RunRow]) -> RunRow | None:
@@ -82,9 +86,9 @@ def _document(history: HierarchyHistory, run: RunHistory) -> RunDocument | None:
     own = [each.document for each in run.requests[first:]]
     if not own:
         return None
-    document = own[0]
+    document, refused = own[0], _refused_versions(run)
     for newer in own[1:]:
-        document = newer if newer.version > document.version else document
+        document = newer if newer.version > document.version and newer.version not in refused else document
     if run.run_id != history.root_run_id:
         return document.model_copy(update={"children": ()}) if document.children else document
     for child_id in child_ids(document):
@@ -104,6 +108,13 @@ def _with_child(root: RunDocument, child: RunHistory | None, told_of_root: Told)
     if known is None or newest is None or newest.version <= known.version:
         return root
     return with_changed_child(root, newest.model_copy(update={"children": ()}))
+
+
+def _refused_versions(run: RunHistory) -> set[int]:
+    """Return the versions of changes that were refused for another reason than their version."""
+    updates = [each for each in run.notifications if isinstance(each, RunUpdate)]
+    refused = [each for each in updates if each.kind is UpdateKind.CHANGE_REFUSED]
+    return {each.version for each in refused if any(reason.code != _VERSION_NOT_HIGHER for reason in each.reasons)}
 
 
 def _ended_with(root: Told, child: Told) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from southbound.cli import configuration, events, processes, runs, tables, topics
+from southbound.cli import configuration, events, processes, replay, runs, tables, topics
 from southbound.cli.command_group import CommandGroup
 from southbound.cli.options import EXIT_CODES
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 processes.add_to(app)
 events.add_to(app)
 runs.add_to(app)
+replay.add_to(app)
 topics.add_to(app)
 tables.add_to(app)
 configuration.add_to(app)
