@@ -28,7 +28,7 @@ _ALWAYS = (
     "cancel_requested",
     "waits_for",
 )
-_OF_ENDED = ("state", "result", "measures", "finished_at")
+_OF_ENDED = ("state", "result", "measures")
 
 
 class Difference(NamedTuple):
@@ -64,6 +64,9 @@ def comparable(row: RunRow) -> Mapping[str, object]:
     if row.phase in ENDED_PHASES:
         values |= {name: getattr(row, name) for name in _OF_ENDED}
         values["reasons"] = bounded_reasons(row.reasons)
+        # Events have milliseconds.
+        at = row.finished_at
+        values["finished_at"] = at.replace(microsecond=at.microsecond // 1000 * 1000) if at else None
     if row.phase is Phase.WAITING:
         values["reasons"] = row.reasons
     return values

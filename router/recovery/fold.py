@@ -18,6 +18,7 @@ from router.runs.checks.doubt import Doubt
 from router.runs.checks.watch import Missing, Watch
 from router.runs.hierarchy import child_ids
 from router.runs.notifications.outages import SYSTEM_DOWN
+from router.runs.pending import embedded_child
 from router.runs.processed_events import created_by
 from router.runs.request_result import request_result
 from router.runs.run import RequestRow, RunRow, replace
@@ -187,20 +188,25 @@ def _uncommanded_rows(
     """
     if root is None or root.decision is None or not root.decision.hierarchical or root.phase in ENDED_PHASES:
         return {}
-    listed = _listed_children(history, root)
-    found = {run_id: history.runs[run_id] for run_id in listed if run_id not in rows and run_id in history.runs}
+    stored = _stored_document(history.runs[root.run_id])
+    if stored is None:
+        return {}
+    listed = [run_id for run_id in child_ids(stored) if run_id not in rows and run_id in history.runs]
+    found = [(history.runs[run_id], embedded_child(stored, run_id)) for run_id in listed]
     return {
-        run_id: _routed(run.requests[-1].document, root, run, at)
-        for run_id, run in found.items()
+        run.run_id: _routed(document or run.requests[0].document, root, run, at)
+        for run, document in found
         if run.requests and not run.notifications
     }
 
 
-def _listed_children(history: HierarchyHistory, root: RunRow) -> tuple[str, ...]:
-    """Return the children of the root's document in the version that was commanded."""
-    own = history.runs[root.run_id].requests
-    wanted = [each.document for each in own if each.document.version <= root.requested.version]
-    return child_ids(wanted[-1]) if wanted else ()
+def _stored_document(root: RunHistory) -> RunDocument | None:
+    """Return the root's document, with its children, that was routed or that the last stored change brought."""
+    routed = root.send.run.version if root.send else 0
+    known = root.known_requests
+    changed = [each.document for each in known if each.is_change and root.was_changed_by(each.event_id)]
+    first = next((each.document for each in known if each.document.version == routed), None)
+    return changed[-1] if changed else first
 
 
 def _routed(document: RunDocument, root: RunRow, run: RunHistory, at: datetime) -> RunRow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from router.runs.message_ids import derive_message_id
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.results import RequestResult, RunResult, RunUpdate
@@ -38,8 +39,8 @@ class RecordedRequest(NamedTuple):
 class RunHistory:
     """What the topics say of one run.
 
-    `requests` are in the order of the lifecycle topic; `commands` by the version of their document; `notifications` by
-    revision, a result after the update of the same revision.
+    `requests` are in the order of the lifecycle topic, `notifications` by revision, a result after the update of the
+    same revision.
     """
 
     run_id: str
@@ -49,11 +50,26 @@ class RunHistory:
     send: SendRun | None = None
     send_recorded_at: datetime | None = None
     redriven_at: datetime | None = None
-    changes: dict[int, ChangeRun] = field(default_factory=dict)
+    change_commands: dict[str, ChangeRun] = field(default_factory=dict)  # by event id
     cancel: CancelRun | None = None
     cancelled_by: list[str] = field(default_factory=list)  # ids of `RunCancelled`
     notifications: list[RunUpdate | RunResult] = field(default_factory=list)
     notified_at: datetime | None = None  # when the newest notification was recorded
+
+    @property
+    def known_requests(self) -> list[RecordedRequest]:
+        """The requests from the first `RunRequested` on: a change that came before it was a dead letter."""
+        first = next((index for index, each in enumerate(self.requests) if not each.is_change), 0)
+        return self.requests[first:]
+
+    @property
+    def changes(self) -> dict[int, ChangeRun]:
+        """The newest command for each version."""
+        return {command.run.version: command for command in self.change_commands.values()}
+
+    def was_changed_by(self, event_id: str) -> bool:
+        """Return whether a lifecycle event led to one of the commands that change the run."""
+        return any(derive_message_id(event_id, each) == known for known, each in self.change_commands.items())
 
     @property
     def command(self) -> Command | None:
@@ -62,8 +78,9 @@ class RunHistory:
 
     def document_of_version(self, version: int) -> RunDocument | None:
         """Return the document with this version, as it was commanded, else as it was requested."""
-        if version in self.changes:
-            return self.changes[version].run
+        changes = self.changes
+        if version in changes:
+            return changes[version].run
         if self.send is not None and self.send.run.version == version:
             return self.send.run
         found = [each.document for each in self.requests if each.document.version == version]
@@ -118,7 +135,7 @@ def _add(history: HierarchyHistory, event: Event, at: datetime) -> None:
             for document in _documents(command.run):
                 _add_send(_run(history, document.run_id, at), command, document, event, at)
         case ChangeRun() as command:
-            _run(history, command.run.run_id, at).changes[command.run.version] = command
+            _run(history, command.run.run_id, at).change_commands[event.id] = command
         case CancelRun() as command:
             _run(history, command.run_id, at).cancel = command
         case RunUpdate() | RunResult() as notification if notification.revision > 0:  # 0: the store never had the run

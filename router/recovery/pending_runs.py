@@ -81,9 +81,7 @@ def _request_id(run: RunHistory, document: RunDocument) -> str:
 
 def _document(history: HierarchyHistory, run: RunHistory) -> RunDocument | None:
     """Return the newest document: of a root with what happened to its embedded children."""
-    # A change that came before its request was a dead letter.
-    first = next((index for index, each in enumerate(run.requests) if not each.is_change), 0)
-    own = [each.document for each in run.requests[first:]]
+    own = [each.document for each in run.known_requests]
     if not own:
         return None
     document, refused = own[0], _refused_versions(run)

@@ -8,7 +8,7 @@ from router.runs.hierarchy import child_ids
 from router.runs.processed_events import CANCEL, CHANGE, marked_as
 from router.runs.run import replace
 from router.runs.transitions import ENDED_PHASES
-from schemas.lifecycle import RunCancelled, RunChanged
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 
 if TYPE_CHECKING:
     from router.recovery.history import HierarchyHistory
@@ -22,11 +22,18 @@ def with_stored_changes(history: HierarchyHistory, rows: dict[str, RunRow]) -> d
     The change of a hierarchy is stored as a whole before its commands are published, one after the other.
     """
     rows = dict(rows)
+    requested: set[str] = set()  # a child that was added after a cancellation is not affected by it
     for event in history.lifecycle:
-        if isinstance(event.data, RunCancelled):
-            _mark_cancelled(history, rows, event.id, event.data)
-        elif isinstance(event.data, RunChanged):
-            _mark_changed(history, rows, event.id, event.data.run)
+        match event.data:
+            case RunCancelled() as cancelled:
+                _mark_cancelled(history, rows, event.id, cancelled, requested)
+            case RunChanged() as changed:
+                _mark_changed(history, rows, event.id, changed.run)
+                requested |= {changed.run.run_id, *child_ids(changed.run)}
+            case RunRequested() as request:
+                requested |= {request.run.run_id, *child_ids(request.run)}
+            case _:
+                pass
     return rows
 
 
@@ -36,14 +43,14 @@ def _mark_cancelled(history: HierarchyHistory, rows: dict[str, RunRow], event_id
         return
     whole = root.decision is not None and root.decision.hierarchical and root.parent_run_id is None
     family = [row for row in rows.values() if row.request_id == root.request_id] if whole else [root]
-    for row in family:
+    for row in [each for each in family if each.run_id in requested]:
         if row.run_id == root.run_id or history.runs[row.run_id].cancel is not None or row.phase not in ENDED_PHASES:
             rows[row.run_id] = marked_as(replace(row, cancel_requested=True), event_id, CANCEL)
 
 
 def _mark_changed(history: HierarchyHistory, rows: dict[str, RunRow], event_id: str, document: RunDocument) -> None:
     row = rows.get(document.run_id)
-    if row is None or document.version not in history.runs[row.run_id].changes:
+    if row is None or not history.runs[row.run_id].was_changed_by(event_id):
         return
     rows[row.run_id] = marked_as(row, event_id, CHANGE)
     if row.decision is None or not row.decision.hierarchical or row.parent_run_id is not None:
@@ -58,7 +65,7 @@ def _mark_changed(history: HierarchyHistory, rows: dict[str, RunRow], event_id: 
 
 def _change_child(history: HierarchyHistory, rows: dict[str, RunRow], event_id: str, child: RunDocument) -> None:
     row = rows[child.run_id]
-    commanded = child.version in history.runs[row.run_id].changes
+    commanded = history.runs[row.run_id].was_changed_by(event_id)
     newer = child.version > row.requested.version and row.phase not in ENDED_PHASES
     if commanded or newer:
         rows[row.run_id] = marked_as(replace(row, requested=child) if newer else row, event_id, CHANGE)

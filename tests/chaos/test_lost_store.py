@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 from schemas.lifecycle import RunCancelled, RunChanged
@@ -54,6 +55,10 @@ def posts(deployment: Deployment) -> Counter[str]:
     return Counter(name.rpartition(" ")[2] for system in systems for name in system.request_log.posted_names())
 
 
+def _have_ended(deployment: Deployment, number: int) -> bool:
+    return len(deployment.ended_runs()) > number
+
+
 async def test_a_lost_store_is_rebuilt_without_one_second_post(kafka_bootstrap: str, tmp_path: Path) -> None:
     tag = unique_id("lost")
     singles = [a_document(f"{tag}-{n}", spec=("fibre-quick", "copper-line")[n % 2]) for n in range(160)]
@@ -66,9 +71,7 @@ async def test_a_lost_store_is_rebuilt_without_one_second_post(kafka_bootstrap: 
         await deployment.service.publish(RunChanged(run=changed), RunCancelled(run_id=cancelled, root_run_id=cancelled))
         for share in (0.2, 0.5):
             process = await deployment.start(with_listener=True)
-            await deployment.service.wait_until(
-                lambda share=share: len(deployment.ended_runs()) > share * len(ids), "work goes on"
-            )
+            await deployment.service.wait_until(partial(_have_ended, deployment, int(share * len(ids))), "work goes on")
             process.send(signal.SIGKILL)
             await process.wait_for_exit()
             delete_store(tmp_path)
