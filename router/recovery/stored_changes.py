@@ -37,14 +37,17 @@ def with_stored_changes(history: HierarchyHistory, rows: dict[str, RunRow]) -> d
     return rows
 
 
-def _mark_cancelled(history: HierarchyHistory, rows: dict[str, RunRow], event_id: str, cancelled: RunCancelled) -> None:
+def _mark_cancelled(
+    history: HierarchyHistory, rows: dict[str, RunRow], event_id: str, cancelled: RunCancelled, requested: set[str]
+) -> None:
     root = rows.get(cancelled.run_id)
     if root is None or history.runs[root.run_id].cancel is None:
         return
     whole = root.decision is not None and root.decision.hierarchical and root.parent_run_id is None
     family = [row for row in rows.values() if row.request_id == root.request_id] if whole else [root]
-    for row in [each for each in family if each.run_id in requested]:
-        if row.run_id == root.run_id or history.runs[row.run_id].cancel is not None or row.phase not in ENDED_PHASES:
+    for row in family:
+        commanded = history.runs[row.run_id].cancel is not None
+        if commanded or (row.run_id in requested and row.phase not in ENDED_PHASES):
             rows[row.run_id] = marked_as(replace(row, cancel_requested=True), event_id, CANCEL)
 
 
