@@ -52,7 +52,8 @@ _WATCHED = {
 class FoldedHierarchy:
     """The rows of one root run, parents before children, and what its topics lack.
 
-    `uncommanded`: runs of a routed request whose command was never published. `unpublished`: results of requests whose
+    `uncommanded`: runs that need a command of their own, because theirs was never published, or because their root's,
+    which embeds them, is done. `unpublished`: results of requests whose
     runs have all ended. `without_document`: runs with notifications whose request and command have expired.
     """
 
@@ -72,6 +73,7 @@ def fold_hierarchy(root_run_id: str, recorded: Iterable[RecordedEvent], at: date
     commanded = {run_id: _row(run, at) for run_id, run in history.runs.items() if run.command is not None}
     root_row = commanded.get(root_run_id)
     rows = {run_id: row for run_id, row in commanded.items() if row is not None}
+    rows, left_over = _with_bundle(history, rows, root_row, at)
     uncommanded = _uncommanded_rows(history, rows, root_row, at)
     rows = with_stored_changes(history, {**rows, **uncommanded})
     pending = {run_id: pending_row(history, run, rows) for run_id, run in history.runs.items() if run_id not in rows}
@@ -81,7 +83,7 @@ def fold_hierarchy(root_run_id: str, recorded: Iterable[RecordedEvent], at: date
     return FoldedHierarchy(
         runs=tuple(rows.values()),
         requests=tuple(_requests(rows.values())),
-        uncommanded=tuple(rows[run_id] for run_id in uncommanded),
+        uncommanded=tuple(rows[run_id] for run_id in (*uncommanded, *left_over)),
         unpublished=tuple(_unpublished(history, rows.values())),
         without_document=tuple(lost),
     )
@@ -177,6 +179,42 @@ def _open_reasons(run: RunHistory) -> tuple[Reason, ...]:
     unknown = [reason for each in updates for reason in each.reasons if reason.code == _UNKNOWN_STATE]
     down = [reason for each in updates[-1:] for reason in each.reasons if reason.code == SYSTEM_DOWN]
     return tuple(dict.fromkeys((*unknown, *down)))
+
+
+def _with_bundle(
+    history: HierarchyHistory, rows: dict[str, RunRow], root: RunRow | None, at: datetime
+) -> tuple[dict[str, RunRow], list[str]]:
+    """Return the rows with what the outcome of their root's POST means for runs that were embedded in it.
+
+    It is stored for all of them together, and published for one after the other. Also return the runs that end with
+    their root, which was not accepted.
+    """
+    embedded = {
+        run_id: row
+        for run_id, row in rows.items()
+        if history.runs[run_id].is_embedded and row.phase is Phase.IN_DOUBT and root is not None
+    }
+    if root is None or not embedded:
+        return rows, []
+    if root.accepted_at is not None:
+        accepted = {run_id: _accepted_with_root(row, root, at) for run_id, row in embedded.items()}
+        return {**rows, **accepted}, []
+    return rows, [*embedded] if root.phase in ENDED_PHASES else []
+
+
+def _accepted_with_root(row: RunRow, root: RunRow, at: datetime) -> RunRow:
+    document = row.sent or row.requested
+    return replace(
+        row,
+        phase=Phase.ACCEPTED,
+        state=RunState.ACKNOWLEDGED,
+        sent=document,
+        accepted_version=document.version,
+        accepted_at=root.accepted_at,
+        sent_at=root.sent_at,
+        doubt=None,
+        watch=Watch(missing=Missing.EXTERNAL_ID, since=at, due=at),
+    )
 
 
 def _uncommanded_rows(

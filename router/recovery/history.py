@@ -49,6 +49,7 @@ class RunHistory:
     requests: list[RecordedRequest] = field(default_factory=list)
     send: SendRun | None = None
     send_recorded_at: datetime | None = None
+    is_embedded: bool = False  # in the command of its root, and in no other
     redriven_at: datetime | None = None
     change_commands: dict[str, ChangeRun] = field(default_factory=dict)  # by event id
     cancel: CancelRun | None = None
@@ -133,7 +134,9 @@ def _add(history: HierarchyHistory, event: Event, at: datetime) -> None:
             _run(history, cancelled.run_id, at).cancelled_by.append(event.id)
         case SendRun() as command:
             for document in _documents(command.run):
-                _add_send(_run(history, document.run_id, at), command, document, event, at)
+                run = _run(history, document.run_id, at)
+                run.is_embedded = document is not command.run and (run.send is None or run.is_embedded)
+                _add_send(run, command, document, event, at)
         case ChangeRun() as command:
             _run(history, command.run.run_id, at).change_commands[event.id] = command
         case CancelRun() as command:

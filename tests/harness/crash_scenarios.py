@@ -114,14 +114,16 @@ SCENARIOS = st.builds(
 )
 
 
-async def run_scenario(scenario: CrashScenario, crash_point: CrashPoint) -> CrashingGateway:
+async def run_scenario(
+    scenario: CrashScenario, crash_point: CrashPoint, gateway_class: type[CrashingGateway] = CrashingGateway
+) -> CrashingGateway:
     """Process the events of a scenario, through the crash, and everything that follows from them."""
     faults_by_run = {
         run_id: RunFaults(faults.busy_responses, faults.rejects, faults.loses_response)
         for run_id, faults in scenario.faults
     }
     decide = a_decider(_selector(scenario.max_requests)) if scenario.max_requests else a_decider()
-    gateway = CrashingGateway(
+    gateway = gateway_class(
         crash_point, faults_by_run, scenario.reread_records, profile={"patchable": ["description"]}, decide=decide
     )
     for number, event in enumerate(scenario.events):
