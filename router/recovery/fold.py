@@ -2,7 +2,7 @@
 
 A row that was published is known exactly, because every notification says phase, state and revision. What lies between
 two notifications is not: a run that was commanded and is not known to be accepted or to have ended is in doubt, so it
-is looked up before anything is sent. See ADR-0030.
+is looked up before anything is sent. See ADR-0028.
 """
 
 from __future__ import annotations
