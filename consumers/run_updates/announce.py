@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 from producers.publisher import RecordTooLargeError
-from router.runs.ids import derive_event_id
+from router.runs.message_ids import derive_message_id
 from router.runs.reports.shortening import STEPS, shortened
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
-from schemas.commands import CancelRun, ChangeRun, Command, SendRun
+from schemas.commands import ChangeRun, Command, SendRun
 from schemas.results import RequestResult, RunResult, RunUpdate
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def _shorter(event: Event, step: int) -> Event:
 
 def _build_event(cause: Event, message: Command | RunNotification, decision: str | None, moment: datetime) -> Event:
     headers = EventHeaders(
-        id=_derive_id(cause.id, message),
+        id=derive_message_id(cause.id, message),
         time=moment if isinstance(message, Command) else message.occurred_at,
         subject=_subject(message),
         traceparent=cause.headers.traceparent,
@@ -105,37 +104,3 @@ def _subject(message: Command | RunNotification) -> str:
             return message.root_run_id
         case _:
             return message.run_id
-
-
-def _derive_id(cause: str, message: Command | RunNotification) -> str:
-    """Return an id that names this content: published again, it has the same one, and no other content ever has it."""
-    role = _role(message)
-    match message:
-        # Each result has one id, whichever record led to it. So has the command that sends a run.
-        case SendRun() | RunResult() | RequestResult():
-            return derive_event_id(message.request_id, role)
-        case ChangeRun() | CancelRun() | RunUpdate():
-            return derive_event_id(cause, role)
-        case _:
-            assert_never(message)
-
-
-def _role(message: Command | RunNotification) -> str:
-    # The revision of a run determines the time; a timer that repeats its work after a crash finds another one.
-    fixed = {"occurred_at"} if isinstance(message, RunUpdate | RunResult) else None
-    digest = sha256(message.model_dump_json(exclude=fixed).encode()).hexdigest()
-    match message:
-        case SendRun():
-            return f"send:{message.run.run_id}:{digest}"
-        case ChangeRun():
-            return f"change:{message.run.run_id}:{digest}"
-        case CancelRun():
-            return f"cancel:{message.run_id}:{digest}"
-        case RunUpdate():
-            return f"{message.kind}:{message.run_id}:{digest}"
-        case RunResult():
-            return f"result:{message.run_id}:{digest}"
-        case RequestResult():
-            return f"result:{digest}"
-        case _:
-            assert_never(message)

@@ -63,7 +63,7 @@ class StoreIdentity:
 
     async def accept(self, prefix: str, replaced: StoreMark | None, recorded: TopicEnds) -> None:
         """Continue the gateway with these topics, although this store lost what led to the mark of the replaced one."""
-        await self._database.write(partial(_accept, prefix=prefix, replaced=replaced, recorded=recorded))
+        await self._database.write(partial(accept_gateway, prefix=prefix, replaced=replaced, recorded=recorded))
 
 
 def ensure_identity(connection: Connection) -> None:
@@ -122,7 +122,8 @@ def _requests_in_doubt(connection: Connection, after: str, limit: int) -> Sequen
     return [row[0] for row in found]
 
 
-def _accept(connection: Connection, prefix: str, replaced: StoreMark | None, recorded: TopicEnds) -> None:
+def accept_gateway(connection: Connection, prefix: str, replaced: StoreMark | None, recorded: TopicEnds) -> None:
+    """Continue the gateway with these topics, in a transaction; see `StoreIdentity.accept`."""
     _write_nothing(connection)  # the lock: processes that start at once take turns
     state = _read_state(connection)
     mark, accepted = state.mark, dict(state.accepted)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from consumers.store.bulk_load import fill_store
 from consumers.store.databases.address import database_at
 from consumers.store.databases.database import CommitInDoubtError, is_unstorable_row
 from consumers.store.document_cache import DocumentCache
@@ -17,7 +18,14 @@ from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.pruning import SqlPruning
 from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values
-from consumers.store.statements import latest_runs, pending_runs, runs_to_check, silent_runs, unmoved_runs
+from consumers.store.statements import (
+    latest_runs,
+    pending_runs,
+    runs_after,
+    runs_to_check,
+    silent_runs,
+    unmoved_runs,
+)
 from consumers.store.transactions import (
     OpenRunsByRequest,
     Query,
@@ -40,11 +48,12 @@ from router.selection.thresholds import ThresholdUse
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Select
 
+    from consumers.store.bulk_load import AcceptedGateway, RebuiltRows
     from consumers.store.databases.database import Database
     from consumers.store.databases.sqlite import Synchronous
 
@@ -152,6 +161,15 @@ class SqlRunStore:
     ) -> Sequence[RunRow]:
         """Read the most recently updated runs, for people."""
         return await self._select(latest_runs(phase, spoke, limit))
+
+    async def runs_after(self, run_id: str, limit: int) -> Sequence[RunRow]:
+        """Read runs in the order of their ids, a page at a time; `run_id` is the last of the page before."""
+        return await self._select(runs_after(run_id, limit))
+
+    async def fill(self, batches: Callable[[], Iterable[RebuiltRows]], gateway: AcceptedGateway) -> None:
+        """Fill this empty store with rebuilt rows, all or none; see `consumers.store.bulk_load`."""
+        async with self._writing:
+            await fill_store(self._database, self._documents, batches, gateway)
 
     async def ping(self) -> None:
         """Return if the tables can be read and written, for readiness.

@@ -169,6 +169,11 @@ def runs_to_check(until: object, limit: int, last: tuple[object, str] | None) ->
     return chosen.order_by(runs.c.check_at, runs.c.run_id).limit(limit)
 
 
+def runs_after(run_id: str, limit: int) -> Select[*tuple[object, ...]]:
+    """Select runs with a higher id, in the order of their ids."""
+    return select(runs).where(runs.c.run_id > run_id).order_by(runs.c.run_id).limit(limit)
+
+
 def unmoved_runs(
     since: object, limit: int, last: tuple[object, str] | None, spoke: str | None
 ) -> Select[*tuple[object, ...]]:

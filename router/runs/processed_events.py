@@ -109,6 +109,11 @@ def created_by(row: RunRow, event_id: str) -> RunRow:
     return _with_event(row, event_id, [SEND])
 
 
+def marked_as(row: RunRow, event_id: str, effect: str) -> RunRow:
+    """Return the row that records that this event led to this: `SEND`, `CHANGE` or `CANCEL`."""
+    return _with_event(row, event_id, [effect])
+
+
 def _rebuild_update(row: RunRow, kind: UpdateKind) -> RunUpdate:
     version = row.accepted_version if kind in _OF_ACCEPTED_VERSION else None
     reasons = row.reasons[-1:] if kind in _WITH_LAST_REASON else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from router.selection.spoke_selector import Threshold
 
 
+# As `waiting_reason` writes it; ids of tables and rows have letters, digits, ".", "_" and "-" only.
+_NAMED_DEFINITION = re.compile(r"([\w.-]+#[\w.-]+) \(\d+ per P")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -87,6 +90,11 @@ def waiting_reason(definitions: Sequence[CountedDefinition], moment: datetime) -
         message=f"Every request definition that fits is used up, or has older runs waiting for it: {names}. "
         f"The next window opens at {opens.isoformat(timespec='seconds')}; the run goes on by itself, in its turn.",
     )
+
+
+def waiting_definitions(reason: Reason) -> tuple[str, ...]:
+    """Return the names of the definitions that a reason of `waiting_reason` names."""
+    return tuple(_NAMED_DEFINITION.findall(reason.message))
 
 
 def _iso_duration(period: timedelta) -> str:

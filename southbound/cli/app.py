@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from southbound.cli import configuration, dlq, events, processes, runs, tables, topics, why
+from southbound.cli import configuration, dlq, events, processes, replay, runs, topics, why
 from southbound.cli.command_group import CommandGroup
 from southbound.cli.options import EXIT_CODES
+from southbound.cli.tables import tables
 
 app = typer.Typer(
     name="southbound",
@@ -23,6 +24,7 @@ events.add_to(app)
 runs.add_to(app)
 why.add_to(app)
 dlq.add_to(app)
+replay.add_to(app)
 topics.add_to(app)
 tables.add_to(app)
 configuration.add_to(app)

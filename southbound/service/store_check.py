@@ -54,8 +54,9 @@ WHAT_IS_WRONG = {
     " store.url, or correct kafka.prefix",
 }
 WHAT_TO_DO = (
-    ". If there is none, start `southbound run --accept-empty-store` once, with the role routing: every run that may"
-    " have been sent is then looked up at its system before it is sent"
+    ". If there is none, stop every process and run `southbound replay --rebuild` with an empty store: it rebuilds the"
+    " runs from the topics. Or start `southbound run --accept-empty-store` once, with the role routing: every run that"
+    " may have been sent is then looked up at its system before it is sent"
 )
 HOW_TO_MOVE = (
     ". To move the other gateway and its runs to these topics, stop all its processes, and start"
@@ -158,7 +159,7 @@ class ContinuityCheck:
             StoreUnavailableError: the store does not.
         """
         # Kafka first: other processes count the store's mark up before they publish it.
-        history = await asyncio.to_thread(self._read_history)
+        history = await asyncio.to_thread(read_gateway_history, self._settings, self.marker.topics)
         state = await self.marker.identity.state()
         kind = find_discontinuity(state, history)
         return self.marker.refusal(kind, state.bound_to) if kind else None, history
@@ -171,19 +172,24 @@ class ContinuityCheck:
     def _settings(self) -> Mapping[str, object]:
         return standalone_consumer_settings(self.kafka)
 
-    def _read_history(self) -> GatewayHistory:
-        topics = self.marker.topics
-        with PartitionReader(self._settings) as reader:
-            ranges = [_last_claims(found) for found in reader.present_ranges(topics.store)]
-            claims = [claim for record in reader.records(ranges) if (claim := read_claim(record.value()))]
-            visible = reader.topics()  # a process may have no right to see the topics of other roles
-            published = any(
-                found.end > 0
-                for topic in (topics.inflight, topics.results)
-                if topic in visible
-                for found in reader.present_ranges(topic)
-            )
-        return GatewayHistory(prefix=topics.prefix, mark=current_mark(claims), has_published=published)
+
+def read_gateway_history(settings: Mapping[str, object], topics: TopicNames) -> GatewayHistory:
+    """Return what Kafka knows of the gateway with these topics.
+
+    Raises:
+        PartitionReadError: Kafka does not answer.
+    """
+    with PartitionReader(settings) as reader:
+        ranges = [_last_claims(found) for found in reader.present_ranges(topics.store)]
+        claims = [claim for record in reader.records(ranges) if (claim := read_claim(record.value()))]
+        visible = reader.topics()  # a process may have no right to see the topics of other roles
+        published = any(
+            found.end > 0
+            for topic in (topics.inflight, topics.results)
+            if topic in visible
+            for found in reader.present_ranges(topic)
+        )
+    return GatewayHistory(prefix=topics.prefix, mark=current_mark(claims), has_published=published)
 
 
 def _last_claims(found: OffsetRange) -> OffsetRange:

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from southbound.cli import table_evaluation, table_lifecycle
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_file_settings, read_settings_for_tables
+from southbound.cli.tables import evaluation, lifecycle
 
 OutOption = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="OUT", help="The file to write; standard output without it.")
@@ -17,8 +17,8 @@ tables = typer.Typer(help="Check, compare and publish decision tables and spoke 
 
 def add_to(app: typer.Typer) -> None:
     """Add the group to `app`."""
-    table_lifecycle.add_to(tables)
-    table_evaluation.add_to(tables)
+    lifecycle.add_to(tables)
+    evaluation.add_to(tables)
     app.add_typer(tables, name="tables")
 
 

@@ -1,0 +1,92 @@
+"""What the notifications of a run say it is now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from router.runs.reports.reasons import bounded_reasons
+from router.runs.transitions import ENDED_PHASES, PHASE_OF_STATE
+from schemas.results import RunResult, RunUpdate
+from schemas.vocabulary import Phase, UpdateKind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from router.recovery.history import RunHistory
+    from schemas.results import Reason, ReportedMeasure
+    from schemas.vocabulary import Result, RunState
+
+_OF_ACCEPTED_VERSION = (UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED)
+
+
+@dataclass(slots=True)
+class Told:
+    """What the notifications of a run say, up to the newest.
+
+    `was_accepted_unread`: the system answered a POST with success, and the answer could not be read.
+    """
+
+    phase: Phase | None = None
+    state: RunState | None = None
+    result: Result | None = None
+    external_id: str | None = None
+    external_href: str | None = None
+    accepted_version: int = 0
+    accepted_at: datetime | None = None
+    finished_at: datetime | None = None
+    updated_at: datetime | None = None
+    measures: tuple[ReportedMeasure, ...] = ()
+    revision: int = 0
+    was_accepted_unread: bool = False
+    last_reason: str | None = None  # the code of the newest update's last reason
+
+
+def build_told(run: RunHistory) -> Told:
+    """Apply the notifications of a run in order."""
+    told = Told()
+    for notification in run.notifications:
+        told.revision, told.updated_at = notification.revision, notification.occurred_at
+        told.external_id = notification.external_id or told.external_id
+        if isinstance(notification, RunUpdate):
+            _apply_update(told, notification)
+        else:
+            _apply_result(told, notification)
+    return told
+
+
+def _apply_update(told: Told, update: RunUpdate) -> None:
+    if told.phase in ENDED_PHASES and update.phase not in ENDED_PHASES:  # a run that was lost is back
+        told.result, told.finished_at = None, None
+    told.phase, told.state = update.phase, update.state
+    told.external_href = update.external_href or told.external_href
+    told.last_reason = update.reasons[-1].code if update.reasons else None
+    if update.kind in _OF_ACCEPTED_VERSION:
+        told.accepted_version = update.version
+    if update.kind is UpdateKind.ACCEPTED or (told.accepted_at is None and _shows_acceptance(update)):
+        told.accepted_at, told.was_accepted_unread = update.occurred_at, False
+    if update.kind is UpdateKind.IN_DOUBT and any(reason.code == "RESPONSE_UNREADABLE" for reason in update.reasons):
+        told.was_accepted_unread = True
+
+
+def _shows_acceptance(update: RunUpdate) -> bool:
+    return update.phase in (Phase.ACCEPTED, Phase.IN_PROGRESS)
+
+
+def _apply_result(told: Told, result: RunResult) -> None:
+    if told.phase not in ENDED_PHASES:
+        told.phase = PHASE_OF_STATE.get(result.state, Phase.FAILED)
+    told.state, told.result, told.measures = result.state, result.result, result.test_measure
+    told.finished_at = result.occurred_at
+
+
+def final_reasons(run: RunHistory) -> tuple[Reason, ...]:
+    """Return the reasons of a run that has ended: those of its newest result, and of what was reported after it."""
+    reasons: tuple[Reason, ...] = ()
+    for notification in run.notifications:
+        if isinstance(notification, RunResult):
+            reasons = notification.reasons
+        elif notification.kind is UpdateKind.STALE:
+            known = [reason for reason in dict.fromkeys(reasons) if reason not in notification.reasons]
+            reasons = (*known, *notification.reasons)
+    return bounded_reasons(reasons)

@@ -1,0 +1,56 @@
+"""The fold of the events that runs produced equals their rows in what matters."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+
+from router.recovery.differences import differences
+from router.recovery.fold import fold_hierarchy
+from router.recovery.history import RecordedEvent
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.envelope import Event
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from schemas.partition_keys import root_run_key
+from tests.builders.runs import NOON
+from tests.harness.crash_scenarios import SCENARIOS, CrashScenario, run_scenario
+from tests.harness.crashing_gateway import CrashPoint
+
+if TYPE_CHECKING:
+    from router.recovery.fold import FoldedHierarchy
+    from tests.harness.gateway import InMemoryGateway
+
+
+def lifecycle_of(scenario: CrashScenario) -> list[Event]:
+    return [
+        Event(headers=EventHeaders(id=f"event {number}"), data=event)
+        for number, event in enumerate(scenario.events)
+        if isinstance(event, RunRequested | RunChanged | RunCancelled)
+    ]
+
+
+def fold_of(lifecycle: list[Event], gateway: InMemoryGateway) -> list[FoldedHierarchy]:
+    events = [event for event in (*lifecycle, *gateway.published_events()) if root_run_key(event.data) is not None]
+    events.sort(key=lambda event: root_run_key(event.data) or "")
+    return [
+        fold_hierarchy(root or "", [RecordedEvent(event, event.headers.time or NOON) for event in family], NOON)
+        for root, family in groupby(events, key=lambda event: root_run_key(event.data))
+    ]
+
+
+@settings(max_examples=2500, deadline=None)
+@given(SCENARIOS)
+def test_the_fold_of_all_events_equals_the_rows_of_the_store(scenario: CrashScenario) -> None:
+    gateway = asyncio.run(run_scenario(scenario, CrashPoint()))
+    folded = fold_of(lifecycle_of(scenario), gateway)
+    rows = {row.run_id: row for each in folded for row in each.runs}
+    found = [
+        difference
+        for run_id in rows.keys() | gateway.store.runs.keys()
+        for difference in differences(run_id, gateway.store.runs.get(run_id), rows.get(run_id))
+    ]
+    assert found == []
+    assert [each for folded_one in folded for each in (*folded_one.uncommanded, *folded_one.unpublished)] == []
