@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from consumers.dead_letter_subject import class_of
@@ -128,6 +129,12 @@ class Letter:
     def position_id(self) -> str:
         """The id of its event if it names none: it follows from the place of the original record."""
         return event_id_at(*(self.place or ("dlq", *self.id)))
+
+    @property
+    def record_digest(self) -> bytes:
+        """What identifies the original record: also its content, as a topic that was made anew has the same places."""
+        place = f"{self.position_id} {self.why.get('timestamp')} {self.key!r} ".encode()
+        return sha256(place + (self.value or b"")).digest()
 
     def original_headers(self) -> Headers:
         """Return the headers of the original record without those of earlier redrives."""

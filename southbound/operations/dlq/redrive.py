@@ -189,7 +189,7 @@ def _closing(
     edited: EditedRecord | None,
 ) -> Iterator[ClosedLetter]:
     mark = RedriveMark(redrive=closure.redrive, by=closure.by, at=closure.at)
-    places: set[str] = set()
+    records: set[bytes] = set()
     for letter in topic.letters(closed, ranges):
         if not selection.accepts(letter, topic):
             continue
@@ -198,11 +198,11 @@ def _closing(
             dropped = HeldRelease(place=held_at, redrives=letter.redrives, is_dropped=True) if held_at else None
             yield ClosedLetter(letter, release=dropped)
             continue
-        if letter.position_id in places:
+        if letter.record_digest in records:
             # A worker that was killed after a dead letter, and before its commit, writes a second one of the record.
             yield ClosedLetter(letter)
             continue
-        places.add(letter.position_id)
+        records.add(letter.record_digest)
         if held_at:
             yield ClosedLetter(letter, release=held_release(letter, held_at, mark, edited))
             continue

@@ -238,3 +238,9 @@ def test_letters_of_a_topic_that_was_made_anew_are_open_although_their_offsets_w
 def test_the_value_of_a_header_that_is_named_like_a_credential_is_not_shown(name: str) -> None:
     assert shown_header(name, b"geheim") == MASKED
     assert shown_header("ce_id", b"E1") == "E1"
+
+
+def test_records_at_the_same_place_of_a_topic_that_was_made_anew_are_two_records() -> None:
+    assert a_letter(value=b"v").record_digest == a_letter(value=b"v").record_digest
+    others = [a_letter(value=b"w"), a_letter(value=None), a_letter(key=b"k"), a_letter(timestamp="7")]
+    assert len({one.record_digest for one in (a_letter(), *others)}) == 5
