@@ -35,6 +35,7 @@ from southbound.service.store_check import StoreMarker, read_gateway_history, re
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from consumers.runtime.kafka.group_state import GroupState
     from consumers.runtime.kafka.offset_range import OffsetRange
     from consumers.store.sql_store import SqlRunStore
     from producers.event_publisher import EventPublisher
@@ -100,7 +101,7 @@ def rebuild_store(settings: Settings) -> int:
 
 async def _rebuild(settings: Settings) -> int:
     names = TopicNames(settings.kafka.prefix)
-    await wait_until_reachable(settings, [names.lifecycle, names.inflight, names.results, names.store])
+    await wait_until_reachable(settings, [names.lifecycle, names.inbound, names.inflight, names.results, names.store])
     envelope = await make_envelope(settings, SOURCE)
     store = await open_run_store(settings.store)
     try:
@@ -136,29 +137,29 @@ def _take_snapshot(settings: Settings, names: TopicNames) -> GatewaySnapshot:
     client = standalone_consumer_settings(settings.kafka)
     with PartitionReader(client) as reader:
         topics = topics_of_runs(reader.topics(), names)
-        roles = [Role.ROUTING.value, Role.INBOUND.value]
-        roles += [f"{Role.DISPATCH.value}.{spoke}" for topic in topics if (spoke := names.spoke_of(topic))]
-        _wait_until_stopped(client, [settings.kafka.group_of(role) for role in roles])
+        roles = {Role.ROUTING.value: names.lifecycle, Role.INBOUND.value: names.inbound}
+        roles |= {f"{Role.DISPATCH.value}.{spoke}": topic for topic in topics if (spoke := names.spoke_of(topic))}
+        _wait_until_stopped(client, {settings.kafka.group_of(role): topic for role, topic in roles.items()})
         ranges = [found for topic in topics for found in reader.present_ranges(topic)]
-    routing = read_group_state(client, settings.kafka.group_of(Role.ROUTING.value))
+    routing = read_group_state(client, settings.kafka.group_of(Role.ROUTING.value), names.lifecycle)
     ends = read_topic_ends(client, names.lifecycle)
     mark = read_gateway_history(client, names).mark
     gateway = AcceptedGateway(names.prefix, mark, _may_repeat_below(ends, routing.committed))
     return GatewaySnapshot(ranges=ranges, gateway=gateway)
 
 
-def _may_repeat_below(ends: TopicEnds, committed: Mapping[tuple[str, int], int]) -> TopicEnds:
+def _may_repeat_below(ends: TopicEnds, committed: Mapping[int, int]) -> TopicEnds:
     """Return below which offsets an event may have led to a run that the topics do not have any more.
 
     What is not committed is read again; its commands, if it had led to any, cannot have expired before it.
     """
-    below = {partition: min(end, committed.get((ends.topic, partition), end)) for partition, end in ends.ends.items()}
+    below = {partition: min(end, committed.get(partition, end)) for partition, end in ends.ends.items()}
     return TopicEnds(topic=ends.topic, topic_id=ends.topic_id, ends=below)
 
 
-def _wait_until_stopped(client: Mapping[str, object], groups: Sequence[str]) -> None:
+def _wait_until_stopped(client: Mapping[str, object], groups: Mapping[str, str]) -> None:
     deadline = time.monotonic() + MAX_MEMBER_WAIT
-    while members := [state for state in (read_group_state(client, group) for group in groups) if state.members]:
+    while members := _groups_with_members(client, groups):
         named = ", ".join(f"{state.group} ({state.members})" for state in members)
         if time.monotonic() > deadline:
             raise invalid_input(
@@ -166,6 +167,11 @@ def _wait_until_stopped(client: Mapping[str, object], groups: Sequence[str]) -> 
             )
         print_status(f"waiting: {named} still has members; a killed process is one until its session expires")
         time.sleep(2)
+
+
+def _groups_with_members(client: Mapping[str, object], groups: Mapping[str, str]) -> list[GroupState]:
+    states = [read_group_state(client, group, topic) for group, topic in groups.items()]
+    return [state for state in states if state.members]
 
 
 def spool_topics(
