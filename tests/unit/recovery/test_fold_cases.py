@@ -84,7 +84,17 @@ def test_an_update_about_a_run_that_the_store_never_had_makes_no_row() -> None:
 
 def test_a_run_whose_request_and_command_have_expired_is_named() -> None:
     folded = fold(ACCEPTED)
-    assert (folded.runs, folded.without_document) == ((), ("TR1",))
+    assert (folded.runs, folded.expired) == ((), ("TR1",))
+
+
+def test_a_command_that_is_done_and_whose_outcome_has_expired_is_no_doubt() -> None:
+    """Its system may have deleted the run long ago, and a look-up that does not find it would lead to a second POST."""
+    command = Event(headers=EventHeaders(id="1"), data=a_send())
+    done, open_ = (RecordedEvent(command, NOON, is_done) for is_done in (True, False))
+    folded = fold_hierarchy("TR1", [done], LATER)
+    assert (folded.runs, folded.expired) == ((), ("TR1",))
+    [row] = fold_hierarchy("TR1", [done, open_], LATER).runs
+    assert row.phase is Phase.IN_DOUBT
 
 
 def test_a_system_that_said_yes_unreadably_is_not_posted_to_again_when_the_run_is_not_found() -> None:
