@@ -53,15 +53,15 @@ class FoldedHierarchy:
     """The rows of one root run, parents before children, and what its topics lack.
 
     `uncommanded`: runs that need a command of their own, because theirs was never published, or because their root's,
-    which embeds them, is done. `unpublished`: results of requests whose
-    runs have all ended. `without_document`: runs with notifications whose request and command have expired.
+    which embeds them, is done. `unpublished`: results of requests whose runs have all ended. `expired`: runs of which
+    the topics have notifications and no document, or a command that is done and no outcome.
     """
 
     runs: tuple[RunRow, ...] = ()
     requests: tuple[RequestRow, ...] = ()
     uncommanded: tuple[RunRow, ...] = ()
     unpublished: tuple[RequestResult, ...] = ()
-    without_document: tuple[str, ...] = ()
+    expired: tuple[str, ...] = ()
 
 
 def fold_hierarchy(root_run_id: str, recorded: Iterable[RecordedEvent], at: datetime) -> FoldedHierarchy:
@@ -79,25 +79,33 @@ def fold_hierarchy(root_run_id: str, recorded: Iterable[RecordedEvent], at: date
     pending = {run_id: pending_row(history, run, rows) for run_id, run in history.runs.items() if run_id not in rows}
     rows |= {run_id: row for run_id, row in pending.items() if row is not None}
     rows = {run_id: _with_routing_events(history, row) for run_id, row in rows.items()}
-    lost = [run.run_id for run in history.runs.values() if run.run_id not in rows and _has_open_end(run)]
+    lost = [run.run_id for run in history.runs.values() if run.run_id not in rows and _has_expired(run)]
     return FoldedHierarchy(
         runs=tuple(rows.values()),
         requests=tuple(_requests(rows.values())),
         uncommanded=tuple(rows[run_id] for run_id in (*uncommanded, *left_over)),
         unpublished=tuple(_unpublished(history, rows.values())),
-        without_document=tuple(lost),
+        expired=tuple(lost),
     )
 
 
-def _has_open_end(run: RunHistory) -> bool:
-    """Return whether nothing but notifications is left of a run, so that it cannot be rebuilt."""
-    return bool(run.notifications) and not run.requests and run.command is None
+def _has_expired(run: RunHistory) -> bool:
+    """Return whether a part of what the topics had of a run is gone, so that it cannot be rebuilt."""
+    return bool(run.notifications) if run.command is None else _has_expired_outcome(run)
+
+
+def _has_expired_outcome(run: RunHistory) -> bool:
+    """Return whether a run was commanded, and its outcome, which Kafka acknowledged before the commit, is gone.
+
+    It may have ended long ago: if it were in doubt, and its system had deleted it, it would be POSTed again.
+    """
+    return run.send is not None and not run.has_open_command and not run.notifications
 
 
 def _row(run: RunHistory, at: datetime) -> RunRow | None:
     """Return the row of a run that was commanded; None if no document of it is left."""
     command, document = run.command, _requested(run)
-    if command is None or document is None:
+    if command is None or document is None or _has_expired_outcome(run):
         return None
     told = build_told(run)
     row = _base_row(run, command, document, told)

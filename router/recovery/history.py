@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 
 class RecordedEvent(NamedTuple):
-    """An event, and when Kafka recorded it."""
+    """An event, and when Kafka recorded it. `is_done`: its consumer group has committed it, so it is not read again."""
 
     event: Event
     recorded_at: datetime
+    is_done: bool = False
 
 
 class RecordedRequest(NamedTuple):
@@ -50,6 +51,7 @@ class RunHistory:
     send: SendRun | None = None
     send_recorded_at: datetime | None = None
     is_embedded: bool = False  # in the command of its root, and in no other
+    has_open_command: bool = False  # one that is not committed
     redriven_at: datetime | None = None
     change_commands: dict[str, ChangeRun] = field(default_factory=dict)  # by event id
     cancel: CancelRun | None = None
@@ -115,14 +117,14 @@ class HierarchyHistory:
 def collect(root_run_id: str, recorded: Iterable[RecordedEvent]) -> HierarchyHistory:
     """Collect the events of one root run. Those of one topic are in its order; topics may come in any order."""
     history = HierarchyHistory(root_run_id)
-    for event, at in recorded:
-        _add(history, event, at)
+    for event, at, is_done in recorded:
+        _add(history, event, at, is_done=is_done)
     for run in history.runs.values():
         run.notifications = _in_order(run.notifications)
     return history
 
 
-def _add(history: HierarchyHistory, event: Event, at: datetime) -> None:
+def _add(history: HierarchyHistory, event: Event, at: datetime, *, is_done: bool) -> None:
     match event.data:
         case RunRequested() | RunChanged() as requested:
             history.lifecycle.append(event)
@@ -135,6 +137,7 @@ def _add(history: HierarchyHistory, event: Event, at: datetime) -> None:
         case SendRun() as command:
             for document in _documents(command.run):
                 run = _run(history, document.run_id, at)
+                run.has_open_command = run.has_open_command or not is_done
                 run.is_embedded = document is not command.run and (run.send is None or run.is_embedded)
                 _add_send(run, command, document, event, at)
         case ChangeRun() as command:

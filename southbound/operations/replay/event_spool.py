@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from schemas.codec.cloudevents import EventHeaders
     from schemas.codec.envelope import Envelope
 
-_TABLE = "CREATE TABLE events (root TEXT NOT NULL, at REAL NOT NULL, headers TEXT NOT NULL, value BLOB)"
+_TABLE = "CREATE TABLE events (root TEXT NOT NULL, at REAL, done INTEGER, headers TEXT NOT NULL, value BLOB)"
 _NOTED = "CREATE TABLE noted (run_id TEXT PRIMARY KEY) WITHOUT ROWID"
-_INSERT = "INSERT INTO events VALUES (?, ?, ?, ?)"
-_BY_ROOT = "SELECT root, at, headers, value FROM events ORDER BY root, rowid"
+_INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?)"
+_BY_ROOT = "SELECT root, at, done, headers, value FROM events ORDER BY root, rowid"
 _KEPT = ("type", "content_type", "replay", "decision", "traceparent")  # headers that are needed once more
 
 
@@ -36,6 +36,7 @@ class SpooledEvent(NamedTuple):
     at: float
     headers: EventHeaders
     value: bytes | None
+    is_done: bool = False
 
 
 class EventSpool:
@@ -51,7 +52,7 @@ class EventSpool:
 
     def add(self, events: Iterable[SpooledEvent]) -> None:
         """Append events."""
-        rows = [(each.root_run_id, each.at, _write_headers(each.headers), each.value) for each in events]
+        rows = [(each.root_run_id, each.at, each.is_done, _write_headers(each.headers), each.value) for each in events]
         self._connection.execute("BEGIN").close()
         self._connection.executemany(_INSERT, rows).close()
         self._connection.execute("COMMIT").close()
@@ -87,13 +88,13 @@ class EventSpool:
             self._connection.execute("CREATE INDEX events_by_root ON events (root)").close()
             self._is_indexed = True
 
-    def _decode(self, at: float, headers: str, value: bytes | None) -> RecordedEvent | None:
+    def _decode(self, at: float, done: int, headers: str, value: bytes | None) -> RecordedEvent | None:
         pairs = [(name, text.encode()) for name, text in orjson.loads(headers)]
         try:
             event = self._envelope.decode(value, pairs, fallback_id="")
         except UndecodableError:  # by a change of its key; it was a dead letter
             return None
-        return RecordedEvent(event, datetime.fromtimestamp(at, UTC))
+        return RecordedEvent(event, datetime.fromtimestamp(at, UTC), bool(done))
 
 
 def _write_headers(headers: EventHeaders) -> str:

@@ -12,7 +12,7 @@ from schemas.partition_keys import root_run_key
 from southbound.operations.replay.event_spool import SpooledEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from confluent_kafka import Message
 
@@ -51,9 +51,12 @@ def read_into(
     envelope: Envelope,
     *,
     lifecycle: str,
+    committed: Mapping[tuple[str, int], int],
     on_progress: Callable[[int], None],
 ) -> TopicCounts:
     """Read offset ranges into the spool. `on_progress` is called with the number of records so far.
+
+    `committed`: by topic and partition, the offset below which every record is done.
 
     Raises:
         PartitionReadError: Kafka cannot be read up to the ends.
@@ -63,7 +66,7 @@ def read_into(
         counts.records[topic] = 0
         for record in reader.records([each for each in ranges if each.topic == topic], limit=BATCH_SIZE):
             counts.records[topic] += 1
-            event = _read(record, envelope, is_ours=topic != lifecycle)
+            event = _read(record, envelope, committed, is_ours=topic != lifecycle)
             if event is None:
                 counts.skipped += 1
                 continue
@@ -77,13 +80,16 @@ def read_into(
     return counts
 
 
-def _read(record: Message, envelope: Envelope, *, is_ours: bool) -> SpooledEvent | None:
+def _read(
+    record: Message, envelope: Envelope, committed: Mapping[tuple[str, int], int], *, is_ours: bool
+) -> SpooledEvent | None:
     topic, partition, offset = record.topic() or "", record.partition() or 0, record.offset() or 0
     headers, value = record.headers(), record.value()
     position = event_id_at(topic, partition, offset)
     kept = read_headers(headers, fallback_id=position)  # type: ignore[arg-type] # a consumed record has pairs
     root = _root_of(record, envelope, position, is_ours=is_ours)
-    return None if root is None else SpooledEvent(root, record.timestamp()[1] / 1000, kept, value)
+    is_done = offset < committed.get((topic, partition), 0)
+    return None if root is None else SpooledEvent(root, record.timestamp()[1] / 1000, kept, value, is_done)
 
 
 def _root_of(record: Message, envelope: Envelope, position: str, *, is_ours: bool) -> str | None:

@@ -33,7 +33,7 @@ from southbound.service.roles import Role
 from southbound.service.store_check import StoreMarker, read_gateway_history, read_topic_ends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from consumers.runtime.kafka.group_state import GroupState
     from consumers.runtime.kafka.offset_range import OffsetRange
@@ -64,7 +64,7 @@ class RebuildTally:
     ended: int = 0
     uncommanded: list[RunRow] = field(default_factory=list)
     unpublished: list[RequestResult] = field(default_factory=list)
-    without_document: list[str] = field(default_factory=list)
+    expired: list[str] = field(default_factory=list)
 
     def add(self, folded: FoldedHierarchy) -> None:
         """Count the rows of one root run."""
@@ -74,7 +74,7 @@ class RebuildTally:
         self.ended += sum(row.finished_at is not None for row in folded.runs)
         self.uncommanded += folded.uncommanded
         self.unpublished += folded.unpublished
-        self.without_document += folded.without_document
+        self.expired += folded.expired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +187,26 @@ def spool_topics(
         PartitionReader(standalone_consumer_settings(settings.kafka)) as reader,
         show_progress("reading the topics", total) as on_progress,
     ):
-        return read_into(spool, reader, ranges, envelope, lifecycle=names.lifecycle, on_progress=on_progress)
+        return read_into(
+            spool,
+            reader,
+            ranges,
+            envelope,
+            lifecycle=names.lifecycle,
+            committed=_committed_commands(settings, {each.topic for each in ranges}),
+            on_progress=on_progress,
+        )
+
+
+def _committed_commands(settings: Settings, topics: Iterable[str]) -> dict[tuple[str, int], int]:
+    """Return, by dispatch topic and partition, the offset below which every command is done."""
+    names, client = TopicNames(settings.kafka.prefix), standalone_consumer_settings(settings.kafka)
+    spokes = {topic: spoke for topic in topics if (spoke := names.spoke_of(topic))}
+    states = {
+        topic: read_group_state(client, settings.kafka.group_of(f"{Role.DISPATCH.value}.{spoke}"), topic)
+        for topic, spoke in spokes.items()
+    }
+    return {(topic, number): offset for topic, state in states.items() for number, offset in state.committed.items()}
 
 
 async def _fill(store: SqlRunStore, spool: EventSpool, snapshot: GatewaySnapshot) -> RebuildTally:
@@ -229,12 +248,12 @@ def _print_tally(store: SqlRunStore, counts: TopicCounts, tally: RebuildTally) -
     )
     if counts.skipped:
         print_text(f"{count_noun(counts.skipped, 'record')} could not be decoded and were left out")
-    if tally.without_document:
-        named = ", ".join(tally.without_document[:MAX_NAMED])
-        more = f" and {len(tally.without_document) - MAX_NAMED:,} more" if tally.without_document[MAX_NAMED:] else ""
+    if tally.expired:
+        named = ", ".join(tally.expired[:MAX_NAMED])
+        more = f" and {len(tally.expired) - MAX_NAMED:,} more" if tally.expired[MAX_NAMED:] else ""
         print_text(
-            f"{count_noun(len(tally.without_document), 'run')} could not be rebuilt, because the topics no longer have"
-            f" their requests and commands: {named}{more}"
+            f"{count_noun(len(tally.expired), 'run')} could not be rebuilt, because what the topics had of"
+            f" them has expired: {named}{more}"
         )
 
 

@@ -13,7 +13,14 @@ from consumers.routing.waiting.threshold_cache import ThresholdCache
 from router.selection.facts import facts_of
 from router.selection.selector_file import load_selector
 from router.selection.spoke_selector import ChosenSpoke, Threshold, choose_spoke
-from router.selection.thresholds import CountedDefinition, ThresholdUse, ThresholdWindow, waiting_reason, window_at
+from router.selection.thresholds import (
+    CountedDefinition,
+    ThresholdUse,
+    ThresholdWindow,
+    waiting_definitions,
+    waiting_reason,
+    window_at,
+)
 from router.tables.decision import Undecided
 from router.tables.feel.literals import read_duration
 from tests.builders.runs import NOON, a_document
@@ -174,3 +181,15 @@ def test_a_definition_that_was_just_refused_is_not_chosen_again(in_turn: bool) -
     selector, cache = load_selector(f"selector: s\n{inputs}rows: [{row}]\n", "s.yaml"), ThresholdCache()
     may_not = cache.blocked_for_next_in_queue if in_turn else cache.blocked_for_new_request
     assert isinstance(choose_spoke(selector, facts_of(a_document()), may_not(NOON, {"s#S1"})(selector)), Undecided)
+
+
+row_ids = st.text(st.sampled_from("abzAZ019._-"), min_size=1, max_size=12)
+
+
+@given(rows=st.lists(row_ids, min_size=1, max_size=5, unique=True), at_most=st.integers(1, 10**6), period=periods)
+def test_the_reason_of_a_waiting_run_names_its_definitions_readably(
+    rows: list[str], at_most: int, period: timedelta
+) -> None:
+    definitions = [counted(row, at_most, period) for row in rows]
+    names = tuple(definition.name for definition in definitions)
+    assert waiting_definitions(waiting_reason(definitions, NOON)) == names
