@@ -245,12 +245,12 @@ async def test_one_process_waits_for_its_own_acknowledgement_instead_of_publishi
 async def test_two_changes_with_one_event_id_are_both_made_and_commanded_under_two_ids() -> None:
     gateway = InMemoryGateway(profile={"patchable": ["description"]})
     await gateway.process_request(a_document())
-    for version in (2, 3):
+    for version in (3, 4):
         await gateway.process_change(a_document(version=version, description=f"v{version}"), "one id")
-    await gateway.process_change(a_document(version=2, description="v2"), "one id")
+    await gateway.process_change(a_document(version=3, description="v3"), "one id")
+    await gateway.process_change(a_document(version=2), "another id")
     await gateway.process_change(a_document(version=1), "another id")
-    await gateway.process_change(a_document(version=0), "another id")
-    assert gateway.row().accepted_version == 3
+    assert gateway.row().accepted_version == 4
     assert gateway.updates().count(UpdateKind.CHANGE_ACCEPTED) == 2
     assert gateway.updates().count(UpdateKind.CHANGE_REFUSED) == 2
     assert_ids_name_one_content(gateway)
