@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ _NAME_CHARACTERS = (
 )
 NAME_START = rf"(?!\d)[\w{_NAME_CHARACTERS}]"
 NAME_PART = rf"[\w{_NAME_CHARACTERS}\u00b7\u0300-\u036f\u203f\u2040]"
+
+
+MAX_CELL_LENGTH = 32_767  # characters, as in Excel
 
 
 class TokenKind(Enum):
@@ -53,6 +57,7 @@ class Token:
 
 _TOKEN = re.compile("|".join(f"(?P<{token.name}>{token.value})" for token in TokenKind), re.DOTALL)
 _STRING = re.compile(TokenKind.STRING.value, re.DOTALL)
+_SPACES = re.compile(r"\s+")
 _NAME_CONTINUES = re.compile(rf"{NAME_PART}|[-.'\u2019/](?={NAME_PART})|\s+{NAME_PART}")
 
 
@@ -62,9 +67,15 @@ def tokenize(text: str, names: Collection[str]) -> list[Token]:
     Raises:
         CellError: a character has no meaning here, or a quote is not closed.
     """
+    _check_length(text, 2 * MAX_CELL_LENGTH)  # the quotes around bare words included
     if not text.isascii():
         check_signs(_STRING.sub("", text), names)
     return [token for token in _tokens(text, names) if token.kind is not TokenKind.COMMENT]
+
+
+def _check_length(text: str, limit: int = MAX_CELL_LENGTH) -> None:
+    if len(text) > limit:
+        raise CellError(f"the cell has more than {MAX_CELL_LENGTH:,} characters: split the row")
 
 
 def strip_comments(text: str, names: Collection[str] = ()) -> str:
@@ -73,6 +84,7 @@ def strip_comments(text: str, names: Collection[str] = ()) -> str:
     Raises:
         CellError: as `tokenize` does.
     """
+    _check_length(text, 2 * MAX_CELL_LENGTH)
     if "//" not in text and "/*" not in text:
         return text
     return "".join(_text_without_comments(text, names)).strip()
@@ -96,7 +108,8 @@ def _tokens(text: str, names: Collection[str]) -> Iterator[Token]:
 
 
 def _skip_space(text: str, at: int) -> int:
-    return len(text) - len(text[at:].lstrip())
+    match = _SPACES.match(text, at)
+    return match.end() if match else at
 
 
 def _declared_name(text: str, at: int, names: list[str]) -> Token | None:
@@ -113,8 +126,13 @@ def _end_of_name(name: str, text: str, at: int) -> int:
         return at + len(name)
     if " " not in name:
         return 0
-    match = re.compile(r"\s+".join(map(re.escape, name.split()))).match(text, at)
+    match = _spaced(name).match(text, at)
     return match.end() if match else 0
+
+
+@lru_cache(maxsize=2048)
+def _spaced(name: str) -> re.Pattern[str]:
+    return re.compile(r"\s+".join(map(re.escape, name.split())))
 
 
 def _next_token(text: str, at: int) -> Token:
@@ -151,6 +169,7 @@ def quote_bare_words(text: str, names: Collection[str]) -> str:
 
     `created, started` becomes `"created", "started"`. Everything else is left for the parser to check.
     """
+    _check_length(text)
     text = _with_plain_spaces(text)
     if _NON_STRING_LITERAL.fullmatch(text.strip()):
         return text

@@ -135,6 +135,8 @@ def _other_spelling(word: str) -> tuple[str, str] | None:
     """
     if ligature := next((letter for letter in word if letter in _COMPATIBLE), None):
         return ligature, "".join(_COMPATIBLE.get(letter, letter) for letter in word)
+    if not any(map(unicodedata.combining, word)):
+        return None
     composed = unicodedata.normalize("NFC", word)
     if composed == word:
         return None

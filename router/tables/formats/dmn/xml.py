@@ -10,12 +10,14 @@ from lxml import etree
 
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
+from router.tables.formats.xml_limits import XmlLimitError, check_xml_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
 MAX_BYTES = 10_000_000  # an export of 10,000 rows and six columns has about half of it
+_MAX_UNCHECKED_BYTES = 500_000  # that libxml2 reads in seconds, whatever it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ def read_xml(content: bytes, source: str) -> Element:
     """
     if len(content) > MAX_BYTES:
         raise TableErrors([f"{source}:1: the file has more than {MAX_BYTES:,} bytes; split the model"])
+    if len(content) > _MAX_UNCHECKED_BYTES:
+        try:
+            check_xml_limits(content)
+        except XmlLimitError as error:
+            raise TableErrors([f"{source}:1: the file {error}"]) from None
     try:
         root = etree.fromstring(content, _safe_parser())
     except etree.XMLSyntaxError as error:

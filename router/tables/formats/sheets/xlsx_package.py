@@ -13,6 +13,7 @@ from openpyxl.utils import column_index_from_string
 from openpyxl.utils.exceptions import InvalidFileException
 
 from router.tables.diagnostics import TableErrors
+from router.tables.formats.xml_limits import XmlLimitError, check_xml_limits
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -25,6 +26,14 @@ MAX_UNPACKED_BYTES = 40_000_000  # a table of 10,000 rows and ten columns has ab
 _MAX_PARTS = 1_000
 
 _MAX_MERGED_CELLS = 100_000
+
+_MAX_OTHER_BYTES = 3_000_000  # of one part without cells: openpyxl takes about 30 times as much memory
+
+_MAX_CELL_CHARACTERS = 100_000  # Excel's own limit is 32,767; escapes have seven characters for one
+
+_WITH_CELLS = re.compile(r"/?xl/(?:worksheets/[^/]*|sharedstrings)\.xml")
+
+_CELLS = frozenset({"c", "si"})
 
 _MERGED = re.compile(
     rb"<(?:\w+:)?mergeCell\s[^>]*ref\s*=\s*[\"']\$?([A-Za-z]{1,3})\$?([0-9]{1,7}):\$?([A-Za-z]{1,3})\$?([0-9]{1,7})[\"']"
@@ -67,6 +76,20 @@ def _check_parts(content: bytes, source: str) -> None:
             if remaining < 0:
                 raise _too_large_error(source)
             _check_xml(part, source)
+            _check_limits(entry.filename.lower(), part, source)
+
+
+def _check_limits(name: str, part: bytes, source: str) -> None:
+    if _WITH_CELLS.fullmatch(name):
+        try:
+            check_xml_limits(part, max_text=_MAX_CELL_CHARACTERS, text_of=_CELLS)
+        except XmlLimitError as error:
+            raise _error(source, str(error)) from None
+    elif name.endswith((".xml", ".rels")) and len(part) > _MAX_OTHER_BYTES:
+        size = f"{_MAX_OTHER_BYTES // 1_000_000} MB"
+        raise _error(
+            source, f"has more than {size} of styles, names or the like ({name}): copy the table to a new file"
+        )
 
 
 def _too_large_error(source: str) -> TableErrors:
