@@ -9,7 +9,7 @@ import socket
 import time
 import uuid
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,14 +40,15 @@ EVENTS = """\
 class _AppliedTopics:
     """The topics of `shell`, created once per module."""
 
+    store: Path  # of the gateway to which the topics belong
     prefix: str = field(default_factory=lambda: f"c{uuid.uuid4().hex[:8]}.")
     applied: subprocess.CompletedProcess[str] | None = None
 
 
 @pytest.fixture(scope="module")
-def applied() -> _AppliedTopics:
+def applied(tmp_path_factory: pytest.TempPathFactory) -> _AppliedTopics:
     """The topics, which are created once by the command itself."""
-    return _AppliedTopics()
+    return _AppliedTopics(store=tmp_path_factory.mktemp("store") / "southbound.db")
 
 
 @pytest.fixture
@@ -57,6 +58,7 @@ def empty_shell(kafka_bootstrap: str, tmp_path: Path, applied: _AppliedTopics) -
         "SOUTHBOUND_KAFKA__BOOTSTRAP": kafka_bootstrap,
         "SOUTHBOUND_KAFKA__PREFIX": applied.prefix,
         "SOUTHBOUND_KAFKA__GROUP": f"{applied.prefix}{uuid.uuid4().hex[:8]}",
+        "SOUTHBOUND_STORE__URL": f"sqlite+aiosqlite:///{applied.store}",
         "SOUTHBOUND_LISTENER__PORT": "0",
         "SOUTHBOUND_HEALTH__PORT": "0",
     }
@@ -196,21 +198,7 @@ def test_a_port_that_is_taken_is_named(shell: CommandShell, section: str) -> Non
     assert sentence.startswith(f"southbound: port {port} is taken")
 
 
-@pytest.fixture(scope="module")
-def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the run store of the gateway whose topics all tests share."""
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture
-def gateway_shell(shell: CommandShell, store_folder: Path) -> CommandShell:
-    """A shell whose topics and run store belong together."""
-    url = f"sqlite+aiosqlite:///{store_folder}/southbound.db"
-    return replace(shell, variables={**shell.variables, "SOUTHBOUND_STORE__URL": url})
-
-
-def test_run_stops_cleanly_on_a_signal_and_leaves_its_groups(gateway_shell: CommandShell) -> None:
-    shell = gateway_shell
+def test_run_stops_cleanly_on_a_signal_and_leaves_its_groups(shell: CommandShell) -> None:
     group = f"{shell.variables['SOUTHBOUND_KAFKA__GROUP']}.routing"
     with shell.started("run", "routing") as service:
         service.wait_until(lambda: group_member_count(shell, group) == 1, "a member of the group")
@@ -219,8 +207,7 @@ def test_run_stops_cleanly_on_a_signal_and_leaves_its_groups(gateway_shell: Comm
     assert json.loads(service.err.read_text().splitlines()[-1])["event"] == "stopped"
 
 
-def test_why_shows_what_a_service_decided_and_stored(gateway_shell: CommandShell) -> None:
-    shell = gateway_shell
+def test_why_shows_what_a_service_decided_and_stored(shell: CommandShell) -> None:
     service_of = "related_service: {id: S}"
     ids = "run_id: TR0500-1, parent_run_id: TR0500, root_run_id: TR0500"
     child = f"{{{ids}, name: c, test_specification: {{id: c}}, {service_of}}}"

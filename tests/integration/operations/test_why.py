@@ -73,13 +73,13 @@ async def test_a_run_whose_system_is_down_is_explained_with_its_attempts_by_the_
         running = await service.start()
         await service.request(a_document(RUN), a_document(BEHIND))
         worker = running.workers["dispatch.fibre-lab"]
-        await service.wait_until(lambda: worker.figures().parked == 2, "both wait for their next attempt")
+        await service.wait_until(lambda: worker.shut_reason() is not None, "the circuit breaker is open")
+        await service.wait_until(lambda: not worker.figures().running, "both wait")
 
         answer, *rest = (await why(service, RUN, port=running.health_port)).splitlines()
-        assert answer.startswith(f"{RUN} does not move: {topic}[")
-        assert f"offset 0 (key {RUN}) was tried " in answer or f"offset 1 (key {RUN}) was tried " in answer
-        assert " and is tried again in " in answer
-        assert "CALL_" in "\n".join(rest)
+        assert answer.startswith(f"{RUN} does not move: the SendRun of {RUN} ({topic}[")
+        assert ": the circuit breaker is " in answer
+        assert "The next call is made in " in answer
         assert any(line.startswith(f"{RUN} goes to fibre-lab, decided by ") for line in rest)
 
         by_spoke = await why(service, "--spoke", "fibre-lab", port=running.health_port)

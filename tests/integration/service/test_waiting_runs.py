@@ -31,7 +31,7 @@ GROWING = RetrySettings(
 ONCE = RetrySettings(max_attempts=1)
 
 
-@pytest.mark.parametrize("command", ["why", "show"])
+@pytest.mark.parametrize("command", ["why", "runs show"])
 async def test_why_and_show_name_the_last_attempt_and_the_next(
     kafka_bootstrap: str, tmp_path: Path, command: str
 ) -> None:
@@ -78,14 +78,18 @@ async def row_with(service: ServiceUnderTest, run_id: str, phase: Phase, number:
 
 
 async def printed(service: ServiceUnderTest, command: str, run_id: str) -> str:
-    """Return what `southbound runs` prints about a run, in a process of its own."""
+    """Return what `southbound why` or `southbound runs show` prints about a run, in a process of its own."""
+    kafka = service.settings.kafka
     environment = os.environ | {
+        "SOUTHBOUND_KAFKA__BOOTSTRAP": kafka.servers,
+        "SOUTHBOUND_KAFKA__PREFIX": kafka.prefix,
+        "SOUTHBOUND_KAFKA__GROUP": kafka.group,
         "SOUTHBOUND_STORE__URL": service.settings.store.url.get_secret_value(),
         "COLUMNS": "400",
     }
     done = await asyncio.to_thread(
         subprocess.run,
-        [*SOUTHBOUND, "runs", command, run_id],
+        [*SOUTHBOUND, *command.split(), run_id],
         env=environment,
         capture_output=True,
         text=True,
