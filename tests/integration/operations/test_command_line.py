@@ -281,6 +281,7 @@ async def test_run_exits_unclean_when_something_under_way_did_not_finish(
             "SOUTHBOUND_WORKER__DRAIN": drain,
             # Topics of its own: a gateway with an empty store refuses those that another gateway has written.
             "SOUTHBOUND_KAFKA__PREFIX": f"{shell.prefix}{uuid.uuid4().hex[:8]}.",
+            "SOUTHBOUND_STORE__URL": f"sqlite+aiosqlite:///{shell.folder}/southbound.db",
         }
         assert shell.southbound("topics", "apply", **variables).returncode == ExitCode.SUCCESS
         code = await asyncio.to_thread(_stopped_while_sending, shell, system, variables, twice=twice)
