@@ -215,7 +215,7 @@ def test_a_violation_without_a_value_is_a_measurement() -> None:
         (True, "number", "MEASURE_UNPARSABLE", True),
         (JsonText(json_text="[1]"), "float", "MEASURE_UNPARSABLE", JsonText(json_text="[1]")),
         (None, None, "MEASURE_VALUE_MISSING", None),
-        (" ", "number", "MEASURE_VALUE_MISSING", ""),
+        (" ", "number", "MEASURE_VALUE_MISSING", " "),
     ],
 )
 def test_an_unreadable_value_has_a_reason_and_makes_the_run_inconclusive(
