@@ -2,19 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
 
-
-def _check_is_no_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("should be a whole number, not true or false")  # noqa: TRY004 - pydantic takes ValueError
-    return value
-
-
 # The range of Avro's `long`: a number that is accepted here can also be encoded.
-Whole = Annotated[int, BeforeValidator(_check_is_no_boolean), Field(ge=LONG_MIN, le=LONG_MAX)]
+Whole = Annotated[int, Field(ge=LONG_MIN, le=LONG_MAX)]
 
 
 class Model(BaseModel):

@@ -167,6 +167,13 @@ class RunDocument(Model):
     children: tuple[RunDocument, ...] = ()
     child_run_ids: tuple[str, ...] = ()
 
+    @field_validator("version", "priority", "order", mode="before")
+    @classmethod
+    def _check_is_no_boolean(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("should be a whole number, not true or false")  # noqa: TRY004 - pydantic takes ValueError
+        return value
+
     @model_validator(mode="before")
     @classmethod
     def _default_root_run_id(cls, data: object) -> object:
