@@ -367,7 +367,8 @@ class KafkaGroupConsumer:
                 self._new_ownership(position.topic, position.partition)
             self._commit_beginnings()  # before the client asks for the committed offsets
             owned = self._owned(positions)
-            self._post(Assigned(owned, self._read_finished(owned)))
+            # A client that is closing gets no response, and would wait for it before it leaves the group.
+            self._post(Assigned(owned, {} if self._closing else self._read_finished(owned)))
 
     def _read_finished(self, partitions: Sequence[Partition]) -> dict[Partition, FinishedOffsets]:
         """Return what the owners before have finished above their last commits, if that can be used."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from confluent_kafka import KafkaError, Message, TopicPartition
@@ -11,7 +11,10 @@ from consumers.runtime.consumer_port import Assigned, Closed, ConsumerFailed, En
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from consumers.runtime.consumer_port import ConsumerEvent
+    from consumers.runtime.handler import Partition
 
 
 def a_message(offset: int, partition: int = 0) -> Message:
@@ -143,3 +146,17 @@ def test_an_unexpected_exception_is_reported_by_type_and_place_without_its_text(
     assert failed.problem.sentence == "The Kafka client broke with ValueError: tell a developer"
     assert "test_consumer.py" in failed.problem.detail
     assert "geheim" not in repr(failed)
+
+
+def test_a_client_that_is_closing_asks_for_no_committed_offsets(
+    client: KafkaGroupConsumer, events: list[ConsumerEvent]
+) -> None:
+    """It would get no response, and leave its group five seconds later."""
+
+    def unanswered(partitions: Sequence[Partition]) -> NoReturn:
+        raise AssertionError(partitions)
+
+    client._closing = True
+    client._read_finished = unanswered  # type: ignore[method-assign] # what a closing client must not do
+    client._on_assign(None, [TopicPartition("t", 1)])  # type: ignore[arg-type] # the consumer is not used
+    assert isinstance(events[-1], Assigned)
