@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from consumers.hold.held_letters import held_letter, read_release
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     News = tuple[RecordPlace, HeldLetter] | HeldRelease
 
-_BEGINNING = datetime.fromtimestamp(0, UTC)
 _STALL_TIMEOUT = 10.0  # seconds without a record before reading is given up
 _BATCH_SIZE = 100  # records that are read at once; a dead letter may have megabytes
 
@@ -49,7 +47,7 @@ class KafkaHoldReader:
     def _read(self) -> list[News]:
         news: list[News] = []
         with PartitionReader(self._settings) as reader:
-            found = [one for topic in (self._dlq, self._status) for one in reader.ranges_since(topic, _BEGINNING)]
+            found = [one for topic in (self._dlq, self._status) for one in reader.present_ranges(topic)]
             ranges = [self._new_part(one) for one in found]
             for message in reader.records(ranges, limit=_BATCH_SIZE, stall_timeout=_STALL_TIMEOUT):
                 read = self._news_of(message)

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from southbound.operations.dlq.letter_filter import LetterOptions
     from southbound.settings.settings import Settings
 
-_BEGINNING = datetime.fromtimestamp(0, UTC)
 _BATCH_SIZE = 100  # records that are read at once; a dead letter may have megabytes
-_STALL_TIMEOUT = 10.0  # seconds without a record before reading is given up
+STALL_TIMEOUT = 10.0  # seconds without a record before reading is given up
 _OPEN_ONLY = frozenset({LetterState.OPEN})
 ALL_STATES = frozenset(LetterState)
 
@@ -44,21 +43,22 @@ class DeadLetterTopic:
     def read_closed(self) -> ClosedLetters:
         """Return which dead letters are not open any more; none if no command has closed one yet."""
         closed, topic = ClosedLetters(), self.names.dlq_status
-        ranges = self.reader.ranges_since(topic, _BEGINNING) if topic in self.partitions else []
-        for message in self.reader.records(ranges, stall_timeout=_STALL_TIMEOUT):
+        ranges = self.reader.present_ranges(topic) if topic in self.partitions else []
+        for message in self.reader.records(ranges, stall_timeout=STALL_TIMEOUT):
             closed.add(message.key(), message.value())
         return closed
 
     def ranges(self) -> list[OffsetRange]:
         """Return where the chosen dead letters can be, up to the present end of the topic."""
-        found = self.reader.ranges_since(self.names.dlq, self.chosen.since or _BEGINNING)
+        topic, since = self.names.dlq, self.chosen.since
+        found = self.reader.ranges_since(topic, since) if since else self.reader.present_ranges(topic)
         return [narrowed for one in found if (narrowed := self._narrowed(one)).length > 0]
 
     def letters(
         self, closed: ClosedLetters, ranges: Sequence[OffsetRange], states: Collection[LetterState] = _OPEN_ONLY
     ) -> Iterator[Letter]:
         """Yield the chosen dead letters in these states; those of one key are in order."""
-        for message in self.reader.records(ranges, limit=_BATCH_SIZE, stall_timeout=_STALL_TIMEOUT):
+        for message in self.reader.records(ranges, limit=_BATCH_SIZE, stall_timeout=STALL_TIMEOUT):
             letter = read_letter(message, self.names)
             if self.chosen.matches(letter) and closed.state_of(letter) in states:
                 yield letter

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from consumers.runtime.kafka.offset_range import OffsetRange
@@ -11,7 +10,7 @@ from schemas.codec.cloudevents import read_type
 from schemas.codec.printable import printable
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.console import count_noun, print_json, print_status, print_text
-from southbound.operations.dlq.dlq_topic import open_dlq
+from southbound.operations.dlq.dlq_topic import STALL_TIMEOUT, open_dlq
 from southbound.operations.dlq.letter import text_of
 
 if TYPE_CHECKING:
@@ -58,13 +57,13 @@ def _records_behind(
         after = letter.held_at.offset + 1 if letter.held_at else 0
         starts[name, number] = min(after, starts.get((name, number), after))
     for name in {name for name, _ in starts}:
-        present = topic.reader.ranges_since(name, datetime.fromtimestamp(0, UTC))
+        present = topic.reader.present_ranges(name)
         ranges = [
             OffsetRange(name, one.partition, max(one.start, starts[name, one.partition]), one.end)
             for one in present
             if (name, one.partition) in starts
         ]
-        for message in topic.reader.records([one for one in ranges if one.length > 0], stall_timeout=10.0):
+        for message in topic.reader.records(ranges, stall_timeout=STALL_TIMEOUT):
             behind = waiting.get((name, message.partition() or 0, message.key() or b""))
             if behind is not None and behind.held_at and (message.offset() or 0) > behind.held_at.offset:
                 yield message, behind
