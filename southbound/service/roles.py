@@ -84,3 +84,11 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
 def topics_for_roles(roles: Iterable[Role], scope: TopicScope) -> set[str]:
     """Return the names, with prefix, of the topics that these roles read and write."""
     return set().union(*(ROLES[role].topics(scope) for role in roles))
+
+
+def consumers_of_topics(known: Iterable[str], names: TopicNames) -> dict[str, str]:
+    """Return the topics that consumer groups read, of those that Kafka has, each with the role that names its group."""
+    topics = set(known)
+    dispatch = {topic: f"{Role.DISPATCH.value}.{spoke}" for topic in sorted(topics) if (spoke := names.spoke_of(topic))}
+    roles = {names.lifecycle: Role.ROUTING.value, **dispatch, names.inbound: Role.INBOUND.value}
+    return {topic: role for topic, role in roles.items() if topic in topics}

@@ -1,8 +1,8 @@
-"""Read what consumer groups have committed, and where topics end, without joining a group."""
+"""Read what consumer groups have committed, and the bounds of topics, without joining a group."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,34 +36,35 @@ class CommittedOffset:
     metadata: str | None
 
 
+def committed_positions(settings: Mapping[str, object], group: str, topic: str) -> list[CommittedOffset]:
+    """Return what a group has committed for a topic, of the partitions with a committed offset.
+
+    Raises:
+        KafkaException: Kafka does not answer, or refuses to show the group or the topic.
+    """
+    # Not with the admin client, whose version 2.16 ends the process if the coordinator is moving.
+    with closing(_consumer(settings, group)) as consumer:
+        asked = _partitions(consumer, topic)
+        found = consumer.committed(asked, TIMEOUT) if asked else []
+    for position in found:
+        if position.error is not None:
+            raise KafkaException(position.error)
+    return [
+        CommittedOffset(group=group, topic=topic, partition=p.partition, offset=p.offset, metadata=p.metadata)
+        for p in found
+        if p.offset >= 0
+    ]
+
+
 def read_committed(settings: Mapping[str, object], group: str, topic: str) -> list[CommittedOffset]:
     """Return what a group has committed for a topic; nothing if this user may not see it.
 
     Raises:
         KafkaNotReadyError: Kafka does not answer.
     """
-    with _consumer(settings, group) as consumer:
-        found = consumer.committed(_partitions(consumer, topic), TIMEOUT) if _partitions(consumer, topic) else []
-        for position in found:
-            if position.error is not None:
-                raise KafkaException(position.error)
-        return [
-            CommittedOffset(
-                group=group, topic=topic, partition=p.partition, offset=p.offset, metadata=getattr(p, "metadata", None)
-            )
-            for p in found
-            if p.offset >= 0
-        ]
+    with _as_far_as_visible(group):
+        return committed_positions(settings, group, topic)
     return []
-
-
-def read_end_offsets(settings: Mapping[str, object], topic: str) -> dict[int, int]:
-    """Return the offset of the next record of each partition; nothing if this user may not see the topic.
-
-    Raises:
-        KafkaNotReadyError: Kafka does not answer.
-    """
-    return {partition: end for partition, (_, end) in read_log_bounds(settings, topic).items()}
 
 
 def read_log_bounds(settings: Mapping[str, object], topic: str) -> dict[int, tuple[int, int]]:
@@ -75,7 +76,7 @@ def read_log_bounds(settings: Mapping[str, object], topic: str) -> dict[int, tup
         KafkaNotReadyError: Kafka does not answer.
     """
     bounds: dict[int, tuple[int, int]] = {}
-    with _consumer(settings, "unused") as consumer:
+    with _as_far_as_visible("unused"), closing(_consumer(settings, "unused")) as consumer:
         for partition in _partitions(consumer, topic):
             bounds[partition.partition] = consumer.get_watermark_offsets(partition, TIMEOUT)
     return bounds
@@ -88,13 +89,15 @@ def _partitions(consumer: Consumer, topic: str) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for number in described.partitions]
 
 
+def _consumer(settings: Mapping[str, object], group: str) -> Consumer:
+    return Consumer({**settings, "group.id": group, "enable.auto.commit": False, "log_level": 0})
+
+
 @contextmanager
-def _consumer(settings: Mapping[str, object], group: str) -> Iterator[Consumer]:
-    consumer = Consumer({**settings, "group.id": group, "enable.auto.commit": False, "log_level": 0})
+def _as_far_as_visible(group: str) -> Iterator[None]:
+    """End the block early where this user may not see something."""
     try:
-        yield consumer
+        yield
     except KafkaException as error:
         if error.args[0].code() not in _NOT_FOR_US:
             raise KafkaNotReadyError(sentence_for(error.args[0], f"consumer group {group}")) from error
-    finally:
-        consumer.close()

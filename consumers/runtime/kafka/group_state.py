@@ -1,20 +1,21 @@
-"""Read what the brokers know of a consumer group: whether it has members, and its committed offsets."""
+"""Read what the brokers know of a consumer group, also while its coordinator moves."""
 
 from __future__ import annotations
 
 import time
-from contextlib import closing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from consumers.runtime.kafka.committed_offsets import committed_positions
 from consumers.runtime.kafka.partition_reader import PartitionReadError
 from producers.kafka_errors import sentence_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
 
 _TIMEOUT = 10.0  # seconds
 _COORDINATOR_TIMEOUT, _PAUSE = 30.0, 0.5  # seconds; a cluster elects coordinators when it starts, and when brokers stop
@@ -25,27 +26,31 @@ _COORDINATOR_MOVES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupState:
-    """`committed`: for each partition with a committed offset, that of the next record to process."""
-
-    group: str
-    members: int
-    committed: Mapping[int, int]
-
-
-def read_group_state(settings: Mapping[str, Any], group: str, topic: str) -> GroupState:
-    """Return the state of a group on one topic; a group that does not exist has neither members nor offsets.
+def count_members(settings: Mapping[str, Any], group: str) -> int:
+    """Return how many members a group has; a group that does not exist has none.
 
     Raises:
         PartitionReadError: Kafka does not answer, or refuses to show the group.
     """
     admin = AdminClient({**settings, "log_level": 0})
+    return _from_coordinator(group, lambda: _count_members(admin, group))
+
+
+def read_committed_offsets(settings: Mapping[str, object], group: str, topic: str) -> dict[int, int]:
+    """Return, for each partition with a committed offset, that of the next record to process.
+
+    Raises:
+        PartitionReadError: Kafka does not answer, or refuses to show the group.
+    """
+    found = _from_coordinator(group, lambda: committed_positions(settings, group, topic))
+    return {each.partition: each.offset for each in found}
+
+
+def _from_coordinator(group: str, read: Callable[[], T]) -> T:
     deadline = time.monotonic() + _COORDINATOR_TIMEOUT
     while True:
         try:
-            members = _count_members(admin, group)
-            return GroupState(group=group, members=members, committed=_read_committed(settings, group, topic))
+            return read()
         except KafkaException as error:
             cause: KafkaError = error.args[0]
             if cause.code() not in _COORDINATOR_MOVES or time.monotonic() > deadline:
@@ -61,11 +66,3 @@ def _count_members(admin: AdminClient, group: str) -> int:
             return 0
         raise
     return len(described.members)
-
-
-def _read_committed(settings: Mapping[str, Any], group: str, topic: str) -> dict[int, int]:
-    # Not with the admin client, whose version 2.16 ends the process if the coordinator is moving.
-    with closing(Consumer({**settings, "group.id": group, "enable.auto.commit": False, "log_level": 0})) as consumer:
-        numbers = consumer.list_topics(topic, timeout=_TIMEOUT).topics[topic].partitions
-        found = consumer.committed([TopicPartition(topic, number) for number in numbers], timeout=_TIMEOUT)
-    return {each.partition: each.offset for each in found if each.offset >= 0}

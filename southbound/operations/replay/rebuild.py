@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from consumers.routing.commands import build_send_command
 from consumers.routing.give_up import timer_event
 from consumers.run_updates.announce import Announcer
-from consumers.runtime.kafka.group_state import read_group_state
+from consumers.runtime.kafka.group_state import count_members, read_committed_offsets
 from consumers.runtime.kafka.partition_reader import PartitionReader, PartitionReadError
 from consumers.store.bulk_load import AcceptedGateway, RebuiltRows, StoreNotEmptyError
 from consumers.store.migrate import SchemaError
@@ -29,18 +29,17 @@ from southbound.operations.replay.progress import show_progress
 from southbound.operations.replay.read_topics import read_into, topics_of_runs
 from southbound.service.kafka_settings import standalone_consumer_settings
 from southbound.service.open_resources import open_run_store
-from southbound.service.roles import Role
+from southbound.service.roles import Role, consumers_of_topics
 from southbound.service.store_check import StoreMarker, read_gateway_history, read_topic_ends
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from consumers.runtime.kafka.group_state import GroupState
     from consumers.runtime.kafka.offset_range import OffsetRange
     from consumers.store.sql_store import SqlRunStore
     from producers.event_publisher import EventPublisher
     from router.recovery.fold import FoldedHierarchy
-    from router.runs.run import RunRow
+    from router.runs.run import RequestRow, RunRow
     from schemas.codec.envelope import Envelope
     from schemas.results import RequestResult
     from southbound.operations.replay.event_spool import EventSpool
@@ -136,15 +135,15 @@ def _not_empty(store: SqlRunStore) -> str:
 def _take_snapshot(settings: Settings, names: TopicNames) -> GatewaySnapshot:
     client = standalone_consumer_settings(settings.kafka)
     with PartitionReader(client) as reader:
-        topics = topics_of_runs(reader.topics(), names)
-        roles = {Role.ROUTING.value: names.lifecycle, Role.INBOUND.value: names.inbound}
-        roles |= {f"{Role.DISPATCH.value}.{spoke}": topic for topic in topics if (spoke := names.spoke_of(topic))}
-        _wait_until_stopped(client, {settings.kafka.group_of(role): topic for role, topic in roles.items()})
-        ranges = [found for topic in topics for found in reader.present_ranges(topic)]
-    routing = read_group_state(client, settings.kafka.group_of(Role.ROUTING.value), names.lifecycle)
+        known = reader.topics()
+        _wait_until_stopped(
+            client, [settings.kafka.group_of(role) for role in consumers_of_topics(known, names).values()]
+        )
+        ranges = [found for topic in topics_of_runs(known, names) for found in reader.present_ranges(topic)]
+    routed = read_committed_offsets(client, settings.kafka.group_of(Role.ROUTING.value), names.lifecycle)
     ends = read_topic_ends(client, names.lifecycle)
     mark = read_gateway_history(client, names).mark
-    gateway = AcceptedGateway(names.prefix, mark, _may_repeat_below(ends, routing.committed))
+    gateway = AcceptedGateway(names.prefix, mark, _may_repeat_below(ends, routed))
     return GatewaySnapshot(ranges=ranges, gateway=gateway)
 
 
@@ -157,10 +156,10 @@ def _may_repeat_below(ends: TopicEnds, committed: Mapping[int, int]) -> TopicEnd
     return TopicEnds(topic=ends.topic, topic_id=ends.topic_id, ends=below)
 
 
-def _wait_until_stopped(client: Mapping[str, object], groups: Mapping[str, str]) -> None:
+def _wait_until_stopped(client: Mapping[str, object], groups: Sequence[str]) -> None:
     deadline = time.monotonic() + MAX_MEMBER_WAIT
     while members := _groups_with_members(client, groups):
-        named = ", ".join(f"{state.group} ({state.members})" for state in members)
+        named = ", ".join(f"{group} ({count})" for group, count in members.items())
         if time.monotonic() > deadline:
             raise invalid_input(
                 [f"processes still work for the gateway, as members of {named}: stop all of them, then rebuild"]
@@ -169,9 +168,9 @@ def _wait_until_stopped(client: Mapping[str, object], groups: Mapping[str, str])
         time.sleep(2)
 
 
-def _groups_with_members(client: Mapping[str, object], groups: Mapping[str, str]) -> list[GroupState]:
-    states = [read_group_state(client, group, topic) for group, topic in groups.items()]
-    return [state for state in states if state.members]
+def _groups_with_members(client: Mapping[str, object], groups: Sequence[str]) -> dict[str, int]:
+    counts = {group: count_members(client, group) for group in groups}
+    return {group: count for group, count in counts.items() if count}
 
 
 def spool_topics(
@@ -201,12 +200,12 @@ def spool_topics(
 def _committed_commands(settings: Settings, topics: Iterable[str]) -> dict[tuple[str, int], int]:
     """Return, by dispatch topic and partition, the offset below which every command is done."""
     names, client = TopicNames(settings.kafka.prefix), standalone_consumer_settings(settings.kafka)
-    spokes = {topic: spoke for topic in topics if (spoke := names.spoke_of(topic))}
-    states = {
-        topic: read_group_state(client, settings.kafka.group_of(f"{Role.DISPATCH.value}.{spoke}"), topic)
-        for topic, spoke in spokes.items()
+    committed = {
+        topic: read_committed_offsets(client, settings.kafka.group_of(role), topic)
+        for topic, role in consumers_of_topics(topics, names).items()
+        if names.spoke_of(topic)
     }
-    return {(topic, number): offset for topic, state in states.items() for number, offset in state.committed.items()}
+    return {(topic, number): offset for topic, found in committed.items() for number, offset in found.items()}
 
 
 async def _fill(store: SqlRunStore, spool: EventSpool, snapshot: GatewaySnapshot) -> RebuildTally:
@@ -228,15 +227,17 @@ async def _fill(store: SqlRunStore, spool: EventSpool, snapshot: GatewaySnapshot
 
 
 def _batches(spool: EventSpool, at: datetime, tally: RebuildTally) -> Iterator[RebuiltRows]:
-    batch = RebuiltRows([], [])
+    runs: list[RunRow] = []
+    requests: list[RequestRow] = []
     for root_run_id, events in spool.hierarchies():
         folded = fold_hierarchy(root_run_id, events, at)
         tally.add(folded)
-        batch = RebuiltRows([*batch.runs, *folded.runs], [*batch.requests, *folded.requests])
-        if len(batch.runs) >= ROWS_PER_BATCH:
-            yield batch
-            batch = RebuiltRows([], [])
-    yield batch
+        runs += folded.runs
+        requests += folded.requests
+        if len(runs) >= ROWS_PER_BATCH:
+            yield RebuiltRows(runs, requests)
+            runs, requests = [], []
+    yield RebuiltRows(runs, requests)
 
 
 def _print_tally(store: SqlRunStore, counts: TopicCounts, tally: RebuildTally) -> None:

@@ -12,6 +12,7 @@ from consumers.runtime.kafka.offset_range import OffsetRange
 from consumers.runtime.kafka.partition_reader import PartitionReader
 from southbound.operations.events.record_view import read_record
 from southbound.service.kafka_settings import client_settings, standalone_consumer_settings
+from southbound.service.roles import consumers_of_topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -85,9 +86,7 @@ def consumed_topics(settings: Settings, names: TopicNames) -> dict[str, str]:
     """
     with PartitionReader(standalone_consumer_settings(settings.kafka)) as reader:
         known = reader.topics()
-    dispatch = {topic: f"dispatch.{spoke}" for topic in sorted(known) if (spoke := names.spoke_of(topic))}
-    roles = {names.lifecycle: "routing", **dispatch, names.inbound: "inbound"}
-    return {topic: role for topic, role in roles.items() if topic in known}
+    return consumers_of_topics(known, names)
 
 
 def read_topics(settings: Settings, roles: Mapping[str, str]) -> list[TopicView]:
@@ -96,7 +95,7 @@ def read_topics(settings: Settings, roles: Mapping[str, str]) -> list[TopicView]
     Raises:
         KafkaNotReadyError: Kafka does not answer.
     """
-    groups = {topic: f"{settings.kafka.group}.{role}" for topic, role in roles.items()}
+    groups = {topic: settings.kafka.group_of(role) for topic, role in roles.items()}
     consumer = standalone_consumer_settings(settings.kafka)
     members = read_members(client_settings(settings.kafka), [*groups.values()])
     return [
