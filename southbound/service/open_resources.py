@@ -24,7 +24,7 @@ from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.codec.schema_registry import RegistryUnavailableError, resolve_ids
 from schemas.topics import TopicNames
-from southbound.service.compose import SharedResources, utc_now
+from southbound.service.composition.shared_resources import SharedResources, utc_now
 from southbound.service.kafka_settings import client_settings
 from southbound.service.roles import Role
 from southbound.service.store_check import ContinuityCheck, StoreMarker, establish_continuity

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """The roles of a process. `southbound.service.role_builders` builds each."""
+    """The roles of a process. `southbound.service.composition.role_builders` builds each."""
 
     ROUTING = "routing"
     DISPATCH = "dispatch"

@@ -21,13 +21,13 @@ from consumers.table_topic.live_pair import PublishedTableIds
 from producers.publisher import PublishError
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
+from southbound.service.composition.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
 from southbound.service.lanes_report import lanes_report
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.open_callbacks import open_callback_mistakes
 from southbound.service.open_resources import open_resources
-from southbound.service.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.roles import Role, TopicScope, topics_for_roles
 from southbound.service.startup_status import StartupStatus
 from southbound.service.store_check import StoreDiscontinuedError
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 
     from consumers.runtime.worker import Worker
-    from southbound.service.compose import SharedResources
+    from southbound.service.composition.shared_resources import SharedResources
     from southbound.service.health import HealthCheck
     from southbound.service.load_rules import RoutingRules
     from southbound.settings.settings import Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from schemas.topics import TopicNames
-from southbound.service.role_builders import BUILDERS
+from southbound.service.composition.role_builders import BUILDERS
 from southbound.service.roles import ROLES, Role, TopicScope
 
 

@@ -45,7 +45,7 @@ from schemas.partition_keys import key_of
 from schemas.results import RequestResult, RunResult, RunUpdate
 from schemas.topics import TopicNames
 from schemas.vocabulary import Channel
-from southbound.service.compose import command_handler, lifecycle_handler
+from southbound.service.composition.workers import command_handler, lifecycle_handler
 from tests.builders.runs import NOON
 from tests.fakes.external_system import FakeSystem
 from tests.fakes.recording_publisher import RecordingPublisher

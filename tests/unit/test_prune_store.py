@@ -16,12 +16,12 @@ from consumers.prune_store import StorePruner
 from consumers.store.port import PrunePosition, PruneResult, StoreUnavailableError
 from schemas.topics import all_topics
 from schemas.vocabulary import Phase, RunState
-from southbound.service.compose import store_pruner
+from southbound.service.composition.tasks import store_pruner
 from southbound.settings.settings import MIN_KEEP_ENDED, Settings, StoreSettings
 from tests.builders.runs import NOON, a_run
 from tests.fakes.run_store import InMemoryRunStore
 from tests.harness.waiting import wait_until
-from tests.unit.service.test_compose import some_parts
+from tests.unit.service.test_composition import some_parts
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -17,7 +17,7 @@ from router.runs.transitions import COMMANDED_PHASES
 from schemas.topics import TopicNames
 from schemas.vocabulary import Phase, UpdateKind
 from southbound.operations.run_views import status_sentences
-from southbound.service.compose import repetition_counter
+from southbound.service.composition.observers import repetition_counter
 from tests.builders.runs import NOON, TREE, a_document, a_run, a_tree
 from tests.fakes.run_store import InMemoryRunStore
 from tests.harness.gateway import InMemoryGateway

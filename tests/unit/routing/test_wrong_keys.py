@@ -10,7 +10,7 @@ from consumers.runtime.faults import ProblemReporter
 from schemas.lifecycle import RunRequested
 from schemas.results import RunUpdate
 from schemas.vocabulary import UpdateKind
-from southbound.service.compose import wrong_key_counter
+from southbound.service.composition.observers import wrong_key_counter
 from tests.builders.runs import a_document
 from tests.harness.gateway import InMemoryGateway
 

@@ -12,20 +12,18 @@ import structlog
 from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import CallbackConfig, Listener
 from consumers.metrics import EVENT_IDS_REUSED
-from southbound.service.compose import (
+from southbound.service.composition.observers import callback_counter
+from southbound.service.composition.shared_resources import utc_now
+from southbound.service.composition.tasks import (
     build_poller,
     build_run_checker,
-    callback_counter,
     command_repeater,
-    dispatch_worker,
-    inbound_worker,
     pending_request_expiry,
-    routing_worker,
     store_pruner,
     untried_run_notices,
-    utc_now,
     waiting_queue_releaser,
 )
+from southbound.service.composition.workers import dispatch_worker, inbound_worker, routing_worker
 from southbound.service.open_callbacks import openly_accepted
 from southbound.service.roles import Role
 
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from consumers.runtime.worker import Worker
-    from southbound.service.compose import SharedResources
+    from southbound.service.composition.shared_resources import SharedResources
 
     Tasks = Iterator[Coroutine[None, None, None]]
 

@@ -14,10 +14,11 @@ from schemas.lifecycle import RunRequested
 from schemas.results import Reason
 from schemas.topics import TopicNames
 from schemas.vocabulary import Phase
-from southbound.service import compose
-from southbound.service.compose import SharedResources, build_poller, pending_request_expiry, waiting_queue_releaser
+from southbound.service.composition import shared_resources, tasks, workers
+from southbound.service.composition.role_builders import build_workers
+from southbound.service.composition.shared_resources import SharedResources
+from southbound.service.composition.tasks import build_poller, pending_request_expiry, waiting_queue_releaser
 from southbound.service.load_rules import load_rules
-from southbound.service.role_builders import build_workers
 from southbound.service.roles import Role
 from southbound.service.table_sources import FileTables
 from southbound.settings.settings import Settings
@@ -65,13 +66,15 @@ def some_parts(store: InMemoryRunStore) -> SharedResources:
 def count_instances(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
     """Return a list to which every object is added that composition creates under this name."""
     instances: list[object] = []
-    original = getattr(compose, name)
+    modules = [module for module in (shared_resources, tasks, workers) if hasattr(module, name)]
+    original = getattr(modules[0], name)
 
     def record(*positional: Any, **named: Any) -> Any:  # noqa: ANN401 - the signature of what it replaces
         instances.append(original(*positional, **named))
         return instances[-1]
 
-    monkeypatch.setattr(compose, name, record)
+    for module in modules:
+        monkeypatch.setattr(module, name, record)
     return instances
 
 

@@ -1,0 +1,117 @@
+"""Count and log what handlers report."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from consumers.metrics import (
+    CALL_SECONDS,
+    CALLBACKS,
+    CALLS,
+    COMMANDS_REPEATED,
+    INPUTS_MISSING,
+    RUNS_ENDED,
+    WRONG_KEYS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from consumers.dispatch.call import CallObserver
+    from consumers.inbound.listener import CountCallback
+    from consumers.metrics import Metrics
+    from consumers.runtime.faults import ProblemReporter
+    from consumers.runtime.handler import Record
+    from consumers.spokes.limits.circuit_breaker import CircuitBreaker
+    from router.responses import Purpose, Verdict
+    from router.runs.run import RunRow
+    from router.selection.thresholds import ThresholdUse
+    from schemas.problem import Problem
+    from schemas.results import RunResult
+
+log = structlog.get_logger()
+
+
+def log_used_up(use: ThresholdUse) -> None:
+    """Log that a definition takes no more runs until its period ends."""
+    log.info("definition used up", definition=use.definition, until=use.window.end.isoformat())
+
+
+def log_breaker(spoke: str, calls: str, breaker: CircuitBreaker) -> None:
+    """Log that a circuit breaker opened or closed."""
+    if breaker.is_shut():
+        log.warning(
+            "system is down: no calls are made, one at a time finds out whether it is back",
+            spoke=spoke,
+            calls=calls,
+            problem=breaker.reason,
+        )
+    else:
+        log.info("system is back", spoke=spoke, calls=calls)
+
+
+def log_waiting(run_id: str, definitions: tuple[str, ...]) -> None:
+    """Log that a request waits for a threshold."""
+    log.info("request waiting for threshold", run=run_id, definitions=[*definitions])
+
+
+def callback_counter(metrics: Metrics) -> CountCallback:
+    """Return a function that counts callbacks by spoke and outcome."""
+    return lambda spoke, outcome: metrics.count(CALLBACKS, spoke, outcome)
+
+
+def wrong_key_counter(metrics: Metrics, role: str, reporter: ProblemReporter) -> Callable[[Record, Problem], None]:
+    """Count every record with a wrong key, and log the first one of each half minute."""
+
+    def count(record: Record, problem: Problem) -> None:
+        metrics.count(WRONG_KEYS, role, record.partition.topic)
+        partition = record.partition
+        where = f"{partition.topic}[{partition.number}] offset {record.offset}"
+        reporter.report(replace(problem, sentence=f"{where}: {problem.sentence}"), time.monotonic())
+
+    return count
+
+
+def repetition_counter(metrics: Metrics) -> Callable[[RunRow], None]:
+    """Count and log runs whose commands are published again."""
+
+    def count(row: RunRow) -> None:
+        metrics.count(COMMANDS_REPEATED, row.spoke, row.phase)
+        log.warning(
+            "run not moved for a day: its command is published again",
+            run=row.run_id,
+            spoke=row.spoke,
+            phase=row.phase,
+            since=row.updated_at.isoformat(),
+        )
+
+    return count
+
+
+def missing_input_counter(metrics: Metrics) -> Callable[[str, str], None]:
+    """Return a function that counts the inputs of tables that a run does not have."""
+    return lambda table, name: metrics.count(INPUTS_MISSING, table, name)
+
+
+def call_observer(metrics: Metrics) -> CallObserver:
+    """Return a function that counts the calls of external systems, and records their durations."""
+
+    def count(spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
+        metrics.count(CALLS, spoke, purpose, verdict)
+        metrics.observe_duration(CALL_SECONDS, seconds, spoke, purpose)
+
+    return count
+
+
+def result_counter(metrics: Metrics) -> Callable[[RunResult], None]:
+    """Return a function that counts and logs the runs that end."""
+
+    def count(result: RunResult) -> None:
+        metrics.count(RUNS_ENDED, result.spoke, result.state, result.result or "none")
+        log.info("run ended", run=result.run_id, spoke=result.spoke, state=result.state, result=result.result)
+
+    return count
