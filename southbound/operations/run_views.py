@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from router.responses import Purpose
 from router.runs.checks.watch import Missing
 from router.runs.notifications.last_notification import last_notifications
 from router.tables.explain.explanation import explanation_text
@@ -104,6 +105,7 @@ def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
         )
     yield "waits for", ", ".join(row.waits_for) if row.phase is Phase.WAITING else ""
     yield "next check", _describe_watch(row)
+    yield "first attempt", _describe_first_attempt(row)
     yield "last attempt", _describe_attempt(row)
     yield "next attempt", _describe_next_attempt(row)
     yield "versions", f"requested {row.requested.version}, accepted {row.accepted_version or 'none'}"
@@ -150,6 +152,7 @@ def status_sentences(row: RunRow) -> list[str]:
     return [
         f"{_PHASE_DESCRIPTIONS[row.phase](row)}, since {format_time(row.updated_at)}",
         *reasons,
+        *([f"first attempt at {first}"] if (first := _describe_first_attempt(row)) else []),
         *([f"last attempt {attempt}"] if attempt else []),
         *([f"next attempt {next_attempt}"] if next_attempt else []),
         *([f"next check {check}"] if check else []),
@@ -181,9 +184,19 @@ def _describe_attempt(row: RunRow) -> str:
     return f"number {failed.number} at {format_time(failed.at)}: {failed.code}: {failed.message}" if failed else ""
 
 
+def _describe_first_attempt(row: RunRow) -> str:
+    failed = row.failed_attempt
+    return format_time(failed.first_at) if failed and failed.first_at and failed.number > 1 else ""
+
+
+_PHASES_BETWEEN_ATTEMPTS = (Phase.ROUTED, Phase.RETRYING, Phase.IN_DOUBT)
+
+
 def _describe_next_attempt(row: RunRow) -> str:
     failed = row.failed_attempt
-    if failed is None or failed.next_at is None or row.phase not in (Phase.RETRYING, Phase.IN_DOUBT):
+    if failed is None or failed.next_at is None:
+        return ""
+    if failed.purpose is Purpose.SEND and row.phase not in _PHASES_BETWEEN_ATTEMPTS:
         return ""
     # The run store is not written at each attempt.
     later = "while the system is down, later attempts are not stored"
