@@ -13,6 +13,7 @@ from router.runs.checks.watch import Missing
 from router.runs.notifications.last_notification import last_notifications
 from router.tables.explain.explanation import explanation_text
 from schemas.codec.printable import printable
+from schemas.counts import count_noun
 from schemas.results import RunUpdate
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Phase
@@ -175,7 +176,7 @@ def _describe_watch(row: RunRow) -> str:
         return ""
     return (
         f"{format_time(row.watch.due)}: {_MISSING[row.watch.missing]} since {format_time(row.watch.since)}, "
-        f"{row.watch.answers} answers so far"
+        f"{count_noun(row.watch.answers, 'answer')} so far"
     )
 
 
@@ -219,9 +220,9 @@ def _pending_requests(row: RunRow) -> Iterator[str]:
 
 def _describe_created(row: RunRow) -> str:
     children = len(row.requested.child_run_ids)
-    return (
-        f"it waits for the {children} children that it lists" if children else "it waits for the root of its hierarchy"
-    )
+    if not children:
+        return "it waits for the root of its hierarchy"
+    return f"it waits for the {count_noun(children, 'child', 'children')} that it lists"
 
 
 def _describe_waiting(row: RunRow) -> str:
