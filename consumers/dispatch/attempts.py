@@ -47,13 +47,13 @@ def rest_of_wait(caller: Caller, row: RunRow, attempt: Attempt, counted: Attempt
 
     An outage may be over, and a look-up does no harm, so these are not waited for.
     """
-    last, now = row.failed_attempt, caller.now()
+    last = row.failed_attempt
     if attempt.number == counted.number or last is None or last.next_at is None or last.is_excluded:
         return None
     if row.phase in (Phase.SENDING, Phase.IN_DOUBT):
         return None
     policy = caller.spoke(row.spoke).profile.retry.policy()
-    left = min((last.next_at - now).total_seconds(), max(policy.max_interval, policy.max_elapsed))
+    left = min((last.next_at - caller.now()).total_seconds(), max(policy.max_interval, policy.max_elapsed))
     if left <= 0:
         return None
     return RetryLater(

@@ -84,10 +84,10 @@ def explain_owner(partition: PartitionView, topic: TopicView) -> str:
         return ""
     if not members.members:
         return f"no process serves its partition: group {members.group} has no members. Start {start_command(topic)}."
-    return (
-        f"none of the {count_noun(len(members.members), 'member')} of group {members.group} holds its partition: the"
-        f" group is {members.state or 'rebalancing'}."
-    )
+    none = f"none of the {len(members.members)} members of group {members.group} holds"
+    if len(members.members) == 1:
+        none = f"the only member of group {members.group} does not hold"
+    return f"{none} its partition: the group is {members.state or 'rebalancing'}."
 
 
 def start_command(topic: TopicView) -> str:
