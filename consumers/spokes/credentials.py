@@ -149,8 +149,8 @@ class TlsSettings(ProfileModel):
     ca: str | None = Field(default=None, description="File of the authorities to trust, beside those of the machine.")
     certificate: str | None = Field(default=None, description="File of our certificate, with its chain.")
     key: str | None = Field(default=None, description="File of its key. None: in the file of the certificate.")
-    key_password: SecretReference | None = Field(
-        default=None, description="Where the password of the key is: `env:NAME` or `file:PATH`."
+    key_password: Annotated[SecretReference, Field(pattern="^file:")] | None = Field(
+        default=None, description="Where the password of the key is: `file:PATH`."
     )
 
     @model_validator(mode="after")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
 from pathlib import Path
@@ -12,7 +11,7 @@ from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.security.secret_source import SecretSource, file_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from consumers.spokes.credentials import TlsSettings
     from consumers.spokes.security.secret_source import Stamp
@@ -23,7 +22,7 @@ CHECK_INTERVAL = 5.0  # seconds between two looks at the files
 class ClientTls:
     """The TLS context of one system. A renewed certificate is used for connections that are made later."""
 
-    def __init__(self, settings: TlsSettings, environment: Mapping[str, str], clock: Callable[[], float]) -> None:
+    def __init__(self, settings: TlsSettings, clock: Callable[[], float]) -> None:
         """Load all files for the first time.
 
         Raises:
@@ -31,7 +30,7 @@ class ClientTls:
         """
         self._settings = settings
         password = settings.key_password
-        self._password = SecretSource(password, environment) if password else None
+        self._password = SecretSource(password, {}) if password else None
         self._clock = clock
         self.context = ssl.create_default_context()
         self._stamps = self._read_stamps()
@@ -74,7 +73,7 @@ def client_tls(settings: TlsSettings) -> ClientTls | None:
     Raises:
         SecretMissingError: a file cannot be used.
     """
-    return ClientTls(settings, os.environ, time.monotonic) if settings.ca or settings.certificate else None
+    return ClientTls(settings, time.monotonic) if settings.ca or settings.certificate else None
 
 
 def _load(load: Callable[[], None], field: str, path: str) -> None:

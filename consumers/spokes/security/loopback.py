@@ -1,4 +1,4 @@
-"""Know which addresses are on this machine."""
+"""Decide which addresses are on this machine."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def test_files_that_cannot_be_used_are_named_by_field_and_path(tmp_path: Path) -
         a_profile(name="one", tls={"ca": absent}),
         a_profile(name="two", tls={"ca": CA, "certificate": broken}),
         a_profile(name="three", tls={"certificate": CA}),
-        a_profile(name="four", tls={"certificate": str(FILES / "client-1.pem"), "key_password": "env:NOWHERE"}),
+        a_profile(name="four", tls={"certificate": str(FILES / "client-1.pem"), "key_password": f"file:{absent}"}),
     ]
     with pytest.raises(SecretMissingError) as error:
         open_connections(profiles, {})
@@ -98,4 +98,4 @@ def test_files_that_cannot_be_used_are_named_by_field_and_path(tmp_path: Path) -
     assert one == f"spoke 'one', field 'tls': there is no file for tls.ca at {absent}, or for its key"
     assert two.startswith(f"spoke 'two', field 'tls': tls.certificate cannot be loaded from {broken} (")
     assert three.startswith(f"spoke 'three', field 'tls': tls.certificate cannot be loaded from {CA} (")
-    assert four.startswith("spoke 'four', field 'tls': there is no secret at env:NOWHERE")
+    assert four.startswith(f"spoke 'four', field 'tls': there is no secret at file:{absent}")
