@@ -16,8 +16,8 @@ from consumers.runtime.handler import Attempt, DeadLetter, Done, RetryLater
 from router.responses import HttpResponse, Purpose
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.vocabulary import Phase, UpdateKind
-from tests.builders.runs import a_document
-from tests.fakes.external_system import LOCKED, NO_RESPONSE, REFUSED_CONNECTION
+from tests.builders.runs import a_document, a_tree
+from tests.fakes.external_system import LOCKED, NO_RESPONSE, REFUSED_CONNECTION, json_answer
 from tests.harness.gateway import RETRY, InMemoryGateway
 
 if TYPE_CHECKING:
@@ -294,3 +294,20 @@ async def test_look_ups_after_a_kill_go_on_at_once_and_count_on() -> None:
         numbers.append(restarted.counted.number)
         restarted.kill()
     assert numbers == [1, 2, 3]
+
+
+async def test_a_child_that_waits_for_the_id_of_its_parent_keeps_why_and_until_when() -> None:
+    gateway = InMemoryGateway()
+    gateway.system.plan(Purpose.SEND, HttpResponse(status=202))
+    gateway.system.plan(Purpose.LOOK_UP, *[json_answer(200, [])] * 4)
+    gateway.produce(gateway.names.lifecycle, RunRequested(run=a_tree(children=1)), "tree")
+    await gateway.process_next(gateway.names.lifecycle)
+    await gateway.process_next(DISPATCH)
+    (record,) = gateway.waiting(DISPATCH)
+    assert isinstance(await gateway.attempt(record), RetryLater)
+    child = gateway.row("TR0001-1")
+    assert child.phase is Phase.ROUTED
+    assert child.failed_attempt is not None
+    assert (child.failed_attempt.number, child.failed_attempt.code) == (1, "EXTERNAL_ID_PENDING")
+    assert child.failed_attempt.next_at is not None
+    assert not child.failed_attempt.is_excluded
