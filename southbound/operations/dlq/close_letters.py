@@ -6,20 +6,16 @@ started last takes over, because both write under the same transactional id.
 
 from __future__ import annotations
 
-import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from producers.kafka_transaction import ProducerFencedError, TransactionalWriter
 from producers.publisher import PublishError, RecordTooLargeError
 from southbound.cli.exit_codes import unreachable
-from southbound.operations.console import count_noun, print_status
+from southbound.operations.console import count_noun
 from southbound.operations.dlq.letter_status import status_message
+from southbound.operations.progress import show_progress
 from southbound.service.kafka_settings import client_settings
 
 if TYPE_CHECKING:
@@ -36,7 +32,6 @@ _STEP_TIMEOUT = 10.0  # seconds for each step of a transaction
 _MAX_LETTERS = 100  # in one transaction
 _MAX_BYTES = 4 * 2**20  # in one transaction; a single dead letter may have more
 _BATCHES_PER_SECOND = 4  # with a rate; so often the bar moves
-_STATUS_EVERY = 10.0  # seconds, where no bar can be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +70,11 @@ class LetterCloser:
         Raises:
             CommandFailedError: Kafka does not accept them, or another command took over; says how many were closed.
         """
-        with _progress(self.closure.state.value, self.total) as advance:
+        with show_progress(self.closure.state.value, self.total) as on_progress:
             for batch in _batches(letters, self._batch_length()):
                 began = time.monotonic()
                 self._close(batch, on_closed)
-                advance(self.done)
+                on_progress(self.done)
                 if self.rate:
                     # Time that was lost is not caught up: a pause must not end in a burst.
                     time.sleep(max(0.0, began + len(batch) / self.rate - time.monotonic()))
@@ -151,28 +146,3 @@ def _batches(letters: Iterable[ClosedLetter], length: int) -> Iterator[list[Clos
         size += one.size
     if batch:
         yield batch
-
-
-@contextmanager
-def _progress(verb: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal, and a line every ten seconds elsewhere."""
-    console = Console(file=sys.stderr, stderr=True)
-    if not console.is_terminal:
-        yield _status_lines(verb, total)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(verb, total=total)
-        yield lambda done: bar.update(task, completed=done)
-
-
-def _status_lines(verb: str, total: int) -> Callable[[int], None]:
-    told_at = time.monotonic()
-
-    def tell(done: int) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= _STATUS_EVERY:
-            told_at = time.monotonic()
-            print_status(f"{done:,} of {total:,} {verb}")
-
-    return tell

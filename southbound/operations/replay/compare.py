@@ -20,8 +20,8 @@ from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import count_noun, print_json, print_text
 from southbound.operations.kafka import make_envelope, wait_until_reachable
+from southbound.operations.progress import show_progress
 from southbound.operations.replay.event_spool import open_spool
-from southbound.operations.replay.progress import show_progress
 from southbound.operations.replay.read_topics import topics_of_runs
 from southbound.operations.replay.rebuild import SOURCE, spool_topics
 from southbound.service.kafka_settings import standalone_consumer_settings

@@ -18,8 +18,8 @@ from schemas.commands import SendRun
 from schemas.lifecycle import RunRequested
 from schemas.topics import TopicNames
 from schemas.vocabulary import Phase
+from southbound.operations.progress import progress_sentence
 from southbound.operations.replay.event_spool import SpooledEvent, open_spool
-from southbound.operations.replay.progress import progress_sentence
 from southbound.operations.replay.read_topics import topics_of_runs
 from tests.builders.runs import NOON, SINGLE, a_document, a_run
 from tests.harness.command_line import southbound
