@@ -10,28 +10,22 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from producers.kafka_transaction import ProducerFencedError, TransactionalWriter
+from producers.kafka_transaction import ProducerFencedError
 from producers.publisher import PublishError, RecordTooLargeError
 from southbound.cli.exit_codes import unreachable
 from southbound.operations.console import count_noun
 from southbound.operations.dlq.letter_status import status_message
 from southbound.operations.progress import show_progress
-from southbound.service.kafka_settings import client_settings
+from southbound.operations.publishing.paced_writing import batch_length, in_batches, wait_for_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable
 
     from consumers.hold.held_letters import HeldRelease
+    from producers.kafka_transaction import TransactionalWriter
     from producers.publisher import Message
-    from schemas.topics import TopicNames
     from southbound.operations.dlq.letter import Letter
     from southbound.operations.dlq.letter_status import LetterClosure
-    from southbound.settings.settings import Settings
-
-_STEP_TIMEOUT = 10.0  # seconds for each step of a transaction
-_MAX_LETTERS = 100  # in one transaction
-_MAX_BYTES = 4 * 2**20  # in one transaction; a single dead letter may have more
-_BATCHES_PER_SECOND = 4  # with a rate; so often the bar moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +65,11 @@ class LetterCloser:
             CommandFailedError: Kafka does not accept them, or another command took over; says how many were closed.
         """
         with show_progress(self.closure.state.value, self.total) as on_progress:
-            for batch in _batches(letters, self._batch_length()):
+            for batch in in_batches(letters, batch_length(self.rate)):
                 began = time.monotonic()
                 self._close(batch, on_closed)
                 on_progress(self.done)
-                if self.rate:
-                    # Time that was lost is not caught up: a pause must not end in a burst.
-                    time.sleep(max(0.0, began + len(batch) / self.rate - time.monotonic()))
+                wait_for_rate(began, len(batch), self.rate)
 
     def _close(self, batch: list[ClosedLetter], on_closed: Callable[[ClosedLetter], None]) -> None:
         try:
@@ -114,35 +106,3 @@ class LetterCloser:
     def so_far(self) -> str:
         """Return how many of all were closed."""
         return f"{self.done:,} of {count_noun(self.total, 'dead letter')} {self.closure.state.value}"
-
-    def _batch_length(self) -> int:
-        return min(_MAX_LETTERS, max(1, int(self.rate / _BATCHES_PER_SECOND))) if self.rate else _MAX_LETTERS
-
-
-def open_writer(settings: Settings, names: TopicNames, partitions: Mapping[str, object]) -> TransactionalWriter:
-    """Take over the writing of what becomes of dead letters.
-
-    Raises:
-        CommandFailedError: the topic is missing, or Kafka does not allow it.
-    """
-    if names.dlq_status not in partitions:
-        raise unreachable(f"Kafka does not have the topic {names.dlq_status}: run `southbound topics apply`")
-    writer = TransactionalWriter(client_settings(settings.kafka), names.dlq_status, step_timeout=_STEP_TIMEOUT)
-    try:
-        writer.init_transactions()
-    except PublishError as error:
-        raise unreachable(str(error)) from None
-    return writer
-
-
-def _batches(letters: Iterable[ClosedLetter], length: int) -> Iterator[list[ClosedLetter]]:
-    batch: list[ClosedLetter] = []
-    size = 0
-    for one in letters:
-        if batch and (len(batch) >= length or size + one.size > _MAX_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(one)
-        size += one.size
-    if batch:
-        yield batch
