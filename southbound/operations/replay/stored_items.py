@@ -18,6 +18,7 @@ from southbound.operations.replay.replay_writer import ReplayItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
 
     from producers.publisher import Message
     from router.runs.run import RunRow
@@ -40,9 +41,8 @@ def stored_events(row: RunRow, request: Sequence[RunRow]) -> list[Event]:
     if last is None and row.phase in ENDED_PHASES:
         messages = [build_result(row)]
     if any(isinstance(each, RunResult) for each in messages):
-        closing = request_result(request)
-        if closing is not None and closing.occurred_at == (row.finished_at or row.updated_at):
-            messages.append(closing)
+        closing = request_result(request) if request and _end(row) == max(map(_end, request)) else None
+        messages += [closing] if closing is not None else []
     headers = EventHeaders(
         id=last.cause if last else row.request_id,
         traceparent=last.traceparent if last else None,
@@ -51,6 +51,10 @@ def stored_events(row: RunRow, request: Sequence[RunRow]) -> list[Event]:
     cause = Event(headers=headers, data=RunRequested(run=row.requested))
     decision = row.decision.policy if row.decision else None
     return [build_event(cause, message, decision, row.updated_at) for message in messages]
+
+
+def _end(row: RunRow) -> datetime:
+    return row.finished_at or row.updated_at
 
 
 def stored_items(reader: StoreReader, note: ReplayNote, to_message: Callable[[Event], Message]) -> Iterator[ReplayItem]:
