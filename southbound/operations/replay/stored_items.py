@@ -41,7 +41,7 @@ def stored_events(row: RunRow, request: Sequence[RunRow]) -> list[Event]:
     if last is None and row.phase in ENDED_PHASES:
         messages = [build_result(row)]
     if any(isinstance(each, RunResult) for each in messages):
-        closing = request_result(request) if request and _end(row) == max(map(_end, request)) else None
+        closing = request_result(request) if _ends_request(row, request) else None
         messages += [closing] if closing is not None else []
     headers = EventHeaders(
         id=last.cause if last else row.request_id,
@@ -51,6 +51,12 @@ def stored_events(row: RunRow, request: Sequence[RunRow]) -> list[Event]:
     cause = Event(headers=headers, data=RunRequested(run=row.requested))
     decision = row.decision.policy if row.decision else None
     return [build_event(cause, message, decision, row.updated_at) for message in messages]
+
+
+def _ends_request(row: RunRow, request: Sequence[RunRow]) -> bool:
+    """Return whether a run was the last of its request to end; a child that was never routed belongs to none yet."""
+    belongs = row.decision is not None or row.run_id == row.root_run_id
+    return belongs and bool(request) and _end(row) == max(map(_end, request))
 
 
 def _end(row: RunRow) -> datetime:

@@ -16,7 +16,6 @@ from consumers.runtime.kafka.group_state import read_committed_offsets
 from consumers.runtime.kafka.partition_reader import PartitionReader
 from producers.kafka_publisher import producer_settings
 from schemas.topics import TopicNames, all_topics
-from schemas.vocabulary import Phase
 from southbound.cli.exit_codes import CommandFailedError, ExitCode
 from southbound.operations.replay import replay_records as command
 from southbound.operations.replay import replay_writer
@@ -42,8 +41,8 @@ def read_all(settings: Settings, topic: str) -> list[Message]:
 
 
 def header(record: Message, name: str) -> str:
-    found = [value for key, value in record.headers() or () if key == name]  # type: ignore[misc] # pairs
-    return found[-1].decode() if found else ""  # type: ignore[union-attr]
+    headers: list[tuple[str, bytes]] = record.headers() or []  # type: ignore[assignment] # consumed: a list of bytes
+    return next((value.decode() for one, value in reversed(headers) if one == name), "")
 
 
 def posted(service: ServiceUnderTest) -> Counter[str]:
@@ -54,14 +53,14 @@ def posted(service: ServiceUnderTest) -> Counter[str]:
 async def processed(service: ServiceUnderTest, topic: str, role: str) -> None:
     """Wait until a role has committed every record of a topic."""
     client = standalone_consumer_settings(service.settings.kafka)
-    for _ in range(300):
+
+    def is_committed() -> bool:
         with PartitionReader(client) as reader:
-            ends = {one.partition: one.end for one in reader.present_ranges(topic) if one.end}
+            ranges = reader.present_ranges(topic)
         committed = read_committed_offsets(client, service.settings.kafka.group_of(role), topic)
-        if all(committed.get(partition, 0) >= end for partition, end in ends.items()):
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"{topic} is not processed to its end: {committed} of {ends}")
+        return all(committed.get(one.partition, 0) >= one.end for one in ranges)
+
+    await service.wait_until(is_committed, f"{topic} processed to its end")
 
 
 async def replay(settings: Settings, options: ReplayOptions) -> None:
@@ -101,16 +100,10 @@ async def test_what_is_replayed_is_not_sent_twice_also_by_a_store_that_was_lost(
         await replay(service.settings, ReplayOptions(chosen=one_run, dry_run=True, as_json=True))
         shown = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         assert [(one["run"], one["effect"], one["spoke"]) for one in shown] == [("TR1", "send", "fibre-lab")]
+        known = len(service.results())
         await replay(service.settings, ReplayOptions(chosen=one_run))
-        opened = await service.store()
-        for _ in range(500):
-            row = await opened.run("TR1")
-            if row is not None and row.phase is Phase.FULFILLED:
-                break
-            await asyncio.sleep(0.05)
-        await opened.close()
-        assert row is not None
-        assert (row.phase, row.external_id) == (Phase.FULFILLED, first["TR1"].external_id)
+        await service.wait_until(lambda: service.results()[known:], "the result of TR1 again")
+        assert service.results()[-1].external_id == first["TR1"].external_id
         assert posted(service) == {"TR1": 1, "TR2": 1, "TR3": 1}
 
 
