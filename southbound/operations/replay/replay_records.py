@@ -157,7 +157,7 @@ def _publish(gateway: _Gateway, replay: ReplayWriter) -> None:
     note = replay.note
     if note.kind is ReplayKind.STORED:
         with open_store_reader(gateway.settings) as store:
-            replay.publish_all(stored_items(store, note, gateway.to_message), 0)
+            replay.publish_all(stored_items(store, note, gateway.to_message), None)
         return
     chooser = _chooser(gateway, note.selection)
     replay.publish_all(record_items(gateway.reader, note, chooser), note.left)

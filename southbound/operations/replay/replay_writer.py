@@ -55,8 +55,8 @@ class ReplayWriter:
     rate: float | None = None  # records per second
     too_large: list[str] = field(default_factory=list)
 
-    def publish_all(self, items: Iterable[ReplayItem], total: int) -> None:
-        """Publish the items, and note that the replay is complete. `total` is the largest number of items.
+    def publish_all(self, items: Iterable[ReplayItem], total: int | None) -> None:
+        """Publish the items, and note that the replay is complete. `total`: the largest number of items, if known.
 
         Raises:
             CommandFailedError: Kafka does not accept them, or another replay was started; says how it is resumed.
