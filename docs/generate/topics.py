@@ -64,8 +64,8 @@ A redrive publishes the original record with these headers, and with `southbound
 REPLAY_HEADERS = """
 ## Headers of replayed records
 
-`southbound replay` publishes a record as it was with these headers, and with `southbound-replay`, which then begins with
-`replay-`.
+`southbound replay` publishes a record as it was with these headers, and with `southbound-replay`, which then begins
+with `replay-`.
 
 """
 REPLAY_ROWS = (

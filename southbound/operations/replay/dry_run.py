@@ -17,7 +17,7 @@ from schemas.codec.errors import UndecodableError
 from schemas.codec.printable import printable
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunRequested
-from schemas.partition_keys import topic_of
+from schemas.partition_keys import root_run_key, topic_of
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import invalid_input, unreachable
 from southbound.operations.console import print_json, print_text
@@ -107,7 +107,9 @@ class Forecaster:
             found = Forecast(run="", effect=Effect.DEAD_LETTER, sentence="WRONG_TOPIC: it belongs on another topic")
             return ForecastRecord(position=position, type=name, forecast=found)
         before = run_of(event) in self._requested
-        found = forecast(event, await self._row(event), self._decide, is_requested_before=before)
+        row = await self._row(event)
+        root = None if row else await self._root(event)
+        found = forecast(event, row, self._decide, root=root, is_requested_before=before)
         self._note(event, found)
         return ForecastRecord(position=position, type=name, forecast=found)
 
@@ -116,6 +118,11 @@ class Forecaster:
         if isinstance(event.data, InboundReceived):
             return await store.run_by_external_id(event.data.spoke, event.data.external_id)
         return await store.run(run_of(event))
+
+    async def _root(self, event: Event) -> RunRow | None:
+        """Return the root of an unknown run: if it is pending, its children have no rows yet."""
+        root = root_run_key(event.data)
+        return await self.reader.store.run(root) if root else None
 
     def _decide(self, document: RunDocument) -> Route | AllDefinitionsUsedUp | Problem:
         try:

@@ -10,7 +10,7 @@ from consumers.routing.decide import AllDefinitionsUsedUp
 from consumers.routing.route_request import has_different_content
 from router.runs.changes import change_event
 from router.runs.events import ChangeRefused
-from router.runs.pending import is_pending
+from router.runs.pending import embedded_child, is_pending
 from router.runs.processed_events import SEND, has_led_to
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
 from router.selection.outbound_policy import Payload
@@ -66,10 +66,17 @@ def run_of(event: Event) -> str:
             return str(getattr(other, "run_id", ""))
 
 
-def forecast(event: Event, row: RunRow | None, decide: Decide, *, is_requested_before: bool = False) -> Forecast:
+def forecast(
+    event: Event,
+    row: RunRow | None,
+    decide: Decide,
+    *,
+    root: RunRow | None = None,
+    is_requested_before: bool = False,
+) -> Forecast:
     """Return what an event would lead to now.
 
-    `row` is what the store has of its run. `is_requested_before`: the same replay has its `RunRequested` before it.
+    `row` is what the store has of its run, and `root` of its root, if it does not have the run. `is_requested_before`: the same replay has its `RunRequested` before it.
     """
     match event.data:
         case RunRequested(run=document):
@@ -81,7 +88,7 @@ def forecast(event: Event, row: RunRow | None, decide: Decide, *, is_requested_b
             sentence = "UNKNOWN_RUN: the store does not have the run; replay its lifecycle events instead"
             return Forecast(run=run_of(event), effect=Effect.DEAD_LETTER, sentence=sentence, spoke=command.spoke)
     if row is None:
-        return _unknown(event, is_requested_before=is_requested_before)
+        return _unknown(event, root, is_requested_before=is_requested_before)
     return _of_known_run(event, row)
 
 
@@ -175,7 +182,10 @@ def _report(event: Event, report: InboundReceived, row: RunRow | None) -> Foreca
     return _command(row, Effect.REPORT, "it is read again and changes the run if it says something newer")
 
 
-def _unknown(event: Event, *, is_requested_before: bool) -> Forecast:
+def _unknown(event: Event, root: RunRow | None, *, is_requested_before: bool) -> Forecast:
+    if root is not None and is_pending(root) and embedded_child(root.requested, run_of(event)) is not None:
+        sentence = f"it is a part of {root.run_id}, which is {root.phase}, and is changed there"
+        return Forecast(run=run_of(event), effect=Effect.WAIT, sentence=sentence)
     if is_requested_before:
         effect = Effect.CANCEL if isinstance(event.data, RunCancelled) else Effect.CHANGE
         return Forecast(run=run_of(event), effect=effect, sentence="it follows its request, which is in this replay")

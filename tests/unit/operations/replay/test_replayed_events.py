@@ -208,6 +208,16 @@ async def test_a_known_run_is_changed_and_cancelled_once() -> None:
     assert said_of(cancel, ended)[0] == "nothing"
 
 
+async def test_a_part_of_a_pending_root_is_changed_there() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_tree(children=1))
+    root = replace(gateway.row(), decision=None, phase=Phase.WAITING, requested=a_tree(children=1))
+    cancel = an_event(RunCancelled(run_id="TR0001-1", root_run_id="TR0001"))
+    assert forecast(cancel, None, gateway.decide.decide, root=root).effect is Effect.WAIT
+    other = an_event(RunCancelled(run_id="TR0001-7", root_run_id="TR0001"))
+    assert forecast(other, None, gateway.decide.decide, root=root).effect is Effect.DEAD_LETTER
+
+
 async def test_queued_requests_wait() -> None:
     queued = AllDefinitionsUsedUp(definitions=())
     event = an_event(RunRequested(run=a_document()))
