@@ -76,7 +76,8 @@ def forecast(
 ) -> Forecast:
     """Return what an event would lead to now.
 
-    `row` is what the store has of its run, and `root` of its root, if it does not have the run. `is_requested_before`: the same replay has its `RunRequested` before it.
+    `row` is what the store has of its run, and `root` of its root, if it does not have the run.
+    `is_requested_before`: the same replay has its `RunRequested` before it.
     """
     match event.data:
         case RunRequested(run=document):
