@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from southbound.operations.replay.store_reader import StoreReader
 
 _EVENT_ID = "ce_id"
+_PLAIN = re.compile(r"[\w.:-]+", re.ASCII)
 BATCH_SIZE = 500  # records that are kept in memory
 
 
@@ -62,15 +63,19 @@ class RecordChooser:
     def _has_run(self, record: ConsumedRecord) -> bool:
         if not self.selection.runs or record.key() in self.report_keys:
             return True
-        # Decoding takes much longer than a search in the bytes, which have each id as it is.
-        text = (record.key() or b"") + b" " + (record.value() or b"")
-        if not self._any_run.search(text):
-            return False
+        if self._any_run is not None:
+            # Decoding takes much longer than a search in the bytes.
+            text = (record.key() or b"") + b" " + (record.value() or b"")
+            if not self._any_run.search(text):
+                return False
         view = read_record(record, self.envelope, self.names)
         return any(view.mentions(run) for run in self.selection.runs)
 
     @cached_property
-    def _any_run(self) -> re.Pattern[bytes]:
+    def _any_run(self) -> re.Pattern[bytes] | None:
+        """What finds the ids in bytes; None if JSON may have one of them in another spelling."""
+        if not all(map(_PLAIN.fullmatch, self.selection.runs)):
+            return None
         return re.compile(b"|".join([re.escape(run.encode()) for run in self.selection.runs]))
 
     @cached_property

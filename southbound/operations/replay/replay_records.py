@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 SOURCE = "/southbound/replay"
 NEWEST = "last"  # as the id of the replay that is resumed
-_MAX_NAMED = 20  # records in one sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,11 +220,16 @@ def _show_items(items: Iterable[ReplayItem], options: ReplayOptions) -> tuple[st
 def _print_summary(replay: ReplayWriter, options: ReplayOptions) -> None:
     note = replay.note
     if replay.too_large:
-        named = ", ".join(replay.too_large[:_MAX_NAMED])
-        more = f" and {len(replay.too_large) - _MAX_NAMED:,} more" if replay.too_large[_MAX_NAMED:] else ""
-        print_status(f"not published, because they do not fit on their topic with the mark: {named}{more}")
+        more = f" and {replay.too_large_count - len(replay.too_large):,} more"
+        named = ", ".join(replay.too_large) + (more if replay.too_large_count > len(replay.too_large) else "")
+        print_status(f"not published, because they do not fit on their topic with the mark: {named}")
     if options.as_json:
-        facts = {"replay": note.id, "by": note.by, "published": dict(note.published), "too_large": replay.too_large}
+        facts = {
+            "replay": note.id,
+            "by": note.by,
+            "published": dict(note.published),
+            "too_large": replay.too_large_count,
+        }
         print_json(json.dumps(facts))
         return
     to = ", ".join(f"{count:,} {topic}" for topic, count in sorted(note.published.items()))

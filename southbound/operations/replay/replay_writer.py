@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _MAX_UNNOTED = 20_000  # items that are read before the note is written, whether or not one of them was chosen
 
+MAX_NAMED = 20  # records that are too large and are named
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayItem:
@@ -53,7 +55,8 @@ class ReplayWriter:
     topic: str  # of the notes
     note: ReplayNote
     rate: float | None = None  # records per second
-    too_large: list[str] = field(default_factory=list)
+    too_large: list[str] = field(default_factory=list)  # the first of those that do not fit on their topic
+    too_large_count: int = 0
 
     def publish_all(self, items: Iterable[ReplayItem], total: int | None) -> None:
         """Publish the items, and note that the replay is complete. `total`: the largest number of items, if known.
@@ -94,7 +97,9 @@ class ReplayWriter:
             self._write(chosen, _noted(self.note, items))
         except RecordTooLargeError:
             if len(chosen) == 1:
-                self.too_large.append(chosen[0].origin)
+                self.too_large_count += 1
+                if len(self.too_large) < MAX_NAMED:
+                    self.too_large.append(chosen[0].origin)
                 self._write((), _noted(self.note, items))
                 return
             # Kafka refuses all of them: which one is too large shows only when each is sent alone.

@@ -101,6 +101,24 @@ def is_report_of(gateway: InMemoryGateway, record: Record, row: RunRow) -> bool:
 
 @settings(max_examples=100, deadline=None)
 @given(SCENARIOS)
+def test_a_lost_store_and_a_replay_of_the_lifecycle_lead_to_no_second_post_of_what_was_accepted(
+    scenario: CrashScenario,
+) -> None:
+    gateway = asyncio.run(run_scenario(scenario, CrashPoint()))
+    accepted = {row.run_id for row in gateway.store.runs.values() if row.accepted_at is not None}
+    posted = Counter(name.split()[-1] for name in gateway.system.posted_names())
+    records = [record for record in recorded(gateway) if record.partition.topic == gateway.names.lifecycle]
+    gateway.store.runs.clear()
+    gateway.store.requests.clear()
+    for record in records:
+        replay(gateway, record)
+    asyncio.run(gateway.run_until_idle())
+    again = Counter(name.split()[-1] for name in gateway.system.posted_names())
+    assert {run_id: again[run_id] for run_id in accepted} == {run_id: posted[run_id] for run_id in accepted}
+
+
+@settings(max_examples=100, deadline=None)
+@given(SCENARIOS)
 def test_the_dry_run_is_right_about_nothing_and_about_dead_letters(scenario: CrashScenario) -> None:
     gateway = asyncio.run(run_scenario(scenario, CrashPoint()))
     for record in recorded(gateway):

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from consumers.runtime.kafka.offset_range import OffsetRange
 from router.runs.ids import event_id_at
+from schemas.catalogue import ce_type_of
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
 from schemas.commands import SendRun
+from schemas.lifecycle import RunCancelled
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError
 from southbound.operations.replay.record_items import RecordChooser, is_copy, replayed_message
@@ -178,6 +180,13 @@ def test_a_run_is_found_by_its_id_whatever_byte_stands_before_it(length: int) ->
     run_id = ("TR" + "7" * 60)[:length]
     assert chooser(runs=(run_id,)).accepts(a_record(run_id, key="other"))
     assert not chooser(runs=(run_id,)).accepts(a_record(run_id + "0"))
+
+
+def test_a_run_is_found_whose_id_json_may_spell_otherwise() -> None:
+    value = b'{"run_id":"\\u00fc1","root_run_id":"R","reason":"x"}'
+    headers = [("ce_type", ce_type_of(RunCancelled).encode()), ("content-type", b"application/json")]
+    assert chooser(runs=("ü1",)).accepts(consumed(b"R", value, headers))
+    assert not chooser(runs=("ü2",)).accepts(consumed(b"R", value, headers))
 
 
 def test_reports_are_found_by_the_external_ids_of_the_run() -> None:
