@@ -9,7 +9,7 @@ from consumers.dispatch.outages import OutageTracker
 from consumers.runtime.backoff import Backoff, next_delay, outage_delay
 from consumers.spokes.limits.circuit_breaker import Breakers, BreakerState, CallFailure
 from consumers.spokes.port import CallPreventedError, UnknownSpokeError, do_nothing
-from router.responses import HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify
+from router.responses import RESPONSE_UNREADABLE, HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify
 from router.runs.events import Reported
 from schemas.results import Reason
 
@@ -45,7 +45,7 @@ class CallResult:
 
     def as_unknown_outcome(self, explanation: str) -> CallResult:
         """Return the result of an accepted call whose response cannot be read: its outcome is unknown."""
-        reason = Reason(code="RESPONSE_UNREADABLE", message=explanation)
+        reason = Reason(code=RESPONSE_UNREADABLE, message=explanation)
         return replace(self, meaning=ResponseMeaning(verdict=Verdict.AMBIGUOUS, reasons=(reason,)))
 
     @property
