@@ -1,0 +1,1 @@
+"""The northbound interface: runs are ordered, read, changed and cancelled over HTTP."""
