@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from consumers.northbound.api.responses import not_acceptable
-from consumers.northbound.orders.order_book import ApiCall
+from consumers.northbound.orders.api_call import ApiCall
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import MistakeCode, refuse
 from router.northbound.json_limits import check_json
