@@ -145,6 +145,7 @@ class InMemoryGateway:
     retries: list[RetryLater] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     wrong_keys: list[tuple[Record, Problem]] = field(default_factory=list)
+    refuses_wrong_keys: bool = False
     unknown_states: list[str] = field(default_factory=list)
     names: TopicNames = field(default_factory=TopicNames)
     envelope: Envelope = field(default_factory=lambda: ENVELOPE)
@@ -260,7 +261,9 @@ class InMemoryGateway:
         return tuple(self._topics[topic])
 
     async def _finish(self, record: Record) -> None:
-        for number in range(1, MAX_ATTEMPTS):
+        number = 0
+        for _ in range(1, MAX_ATTEMPTS):
+            number += 1
             outcome = await self.attempt(record, number)
             if isinstance(outcome, Done):
                 return
@@ -268,6 +271,7 @@ class InMemoryGateway:
                 await self.publish_dead_letter(record, outcome)
                 return
             self.retries.append(outcome)
+            number = outcome.counted.number if outcome.counted else number
             self.clock.at += timedelta(seconds=outcome.delay)
         raise AssertionError(f"no end after {MAX_ATTEMPTS} attempts: {self.retries[-1].problem}")
 
@@ -398,6 +402,7 @@ class InMemoryGateway:
                 self.envelope,
                 may_repeat=self._may_repeat if self.may_repeat else None,
                 on_wrong_key=self._note_wrong_key,
+                refuses_wrong_keys=self.refuses_wrong_keys,
             )
         if topic == self.names.inbound:
             inbound = ReportHandler(
