@@ -109,6 +109,7 @@ async def open_resources(
         rules=rules,
         tables=tables,
         store=store,
+        orders=store.orders,
         events=events,
         client=client,
         metrics=metrics,
