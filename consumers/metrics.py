@@ -207,6 +207,26 @@ INPUTS_MISSING = Metric(
     meaning="Decisions in which the run had no value for an input of the table.",
 )
 
+API_REQUESTS = Metric(
+    name="southbound_api_requests_total",
+    kind=Counter,
+    labels=("client", "outcome"),
+    meaning="Requests of ordering systems: accepted, refused, failed, aborted, or why they did not reach the API. "
+    "`client` is `unknown` without valid credentials, and `others` beyond 200 clients.",
+)
+IDENTITY_KEY_FETCHES = Metric(
+    name="southbound_identity_key_fetches_total",
+    kind=Counter,
+    labels=("outcome",),
+    meaning="Fetches of the keys by which access tokens are verified: fetched, failed.",
+)
+IDENTITY_KEYS_AGE = Metric(
+    name="southbound_identity_keys_age_seconds",
+    kind=Gauge,
+    labels=(),
+    meaning="Time since the keys by which access tokens are verified were fetched; after a day they are not used.",
+)
+
 METRICS: Final = (
     RECEIVED,
     RECORD_ATTEMPTS,
@@ -236,6 +256,9 @@ METRICS: Final = (
     COMMANDS_REPEATED,
     DEFINITIONS_USED_UP,
     INPUTS_MISSING,
+    API_REQUESTS,
+    IDENTITY_KEY_FETCHES,
+    IDENTITY_KEYS_AGE,
 )
 
 

@@ -10,11 +10,13 @@ from pydantic import SecretStr
 
 from docs.generate.markdown import table
 from southbound.settings.kafka_client_names import ALLOWED_CLIENT_SETTINGS
-from southbound.settings.settings import DEFAULTS, Section, sections
+from southbound.settings.settings import DEFAULTS, sections
 from southbound.settings.sources import variable_name
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
+
+    from southbound.settings.section import Section
 
 INTRODUCTION = """# Settings
 
