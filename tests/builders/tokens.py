@@ -47,9 +47,13 @@ class IssuerKey:
         return PyJWS().encode(payload, self.private, algorithm=self.algorithm, headers=without)
 
 
-@cache
 def issuer_key(key_id: str = "one", algorithm: str = "ES256") -> IssuerKey:
     """Return a key pair, the same for the same id and algorithm."""
+    return _generated(key_id, algorithm)
+
+
+@cache
+def _generated(key_id: str, algorithm: str) -> IssuerKey:
     private: Any
     if algorithm in _CURVES:
         private = ec.generate_private_key(_CURVES[algorithm])

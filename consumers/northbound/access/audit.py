@@ -6,22 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import structlog
-from aiohttp import web
 
 if TYPE_CHECKING:
     from consumers.northbound.access.authenticator import AuthenticatedClient
 
 AUDIT_LOGGER = "southbound.audit"
 AuditOutcome = Literal["accepted", "refused", "failed", "aborted"]
-AUDITED_RUN: web.RequestKey[str] = web.RequestKey("audited_run", str)
 _MAX_PATH = 300  # characters
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _ALL_LEVELS = structlog.make_filtering_bound_logger(0)
-
-
-def name_run(request: web.Request, run: str) -> None:
-    """Name the run that a request concerns, for its line in the audit log; its path may not have the id."""
-    request[AUDITED_RUN] = run
 
 
 def is_change(method: str) -> bool:

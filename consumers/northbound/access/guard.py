@@ -11,10 +11,11 @@ import structlog
 from aiohttp import web
 
 from consumers.northbound.access.addresses import client_address
-from consumers.northbound.access.audit import AUDITED_RUN, AuditEntry, is_change, outcome_of
+from consumers.northbound.access.audit import AuditEntry, is_change, outcome_of
 from consumers.northbound.access.authenticator import authenticate_by_one
 from consumers.northbound.access.client_limits import ClientLimits, Rate
 from consumers.northbound.access.refusals import REALM, RefusedRequestError, retry_after
+from consumers.northbound.access.request_keys import AUDITED_RUN, CORRELATION_ID, PRINCIPAL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = structlog.get_logger()
-PRINCIPAL = "principal"  # where handlers find who calls
-CORRELATION_ID = "correlation_id"
 CORRELATION_HEADER = "X-Correlation-Id"
 UNKNOWN_CLIENT: Final = ""
 _CORRELATION = re.compile(r"[A-Za-z0-9._:-]{1,100}")
@@ -204,7 +203,7 @@ class AccessGuard:
             address=address,
             method=request.method,
             path=request.path,
-            run=request.get(AUDITED_RUN) or "",
+            run=request.get(AUDITED_RUN, ""),
             status=status,
             outcome=outcome,
             correlation_id=request[CORRELATION_ID],

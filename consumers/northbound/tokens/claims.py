@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -100,8 +101,8 @@ def _time(claims: Mapping[str, object], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    # True is an int in Python. The JSON reader lets neither NaN nor infinity pass.
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    # True is an int in Python, and JSON has numbers that are infinite as a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidClaimsError(f"the claim {name} of the token is not a time")
     return float(value)
 

@@ -89,14 +89,14 @@ def _usable(entries: list[object]) -> Iterable[VerificationKey]:
 
 
 def _read_key(entry: dict[str, Any]) -> VerificationKey | None:
-    key_id, kind, curve, algorithm = (entry.get(name) for name in ("kid", "kty", "crv", "alg"))
-    is_for_signatures = entry.get("use", "sig") == "sig" and "verify" in entry.get("key_ops", ["verify"])
-    if not is_for_signatures or "d" in entry or not _is_key_id(key_id):
+    texts = [entry.get(name) for name in ("kid", "kty", "crv", "alg")]
+    if not all(text is None or (isinstance(text, str) and len(text) <= MAX_KEY_ID) for text in texts):
         return None
-    if not isinstance(kind, str) or kind not in _READERS or (algorithm is not None and algorithm not in ALGORITHMS):
-        return None
+    key_id, kind, curve, algorithm = texts
     curve = None if kind == "RSA" else curve
-    if curve not in CURVES:
+    if kind is None or kind not in _READERS or curve not in CURVES or not _is_for_signatures(entry):
+        return None
+    if algorithm is not None and algorithm not in ALGORITHMS:
         return None
     try:
         public = _READERS[kind](entry)
@@ -107,8 +107,10 @@ def _read_key(entry: dict[str, Any]) -> VerificationKey | None:
     return VerificationKey(key_id=key_id, kind=kind, curve=curve, algorithm=algorithm, public=public)
 
 
-def _is_key_id(key_id: object) -> bool:
-    return key_id is None or (isinstance(key_id, str) and len(key_id) <= MAX_KEY_ID)
+def _is_for_signatures(entry: dict[str, Any]) -> bool:
+    operations = entry.get("key_ops", ["verify"])
+    is_public = "d" not in entry  # a private key that is served to everybody proves nothing
+    return is_public and entry.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
 
 
 _READERS: Mapping[str, Any] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,18 +50,18 @@ def test_one_of_several_audiences_is_enough() -> None:
 @pytest.mark.parametrize(("exp", "accepted"), [(NOW - 31, False), (NOW - 30, False), (NOW - 29, True), (NOW, True)])
 def test_a_token_expires_after_the_leeway(exp: float, accepted: bool) -> None:  # noqa: FBT001
     if accepted:
-        assert principal_from(claims(exp=exp), RULES, NOW)
+        assert principal_from(claims(exp=exp), RULES, NOW).tenant == "acme"
     else:
         assert refusal(exp=exp) == "the token is expired"
 
 
 @pytest.mark.parametrize("claim", ["nbf", "iat"])
 def test_a_token_of_the_future_is_refused_beyond_the_leeway(claim: str) -> None:
-    assert principal_from(claims(**{claim: NOW + 30}), RULES, NOW)
+    assert principal_from(claims(**{claim: NOW + 30}), RULES, NOW).tenant == "acme"
     assert refusal(**{claim: NOW + 31}) == "the token is not valid yet"
 
 
-@pytest.mark.parametrize("exp", [None, "1900000000", True, [], {}, ""])
+@pytest.mark.parametrize("exp", [None, "1900000000", True, [], {}, "", math.inf, math.nan])
 def test_a_token_that_does_not_say_when_it_expires_is_refused(exp: object) -> None:
     assert refusal(exp=exp)
 
@@ -108,8 +110,7 @@ def test_whatever_the_claims_are_they_are_refused_or_fit_the_rules(changes: dict
     read = {**claims(), **changes}
     try:
         principal = principal_from(read, RULES, NOW)
-    except InvalidClaimsError as error:
-        assert "token" in str(error)
+    except InvalidClaimsError:
         return
     assert read["iss"] == ISSUER
     assert AUDIENCE in read["aud"]
