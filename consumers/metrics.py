@@ -207,12 +207,12 @@ INPUTS_MISSING = Metric(
     meaning="Decisions in which the run had no value for an input of the table.",
 )
 
-API_REQUESTS = Metric(
-    name="southbound_api_requests_total",
+API_CLIENT_REQUESTS = Metric(
+    name="southbound_api_client_requests_total",
     kind=Counter,
     labels=("client", "outcome"),
-    meaning="Requests of ordering systems: accepted, refused, failed, aborted, or why they did not reach the API. "
-    "`client` is `unknown` without valid credentials, and `others` beyond 200 clients.",
+    meaning="Requests of ordering systems by client: accepted, refused, failed, aborted, or the code of the refusal of "
+    "one that may not pass. `client` is `unknown` without valid credentials, and `others` beyond 200 clients.",
 )
 IDENTITY_KEY_FETCHES = Metric(
     name="southbound_identity_key_fetches_total",
@@ -256,7 +256,7 @@ METRICS: Final = (
     COMMANDS_REPEATED,
     DEFINITIONS_USED_UP,
     INPUTS_MISSING,
-    API_REQUESTS,
+    API_CLIENT_REQUESTS,
     IDENTITY_KEY_FETCHES,
     IDENTITY_KEYS_AGE,
 )

@@ -53,9 +53,6 @@ class AccessSettings(Section):
         50.0, gt=0, le=1_000_000, description="Requests per second of one client, on average. A key may have its own."
     )
     burst: int = Field(100, ge=1, le=1_000_000, description="Requests of one client at once, after a pause.")
-    max_body_bytes: int = Field(
-        900_000, ge=1, le=900_000, description="Largest body of a request; the limit of one Kafka message is near it."
-    )
     failures: int = Field(
         30,
         ge=1,

@@ -8,7 +8,7 @@ from hashlib import blake2b, sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
-from consumers.northbound.access.refusals import RefusedRequestError
+from consumers.northbound.access.refusals import AccessRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -59,7 +59,7 @@ class ApiKeyAuthenticator:
         """Return the client of a key, or None if the request has no key.
 
         Raises:
-            RefusedRequestError: the key is unknown.
+            AccessRefusedError: the key is unknown.
         """
         given = headers.get(self._header)
         if given is None:
@@ -70,7 +70,7 @@ class ApiKeyAuthenticator:
             if known is not None and compare_digest(known.digest, digest):
                 return known.client
         sentence = "the API key is unknown"
-        raise RefusedRequestError(401, "unauthenticated", sentence, {"WWW-Authenticate": self.challenge})
+        raise AccessRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": self.challenge})
 
     def _index(self, digest: bytes) -> bytes:
         return blake2b(digest, key=self._secret, digest_size=32).digest()

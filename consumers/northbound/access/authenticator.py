@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from consumers.northbound.access.refusals import RefusedRequestError
+from consumers.northbound.access.refusals import AccessRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class Authenticator(Protocol):
         """Return the client, or None if the request has no credentials of this kind.
 
         Raises:
-            RefusedRequestError: the credentials are not valid, or it cannot be found out now.
+            AccessRefusedError: the credentials are not valid, or it cannot be found out now.
         """
 
 
@@ -47,13 +47,13 @@ async def authenticate_by_one(
     """Return the client by the one authenticator whose credentials the request has.
 
     Raises:
-        RefusedRequestError: there are none, they are not valid, or there are credentials of two kinds.
+        AccessRefusedError: there are none, they are not valid, or there are credentials of two kinds.
     """
     found = [client for one in authenticators if (client := await one.authenticate(headers))]
     if len(found) == 1:
         return found[0]
     if found:
-        raise RefusedRequestError(400, "twoCredentials", "the request has credentials of two kinds: send one of them")
+        raise AccessRefusedError(400, "twoCredentials", "the request has credentials of two kinds: send one of them")
     challenges = ", ".join(authenticator.challenge for authenticator in authenticators)
     sentence = "the request has no credentials: send an API key or a bearer token"
-    raise RefusedRequestError(401, "unauthenticated", sentence, {"WWW-Authenticate": challenges})
+    raise AccessRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": challenges})

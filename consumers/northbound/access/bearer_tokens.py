@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from consumers.northbound.access.authenticator import AuthenticatedClient
-from consumers.northbound.access.refusals import REALM, RefusedRequestError, invalid_token, retry_after
+from consumers.northbound.access.refusals import REALM, AccessRefusedError, invalid_token, retry_after
 from consumers.northbound.tokens.claims import InvalidClaimsError, expires_at, principal_from
 from consumers.northbound.tokens.jwks_cache import KeysUnavailableError
 from consumers.northbound.tokens.signature import InvalidSignatureError, InvalidTokenFormError
@@ -58,21 +58,21 @@ class BearerAuthenticator:
         """Return the client of a valid token, or None if the request has no `Authorization` header.
 
         Raises:
-            RefusedRequestError: the token is not valid, or the keys of the issuer are unavailable.
+            AccessRefusedError: the token is not valid, or the keys of the issuer are unavailable.
         """
         written = headers.get("Authorization")
         if written is None:
             return None
         if not written.lower().startswith(_SCHEME):
             sentence = "the Authorization header has another scheme than Bearer"
-            raise RefusedRequestError(401, "unauthenticated", sentence, {"WWW-Authenticate": self.challenge})
+            raise AccessRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": self.challenge})
         try:
             return await self._client_of(written[len(_SCHEME) :].strip(" "))
         except (InvalidTokenFormError, InvalidSignatureError, InvalidClaimsError) as error:
             raise invalid_token(str(error)) from None
         except KeysUnavailableError as error:
             headers_of_refusal = retry_after(error.retry_after)
-            raise RefusedRequestError(503, "identityUnavailable", str(error), headers_of_refusal) from None
+            raise AccessRefusedError(503, "identityUnavailable", str(error), headers_of_refusal) from None
 
     async def _client_of(self, token: str) -> AuthenticatedClient:
         head = self._verifier.read_head(token)

@@ -14,7 +14,7 @@ from consumers.northbound.access.addresses import client_address
 from consumers.northbound.access.audit import AuditEntry, is_change, outcome_of
 from consumers.northbound.access.authenticator import authenticate_by_one
 from consumers.northbound.access.client_limits import ClientLimits, Rate
-from consumers.northbound.access.refusals import REALM, RefusedRequestError, retry_after
+from consumers.northbound.access.refusals import REALM, AccessRefusedError, retry_after
 from consumers.northbound.access.request_keys import AUDITED_RUN, CORRELATION_ID, PRINCIPAL
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class AccessGuard:
         address = client_address(request.remote or "", request.headers, self._policy.proxies)
         try:
             passed = await self._let_pass(request, address)
-        except RefusedRequestError as refused:
+        except AccessRefusedError as refused:
             response: web.StreamResponse = refused.response()
         else:
             response = await self._respond(passed, handler, address)
@@ -118,20 +118,20 @@ class AccessGuard:
         """Return the request with its principal.
 
         Raises:
-            RefusedRequestError: it does not pass; that is counted and logged.
+            AccessRefusedError: it does not pass; that is counted and logged.
         """
         scopes = self._policy.scopes_for(request)
         if scopes is None:
             return request, None
         try:
             client = await self._authenticate(request, address)
-        except RefusedRequestError as refused:
+        except AccessRefusedError as refused:
             self._count(UNKNOWN_CLIENT, refused.code)
             raise
         request[PRINCIPAL] = client.principal
         try:
             return self._admit(request, client, scopes), client
-        except RefusedRequestError as refused:
+        except AccessRefusedError as refused:
             self._count(client.principal.name, refused.code)
             if refused.code != "rateLimited":  # there may be any number of them
                 self._write_audit(request, client, address, refused.status, "refused")
@@ -141,11 +141,11 @@ class AccessGuard:
         limit = self._policy.limits.failures
         if (wait := self._failures.wait(address, limit)) > 0:
             sentence = "too many requests from this address had no valid credentials: wait"
-            raise RefusedRequestError(429, "tooManyFailures", sentence, retry_after(wait))
+            raise AccessRefusedError(429, "tooManyFailures", sentence, retry_after(wait))
         try:
             self._refuse_repeated_headers(request)
             return await authenticate_by_one(self._policy.authenticators, request.headers)
-        except RefusedRequestError as refused:
+        except AccessRefusedError as refused:
             if refused.code != "identityUnavailable":
                 self._failures.take(address, limit)
                 log.warning(
@@ -156,7 +156,7 @@ class AccessGuard:
     def _refuse_repeated_headers(self, request: web.Request) -> None:
         for name in self._policy.credential_headers:
             if len(request.headers.getall(name, ())) > 1:
-                raise RefusedRequestError(400, "twoCredentials", f"the header {name} is sent twice: send it once")
+                raise AccessRefusedError(400, "twoCredentials", f"the header {name} is sent twice: send it once")
 
     def _admit(self, request: web.Request, client: AuthenticatedClient, scopes: frozenset[Scope]) -> web.Request:
         limits = self._policy.limits
@@ -164,7 +164,7 @@ class AccessGuard:
             own = Rate(per_second=client.rate or limits.rate.per_second, burst=client.burst or limits.rate.burst)
             if (wait := self._rates.take(client.principal.name, own)) > 0:
                 sentence = f"the client may make {own.per_second:g} requests per second: wait"
-                raise RefusedRequestError(429, "rateLimited", sentence, retry_after(wait))
+                raise AccessRefusedError(429, "rateLimited", sentence, retry_after(wait))
         if not any(client.principal.may(scope) for scope in scopes):
             raise forbidden(scopes)
         largest = client.max_body_bytes or limits.max_body_bytes
@@ -222,16 +222,14 @@ async def _call(handler: Handler, request: web.Request) -> web.StreamResponse:
         return too_large(request.client_max_size).response()
 
 
-def forbidden(scopes: frozenset[Scope]) -> RefusedRequestError:
+def forbidden(scopes: frozenset[Scope]) -> AccessRefusedError:
     """Return the refusal of a client that has none of the scopes (RFC 6750 §3.1)."""
     needed = " or ".join(sorted(scope.value for scope in scopes))
     listed = " ".join(sorted(scope.value for scope in scopes))
     challenge = f'Bearer {REALM}, error="insufficient_scope", scope="{listed}"'
-    return RefusedRequestError(
-        403, "forbidden", f"the client needs the scope {needed}", {"WWW-Authenticate": challenge}
-    )
+    return AccessRefusedError(403, "forbidden", f"the client needs the scope {needed}", {"WWW-Authenticate": challenge})
 
 
-def too_large(limit: int) -> RefusedRequestError:
+def too_large(limit: int) -> AccessRefusedError:
     """Return the refusal of a body."""
-    return RefusedRequestError(413, "tooLarge", f"the body is larger than {limit} bytes, which is the client's limit")
+    return AccessRefusedError(413, "tooLarge", f"the body is larger than {limit} bytes, which is the client's limit")

@@ -149,7 +149,7 @@ def _digest(reference: str, environment: Mapping[str, str]) -> bytes:
     key = fetch_secret(reference, environment).get_secret_value()
     if not (MIN_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         sentence = f"must have {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} printable ASCII characters"
-        raise ValueError(f"the key at {reference} {sentence}: make one with `southbound access new-key`")
+        raise ValueError(f"the key at {reference} {sentence}: make one with `southbound access key`")
     return digest_of(key)
 
 

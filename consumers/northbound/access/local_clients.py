@@ -8,7 +8,7 @@ from yarl import URL
 
 from consumers.northbound.access.addresses import is_loopback
 from consumers.northbound.access.authenticator import AuthenticatedClient
-from consumers.northbound.access.refusals import RefusedRequestError
+from consumers.northbound.access.refusals import AccessRefusedError
 from router.northbound.principal import LOCAL_PRINCIPAL
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class LocalAuthenticator:
         """Return the local client.
 
         Raises:
-            RefusedRequestError: the request may come from elsewhere.
+            AccessRefusedError: the request may come from elsewhere.
         """
         if any(name in headers for name in _FORWARDED):
             raise _refusal("the request was forwarded by a proxy")
@@ -46,10 +46,8 @@ class LocalAuthenticator:
         return _LOCAL
 
 
-def _refusal(reason: str) -> RefusedRequestError:
-    return RefusedRequestError(
-        403, "notLocal", f"{reason}, and authentication is off: set access.keys or access.issuer"
-    )
+def _refusal(reason: str) -> AccessRefusedError:
+    return AccessRefusedError(403, "notLocal", f"{reason}, and authentication is off: set access.keys or access.issuer")
 
 
 def _names_loopback(address: str) -> bool:

@@ -24,7 +24,7 @@ RefusalCode = Literal[
 ]
 
 
-class RefusedRequestError(Exception):
+class AccessRefusedError(Exception):
     """A request is refused; the sentence is sent to its client, so it names no secret."""
 
     def __init__(self, status: int, code: RefusalCode, sentence: str, headers: Mapping[str, str] | None = None) -> None:
@@ -35,29 +35,16 @@ class RefusedRequestError(Exception):
 
     def response(self) -> web.Response:
         """Return the response."""
-        reason = _REASONS[self.code]
-        error = {"code": self.code, "reason": reason, "message": str(self), "status": str(self.status)}
+        error = {"@type": "Error", "code": self.code, "reason": str(self), "status": str(self.status)}
         return web.Response(
             status=self.status, body=orjson.dumps(error), headers=self.headers, content_type="application/json"
         )
 
 
-_REASONS: Mapping[RefusalCode, str] = {
-    "unauthenticated": "the credentials are missing or not valid",
-    "twoCredentials": "the credentials are ambiguous",
-    "tooManyFailures": "too many requests without valid credentials",
-    "forbidden": "the client may not do this",
-    "rateLimited": "too many requests",
-    "tooLarge": "the body is too large",
-    "identityUnavailable": "bearer tokens cannot be checked now",
-    "notLocal": "only clients on the same machine are served",
-}
-
-
-def invalid_token(sentence: str) -> RefusedRequestError:
+def invalid_token(sentence: str) -> AccessRefusedError:
     """Return the refusal of a bearer token (RFC 6750 §3.1); the sentence has no quotation marks."""
     challenge = f'Bearer {REALM}, error="invalid_token", error_description="{sentence}"'
-    return RefusedRequestError(401, "unauthenticated", sentence, {"WWW-Authenticate": challenge})
+    return AccessRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": challenge})
 
 
 def retry_after(seconds: float) -> dict[str, str]:

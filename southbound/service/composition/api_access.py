@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from consumers.metrics import API_REQUESTS, IDENTITY_KEY_FETCHES, IDENTITY_KEYS_AGE
+from consumers.metrics import API_CLIENT_REQUESTS, IDENTITY_KEY_FETCHES, IDENTITY_KEYS_AGE
 from consumers.northbound.access.addresses import read_networks
 from consumers.northbound.access.api_keys import ApiKeyAuthenticator
 from consumers.northbound.access.audit import AuditLog
@@ -40,6 +40,7 @@ def build_access_guard(
     *,
     environment: Mapping[str, str],
     metrics: Metrics,
+    max_body_bytes: int,
     scopes_for: Callable[[web.Request], frozenset[Scope] | None],
 ) -> AccessGuard:
     """Return the guard; `stack` ends a fetch of keys that is under way.
@@ -54,7 +55,7 @@ def build_access_guard(
         limits=AccessLimits(
             rate=Rate(per_second=access.rate, burst=access.burst),
             failures=Rate(per_second=access.failures / _SECONDS_PER_MINUTE, burst=access.failures),
-            max_body_bytes=access.max_body_bytes,
+            max_body_bytes=max_body_bytes,
         ),
         proxies=read_networks(access.trusted_proxies),
         credential_headers=("Authorization", access.key_header),
@@ -63,7 +64,7 @@ def build_access_guard(
         policy,
         clock=time.monotonic,
         audit=AuditLog().write,
-        on_request=lambda client, outcome: metrics.count(API_REQUESTS, names.label(client), outcome),
+        on_request=lambda client, outcome: metrics.count(API_CLIENT_REQUESTS, names.label(client), outcome),
     )
 
 

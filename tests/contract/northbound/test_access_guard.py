@@ -191,7 +191,7 @@ async def test_a_refusal_has_the_form_of_tmf(headers: dict[str, Any], status: in
         assert found[0] == status
         assert found[1]["WWW-Authenticate"].startswith(challenge)
         assert found[1]["X-Correlation-Id"] == "new-id"
-        assert found[2].keys() == {"code", "reason", "message", "status"}
+        assert found[2].keys() == {"@type", "code", "reason", "status"}
         assert (found[2]["code"], found[2]["status"]) == (code, str(status))
         assert server.counted == [("", code)]
         assert server.handled == []

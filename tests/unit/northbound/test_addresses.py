@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from consumers.northbound.access.addresses import client_address, jwks_url_mistake, read_networks
 from consumers.northbound.access.local_clients import LocalAuthenticator
-from consumers.northbound.access.refusals import RefusedRequestError
+from consumers.northbound.access.refusals import AccessRefusedError
 from router.northbound.principal import LOCAL_PRINCIPAL
 
 PROXIES = read_networks("10.0.0.0/8, ::1")
@@ -79,7 +79,7 @@ async def is_local(**headers: str) -> bool:
     written = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
         client = await LocalAuthenticator().authenticate({"Host": "127.0.0.1:8701", **written})
-    except RefusedRequestError as refused:
+    except AccessRefusedError as refused:
         return refused.status != 403
     return client is not None and client.principal == LOCAL_PRINCIPAL
 

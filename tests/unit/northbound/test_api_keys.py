@@ -11,7 +11,7 @@ from multidict import CIMultiDict
 
 from consumers.northbound.access.api_keys import ApiKeyAuthenticator, digest_of, generate_key
 from consumers.northbound.access.key_file import KeyFileError, load_keys
-from consumers.northbound.access.refusals import RefusedRequestError
+from consumers.northbound.access.refusals import AccessRefusedError
 from router.northbound.principal import Scope
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ async def test_a_client_may_have_limits_and_the_rows_of_all_tenants(tmp_path: Pa
 @pytest.mark.parametrize("given", ["", "x", KEY[:-1], KEY + "k", KEY.upper(), "é" * 40, "\udce9" * 40, "k" * 10_000])
 async def test_an_unknown_key_is_refused_without_repeating_it(given: str, tmp_path: Path) -> None:
     authenticator = ApiKeyAuthenticator(load_keys(written(tmp_path, file_of("env:K")), {"K": KEY}), "X-API-Key")
-    with pytest.raises(RefusedRequestError) as raised:
+    with pytest.raises(AccessRefusedError) as raised:
         await client_of(authenticator, given)
     assert raised.value.status == 401
     assert str(raised.value) == "the API key is unknown"
@@ -128,5 +128,5 @@ def test_a_file_of_another_form_is_a_mistake(text: str, tmp_path: Path) -> None:
 @given(st.text(min_size=32, max_size=60))
 async def test_only_the_very_key_opens(text: str) -> None:
     known = ApiKeyAuthenticator((), "X-API-Key")
-    with pytest.raises(RefusedRequestError):
+    with pytest.raises(AccessRefusedError):
         await client_of(known, text)

@@ -6,7 +6,7 @@ import pytest
 from multidict import CIMultiDict
 
 from consumers.northbound.access.bearer_tokens import BearerAuthenticator
-from consumers.northbound.access.refusals import RefusedRequestError
+from consumers.northbound.access.refusals import AccessRefusedError
 from consumers.northbound.tokens.claims import ClaimRules
 from consumers.northbound.tokens.jwks_cache import JwksCache, KeyAges, KeysNotFetchedError
 from consumers.northbound.tokens.signature import SignatureVerifier
@@ -39,8 +39,8 @@ class Issuer:
         assert client is not None
         return client.principal.name
 
-    async def refusal(self, token: str, scheme: str = "Bearer") -> RefusedRequestError:
-        with pytest.raises(RefusedRequestError) as raised:
+    async def refusal(self, token: str, scheme: str = "Bearer") -> AccessRefusedError:
+        with pytest.raises(AccessRefusedError) as raised:
             await self.name_of(token, scheme)
         written = str(raised.value) + str(raised.value.headers) + repr(raised.value)
         assert not token or token not in written
