@@ -226,6 +226,18 @@ IDENTITY_KEYS_AGE = Metric(
     labels=(),
     meaning="Time since the keys by which access tokens are verified were fetched; after a day they are not used.",
 )
+API_REQUESTS = Metric(
+    name="southbound_api_requests_total",
+    kind=Counter,
+    labels=("method", "status"),
+    meaning="Requests to the northbound interface, by method and status of the response.",
+)
+ORDERS_RECOVERED = Metric(
+    name="southbound_orders_recovered_total",
+    kind=Counter,
+    labels=(),
+    meaning="Orders that were published later than their request, because Kafka or a process was down.",
+)
 
 METRICS: Final = (
     RECEIVED,
@@ -256,6 +268,8 @@ METRICS: Final = (
     COMMANDS_REPEATED,
     DEFINITIONS_USED_UP,
     INPUTS_MISSING,
+    API_REQUESTS,
+    ORDERS_RECOVERED,
     API_CLIENT_REQUESTS,
     IDENTITY_KEY_FETCHES,
     IDENTITY_KEYS_AGE,

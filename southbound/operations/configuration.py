@@ -16,6 +16,7 @@ from consumers.table_topic.live_pair import PublishedTableIds
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import count_noun, print_json, print_result, print_text
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.open_api import access_mistakes
 from southbound.service.open_callbacks import open_callback_mistakes, openly_accepted
 from southbound.settings.settings import sections
 
@@ -46,6 +47,7 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
         raise invalid_input(error.mistakes) from None
     mistakes = list(dict.fromkeys(_missing_secrets(rules.profiles, environment)))
     mistakes += open_callback_mistakes(settings.listener.host, rules.profiles)
+    mistakes += access_mistakes(settings.api.host, settings.access, environment)
     if mistakes:
         raise invalid_input(mistakes)
     for line in _valid_configuration_lines(settings, rules):

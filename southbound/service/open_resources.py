@@ -108,6 +108,7 @@ async def open_resources(
         rules=rules,
         tables=tables,
         store=store,
+        orders=store.orders,
         events=events,
         client=client,
         metrics=metrics,

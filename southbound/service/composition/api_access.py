@@ -15,20 +15,18 @@ from consumers.northbound.access.client_names import ClientNames
 from consumers.northbound.access.guard import AccessGuard, AccessLimits, AccessPolicy
 from consumers.northbound.access.key_file import load_keys
 from consumers.northbound.access.local_clients import LocalAuthenticator
+from consumers.northbound.access.needed_scopes import scopes_for
 from consumers.northbound.tokens.claims import ClaimRules
 from consumers.northbound.tokens.jwks_cache import JwksCache
 from consumers.northbound.tokens.jwks_fetcher import JwksFetcher
 from consumers.northbound.tokens.signature import SignatureVerifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from contextlib import AsyncExitStack
-
-    from aiohttp import web
 
     from consumers.metrics import Metrics
     from consumers.northbound.access.authenticator import Authenticator
-    from router.northbound.principal import Scope
     from southbound.settings.access import AccessSettings
 
 _SECONDS_PER_MINUTE = 60
@@ -41,7 +39,6 @@ def build_access_guard(
     environment: Mapping[str, str],
     metrics: Metrics,
     max_body_bytes: int,
-    scopes_for: Callable[[web.Request], frozenset[Scope] | None],
 ) -> AccessGuard:
     """Return the guard; `stack` ends a fetch of keys that is under way.
 
