@@ -74,6 +74,8 @@ def _valid_configuration_lines(settings: Settings, rules: RoutingRules) -> Itera
         yield f"spoke {profile.name}: {profile.base_url}"
     for name in openly_accepted(settings.listener.host, rules.profiles):
         yield f"spoke {name}: anyone who reaches {settings.listener.host} can report its results, as it accepts"
+    if settings.api.enabled and settings.access.is_off:
+        yield "API: every process of this machine may use it, as neither access.keys nor access.issuer is set"
     yield f"not contacted: Kafka {settings.kafka.servers}, run store {_mask(settings.store.url)}"
 
 

@@ -49,10 +49,9 @@ class RequestReader:
 
     def call(self, request: web.Request, *, is_v5: bool) -> ApiCall:
         """Return who calls, and how."""
-        principal = request[PRINCIPAL]
         trace = request.headers.get("traceparent", "")
         return ApiCall(
-            principal=principal,
+            principal=request[PRINCIPAL],
             version=ApiVersion.V5 if is_v5 else self.v4,
             traceparent=trace if TRACEPARENT.fullmatch(trace) else None,
         )

@@ -102,7 +102,6 @@ class ApiServer:
         """Build the application with every route."""
         app = web.Application(
             client_max_size=self._limits.max_body_bytes,
-            # The errors of handlers are responses before the authentication, which writes the audit log, sees them.
             middlewares=[self._counting(), self._authenticate, tmf_errors, self._bounding()],
         )
         for resource in self._resources:
