@@ -38,7 +38,7 @@ def generate_key() -> str:
 
 def digest_of(key: str) -> bytes:
     """Return the digest under which a key is known."""
-    return sha256(key.encode("utf-8", "surrogateescape")).digest()
+    return sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 class ApiKeyAuthenticator:

@@ -75,12 +75,10 @@ class BearerAuthenticator:
             raise AccessRefusedError(503, "identityUnavailable", str(error), headers_of_refusal) from None
 
     async def _client_of(self, token: str) -> AuthenticatedClient:
-        head = self._verifier.read_head(token)
-        keys = await self._keys.current()
-        digest = blake2b(token.encode(), key=self._secret, digest_size=32).digest()
-        if client := self._remembered(digest, keys.number):
+        digest = blake2b(token.encode(errors="surrogatepass"), key=self._secret, digest_size=32).digest()
+        if digest in self._verified and (client := self._remembered(digest, (await self._keys.current()).number)):
             return client
-        claims, number = await self._verify(token, head)
+        claims, number = await self._verify(token, self._verifier.read_head(token))
         client = AuthenticatedClient(principal=principal_from(claims, self._rules, self._clock()), credential="token")
         self._remember(digest, _Verified(client=client, expires_at=expires_at(claims), keys_number=number))
         return client

@@ -69,6 +69,7 @@ async def test_a_refusal_says_what_is_wrong_with_the_token() -> None:
         issuer_key().sign(claims(aud="other")),
         issuer_key("other").sign(claims()),
         token_of({"alg": "none"}),
+        "\udcff.\ud800.x",
     ):
         refused = await issuer.refusal(token)
         assert refused.status == 401
