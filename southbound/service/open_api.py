@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.northbound.access.addresses import is_loopback
 from consumers.northbound.access.key_file import KeyFileError, load_keys
+from consumers.spokes.security.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.northbound.access.addresses import is_loopback
+from consumers.spokes.security.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

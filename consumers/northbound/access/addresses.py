@@ -6,20 +6,14 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from consumers.spokes.security.loopback import is_loopback
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 Network = IPv4Network | IPv6Network
 _MAX_HOPS = 20  # of `X-Forwarded-For` that are looked at
 _FORWARDED_FOR = "X-Forwarded-For"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only processes of this machine reach a socket that is bound to `host`."""
-    if host.lower() == "localhost":
-        return True
-    address = _address(host.strip("[]"))  # a name could mean any address
-    return address is not None and address.is_loopback
 
 
 def jwks_url_mistake(url: str) -> str | None:

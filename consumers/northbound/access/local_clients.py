@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from consumers.northbound.access.addresses import is_loopback
 from consumers.northbound.access.authenticator import AuthenticatedClient
 from consumers.northbound.access.refusals import AccessRefusedError
+from consumers.spokes.security.loopback import is_loopback
 from router.northbound.principal import LOCAL_PRINCIPAL
 
 if TYPE_CHECKING:

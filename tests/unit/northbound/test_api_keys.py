@@ -60,7 +60,7 @@ async def test_a_client_may_have_limits_and_the_rows_of_all_tenants(tmp_path: Pa
     assert key.client.principal.tenant is None
 
 
-@pytest.mark.parametrize("given", ["", "x", KEY[:-1], KEY + "k", KEY.upper(), "é" * 40, "\udce9" * 40, "\ud800" * 40, "k" * 10_000])
+@pytest.mark.parametrize("given", ["", "x", KEY[:-1], KEY + "k", KEY.upper(), "é" * 40, "\ud800" * 40, "k" * 10_000])
 async def test_an_unknown_key_is_refused_without_repeating_it(given: str, tmp_path: Path) -> None:
     authenticator = ApiKeyAuthenticator(load_keys(written(tmp_path, file_of("env:K")), {"K": KEY}), "X-API-Key")
     with pytest.raises(AccessRefusedError) as raised:

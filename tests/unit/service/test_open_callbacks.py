@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consumers.northbound.access.addresses import is_loopback
+from consumers.spokes.security.loopback import is_loopback
 from southbound.service.open_callbacks import open_callback_mistakes, openly_accepted
 from tests.builders.spokes import a_profile
 
