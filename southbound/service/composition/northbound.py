@@ -52,6 +52,7 @@ async def start_api(stack: AsyncExitStack, resources: SharedResources) -> int:
         resources=[service_test_resource(book, reader), cancel_service_test_resource(book, reader)],
         on_response=lambda method, status: resources.metrics.count(API_REQUESTS, method, str(status)),
         authenticate=guard.middleware(),
+        key_header=resources.settings.access.key_header,
         limits=ServerLimits(max_body_bytes=settings.max_body),
     )
     await stack.enter_async_context(server)

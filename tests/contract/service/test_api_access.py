@@ -151,7 +151,10 @@ async def test_a_token_orders_for_its_tenant(tmp_path: Path) -> None:
 
 
 async def test_only_the_description_is_open(tmp_path: Path) -> None:
-    async with running_api(tmp_path, keys=key_file(tmp_path)) as api:
+    async with running_api(tmp_path, keys=key_file(tmp_path), key_header="X-Key") as api:
+        async with api.session.get(api.url + "/openapi.json") as response:
+            schemes = (await response.json())["components"]["securitySchemes"]
+            assert schemes["apiKey"]["name"] == "X-Key"
         for path, status in (("/openapi.json", 200), ("/", 200), ("/unknown", 401), (SERVICE_TEST, 401)):
             async with api.session.get(api.url + path) as response:
                 assert response.status == status, path
