@@ -10,6 +10,7 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
+from consumers.inbound.connection_gate import peer_network
 from consumers.northbound.access.addresses import client_address
 from consumers.northbound.access.audit import AuditEntry, is_change, outcome_of
 from consumers.northbound.access.authenticator import authenticate_by_one
@@ -122,6 +123,7 @@ class AccessGuard:
         """
         scopes = self._policy.scopes_for(request)
         if scopes is None:
+            self._limit(f"address {peer_network(address)}", self._policy.limits.rate)
             return request, None
         try:
             client = await self._authenticate(request, address)
@@ -138,8 +140,8 @@ class AccessGuard:
             raise
 
     async def _authenticate(self, request: web.Request, address: str) -> AuthenticatedClient:
-        limit = self._policy.limits.failures
-        if (wait := self._failures.wait(address, limit)) > 0:
+        limit, network = self._policy.limits.failures, peer_network(address)
+        if (wait := self._failures.wait(network, limit)) > 0:
             sentence = "too many requests from this address had no valid credentials: wait"
             raise AccessRefusedError(429, "tooManyFailures", sentence, retry_after(wait))
         try:
@@ -147,7 +149,7 @@ class AccessGuard:
             return await authenticate_by_one(self._policy.authenticators, request.headers)
         except AccessRefusedError as refused:
             if refused.code != "identityUnavailable":
-                self._failures.take(address, limit)
+                self._failures.take(network, limit)
                 log.warning(
                     "request without valid credentials", address=address, code=refused.code, reason=str(refused)
                 )
@@ -162,15 +164,18 @@ class AccessGuard:
         limits = self._policy.limits
         if client.credential != "none":
             own = Rate(per_second=client.rate or limits.rate.per_second, burst=client.burst or limits.rate.burst)
-            if (wait := self._rates.take(client.principal.name, own)) > 0:
-                sentence = f"the client may make {own.per_second:g} requests per second: wait"
-                raise AccessRefusedError(429, "rateLimited", sentence, retry_after(wait))
+            self._limit(client.principal.name, own)
         if not any(client.principal.may(scope) for scope in scopes):
             raise forbidden(scopes)
         largest = client.max_body_bytes or limits.max_body_bytes
         if (request.content_length or 0) > largest:
             raise too_large(largest)
         return request if largest == request.client_max_size else request.clone(client_max_size=largest)
+
+    def _limit(self, client: str, rate: Rate) -> None:
+        if (wait := self._rates.take(client, rate)) > 0:
+            sentence = f"the client may make {rate.per_second:g} requests per second: wait"
+            raise AccessRefusedError(429, "rateLimited", sentence, retry_after(wait))
 
     async def _respond(
         self, passed: tuple[web.Request, AuthenticatedClient | None], handler: Handler, address: str

@@ -269,6 +269,19 @@ async def test_guessing_is_bounded_per_address_and_ends_for_others_by_their_own_
         assert (await server.request(X_API_Key=KEY, X_Forwarded_For="1.1.1.1"))[0] == 200
 
 
+async def test_guesses_from_one_ipv6_network_count_together() -> None:
+    async with guarded(failures=2, proxies="127.0.0.1") as server:
+        addresses = [f"2001:db8::{number}" for number in range(1, 4)]
+        found = [(await server.request(X_API_Key="x", X_Forwarded_For=address))[0] for address in addresses]
+        assert found == [401, 401, 429]
+
+
+async def test_what_is_open_to_everybody_is_limited_per_address() -> None:
+    async with guarded(rate=1, burst=2) as server:
+        assert [(await server.request(path="/openapi.json"))[0] for _ in range(3)] == [200, 200, 429]
+        assert (await server.request(X_API_Key=KEY))[0] == 200
+
+
 async def test_what_a_proxy_is_told_by_an_untrusted_client_is_not_believed() -> None:
     async with guarded(failures=2) as server:
         for number in range(2):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+import textwrap
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,10 +16,8 @@ from consumers.northbound.access.key_file import KeyFileError, load_keys
 from consumers.northbound.access.refusals import AccessRefusedError
 from router.northbound.principal import Scope
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 KEY = "sbk_" + "k" * 40
+HOW_TO = Path(__file__).parents[3] / "docs/how-to/secure-the-api.md"
 
 
 def written(path: Path, text: str) -> Path:
@@ -68,6 +68,15 @@ async def test_an_unknown_key_is_refused_without_repeating_it(given: str, tmp_pa
     assert raised.value.status == 401
     assert str(raised.value) == "the API key is unknown"
     assert "header" in raised.value.headers["WWW-Authenticate"]
+
+
+def test_the_file_of_the_how_to_page_is_valid(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```yaml\n( +clients:.*?)```", HOW_TO.read_text(encoding="utf-8"), flags=re.DOTALL)
+    (tmp_path / "key").write_text("f" * 40)
+    text = textwrap.dedent(block).replace("/run/secrets/operations-key", str(tmp_path / "key"))
+    keys = load_keys(written(tmp_path, text), {"SOUTHBOUND_SECRET_OPERATIONS_KEY": KEY})
+    assert [key.client.principal.name for key in keys] == ["key:order-management", *["key:operations"] * 2]
+    assert keys[1].client.principal.scopes == {Scope.READ, Scope.CANCEL, Scope.ADMINISTER}
 
 
 async def test_a_request_without_the_header_has_no_key() -> None:
