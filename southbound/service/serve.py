@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,12 +22,12 @@ from consumers.table_topic.live_pair import PublishedTableIds
 from producers.publisher import PublishError
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
-from southbound.service.composition.northbound import open_api_mistakes
 from southbound.service.composition.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
 from southbound.service.lanes_report import lanes_report
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.open_api import access_mistakes
 from southbound.service.open_callbacks import open_callback_mistakes
 from southbound.service.open_resources import open_resources
 from southbound.service.roles import DEFAULT_ROLES, Role, TopicScope, topics_for_roles
@@ -138,7 +139,7 @@ async def _start(
     health = await _start_health_server(stack, settings, metrics, status)
     rules = rules or load_rules(settings.routing)
     _refuse_open_callbacks(settings, rules, roles)
-    if Role.API in roles and (mistakes := open_api_mistakes(settings.api)):
+    if Role.API in roles and (mistakes := access_mistakes(settings.api.host, settings.access, os.environ)):
         raise InvalidConfigurationError(mistakes)
     topics = _required_topics(settings, rules, roles, only_spoke)
     resources = await open_resources(

@@ -84,7 +84,7 @@ class RequestReader:
             async with asyncio.timeout(self.limits.body_timeout):
                 return await request.read()
         except web.HTTPRequestEntityTooLarge as error:
-            raise not_acceptable(f"the body is larger than {self.limits.max_body_bytes} bytes", 413) from error
+            raise not_acceptable(f"the body is larger than {request.client_max_size} bytes", 413) from error
         except (web.RequestPayloadError, ConnectionError) as error:
             raise not_acceptable("the body did not arrive whole: send it again", 400) from error
         except TimeoutError as error:
