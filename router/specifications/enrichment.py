@@ -1,0 +1,127 @@
+"""Fill in what a run does not say from its test specification; the same every time for the same two documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schemas.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from schemas.run_document import AppliedSpecification, RequestedMeasure, RunDocument
+
+
+def apply_specification(run: RunDocument, specification: AppliedSpecification) -> RunDocument:
+    """Return the run with what it takes from a specification; what it says itself is kept.
+
+    A run without measures takes all. One with measures takes none in addition: each of its measures gets the id, unit,
+    definition and thresholds that it lacks from the definition that it names by definition id, id, href or metric name.
+    """
+    return run.model_copy(
+        update={
+            "specification": specification,
+            "test_measure": _measures(run.test_measure, specification.test_measure),
+            "expected_duration": (
+                specification.expected_duration if run.expected_duration is None else run.expected_duration
+            ),
+        }
+    )
+
+
+def as_routed(run: RunDocument, known: RunDocument) -> RunDocument:
+    """Return a document of an ordering service as it would have been stored when `known` was routed.
+
+    A run keeps the specification that was applied to it, as it keeps its decision. So an event that is read again
+    leads to the same document, whatever has become of the specification since then.
+    """
+    if known.specification is not None:
+        return apply_specification(run, known.specification)
+    return without_specification(run)
+
+
+def without_specification(run: RunDocument) -> RunDocument:
+    """Return the run without a specification that an ordering service filled in, which is ignored."""
+    return run if run.specification is None else run.model_copy(update={"specification": None})
+
+
+def as_ordered(run: RunDocument) -> RunDocument:
+    """Return what an ordering service says of a run and of its children, without a specification that it filled in."""
+    if any(child.specification for child in run.children):
+        run = run.model_copy(update={"children": tuple(map(without_specification, run.children))})
+    return without_specification(run)
+
+
+def with_fields_of_root(root: RunDocument, routed: RunDocument) -> RunDocument:
+    """Return a root with its children and what `routed`, the root alone, took from its specification."""
+    if routed.specification is None:
+        return without_specification(root)
+    return routed.model_copy(update={"children": root.children})
+
+
+def unidentified_measure(run: RunDocument) -> Problem | None:
+    """Return the problem of a measure that has no id, neither from the run nor from its specification."""
+    for measure in run.test_measure:
+        if not measure.id:
+            return Problem(
+                code="MEASURE_ID_UNKNOWN",
+                sentence=f"Measure {measure.metric_name[:200]!r} of run {run.run_id} has no id, and no definition of "
+                f"test specification {run.test_specification.id} has one for it: add the id, or the definition to the "
+                "specification, and send or redrive the event.",
+            )
+    return None
+
+
+def _measures(
+    requested: tuple[RequestedMeasure, ...], defined: tuple[RequestedMeasure, ...]
+) -> tuple[RequestedMeasure, ...]:
+    if not requested:
+        return defined
+    if not defined:
+        return requested
+    names = [_lookup(defined, key) for key in _KEYS]
+    taken = {one.id for one in requested if one.id}
+    return tuple([_measure(one, names, taken) for one in requested])
+
+
+def _measure(
+    one: RequestedMeasure, names: Iterable[Mapping[str, RequestedMeasure]], taken: set[str]
+) -> RequestedMeasure:
+    definition = _definition(one, names)
+    if definition is None:
+        return one
+    lacking = {name: getattr(definition, name) for name in _TAKEN if not getattr(one, name)}
+    if not one.id and definition.id in taken:  # two measures of one definition: the second stays without an id
+        del lacking["id"]
+    taken.add(definition.id)
+    return one.model_copy(update=lacking) if lacking else one
+
+
+# What a measure takes from its definition. `mandatory` is not among them: a measure always says whether it is.
+_TAKEN = ("id", "metric_href", "definition_id", "unit_of_measure", "threshold_rule")
+# By what a measure is recognised, the surest first.
+_KEYS: tuple[Callable[[RequestedMeasure], str | None], ...] = (
+    lambda measure: measure.definition_id,
+    lambda measure: measure.id,
+    lambda measure: measure.metric_href,
+    lambda measure: measure.metric_name,
+    lambda measure: measure.metric_name.strip().casefold(),
+)
+
+
+def _definition(one: RequestedMeasure, names: Iterable[Mapping[str, RequestedMeasure]]) -> RequestedMeasure | None:
+    for key, named in zip(_KEYS, names, strict=True):
+        if found := named.get(key(one) or ""):
+            return found
+    return None
+
+
+def _lookup(
+    defined: Iterable[RequestedMeasure], key: Callable[[RequestedMeasure], str | None]
+) -> dict[str, RequestedMeasure]:
+    """Return definitions by a name; one that two of them share identifies neither."""
+    found: dict[str, RequestedMeasure | None] = {}
+    for measure in defined:
+        if name := key(measure):
+            found[name] = None if name in found else measure
+    return {name: measure for name, measure in found.items() if measure is not None}
