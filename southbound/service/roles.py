@@ -25,11 +25,12 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicScope:
-    """What the topics of a role depend on: names, the served spokes, and whether tables are on a topic."""
+    """What the topics of a role depend on: names, the served spokes, and what is on a topic."""
 
     names: TopicNames
     spokes: Sequence[str]
     published_tables: bool = False
+    specifications: bool = False
 
     @property
     def dispatch(self) -> set[str]:
@@ -59,6 +60,7 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
                 | scope.dispatch
                 | scope.published
                 | ({scope.names.tables} if scope.published_tables else set())
+                | ({scope.names.specifications} if scope.specifications else set())
             ),
         ),
         Role.DISPATCH: RoleDescription(

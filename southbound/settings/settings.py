@@ -178,6 +178,16 @@ class RoutingSettings(Section):
         "spoke-selector", description="Id of the published spoke selector, if `tables` is `topic`."
     )
     spokes: Path = Field(DEFAULTS / "spokes", description="Folder of spoke profiles, one YAML file each.")
+    specifications: Literal["none", "topic"] = Field(
+        "none",
+        description="`topic`: runs take measures, their ids, units, thresholds and expected duration from the test"
+        " specifications that `southbound specs apply` wrote, followed without a restart. `none`: they take nothing.",
+    )
+    unknown_specification: Literal["accept", "warn", "refuse"] = Field(
+        "accept",
+        description="What is done with a run whose test specification is not known, if `specifications` is `topic`:"
+        " `accept` it as it is, `warn` (a log line and a metric), or `refuse` it (a dead letter).",
+    )
     max_runs: int = Field(500, ge=1, description="Largest number of runs in one hierarchical request.")
     max_depth: int = Field(10, ge=1, description="Deepest level of a hierarchical request.")
     children_deadline: float = Field(

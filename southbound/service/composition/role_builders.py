@@ -64,6 +64,7 @@ def _routing_tasks(resources: SharedResources) -> Tasks:
     yield pending_request_expiry(resources).run()
     yield command_repeater(resources).run()
     yield from resources.tables.background_tasks()
+    yield from resources.specifications.background_tasks(resources.store.specifications, utc_now)
     yield waiting_queue_releaser(resources).run()
     if pruner := store_pruner(resources):
         yield pruner.run()
