@@ -7,13 +7,18 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from router.specifications.enrichment import apply_specification, unidentified_measure, without_specification
+from router.specifications.enrichment import (
+    apply_specification,
+    find_specification,
+    unidentified_measure,
+    without_specification,
+)
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from schemas.run_document import AppliedSpecification, RunDocument, SpecificationRef
+    from schemas.run_document import AppliedSpecification, RunDocument
 
 NONE_KNOWN: Mapping[str, AppliedSpecification] = MappingProxyType({})
 
@@ -47,7 +52,7 @@ class RunSpecifications:
 
     def apply(self, run: RunDocument) -> RunDocument | Problem:
         """Return the run with what it takes from its specification, or why it is not routed."""
-        specification = self.find(run.test_specification)
+        specification = find_specification(self.known(), run.test_specification)
         if specification is not None:
             run = apply_specification(run, specification)
         elif self.unknown is UnknownSpecification.REFUSE:
@@ -67,12 +72,6 @@ class RunSpecifications:
                 return one
             applied.append(one)
         return applied
-
-    def find(self, reference: SpecificationRef) -> AppliedSpecification | None:
-        """Return the specification of this reference; one of another version than it names is another one."""
-        found = self.known().get(reference.id)
-        other_version = found and found.version and reference.version and found.version != reference.version
-        return None if other_version else found
 
 
 def specification_unknown(run: RunDocument) -> Problem:

@@ -9,7 +9,17 @@ from schemas.problem import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from schemas.run_document import AppliedSpecification, RequestedMeasure, RunDocument
+    from schemas.run_document import AppliedSpecification, RequestedMeasure, RunDocument, SpecificationRef
+
+
+def find_specification(
+    known: Mapping[str, AppliedSpecification], reference: SpecificationRef
+) -> AppliedSpecification | None:
+    """Return the specification of a reference; one of another version than the reference names is another one."""
+    found = known.get(reference.id)
+    if found is not None and found.version and reference.version and found.version != reference.version:
+        return None
+    return found
 
 
 def apply_specification(run: RunDocument, specification: AppliedSpecification) -> RunDocument:

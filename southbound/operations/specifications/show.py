@@ -8,13 +8,13 @@ import orjson
 from pydantic_core import to_json
 from rich.table import Table
 
-from consumers.specifications.published_specifications import PublishedSpecification
 from consumers.table_topic.published_tables import UnreadableRecord
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_content, print_json, print_result, print_status
 from southbound.operations.specifications.topic import read_specifications
 
 if TYPE_CHECKING:
+    from consumers.specifications.published_specifications import PublishedSpecification
     from southbound.settings.settings import Settings
 
 

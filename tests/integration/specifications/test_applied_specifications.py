@@ -1,0 +1,67 @@
+"""Specifications that `southbound specs apply` writes reach running services, and the store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from southbound.operations.specifications.apply import apply_specifications, delete_specification
+from southbound.settings.settings import RoutingSettings
+from southbound.simulator.behaviours import completes_immediately
+from southbound.simulator.script import Script
+from tests.builders.runs import a_document
+from tests.builders.specifications import a_definition, a_specification_document
+from tests.fixtures.service import a_service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from schemas.published_specifications import SpecificationRecord
+    from tests.fixtures.service import ServiceUnderTest
+
+FROM_TOPIC = RoutingSettings(specifications="topic", unknown_specification="refuse")
+
+
+async def apply(service: ServiceUnderTest, file: Path, *documents: object) -> None:
+    file.write_text(json.dumps(documents))
+    await asyncio.to_thread(apply_specifications, service.settings, str(file), "tests", "", as_json=False)
+
+
+async def stored(service: ServiceUnderTest, spec_id: str) -> SpecificationRecord | None:
+    store = await service.store()
+    try:
+        return await store.specifications.get(spec_id)
+    finally:
+        await store.close()
+
+
+async def test_the_result_of_a_run_has_the_measure_ids_of_the_specification_that_was_applied(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    script = Script(default=completes_immediately(response_delay=0.01))
+    file = tmp_path / "specifications.json"
+    first = a_specification_document("fibre-line", a_definition("TM-1", unitOfMeasure="dBm"), "TM-2")
+    async with a_service(kafka_bootstrap, tmp_path, script=script, routing=FROM_TOPIC, started=False) as service:
+        await apply(service, file, first, a_specification_document("gone"))
+        running = await service.start()
+        await service.request(a_document("TR1"))
+        result = await service.result_of("TR1")
+        assert [(measure.id, measure.metric_name) for measure in result.test_measure] == [
+            ("TM-1", "metric TM-1"),
+            ("TM-2", "metric TM-2"),
+        ]
+
+        known = running.resources.specifications.runs.known
+        await apply(service, file, first, a_specification_document("copper-line", "TM-3"))
+        await asyncio.to_thread(delete_specification, service.settings, "gone")
+        await service.wait_until(lambda: known().keys() == {"fibre-line", "copper-line"}, "both are followed")
+        await service.request(a_document("TR2", spec="copper-line"), a_document("TR3", spec="gone"))
+        assert [measure.id for measure in (await service.result_of("TR2")).test_measure] == ["TM-3"]
+        letter = await service.wait_until(service.dead_letters, "the run of the deleted one is refused")
+        assert letter[0].header("southbound-dlq-code") == "SPECIFICATION_UNKNOWN"
+
+        async with asyncio.timeout(30):
+            while await stored(service, "gone") or not await stored(service, "copper-line"):
+                await asyncio.sleep(0.1)
+        assert (await stored(service, "fibre-line") or first) != first
