@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from southbound.settings.error_messages import error_messages
 from southbound.settings.kafka_client_names import refusal
@@ -195,6 +195,13 @@ class RoutingSettings(Section):
         gt=0,
         description="Seconds until a request that waits for children is given up; it is sent if they arrive later.",
     )
+
+    @field_validator("unknown_specification")
+    @classmethod
+    def _validate_unknown_specification(cls, unknown: str, info: ValidationInfo) -> str:
+        if unknown != "accept" and info.data.get("specifications") == "none":
+            raise ValueError("needs routing.specifications: topic, because without it no specification is known")
+        return unknown
 
 
 _HELD_TOPIC = re.compile(r"lifecycle|inbound|dispatch(\.[\w.-]+)?")

@@ -12,15 +12,13 @@ from consumers.specifications.published_specifications import PublishedSpecifica
 from consumers.specifications.store_copy import SpecificationCopier
 from schemas.published_specifications import SpecificationRecord
 from tests.builders.specifications import a_specification_document
-from tests.contract.store.test_every_run_store import store
 
 if TYPE_CHECKING:
     from consumers.specifications.port import SpecificationStore
     from consumers.store.port import RunStore
 
-__all__ = ["store"]  # a fixture
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-LONG_AGO = int((NOW - timedelta(hours=1)).timestamp() * 1000)
+AN_HOUR_AGO = int((NOW - timedelta(hours=1)).timestamp() * 1000)
 
 
 @pytest.fixture
@@ -29,7 +27,7 @@ def specifications(store: RunStore) -> SpecificationStore:
     return store.specifications
 
 
-def a_record(spec_id: str = "A", revision: int = LONG_AGO, *measures: str) -> SpecificationRecord:
+def a_record(spec_id: str = "A", revision: int = AN_HOUR_AGO, *measures: str) -> SpecificationRecord:
     document = a_specification_document(spec_id, *measures, description="with \0 and ü")
     return SpecificationRecord(id=spec_id, revision=revision, author="ann", changed_at=NOW, document=document)
 
@@ -45,7 +43,7 @@ async def test_a_written_specification_is_read_back_whole(specifications: Specif
     assert await specifications.get("C") is None
     assert await specifications.page("", 1) == [a_record("A")]
     assert await specifications.page("A", 9) == [a_record("B")]
-    assert await specifications.revisions() == {"A": LONG_AGO, "B": LONG_AGO}
+    assert await specifications.revisions() == {"A": AN_HOUR_AGO, "B": AN_HOUR_AGO}
 
 
 async def test_an_older_revision_does_not_replace_a_newer_one(specifications: SpecificationStore) -> None:
@@ -78,9 +76,9 @@ async def test_the_store_becomes_a_copy_of_the_topic(specifications: Specificati
     assert len(await specifications.revisions()) == 2
     for state, ids in (
         (published(a_record("A"), a_record("B")), {"A", "B", "not read yet"}),
-        (published(a_record("A", LONG_AGO + 1), by_another), {"A", "not read yet"}),
+        (published(a_record("A", AN_HOUR_AGO + 1), by_another), {"A", "not read yet"}),
     ):
         states.append(state)
         await copier.copy()
         assert (await specifications.revisions()).keys() == ids
-    assert await specifications.get("A") == a_record("A", LONG_AGO + 1)
+    assert await specifications.get("A") == a_record("A", AN_HOUR_AGO + 1)
