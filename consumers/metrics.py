@@ -226,6 +226,19 @@ INPUTS_MISSING = Metric(
     meaning="Decisions in which the run had no value for an input of the table.",
 )
 
+API_REQUESTS = Metric(
+    name="southbound_api_requests_total",
+    kind=Counter,
+    labels=("method", "status"),
+    meaning="Requests to the northbound interface, by method and status of the response.",
+)
+ORDERS_RECOVERED = Metric(
+    name="southbound_orders_recovered_total",
+    kind=Counter,
+    labels=(),
+    meaning="Orders that were published later than their request, because Kafka or a process was down.",
+)
+
 METRICS: Final = (
     RECEIVED,
     RECORD_ATTEMPTS,
@@ -258,6 +271,8 @@ METRICS: Final = (
     SPECIFICATIONS_UNREADABLE,
     SPECIFICATIONS_UNKNOWN,
     INPUTS_MISSING,
+    API_REQUESTS,
+    ORDERS_RECOVERED,
 )
 
 

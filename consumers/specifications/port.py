@@ -23,6 +23,9 @@ class SpecificationStore(Protocol):
     async def get(self, spec_id: str) -> SpecificationRecord | None:
         """Return one specification."""
 
+    async def last_revision(self, spec_id: str) -> int:
+        """Return the revision of a specification, also of one that is deleted; 0 if there never was one."""
+
     async def page(self, after: str, limit: int) -> Sequence[SpecificationRecord]:
         """Return specifications with ids above `after`, in order."""
 

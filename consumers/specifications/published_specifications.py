@@ -70,9 +70,15 @@ class RefusedSpecificationError(Exception):
 
 
 def plan_apply(
-    published: PublishedSpecifications, documents: Iterable[Mapping[str, object]], authorship: Authorship
+    published: PublishedSpecifications,
+    documents: Iterable[Mapping[str, object]],
+    authorship: Authorship,
+    *,
+    above: int = 0,
 ) -> tuple[PublishPlan, list[SpecificationRecord]]:
     """Plan writing specifications together; those that are on the topic already as they are here are left out.
+
+    Revisions are greater than `above`.
 
     Raises:
         RefusedSpecificationError: a document is no specification or too large, two have one id, or there are too many.
@@ -89,7 +95,7 @@ def plan_apply(
         if spec_id in plans:
             sentences.append(f"specification {spec_id} is there twice: remove one")
             continue
-        record = _next_record(published, spec_id, document, authorship)
+        record = _next_record(published, spec_id, document, authorship, above)
         plans[spec_id] = value = record.model_dump_json().encode()
         if len(value) > MAX_DOCUMENT_BYTES:
             sentences.append(f"specification {spec_id} would take {len(value):,} bytes: {MAX_DOCUMENT_BYTES:,} fit")
@@ -120,18 +126,18 @@ def plan_delete(published: PublishedSpecifications, spec_id: str) -> PublishPlan
     return PublishPlan(records={spec_id: None}, expected_records={spec_id: known})
 
 
-def revision_after(known: PublishedSpecification | UnreadableRecord | None, authorship: Authorship) -> int:
-    """Return the revision of a change: above the known one, and above those from before a deletion."""
-    last = known.record.revision if isinstance(known, PublishedSpecification) else 0
-    return max(last + 1, int(authorship.at.timestamp() * 1000))
-
-
 def _next_record(
-    published: PublishedSpecifications, spec_id: str, document: Mapping[str, object], authorship: Authorship
+    published: PublishedSpecifications,
+    spec_id: str,
+    document: Mapping[str, object],
+    authorship: Authorship,
+    above: int,
 ) -> SpecificationRecord:
+    known = published.records.get(spec_id)
+    last = known.record.revision if isinstance(known, PublishedSpecification) else 0
     return SpecificationRecord(
         id=spec_id,
-        revision=revision_after(published.records.get(spec_id), authorship),
+        revision=max(last + 1, above + 1, int(authorship.at.timestamp() * 1000)),
         author=authorship.author,
         comment=authorship.comment,
         changed_at=authorship.at,

@@ -33,6 +33,10 @@ class SqlSpecifications:
         found = await self._database.read(partial(_select_one, spec_id=spec_id))
         return SpecificationRecord.model_validate_json(found) if found else None
 
+    async def last_revision(self, spec_id: str) -> int:
+        """Return the revision of a specification, also of one that is deleted; 0 if there never was one."""
+        return await self._database.read(partial(_select_last_revision, spec_id=spec_id))
+
     async def page(self, after: str, limit: int) -> Sequence[SpecificationRecord]:
         """Return specifications with ids above `after`, in order."""
         found = await self._database.read(partial(_select_page, after=after, limit=limit))
@@ -49,6 +53,10 @@ class SqlSpecifications:
 
 def _select_one(connection: Connection, spec_id: str) -> str | None:
     return connection.execute(select(_ROW.record).where(_ROW.id == spec_id)).scalar()
+
+
+def _select_last_revision(connection: Connection, spec_id: str) -> int:
+    return connection.execute(select(_ROW.revision).where(_ROW.id == spec_id)).scalar() or 0
 
 
 def _select_page(connection: Connection, after: str, limit: int) -> Sequence[str]:

@@ -13,7 +13,7 @@ from consumers.runtime.worker import WorkerFailedError
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.logs import configure_logs
-from southbound.service.roles import Role
+from southbound.service.roles import DEFAULT_ROLES, Role
 from southbound.service.serve import NotConfiguredError, NotReachableError, RunningService, serve
 
 if TYPE_CHECKING:
@@ -44,8 +44,15 @@ def run_service(
     if accept_empty_store and roles and Role.ROUTING not in roles:
         raise invalid_input(["--accept-empty-store applies to the role routing: add that role, or omit the option"])
     configure_logs(settings.log)
-    service = _SignalledService(settings, rules, tuple(roles) or tuple(Role), spoke, accept=accept_empty_store)
+    service = _SignalledService(
+        settings, rules, tuple(roles) or default_roles(settings), spoke, accept=accept_empty_store
+    )
     return uvloop.run(service.run())
+
+
+def default_roles(settings: Settings) -> tuple[Role, ...]:
+    """Return the roles of a process that names none."""
+    return (*DEFAULT_ROLES, Role.API) if settings.api.enabled else DEFAULT_ROLES
 
 
 def _load_rules(settings: Settings) -> RoutingRules:

@@ -111,6 +111,7 @@ async def open_resources(
         tables=tables,
         specifications=specifications,
         store=store,
+        orders=store.orders,
         events=events,
         client=client,
         metrics=metrics,

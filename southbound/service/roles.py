@@ -21,6 +21,7 @@ class Role(StrEnum):
     INBOUND = "inbound"
     LISTENER = "listener"
     POLLER = "poller"
+    API = "api"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +80,15 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
             meaning="interprets what the listener and the poller received, and asks systems for what a run lacks",
             topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.published,
         ),
+        Role.API: RoleDescription(
+            meaning="takes orders of runs over HTTP (TMF653), only if it is named or `api.enabled` is set",
+            topics=lambda scope: {scope.names.lifecycle, scope.names.store, scope.names.specifications},
+        ),
     }
 )
+
+# What runs if no role is named; a setting adds the others.
+DEFAULT_ROLES = tuple(role for role in Role if role is not Role.API)
 
 
 def topics_for_roles(roles: Iterable[Role], scope: TopicScope) -> set[str]:

@@ -84,10 +84,13 @@ async def open_specifications(
 ) -> SpecificationSource:
     """Read the topic of specifications to its end if these roles use it; `stack` stops following it.
 
+    The role `api` lists specifications from the store, so it copies them there; it applies none.
+
     Raises:
         NoLiveTablesError: the topic is not read to its end within `kafka.start_timeout`.
     """
-    if settings.routing.specifications == "none" or "routing" not in roles:
+    applies = settings.routing.specifications == "topic" and "routing" in roles
+    if not applies and "api" not in roles:
         return NO_SOURCE
     live = LiveSpecifications(SpecificationMonitor(metrics))
     changes = await follow_until_complete(
@@ -103,7 +106,7 @@ async def open_specifications(
         unknown=UnknownSpecification(settings.routing.unknown_specification),
         on_unknown=unknown_specification_counter(metrics),
     )
-    return SpecificationSource(runs=runs, live=live, changes=changes)
+    return SpecificationSource(runs=runs if applies else NO_SPECIFICATIONS, live=live, changes=changes)
 
 
 class SpecificationMonitor:

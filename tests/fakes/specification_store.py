@@ -24,6 +24,11 @@ class InMemorySpecifications:
         await asyncio.sleep(0)
         return self.rows.get(spec_id, (0, None))[1]
 
+    async def last_revision(self, spec_id: str) -> int:
+        """Return the revision of a specification, also of one that is deleted; 0 if there never was one."""
+        await asyncio.sleep(0)
+        return self.rows.get(spec_id, (0, None))[0]
+
     async def page(self, after: str, limit: int) -> Sequence[SpecificationRecord]:
         """Return specifications with ids above `after`, in order."""
         await asyncio.sleep(0)

@@ -12,6 +12,7 @@ import structlog
 from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import CallbackConfig, Listener
 from consumers.metrics import EVENT_IDS_REUSED
+from southbound.service.composition.northbound import api_tasks, start_api
 from southbound.service.composition.observers import callback_counter
 from southbound.service.composition.shared_resources import utc_now
 from southbound.service.composition.tasks import (
@@ -64,7 +65,6 @@ def _routing_tasks(resources: SharedResources) -> Tasks:
     yield pending_request_expiry(resources).run()
     yield command_repeater(resources).run()
     yield from resources.tables.background_tasks()
-    yield from resources.specifications.background_tasks(resources.store.specifications, utc_now)
     yield waiting_queue_releaser(resources).run()
     if pruner := store_pruner(resources):
         yield pruner.run()
@@ -131,6 +131,7 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
         Role.INBOUND: RoleBuilder(workers=_inbound_workers, tasks=_inbound_tasks),
         Role.LISTENER: RoleBuilder(start_server=_start_listener),
         Role.POLLER: RoleBuilder(tasks=_poller_tasks),
+        Role.API: RoleBuilder(tasks=api_tasks, start_server=start_api),
     }
 )
 
@@ -152,9 +153,9 @@ def background_tasks(resources: SharedResources, roles: Iterable[Role]) -> Tasks
     """Yield the background tasks of these roles, which run on a timer instead of on records."""
     for role in roles:
         yield from BUILDERS[role].tasks(resources)
+    yield from resources.specifications.background_tasks(resources.store.specifications, utc_now)
 
 
-async def start_servers(stack: AsyncExitStack, resources: SharedResources, roles: Iterable[Role]) -> int | None:
-    """Start the servers of these roles; `stack` stops them. Return the port of the listener, if there is one."""
-    ports = [await build(stack, resources) for role in roles if (build := BUILDERS[role].start_server)]
-    return ports[0] if ports else None
+async def start_servers(stack: AsyncExitStack, resources: SharedResources, roles: Iterable[Role]) -> Mapping[Role, int]:
+    """Start the servers of these roles; `stack` stops them. Return the port of each."""
+    return {role: await build(stack, resources) for role in roles if (build := BUILDERS[role].start_server)}

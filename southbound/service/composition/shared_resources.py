@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from consumers.metrics import Metrics
     from consumers.spokes.port import Spoke, SpokeCaller
+    from consumers.store.orders.port import OrderStore
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
     from router.store_continuity import TopicEnds
@@ -63,6 +64,7 @@ class SharedResources:
     events: EventPublisher
     client: SpokeCaller
     metrics: Metrics
+    orders: OrderStore | None = None  # None: the store of a test without a northbound interface
     continuity: ContinuityCheck | None = None  # None: no role of this process uses the store
     recorded: TopicEnds | None = None  # of the lifecycle events that a lost store may have processed
     threshold_cache: ThresholdCache = field(default_factory=lambda: ThresholdCache(log_used_up))

@@ -12,6 +12,7 @@ from consumers.specifications.published_specifications import PublishedSpecifica
 from consumers.specifications.store_copy import SpecificationCopier
 from schemas.published_specifications import SpecificationRecord
 from tests.builders.specifications import a_specification_document
+from tests.contract.store.test_every_run_store import store  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
     from consumers.specifications.port import SpecificationStore
@@ -22,7 +23,7 @@ AN_HOUR_AGO = int((NOW - timedelta(hours=1)).timestamp() * 1000)
 
 
 @pytest.fixture
-def specifications(store: RunStore) -> SpecificationStore:
+def specifications(store: RunStore) -> SpecificationStore:  # noqa: F811 - the fixture
     """A store without specifications."""
     return store.specifications
 
@@ -62,6 +63,7 @@ async def test_a_deleted_specification_does_not_come_back_with_an_older_revision
     await specifications.save(SpecificationChanges(written=[a_record("A", 1), a_record("A", 2)]))
     assert await specifications.get("A") is None
     assert await specifications.page("", 9) == []
+    assert (await specifications.last_revision("A"), await specifications.last_revision("unknown")) == (2, 0)
     await specifications.save(SpecificationChanges(written=[a_record("A", 3)]))
     assert await specifications.revisions() == {"A": 3}
 

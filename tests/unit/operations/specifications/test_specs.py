@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.specifications.published_specifications import PublishedSpecifications
-from consumers.table_topic.port import PlanOutdatedError, TableTopicError
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.specifications import topic as commands
 from tests.builders.specifications import a_specification_document
+from tests.fakes.specification_topic import InMemorySpecificationTopic as Topic
 from tests.harness.command_line import southbound
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from consumers.table_topic.port import Entry
-    from consumers.table_topic.publish_plan import PublishPlan
     from southbound.settings.settings import Settings
-
-
-@dataclass
-class Topic:
-    """A topic of specifications in memory. `quicker` was written by another process meanwhile."""
-
-    name: str = "testrun.specifications"
-    log: list[Entry] = field(default_factory=list)
-    quicker: list[Entry] = field(default_factory=list)
-    problem: str = ""
-    writes: int = 0
-
-    async def read(self) -> PublishedSpecifications:
-        await asyncio.sleep(0)
-        if self.problem:
-            raise TableTopicError(self.problem)
-        return PublishedSpecifications().with_records(self.log)
-
-    async def write(self, plan: PublishPlan) -> None:
-        self.log += self.quicker
-        if not plan.is_current(await self.read()):
-            raise PlanOutdatedError
-        self.log += [(key.encode(), value) for key, value in plan.records.items()]
-        self.writes += 1
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,1 @@
+"""The northbound interface: what clients order, read and are notified of over HTTP."""
