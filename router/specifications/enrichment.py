@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.runs.ids import requested_measure_id
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def apply_specification(run: RunDocument, specification: AppliedSpecification) -
     return run.model_copy(
         update={
             "specification": specification,
-            "test_measure": _measures(run.test_measure, specification.test_measure),
+            "test_measure": _measures(run.run_id, run.test_measure, specification.test_measure),
             "expected_duration": (
                 specification.expected_duration if run.expected_duration is None else run.expected_duration
             ),
@@ -83,32 +84,38 @@ def unidentified_measure(run: RunDocument) -> Problem | None:
 
 
 def _measures(
-    requested: tuple[RequestedMeasure, ...], defined: tuple[RequestedMeasure, ...]
+    run_id: str, requested: tuple[RequestedMeasure, ...], defined: tuple[RequestedMeasure, ...]
 ) -> tuple[RequestedMeasure, ...]:
     if not requested:
         return defined
     if not defined:
         return requested
     names = [_lookup(defined, key) for key in _KEYS]
-    taken = {one.id for one in requested if one.id}
-    return tuple([_measure(one, names, taken) for one in requested])
+    own_ids = [one.id if _has_own_id(run_id, one) else "" for one in requested]
+    taken = {own_id for own_id in own_ids if own_id}
+    return tuple([_measure(one, own_id, names, taken) for one, own_id in zip(requested, own_ids, strict=True)])
+
+
+def _has_own_id(run_id: str, measure: RequestedMeasure) -> bool:
+    """Return whether the ordering service gave a measure its id; the northbound interface derives one if it did not."""
+    return measure.id not in ("", requested_measure_id(run_id, measure.metric_name, measure.metric_href or ""))
 
 
 def _measure(
-    one: RequestedMeasure, names: Iterable[Mapping[str, RequestedMeasure]], taken: set[str]
+    one: RequestedMeasure, own_id: str, names: Iterable[Mapping[str, RequestedMeasure]], taken: set[str]
 ) -> RequestedMeasure:
     definition = _definition(one, names)
     if definition is None:
         return one
     lacking = {name: getattr(definition, name) for name in _TAKEN if not getattr(one, name)}
-    if not one.id and definition.id in taken:  # two measures of one definition: the second stays without an id
-        del lacking["id"]
+    if not own_id and definition.id not in taken:  # of two measures of one definition, the first gets its id
+        lacking["id"] = definition.id
     taken.add(definition.id)
     return one.model_copy(update=lacking) if lacking else one
 
 
-# What a measure takes from its definition. `mandatory` is not among them: a measure always says whether it is.
-_TAKEN = ("id", "metric_href", "definition_id", "unit_of_measure", "threshold_rule")
+# What a measure takes from its definition beside the id. Not `mandatory`: a measure always says whether it is.
+_TAKEN = ("metric_href", "definition_id", "unit_of_measure", "threshold_rule")
 # By what a measure is recognised, the surest first.
 _KEYS: tuple[Callable[[RequestedMeasure], str | None], ...] = (
     lambda measure: measure.definition_id,

@@ -6,8 +6,11 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+from aiohttp import ClientSession
+
 from southbound.operations.specifications.apply import apply_specifications, delete_specification
-from southbound.settings.settings import RoutingSettings
+from southbound.service.roles import DEFAULT_ROLES, Role
+from southbound.settings.settings import ApiSettings, RoutingSettings
 from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.script import Script
 from tests.builders.runs import a_document
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.fixtures.service import ServiceUnderTest
 
+PATH = "/tmf-api/serviceTestManagement/v4/serviceTestSpecification"
 FROM_TOPIC = RoutingSettings(specifications="topic", unknown_specification="refuse")
 
 
@@ -36,9 +40,13 @@ async def test_the_result_of_a_run_has_the_measure_ids_of_the_specification_that
     script = Script(default=completes_immediately(response_delay=0.01))
     file = tmp_path / "specifications.json"
     first = a_specification_document("fibre-line", a_definition("TM-1", unitOfMeasure="dBm"), "TM-2")
-    async with a_service(kafka_bootstrap, tmp_path, script=script, routing=FROM_TOPIC, started=False) as service:
+    api = ApiSettings(port=0)
+    async with (
+        a_service(kafka_bootstrap, tmp_path, script=script, routing=FROM_TOPIC, api=api, started=False) as service,
+        ClientSession() as http,
+    ):
         await apply(service, file, first, a_specification_document("gone"))
-        running = await service.start()
+        running = await service.start((*DEFAULT_ROLES, Role.API))
         await service.request(a_document("TR1"))
         result = await service.result_of("TR1")
         assert [(measure.id, measure.metric_name) for measure in result.test_measure] == [
@@ -47,7 +55,11 @@ async def test_the_result_of_a_run_has_the_measure_ids_of_the_specification_that
         ]
 
         known = running.resources.specifications.runs.known
-        await apply(service, file, first, a_specification_document("copper-line", "TM-3"))
+        base = f"http://127.0.0.1:{running.api_port}{PATH}"
+        async with http.post(base, json=a_specification_document("copper-line", "TM-3")) as response:
+            assert response.status == 201, await response.text()
+        async with http.get(base) as response:
+            assert "copper-line" in [each["id"] for each in await response.json()]
         await asyncio.to_thread(delete_specification, service.settings, "gone")
         await service.wait_until(lambda: known().keys() == {"fibre-line", "copper-line"}, "both are followed")
         await service.request(a_document("TR2", spec="copper-line"), a_document("TR3", spec="gone"))

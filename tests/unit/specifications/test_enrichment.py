@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.runs.ids import requested_measure_id
 from router.specifications.enrichment import (
     apply_specification,
     as_ordered,
@@ -26,7 +27,7 @@ MAYBE = st.none() | NAMES
 MEASURES = st.lists(
     st.builds(
         RequestedMeasure,
-        id=st.just("") | NAMES,
+        id=st.just("") | NAMES | st.just(requested_measure_id("TR0001", "metric A", "")),
         metric_name=st.sampled_from(["metric A", "METRIC A", "metric B", "other"]),
         metric_href=MAYBE,
         definition_id=MAYBE,
@@ -69,13 +70,21 @@ SPECIFICATIONS = st.builds(
 TAKEN = ("specification", "test_measure", "expected_duration")
 
 
+def is_derived(measure: RequestedMeasure, name: str) -> bool:
+    """Return whether this field is an id that the ordering service did not give."""
+    href = measure.metric_href or ""
+    return name == "id" and measure.id == requested_measure_id("TR0001", measure.metric_name, href)
+
+
 @given(RUNS, SPECIFICATIONS)
 def test_nothing_that_a_run_says_is_changed(run: RunDocument, specification: AppliedSpecification) -> None:
     applied = apply_specification(run, specification)
     assert applied.model_dump(exclude={*TAKEN}) == run.model_dump(exclude={*TAKEN})
     if run.test_measure:
         for before, after in zip(run.test_measure, applied.test_measure, strict=True):
-            said = {name: value for name, value in before.model_dump().items() if value}
+            said = {
+                name: value for name, value in before.model_dump().items() if value and not is_derived(before, name)
+            }
             assert said.items() <= after.model_dump().items()
     if run.expected_duration is not None:
         assert applied.expected_duration == run.expected_duration
@@ -98,11 +107,14 @@ def test_an_event_that_is_read_again_leads_to_the_same_document(
 
 @given(RUNS, SPECIFICATIONS)
 def test_no_two_measures_get_the_same_id(run: RunDocument, specification: AppliedSpecification) -> None:
-    own = [measure.id for measure in run.test_measure if measure.id]
-    ids = [measure.id for measure in apply_specification(run, specification).test_measure if measure.id]
-    given_out = [measure_id for measure_id in ids if measure_id not in own]
-    assert len(given_out) == len(set(given_out))
-    assert len(ids) - len(given_out) == len(own)
+    applied = apply_specification(run, specification).test_measure
+    pairs = zip(run.test_measure or applied, applied, strict=True)
+    given_out = [after.id for before, after in pairs if after.id != before.id]
+    kept = [
+        after.id for before, after in zip(run.test_measure or applied, applied, strict=True) if after.id == before.id
+    ]
+    assert len(given_out) == len({*given_out})
+    assert not {*given_out} & {*kept} - {""}
 
 
 def test_a_run_without_measures_takes_all_of_its_specification() -> None:
@@ -145,3 +157,15 @@ def test_a_document_without_a_specification_is_not_copied() -> None:
     tree = a_tree()
     assert as_ordered(tree) is tree
     assert without_specification(tree) is tree
+
+
+def test_an_id_that_the_northbound_interface_derived_gives_way_to_that_of_the_definition() -> None:
+    derived, kept = requested_measure_id("TR0001", "metric TM-1", ""), requested_measure_id("TR0001", "other", "")
+    measures = (
+        RequestedMeasure(id=derived, metric_name="metric TM-1"),
+        RequestedMeasure(id=kept, metric_name="other"),
+    )
+    run = a_document().model_copy(update={"test_measure": measures})
+    applied = apply_specification(run, a_specification("fibre-line", "TM-1"))
+    assert [measure.id for measure in applied.test_measure] == ["TM-1", kept]
+    assert as_routed(run, applied) == applied
