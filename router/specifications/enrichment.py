@@ -8,7 +8,7 @@ from router.runs.ids import requested_measure_id
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from schemas.run_document import AppliedSpecification, RequestedMeasure, RunDocument, SpecificationRef
 
@@ -90,27 +90,31 @@ def _measures(
         return defined
     if not defined:
         return requested
-    names = [_lookup(defined, key) for key in _KEYS]
-    own_ids = [one.id if _has_own_id(run_id, one) else "" for one in requested]
+    definitions = _Definitions(defined)
+    found = [definitions.find(one) for one in requested]
+    own_ids = [_own_id(run_id, one, definition) for one, definition in zip(requested, found, strict=True)]
     taken = {own_id for own_id in own_ids if own_id}
-    return tuple([_measure(one, own_id, names, taken) for one, own_id in zip(requested, own_ids, strict=True)])
+    measures = []
+    for one, own_id, definition in zip(requested, own_ids, found, strict=True):
+        measures.append(one if definition is None else _completed(one, definition, takes_id=not own_id, taken=taken))
+    return tuple(measures)
 
 
-def _has_own_id(run_id: str, measure: RequestedMeasure) -> bool:
-    """Return whether the ordering service gave a measure its id; the northbound interface derives one if it did not."""
-    return measure.id not in ("", requested_measure_id(run_id, measure.metric_name, measure.metric_href or ""))
+def _own_id(run_id: str, measure: RequestedMeasure, definition: RequestedMeasure | None) -> str:
+    """Return the id that the ordering service gave a measure; the northbound interface derives one if it did not."""
+    if definition is None or not measure.id or measure.id == definition.id:
+        return measure.id
+    derived = requested_measure_id(run_id, measure.metric_name, measure.metric_href or "")
+    return "" if measure.id == derived else measure.id
 
 
-def _measure(
-    one: RequestedMeasure, own_id: str, names: Iterable[Mapping[str, RequestedMeasure]], taken: set[str]
+def _completed(
+    one: RequestedMeasure, definition: RequestedMeasure, *, takes_id: bool, taken: set[str]
 ) -> RequestedMeasure:
-    definition = _definition(one, names)
-    if definition is None:
-        return one
     lacking = {name: getattr(definition, name) for name in _TAKEN if not getattr(one, name)}
-    if not own_id and definition.id not in taken:  # of two measures of one definition, the first gets its id
+    if takes_id and definition.id not in taken:  # of two measures of one definition, the first gets its id
         lacking["id"] = definition.id
-    taken.add(definition.id)
+        taken.add(definition.id)
     return one.model_copy(update=lacking) if lacking else one
 
 
@@ -126,19 +130,25 @@ _KEYS: tuple[Callable[[RequestedMeasure], str | None], ...] = (
 )
 
 
-def _definition(one: RequestedMeasure, names: Iterable[Mapping[str, RequestedMeasure]]) -> RequestedMeasure | None:
-    for key, named in zip(_KEYS, names, strict=True):
-        if found := named.get(key(one) or ""):
-            return found
-    return None
+class _Definitions:
+    """The measure definitions of a specification by each of their names, looked up by a name when it is needed."""
 
+    def __init__(self, defined: tuple[RequestedMeasure, ...]) -> None:
+        self._defined = defined
+        self._lookups: list[Mapping[str, RequestedMeasure]] = []
 
-def _lookup(
-    defined: Iterable[RequestedMeasure], key: Callable[[RequestedMeasure], str | None]
-) -> dict[str, RequestedMeasure]:
-    """Return definitions by a name; one that two of them share identifies neither."""
-    found: dict[str, RequestedMeasure | None] = {}
-    for measure in defined:
-        if name := key(measure):
-            found[name] = None if name in found else measure
-    return {name: measure for name, measure in found.items() if measure is not None}
+    def find(self, one: RequestedMeasure) -> RequestedMeasure | None:
+        """Return the definition of a measure; a name that two of them share identifies neither."""
+        for place, key in enumerate(_KEYS):
+            if place == len(self._lookups):
+                self._lookups.append(self._lookup(key))
+            if (name := key(one)) and (found := self._lookups[place].get(name)):
+                return found
+        return None
+
+    def _lookup(self, key: Callable[[RequestedMeasure], str | None]) -> Mapping[str, RequestedMeasure]:
+        found: dict[str, RequestedMeasure | None] = {}
+        for measure in self._defined:
+            if name := key(measure):
+                found[name] = None if name in found else measure
+        return {name: measure for name, measure in found.items() if measure is not None}
