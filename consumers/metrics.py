@@ -200,6 +200,25 @@ TABLE_REFUSED = Metric(
     meaning="1 while this process cannot use the live version of a table and decides by an older one.",
 )
 
+SPECIFICATIONS_KNOWN = Metric(
+    name="southbound_specifications_known",
+    kind=Gauge,
+    labels=(),
+    meaning="Test specifications that runs take from.",
+)
+SPECIFICATIONS_UNREADABLE = Metric(
+    name="southbound_specifications_unreadable",
+    kind=Gauge,
+    labels=(),
+    meaning="Records of the topic of specifications that cannot be read; runs of them are of an unknown specification.",
+)
+SPECIFICATIONS_UNKNOWN = Metric(
+    name="southbound_runs_of_unknown_specifications_total",
+    kind=Counter,
+    labels=(),
+    meaning="Runs that were accepted although their test specification is not known, if "
+    "`routing.unknown_specification` is `warn`.",
+)
 INPUTS_MISSING = Metric(
     name="southbound_decision_inputs_missing_total",
     kind=Counter,
@@ -267,6 +286,9 @@ METRICS: Final = (
     REQUESTS_WAITING,
     COMMANDS_REPEATED,
     DEFINITIONS_USED_UP,
+    SPECIFICATIONS_KNOWN,
+    SPECIFICATIONS_UNREADABLE,
+    SPECIFICATIONS_UNKNOWN,
     INPUTS_MISSING,
     API_REQUESTS,
     ORDERS_RECOVERED,

@@ -81,6 +81,11 @@ class TopicNames:
         return f"{self.prefix}testrun.tables"
 
     @property
+    def specifications(self) -> str:
+        """Test specifications."""
+        return f"{self.prefix}testrun.specifications"
+
+    @property
     def store(self) -> str:
         """Which run store this gateway works with."""
         return f"{self.prefix}testrun.store"
@@ -108,6 +113,7 @@ def all_topics(prefix: str = "", spokes: Iterable[str] = ()) -> tuple[Topic, ...
         _dlq_status(names),
         _replay(names),
         _tables(names),
+        _specifications(names),
         _store(names),
     )
 
@@ -218,6 +224,18 @@ def _tables(names: TopicNames) -> Topic:
         retention_ms=None,
         carries=(),
         meaning="Decision tables and spoke selectors as JSON: the live version, every version, and drafts.",
+    )
+
+
+def _specifications(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.specifications,
+        key="specification id",
+        partitions=1,  # one order over all specifications
+        cleanup="compact",
+        retention_ms=None,
+        carries=(),
+        meaning="Test specifications (TMF653 `ServiceTestSpecification`) as JSON, each with its author and revision.",
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from consumers.specifications.sql_specifications import SqlSpecifications
 from consumers.store.bulk_load import fill_store
 from consumers.store.databases.address import database_at
 from consumers.store.databases.database import CommitInDoubtError, is_unstorable_row
@@ -73,6 +74,7 @@ class SqlRunStore:
         self.identity = StoreIdentity(database)
         self.waiting_queue = SqlWaitingQueue(database, self._documents)
         self.pruning = SqlPruning(database)
+        self.specifications = SqlSpecifications(database)
         self.orders = SqlOrderStore(database, self._documents)
         self._routed: dict[str, RunRow] = {}
         self._reads: GroupCommit[Query, QueryResult] = GroupCommit(self._run_queries, max_weight=MAX_GROUP_ROWS)

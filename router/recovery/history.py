@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from router.runs.message_ids import derive_message_id
+from router.specifications.enrichment import as_routed
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.results import RequestResult, RunResult, RunUpdate
@@ -88,7 +89,8 @@ class RunHistory:
         if self.send is not None and self.send.run.version == version:
             return self.send.run
         found = [each.document for each in self.requests if each.document.version == version]
-        return found[-1] if found else None
+        known = self.commanded_document
+        return (as_routed(found[-1], known) if known else found[-1]) if found else None
 
     @property
     def commanded_document(self) -> RunDocument | None:

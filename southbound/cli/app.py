@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from southbound.cli import access, configuration, dlq, events, processes, replay, runs, topics, why
+from southbound.cli import access, configuration, dlq, events, processes, replay, runs, specs, topics, why
 from southbound.cli.command_group import CommandGroup
 from southbound.cli.options import EXIT_CODES
 from southbound.cli.tables import tables
@@ -27,6 +27,7 @@ dlq.add_to(app)
 replay.add_to(app)
 topics.add_to(app)
 tables.add_to(app)
+specs.add_to(app)
 configuration.add_to(app)
 access.add_to(app)
 

@@ -26,11 +26,12 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicScope:
-    """What the topics of a role depend on: names, the served spokes, and whether tables are on a topic."""
+    """What the topics of a role depend on: names, the served spokes, and what is on a topic."""
 
     names: TopicNames
     spokes: Sequence[str]
     published_tables: bool = False
+    specifications: bool = False
 
     @property
     def dispatch(self) -> set[str]:
@@ -60,6 +61,7 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
                 | scope.dispatch
                 | scope.published
                 | ({scope.names.tables} if scope.published_tables else set())
+                | ({scope.names.specifications} if scope.specifications else set())
             ),
         ),
         Role.DISPATCH: RoleDescription(
@@ -80,7 +82,7 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
         ),
         Role.API: RoleDescription(
             meaning="takes orders of runs over HTTP (TMF653), only if it is named or `api.enabled` is set",
-            topics=lambda scope: {scope.names.lifecycle, scope.names.store},
+            topics=lambda scope: {scope.names.lifecycle, scope.names.store, scope.names.specifications},
         ),
     }
 )

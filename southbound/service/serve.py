@@ -179,7 +179,12 @@ def _required_topics(
 ) -> set[str]:
     served = [profile.name for profile in rules.profiles if Role.ROUTING in roles or only_spoke in (None, profile.name)]
     published = isinstance(rules.tables, PublishedTableIds)
-    scope = TopicScope(names=TopicNames(settings.kafka.prefix), spokes=served, published_tables=published)
+    scope = TopicScope(
+        names=TopicNames(settings.kafka.prefix),
+        spokes=served,
+        published_tables=published,
+        specifications=settings.routing.specifications == "topic",
+    )
     return topics_for_roles(roles, scope)
 
 
@@ -212,7 +217,7 @@ def _warnings(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapp
         for role, worker in workers.items()
         for source, sentence in worker.warnings().items()
     }
-    return {**resources.tables.warnings(), **limited}
+    return {**resources.tables.warnings(), **resources.specifications.warnings(), **limited}
 
 
 def _store_check(resources: SharedResources) -> HealthCheck:

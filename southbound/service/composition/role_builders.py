@@ -153,6 +153,7 @@ def background_tasks(resources: SharedResources, roles: Iterable[Role]) -> Tasks
     """Yield the background tasks of these roles, which run on a timer instead of on records."""
     for role in roles:
         yield from BUILDERS[role].tasks(resources)
+    yield from resources.specifications.background_tasks(resources.store.specifications, utc_now)
 
 
 async def start_servers(stack: AsyncExitStack, resources: SharedResources, roles: Iterable[Role]) -> Mapping[Role, int]:

@@ -29,6 +29,7 @@ from southbound.service.composition.observers import (
     missing_input_counter,
     result_counter,
 )
+from southbound.service.specification_source import NO_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from producers.event_publisher import EventPublisher
     from router.store_continuity import TopicEnds
     from southbound.service.load_rules import RoutingRules
+    from southbound.service.specification_source import SpecificationSource
     from southbound.service.store_check import ContinuityCheck
     from southbound.service.table_sources import TableSource
     from southbound.settings.settings import Settings
@@ -57,6 +59,7 @@ class SharedResources:
     settings: Settings
     rules: RoutingRules
     tables: TableSource
+    specifications: SpecificationSource = NO_SOURCE
     store: RunStore
     events: EventPublisher
     client: SpokeCaller
@@ -96,6 +99,7 @@ class SharedResources:
             decider=self.decide,
             limits=self.limits,
             threshold_cache=self.threshold_cache,
+            specifications=self.specifications.runs,
             on_waiting=log_waiting,
         )
 
