@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from consumers.spokes.authentication import Flow
     from consumers.spokes.port import Admit, BeforeCall, Call
-    from consumers.spokes.profile import Profile
+    from consumers.spokes.profile import SystemProfile
     from consumers.spokes.transport import Transport
     from router.responses import HttpResponse
 
@@ -53,7 +53,7 @@ class _SpokeConnection:
             return response
 
 
-def _connection(profile: Profile, authentication: Authentication, transport: Transport) -> _SpokeConnection:
+def _connection(profile: SystemProfile, authentication: Authentication, transport: Transport) -> _SpokeConnection:
     limit, rate = SlotLimit(profile.concurrency), profile.rate_limit
     return _SpokeConnection(
         base_url=profile.base_url,
@@ -75,9 +75,9 @@ class SpokeClient:
 
     def __init__(
         self,
-        profiles: Iterable[Profile],
+        profiles: Iterable[SystemProfile],
         environment: Mapping[str, str],
-        transport_for: Callable[[Profile], Transport] = AiohttpTransport,
+        transport_for: Callable[[SystemProfile], Transport] = AiohttpTransport,
     ) -> None:
         profiles = tuple(profiles)
         credentials = load_all_authentication(profiles, environment)
@@ -109,7 +109,7 @@ class SpokeClient:
             await connection.transport.close()
 
 
-def load_all_authentication(profiles: Iterable[Profile], environment: Mapping[str, str]) -> dict[str, Authentication]:
+def load_all_authentication(profiles: Iterable[SystemProfile], environment: Mapping[str, str]) -> dict[str, Authentication]:
     """Return the credentials of all profiles, by spoke.
 
     Raises:
