@@ -109,7 +109,9 @@ class SpokeClient:
             await connection.transport.close()
 
 
-def load_all_authentication(profiles: Iterable[SystemProfile], environment: Mapping[str, str]) -> dict[str, Authentication]:
+def load_all_authentication(
+    profiles: Iterable[SystemProfile], environment: Mapping[str, str]
+) -> dict[str, Authentication]:
     """Return the credentials of all profiles, by spoke.
 
     Raises:

@@ -24,7 +24,12 @@ from schemas.vocabulary import RunState
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
-def _check_spoke_name(name: str) -> str:
+def check_spoke_name(name: str) -> str:
+    """Return the name of a system if it can stand in a topic name and in an address.
+
+    Raises:
+        ValueError: it cannot.
+    """
     if not _NAME.fullmatch(name):
         raise ValueError("must be lower-case letters, digits and '-', at most 63 of them")
     return name
@@ -205,7 +210,7 @@ _CHANGEABLE_STATES: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, Ru
 class SystemProfile(ProfileModel):
     """How to reach one external system and how much it is asked: what its calls need, whatever they are about."""
 
-    name: Annotated[str, AfterValidator(_check_spoke_name)]
+    name: Annotated[str, AfterValidator(check_spoke_name)] = Field(description="Name of the system.")
     base_url: Annotated[str, AfterValidator(_check_address)] = Field(
         description="Address of the API, up to the version; `/serviceTest` is appended."
     )
@@ -252,7 +257,7 @@ class SystemProfile(ProfileModel):
 class Profile(SystemProfile):
     """One external system. Every field but `name` and `base_url` has a safe default."""
 
-    name: Annotated[str, AfterValidator(_check_spoke_name)] = Field(
+    name: Annotated[str, AfterValidator(check_spoke_name)] = Field(
         description="Name of the spoke: in selectors, in the name of its topic and in its callback address."
     )
     dialect: str = Field(default="tmf653", min_length=1, description="The translation. Only `tmf653` is shipped.")

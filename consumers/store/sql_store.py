@@ -15,6 +15,7 @@ from consumers.store.document_cache import DocumentCache
 from consumers.store.group_commit import GroupCommit
 from consumers.store.identity import StoreIdentity
 from consumers.store.migrate import upgrade_database
+from consumers.store.northbound.sql_write_claims import SqlWriteClaims
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.pruning import SqlPruning
 from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values
@@ -72,6 +73,7 @@ class SqlRunStore:
         self.identity = StoreIdentity(database)
         self.waiting_queue = SqlWaitingQueue(database, self._documents)
         self.pruning = SqlPruning(database)
+        self.write_claims = SqlWriteClaims(database)
         self._routed: dict[str, RunRow] = {}
         self._reads: GroupCommit[Query, QueryResult] = GroupCommit(self._run_queries, max_weight=MAX_GROUP_ROWS)
         # Writes of one process take turns, in the order in which they came. `RunUpdater` groups them before: ADR-0020.

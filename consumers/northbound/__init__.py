@@ -1,0 +1,1 @@
+"""Serve the systems that order runs: what they are told besides events."""
