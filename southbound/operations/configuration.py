@@ -41,7 +41,7 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
         CommandFailedError: with every mistake of all files and secrets.
     """
     try:
-        rules = load_rules(settings.routing)
+        rules = load_rules(settings.routing, settings.writeback.targets)
     except InvalidConfigurationError as error:
         raise invalid_input(error.mistakes) from None
     mistakes = list(dict.fromkeys(_missing_secrets(rules.profiles, environment)))

@@ -50,7 +50,7 @@ def run_service(
 
 def _load_rules(settings: Settings) -> RoutingRules:
     try:
-        return load_rules(settings.routing)
+        return load_rules(settings.routing, settings.writeback.targets)
     except InvalidConfigurationError as error:
         raise invalid_input(error.mistakes) from None
 

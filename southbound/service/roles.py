@@ -21,6 +21,7 @@ class Role(StrEnum):
     INBOUND = "inbound"
     LISTENER = "listener"
     POLLER = "poller"
+    WRITEBACK = "writeback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,10 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
         Role.INBOUND: RoleDescription(
             meaning="interprets what the listener and the poller received, and asks systems for what a run lacks",
             topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.published,
+        ),
+        Role.WRITEBACK: RoleDescription(
+            meaning="writes results and updates to the targets of `writeback.targets`, if there are any",
+            topics=lambda scope: {scope.names.store} | scope.published,
         ),
     }
 )

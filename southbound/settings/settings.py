@@ -222,6 +222,16 @@ class WorkerSettings(Section):
         return topic in named or topic.partition(".")[0] in named
 
 
+class WritebackSettings(Section):
+    """The systems whose tables of test runs are kept up to date."""
+
+    targets: Path | None = Field(
+        None,
+        description="Folder of the profiles of targets, one YAML file each: [connect a ServiceNow instance]"
+        "(how-to/connect-a-servicenow-instance.md). Unset: the role `writeback` does nothing.",
+    )
+
+
 class HttpSettings(Section):
     """The HTTP client that calls external systems."""
 
@@ -276,6 +286,7 @@ class Settings(Section):
     routing: RoutingSettings = RoutingSettings()
     worker: WorkerSettings = WorkerSettings()
     http: HttpSettings = HttpSettings()
+    writeback: WritebackSettings = WritebackSettings()
     listener: ListenerSettings = ListenerSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
@@ -381,5 +392,5 @@ def _known_settings() -> KnownSettings:
         maps=frozenset(
             key for key, field in fields.items() if isinstance(field.get_default(call_default_factory=True), dict)
         ),
-        paths=frozenset(key for key, field in fields.items() if field.annotation is Path),
+        paths=frozenset(key for key, field in fields.items() if field.annotation in (Path, Path | None)),
     )

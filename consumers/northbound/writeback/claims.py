@@ -30,14 +30,14 @@ NOT_WRITTEN = WrittenRun()
 class WriteClaim:
     """A request to be the one that writes a revision of a run now.
 
-    `token` is the same for every attempt of one process at one record. A claim of another token that was made before
+    `writer` is the same for every attempt of one process at one record. A claim of another writer that was made before
     `abandoned_before` counts for nothing: its call has ended. `force`: also if the target has this very revision.
     """
 
     target: str
     run_id: str
     revision: int
-    token: str
+    writer: str
     at: datetime
     abandoned_before: datetime
     posts: bool = False

@@ -99,16 +99,16 @@ class WritebackHandler:
             return self._skipped()
         if row.revision < data.revision and attempt.number < MAX_READS_BEHIND:
             return RetryLater(READ_AGAIN_AFTER, run_behind(data, row.revision))
-        writer = RunWriter(
+        run_writer = RunWriter(
             target=self.target,
             caller=self.caller,
             claims=self.claims,
             row=row,
-            token=f"{self.process_id}:{event.id}",
+            writer=f"{self.process_id}:{event.id}",
             event=event,
             attempt=attempt,
         )
-        result = await writer.write()
+        result = await run_writer.write()
         if isinstance(result, WriteOutcome):
             self.on_outcome(self.target.name, result)
             return Done()

@@ -67,7 +67,7 @@ class RunWriter:
     caller: TargetCaller
     claims: WriteClaims
     row: RunRow
-    token: str
+    writer: str
     event: Event
     attempt: Attempt
 
@@ -206,7 +206,7 @@ class RunWriter:
             target=self.target.name,
             run_id=self.row.run_id,
             revision=self.row.revision,
-            token=self.token,
+            writer=self.writer,
             at=now,
             abandoned_before=now - timedelta(seconds=self.target.timeouts.total + CLAIM_MARGIN),
             posts=posts,

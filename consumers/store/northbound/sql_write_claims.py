@@ -67,11 +67,11 @@ def _claim(connection: Connection, claim: WriteClaim, moments: MomentFormat) -> 
     row = connection.execute(select(written_runs).where(*which).with_for_update()).one()
     if row.written > claim.revision or (row.written == claim.revision and not claim.force):
         return ClaimResult.WRITTEN
-    held_by_other = row.claimed_by is not None and row.claimed_by != claim.token
+    held_by_other = row.claimed_by is not None and row.claimed_by != claim.writer
     if held_by_other and moments.read(row.claimed_at) > claim.abandoned_before:
         return ClaimResult.BUSY
     at = moments.write(claim.at)
-    values = {"claimed_by": claim.token, "claimed_at": at, **({"posted_at": at} if claim.posts else {})}
+    values = {"claimed_by": claim.writer, "claimed_at": at, **({"posted_at": at} if claim.posts else {})}
     connection.execute(update(written_runs).where(*which).values(values))
     return ClaimResult.CLAIMED
 
@@ -84,7 +84,7 @@ def _insert_unless_there(connection: Connection, claim: WriteClaim) -> None:
 
 
 def _update(connection: Connection, claim: WriteClaim, values: dict[str, Any]) -> None:
-    owned = written_runs.c.claimed_by == claim.token
+    owned = written_runs.c.claimed_by == claim.writer
     connection.execute(update(written_runs).where(*_is(claim.target, claim.run_id), owned).values(values))
 
 
