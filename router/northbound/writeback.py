@@ -35,14 +35,19 @@ _ELLIPSIS = "…"
 _CAPTURE_METHODS = frozenset({"automatic", "manual", "none"})
 _SEVERITIES = frozenset({"high", "medium", "low"})
 _MODES = frozenset({Mode.ONDEMAND, Mode.PROACTIVE})
-# The spellings that systems write, in the words of ServiceNow's choice lists.
+# ServiceNow's choices, and how systems write them besides.
 _COMPARATORS = {
+    "is": "is",
+    "greater than": "greater than",
     ">": "greater than",
+    "greater than or is": "greater than or is",
     ">=": "greater than or is",
     "greater than or equal": "greater than or is",
     "greater than or equal to": "greater than or is",
+    "less than": "less than",
     "<": "less than",
     "lesser than": "less than",
+    "less than or is": "less than or is",
     "<=": "less than or is",
     "less than or equal": "less than or is",
     "less than or equal to": "less than or is",
@@ -92,7 +97,7 @@ class TargetFormat:
 def create_body(form: TargetFormat, row: RunRow) -> Body:
     """Write the body of the POST that creates a run, complete with what is known of it by now."""
     run = row.requested
-    own_id = {"id": run.run_id} if form.is_servicenow else {}
+    own_id = {"id": row.run_id} if form.is_servicenow else {}
     body = own_id | {
         "name": _name(form, run),
         "relatedService": _related_service(form, run),
@@ -144,7 +149,7 @@ def unique_name(run: RunDocument) -> str:
     A comma means "or" in a filter of TMF630, so the name has none.
     """
     name = " ".join(run.name.replace(",", ";").split())
-    return name if run.run_id in name.split() else f"{run.run_id} {name}"
+    return name if run.run_id in name.split() else " ".join(f"{run.run_id} {name}".replace(",", ";").split())
 
 
 def derived_id(*parts: str | None) -> str:
@@ -312,7 +317,7 @@ def _severity(form: TargetFormat, severity: str | None) -> str | None:
 def _comparator(form: TargetFormat, comparator: str | None) -> str | None:
     if not form.is_servicenow or comparator is None:
         return comparator
-    return _COMPARATORS.get(" ".join(comparator.casefold().split()), comparator)
+    return _COMPARATORS.get(" ".join(comparator.casefold().split()))
 
 
 def _moment(form: TargetFormat, at: datetime | None) -> str | None:

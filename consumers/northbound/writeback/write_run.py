@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
 
 CLAIM_MARGIN = 5.0  # seconds after the longest call until a claim counts for nothing
-BUSY_DELAY = 0.25  # seconds
+BUSY_DELAY, MAX_BUSY_DELAY = 0.25, 2.0  # seconds; it grows with each attempt
 MAX_CONFLICTS = 3  # attempts at a write that the target answers with a conflict
 SETTLE_DELAY = 5.0  # seconds between two looks for a run whose POST was perhaps accepted
 _SERVER_ERROR = 500
@@ -81,7 +81,8 @@ class RunWriter:
         except _NotClaimedError as error:
             if error.result is ClaimResult.WRITTEN:
                 return WriteOutcome.UNCHANGED
-            return RetryLater(BUSY_DELAY, written_by_other(self.row.run_id, self.target.name))
+            delay = min(MAX_BUSY_DELAY, BUSY_DELAY * self.attempt.number)
+            return RetryLater(delay, written_by_other(self.row.run_id, self.target.name))
 
     @property
     def _is_forced(self) -> bool:

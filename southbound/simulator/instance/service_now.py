@@ -64,6 +64,7 @@ class ServiceNowInstance:
         self.name = name
         self.table = TestRunTable()
         self.faults = deque(faults)
+        self.only_posts_fail = False
         self.requests: list[tuple[str, str]] = []  # method and path below the base
         self._address = (host, port)
         self._latency = latency
@@ -119,7 +120,8 @@ class ServiceNowInstance:
             raise RequestRefusedError(401, "unauthorized", "User Not Authenticated")
         if self._latency:
             await asyncio.sleep(self._latency)
-        if request.method not in ("POST", "PATCH") or not self.faults:
+        writes = ("POST",) if self.only_posts_fail else ("POST", "PATCH")
+        if request.method not in writes or not self.faults:
             return await handler(request)
         return await self._fail(self.faults.popleft(), request, handler)
 
