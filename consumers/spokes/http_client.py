@@ -123,7 +123,7 @@ def load_all_authentication(
         try:
             found[profile.name] = authentication_for(profile.auth, environment)
         except SecretMissingError as error:
-            missing.append(f"spoke '{profile.name}', field 'auth': {error}")
+            missing.append(f"{profile.noun} '{profile.name}', field 'auth': {error}")
     if missing:
         raise SecretMissingError("\n".join(missing))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -210,6 +210,8 @@ _CHANGEABLE_STATES: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, Ru
 class SystemProfile(ProfileModel):
     """How to reach one external system and how much it is asked: what its calls need, whatever they are about."""
 
+    noun: ClassVar[str] = "system"  # in sentences for people
+
     name: Annotated[str, AfterValidator(check_spoke_name)] = Field(description="Name of the system.")
     base_url: Annotated[str, AfterValidator(_check_address)] = Field(
         description="Address of the API, up to the version; `/serviceTest` is appended."
@@ -256,6 +258,8 @@ class SystemProfile(ProfileModel):
 
 class Profile(SystemProfile):
     """One external system. Every field but `name` and `base_url` has a safe default."""
+
+    noun: ClassVar[str] = "spoke"
 
     name: Annotated[str, AfterValidator(check_spoke_name)] = Field(
         description="Name of the spoke: in selectors, in the name of its topic and in its callback address."

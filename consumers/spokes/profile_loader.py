@@ -35,10 +35,9 @@ class ProfilesWrongError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileKind(Generic[P]):
-    """A kind of profile: its model, its noun for people, and what else of the text of one is checked."""
+    """A kind of profile: its model, and what else of the text of one is checked."""
 
     model: type[P]
-    noun: str
     check: Callable[[Path, object, YamlFile], list[tuple[int, str]]] = lambda *_: []
 
     def field_names(self) -> tuple[str, ...]:
@@ -73,7 +72,7 @@ def load_profiles_of(kind: ProfileKind[P], paths: Iterable[Path]) -> tuple[P, ..
             continue
         if profile.name in profiles:
             other = profiles[profile.name][1]
-            mistakes.append(f"{path}:1: {kind.noun} '{profile.name}' is described already in {other}: rename one")
+            mistakes.append(f"{path}:1: {kind.model.noun} '{profile.name}' is described already in {other}: rename one")
         profiles.setdefault(profile.name, (profile, path))
     if mistakes:
         raise ProfilesWrongError(mistakes)
@@ -107,7 +106,7 @@ def _validate(kind: ProfileKind[P], path: Path, yaml: YamlFile) -> P:
 
 def _mistake(kind: ProfileKind[P], path: Path, name: object, yaml: YamlFile, error: ErrorDetails) -> tuple[int, str]:
     line, field = yaml.locate(error["loc"])
-    return line, f"{path}:{line}: {kind.noun} '{name}', field '{field}': {_sentence(kind, error, field)}"
+    return line, f"{path}:{line}: {kind.model.noun} '{name}', field '{field}': {_sentence(kind, error, field)}"
 
 
 def _sentence(kind: ProfileKind[P], error: ErrorDetails, field: str) -> str:
@@ -136,4 +135,4 @@ def _unknown_dialect(path: Path, name: object, yaml: YamlFile) -> list[tuple[int
     return [(line, f"{path}:{line}: spoke '{name}', field 'dialect': {sentence}")]
 
 
-_SPOKES = ProfileKind(model=Profile, noun="spoke", check=_unknown_dialect)
+_SPOKES = ProfileKind(model=Profile, check=_unknown_dialect)

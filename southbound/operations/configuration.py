@@ -22,6 +22,7 @@ from southbound.settings.settings import sections
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from consumers.northbound.writeback.target import WritebackTarget
     from consumers.spokes.profile import Profile
     from router.selection.load import RoutingTables
     from southbound.service.load_rules import RoutingRules
@@ -45,6 +46,7 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
     except InvalidConfigurationError as error:
         raise invalid_input(error.mistakes) from None
     mistakes = list(dict.fromkeys(_missing_secrets(rules.profiles, environment)))
+    mistakes += _missing_target_secrets(rules.targets, environment)
     mistakes += open_callback_mistakes(settings.listener.host, rules.profiles)
     if mistakes:
         raise invalid_input(mistakes)
@@ -65,11 +67,20 @@ def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, st
             yield f"spoke '{profile.name}', field 'callback_auth': {error}"
 
 
+def _missing_target_secrets(targets: tuple[WritebackTarget, ...], environment: Mapping[str, str]) -> Iterator[str]:
+    try:
+        load_all_authentication(targets, environment)
+    except SecretMissingError as error:
+        yield from str(error).splitlines()
+
+
 def _valid_configuration_lines(settings: Settings, rules: RoutingRules) -> Iterator[str]:
     yield "settings are valid"
     yield from _table_lines(rules.tables)
     for profile in rules.profiles:
         yield f"spoke {profile.name}: {profile.base_url}"
+    for target in rules.targets:
+        yield f"target {target.name}: {target.base_url}"
     for name in openly_accepted(settings.listener.host, rules.profiles):
         yield f"spoke {name}: anyone who reaches {settings.listener.host} can report its results, as it accepts"
     yield f"not contacted: Kafka {settings.kafka.servers}, run store {_mask(settings.store.url)}"

@@ -43,6 +43,8 @@ def run_service(
         raise invalid_input([f"--spoke {spoke} applies to the role dispatch: add that role, or omit --spoke"])
     if accept_empty_store and roles and Role.ROUTING not in roles:
         raise invalid_input(["--accept-empty-store applies to the role routing: add that role, or omit the option"])
+    if Role.WRITEBACK in roles and not rules.targets:
+        raise invalid_input(["the role writeback has no target: set writeback.targets to the folder of their profiles"])
     configure_logs(settings.log)
     service = _SignalledService(settings, rules, tuple(roles) or tuple(Role), spoke, accept=accept_empty_store)
     return uvloop.run(service.run())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, field_validator
@@ -23,6 +23,8 @@ _DEFAULT_VALUES = {TargetDialect.SERVICENOW: ValueForm.TEXT, TargetDialect.TMF65
 
 class WritebackTarget(SystemProfile):
     """One target. Every field but `name` and `base_url` has a safe default."""
+
+    noun: ClassVar[str] = "target"
 
     name: Annotated[str, AfterValidator(check_spoke_name)] = Field(
         description="Name of the target: in its consumer group, in metrics and in dead letters. No spoke has it."
@@ -88,7 +90,7 @@ class WritebackTarget(SystemProfile):
         )
 
 
-_TARGETS = ProfileKind(model=WritebackTarget, noun="target")
+_TARGETS = ProfileKind(model=WritebackTarget)
 
 
 def load_targets(paths: Iterable[Path]) -> tuple[WritebackTarget, ...]:
