@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from schemas.topics import Topic
     from southbound.service.load_rules import RoutingRules
     from southbound.settings.settings import Settings
-    from southbound.simulator.instance.run_table import TestRunTable
+    from southbound.simulator.instance.run_table import RunTable
     from southbound.simulator.request_log import RequestLog
 
 
@@ -42,7 +42,7 @@ class DemoEnvironment:
 
     running: RunningService
     request_logs: dict[str, RequestLog]
-    run_table: TestRunTable
+    run_table: RunTable
     topics: TopicNames
     servers: str
 

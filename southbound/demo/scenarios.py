@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from southbound.demo.observed_events import ObservedDeadLetter, ObservedEvents, ObservedRun
-    from southbound.simulator.instance.run_table import TestRunTable
+    from southbound.simulator.instance.run_table import RunTable
     from southbound.simulator.request_log import RequestLog
 
 DESK_TENANT = "service-desk"  # only its runs are written to the simulated instance
@@ -26,7 +26,7 @@ class DemoObservations:
 
     output: ObservedEvents
     request_logs: dict[str, RequestLog]
-    run_table: TestRunTable
+    run_table: RunTable
 
     def observed_run(self, run_id: str) -> ObservedRun | None:
         """Return what the events say about a run; None before the first one."""

@@ -15,7 +15,7 @@ from southbound.simulator import http_responses
 from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.external_system import MAX_BODY_BYTES
 from southbound.simulator.instance.rules import check_run
-from southbound.simulator.instance.run_table import TestRunTable
+from southbound.simulator.instance.run_table import RunTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +62,7 @@ class ServiceNowInstance:
         latency: float = 0.0,
     ) -> None:
         self.name = name
-        self.table = TestRunTable()
+        self.table = RunTable()
         self.faults = deque(faults)
         self.only_posts_fail = False
         self.requests: list[tuple[str, str]] = []  # method and path below the base

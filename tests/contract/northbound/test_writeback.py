@@ -13,8 +13,10 @@ from router.runs.run import replace
 from schemas.commands import SendRun
 from schemas.results import RequestResult, RuleViolation
 from schemas.vocabulary import MeasureIdOrigin, Phase, RunState, UpdateKind
+from southbound.simulator.behaviours import stays_pending
 from southbound.simulator.external_system import ExternalSystem
 from southbound.simulator.instance.service_now import InstanceFault, ServiceNowInstance
+from southbound.simulator.script import Script
 from tests.builders.runs import NOON, SINGLE, a_document, a_run
 from tests.harness.writeback import WritebackHarness, result_of, update_of
 from tests.unit.northbound.test_writeback_bodies import a_measure
@@ -263,16 +265,76 @@ async def test_measures_that_arrive_late_are_added_to_the_record(
     assert {measure.id_origin for measure in late.measures} == {MeasureIdOrigin.REPORTED}
 
 
-class TestTmf653Server:
-    """A server of another maker, which chooses the ids of its runs itself."""
+# A server of another maker, which chooses the ids of its runs itself.
+TMF653: dict[str, Any] = {"dialect": "tmf653", "settle_time": 20}
 
-    async def test_a_run_that_it_does_not_have_is_created_once_and_then_updated_under_its_id(self) -> None:
-        system = ExternalSystem(name="other")
-        async with system, WritebackHarness(system.base_url, {"dialect": "tmf653"}) as desk:
-            row = await desk.stored(a_run("TR1"), phase=Phase.CANCELLED, state=RunState.CANCELLED)
-            assert await desk.deliver(update_of(row, UpdateKind.PROGRESS)) == Done()
-            requests = [(request.method, request.path) for request in system.received]
-            assert requests[:2] == [("PATCH", "/serviceTest/TR1"), ("POST", "/serviceTest")]
-            known = await desk.store.write_claims.read("desk", "TR1")
-            assert known.target_id is not None
-            assert requests[2:] in ([], [("PATCH", f"/serviceTest/{known.target_id}")])
+
+def a_system(**behaviour: Any) -> ExternalSystem:  # noqa: ANN401 - fields of a behaviour
+    """Return a server whose runs stay pending until they are cancelled: it allows no other change of a state."""
+    return ExternalSystem(name="other", script=Script(default=stays_pending(None, **behaviour)))
+
+
+async def cancelled_run(desk: WritebackHarness) -> Event:
+    """Store the next revision of a cancelled run, and return the event about it."""
+    row = await desk.stored(a_run("TR1"), phase=Phase.CANCELLED, state=RunState.CANCELLED, finished_at=NOON)
+    return result_of(row)
+
+
+async def test_a_run_that_it_does_not_have_is_created_and_brought_to_its_state() -> None:
+    system = a_system()
+    async with system, WritebackHarness(system.base_url, TMF653) as desk:
+        assert await desk.deliver(await cancelled_run(desk)) == Done()
+        known = await desk.store.write_claims.read("desk", "TR1")
+        assert requests_of(system) == [
+            ("PATCH", "/serviceTest/TR1"),
+            ("POST", "/serviceTest"),
+            ("PATCH", f"/serviceTest/{known.target_id}"),
+        ]
+        assert [test["state"] for test in known_tests(system)] == ["cancelled"]
+        assert desk.outcomes == [WriteOutcome.CREATED]
+
+
+async def test_a_run_whose_creation_was_not_answered_is_found_by_its_name() -> None:
+    system = a_system(reset_times=1, accept_before_reset=True)
+    async with system, WritebackHarness(system.base_url, TMF653) as desk:
+        assert await desk.deliver(await cancelled_run(desk)) == Done()
+        assert [method for method, _ in requests_of(system)] == ["PATCH", "POST", "GET", "PATCH"]
+        assert [test["state"] for test in known_tests(system)] == ["cancelled"]
+
+
+async def test_a_run_that_is_not_found_is_created_again_after_the_settle_time() -> None:
+    system = a_system(reset_times=1)
+    async with system, WritebackHarness(system.base_url, TMF653) as desk:
+        began = desk.now
+        assert await desk.deliver(await cancelled_run(desk)) == Done()
+        assert (desk.now - began).total_seconds() >= desk.target.effective_settle_time
+        assert [test["state"] for test in known_tests(system)] == ["cancelled"]
+
+
+async def test_a_run_that_was_created_without_an_id_is_found_by_its_name() -> None:
+    system = a_system(returns_id=False)
+    async with system, WritebackHarness(system.base_url, TMF653) as desk:
+        assert await desk.deliver(await cancelled_run(desk)) == Done()
+        assert [method for method, _ in requests_of(system)] == ["PATCH", "POST", "GET", "PATCH"]
+        assert len(known_tests(system)) == 1
+
+
+async def test_a_run_that_it_lost_is_created_again() -> None:
+    system = a_system()
+    async with system, WritebackHarness(system.base_url, TMF653) as desk:
+        await desk.deliver(await cancelled_run(desk))
+        system.tests.clear()
+        row = await desk.stored(a_run("TR1"), phase=Phase.CANCELLED, state=RunState.CANCELLED, finished_at=NOON)
+        assert await desk.deliver(result_of(row)) == Done()
+        assert [test["state"] for test in known_tests(system)] == ["cancelled"]
+        assert desk.outcomes == [WriteOutcome.CREATED, WriteOutcome.CREATED]
+
+
+def requests_of(system: ExternalSystem) -> list[tuple[str, str]]:
+    """Return the method and the path of each request."""
+    return [(request.method, request.path) for request in system.received]
+
+
+def known_tests(system: ExternalSystem) -> list[dict[str, Any]]:
+    """Return the tests that a system has."""
+    return [test.resource for test in system.tests.values()]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from southbound.simulator.instance.run_table import RunRecord
 
-RUNS = 60
+RUNS = 40
 KILLS = 2
 SEED = 12
 RANK = {"pending": 0, "acknowledged": 1, "inProgress": 2, "completed": 3}
