@@ -11,6 +11,7 @@ from consumers.northbound.writeback.handler import WritebackHandler
 from consumers.northbound.writeback.target import WritebackTarget
 from consumers.northbound.writeback.target_caller import TargetCaller
 from consumers.runtime.handler import Attempt, RetryLater
+from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.limits.circuit_breaker import Breakers
 from router.runs.notifications.build import build_result, build_update
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from consumers.northbound.writeback.write_run import WriteOutcome
     from consumers.runtime.handler import Outcome
+    from consumers.spokes.transport import Transport
     from router.runs.run import RunRow
     from schemas.results import RunResult, RunUpdate
     from schemas.vocabulary import UpdateKind
@@ -39,6 +41,7 @@ class WritebackHarness:
     base_url: str
     settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    transport: Transport | None = None  # None: connections to the address
     store: InMemoryRunStore = field(default_factory=InMemoryRunStore)
     now: datetime = NOON
     outcomes: list[WriteOutcome] = field(default_factory=list)
@@ -51,7 +54,9 @@ class WritebackHarness:
     async def __aenter__(self) -> Self:
         """Open the connections."""
         self.target = WritebackTarget(name="desk", base_url=self.base_url, **self.settings)
-        self._client = SpokeClient([self.target], self.environment)
+        transport = self.transport
+        transport_for = AiohttpTransport if transport is None else lambda _: transport
+        self._client = SpokeClient([self.target], self.environment, transport_for)
         self.restart()
         return self
 

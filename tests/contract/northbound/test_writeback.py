@@ -9,6 +9,7 @@ import pytest
 
 from consumers.northbound.writeback.write_run import WriteOutcome
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from router.responses import HttpResponse
 from router.runs.run import replace
 from schemas.commands import SendRun
 from schemas.results import RequestResult, RuleViolation
@@ -18,12 +19,14 @@ from southbound.simulator.external_system import ExternalSystem
 from southbound.simulator.instance.service_now import InstanceFault, ServiceNowInstance
 from southbound.simulator.script import Script
 from tests.builders.runs import NOON, SINGLE, a_document, a_run
+from tests.fakes.transport import FakeTransport
 from tests.harness.writeback import WritebackHarness, result_of, update_of
 from tests.unit.northbound.test_writeback_bodies import a_measure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from consumers.spokes.transport import HttpRequest
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
 
@@ -328,6 +331,21 @@ async def test_a_run_that_it_lost_is_created_again() -> None:
         assert await desk.deliver(result_of(row)) == Done()
         assert [test["state"] for test in known_tests(system)] == ["cancelled"]
         assert desk.outcomes == [WriteOutcome.CREATED, WriteOutcome.CREATED]
+
+
+@pytest.mark.parametrize("status", [302, 406, 409, 500])
+async def test_a_post_that_was_perhaps_processed_is_followed_by_a_look_up(status: int) -> None:
+    answers = {"PATCH": [404, 200], "POST": [status], "GET": [200]}
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        body = b'[{"id": "7", "name": "Line test TR1"}]' if request.method == "GET" else b""
+        return HttpResponse(status=answers[request.method].pop(0), body=body)
+
+    transport = FakeTransport(answer=answer)
+    async with WritebackHarness("http://other.example", TMF653, transport=transport) as desk:
+        assert await desk.deliver(await cancelled_run(desk)) == Done()
+    assert [request.method for request in transport.requests] == ["PATCH", "POST", "GET", "PATCH"]
+    assert transport.requests[-1].url.endswith("/serviceTest/7")
 
 
 def requests_of(system: ExternalSystem) -> list[tuple[str, str]]:
