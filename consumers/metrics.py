@@ -162,6 +162,13 @@ WRONG_KEYS = Metric(
     meaning="Records whose key is not the id of their root run: they are processed, but Kafka does not keep their "
     "order.",
 )
+WRITEBACKS = Metric(
+    name="southbound_writebacks_total",
+    kind=Counter,
+    labels=("target", "outcome"),
+    meaning="Events that were handled for a target: its run was updated or created there, unchanged because the target "
+    "has this revision, or skipped because the target's profile does not choose it.",
+)
 CIRCUIT_OPEN = Metric(
     name="southbound_circuit_open",
     kind=Gauge,
@@ -282,6 +289,7 @@ METRICS: Final = (
     WRONG_KEYS,
     TABLE_LIVE,
     TABLE_REFUSED,
+    WRITEBACKS,
     CIRCUIT_OPEN,
     REQUESTS_WAITING,
     COMMANDS_REPEATED,

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from consumers.northbound.writeback.claims import WriteClaims
     from consumers.specifications.port import SpecificationStore
     from router.runs.run import RequestRow, RunRow
     from router.selection.thresholds import ThresholdUse, UseCount
@@ -108,6 +109,10 @@ class RunStore(Protocol):
     @property
     def specifications(self) -> SpecificationStore:
         """The test specifications of the topic."""
+
+    @property
+    def write_claims(self) -> WriteClaims:
+        """What the targets of the role `writeback` have of each run."""
 
     async def run(self, run_id: str) -> RunRow | None:
         """Return one run."""

@@ -16,6 +16,7 @@ from consumers.store.document_cache import DocumentCache
 from consumers.store.group_commit import GroupCommit
 from consumers.store.identity import StoreIdentity
 from consumers.store.migrate import upgrade_database
+from consumers.store.northbound.sql_write_claims import SqlWriteClaims
 from consumers.store.orders.sql_order_store import SqlOrderStore
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.pruning import SqlPruning
@@ -76,6 +77,7 @@ class SqlRunStore:
         self.pruning = SqlPruning(database)
         self.specifications = SqlSpecifications(database)
         self.orders = SqlOrderStore(database, self._documents)
+        self.write_claims = SqlWriteClaims(database)
         self._routed: dict[str, RunRow] = {}
         self._reads: GroupCommit[Query, QueryResult] = GroupCommit(self._run_queries, max_weight=MAX_GROUP_ROWS)
         # Writes of one process take turns, in the order in which they came. `RunUpdater` groups them before: ADR-0020.

@@ -181,3 +181,16 @@ for _column in (orders.c.unpublished_since, orders.c.unrouted_since, orders.c.ca
         sqlite_where=_column.is_not(None),
         postgresql_where=_column.is_not(None),
     )
+# What each target of the role `writeback` has of a run, and who writes it now; see `consumers.northbound.writeback`.
+written_runs = Table(
+    "written_runs",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("target_id", Text),
+    Column("posted_at", Moment),
+    Column("written", BigInteger, nullable=False),
+    Column("claimed_by", Text),
+    Column("claimed_at", Moment),
+)
+Index("written_runs_by_run", written_runs.c.run_id)

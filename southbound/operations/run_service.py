@@ -43,6 +43,8 @@ def run_service(
         raise invalid_input([f"--spoke {spoke} applies to the role dispatch: add that role, or omit --spoke"])
     if accept_empty_store and roles and Role.ROUTING not in roles:
         raise invalid_input(["--accept-empty-store applies to the role routing: add that role, or omit the option"])
+    if Role.WRITEBACK in roles and not rules.targets:
+        raise invalid_input(["the role writeback has no target: set writeback.targets to the folder of their profiles"])
     configure_logs(settings.log)
     service = _SignalledService(
         settings, rules, tuple(roles) or default_roles(settings), spoke, accept=accept_empty_store
@@ -57,7 +59,7 @@ def default_roles(settings: Settings) -> tuple[Role, ...]:
 
 def _load_rules(settings: Settings) -> RoutingRules:
     try:
-        return load_rules(settings.routing)
+        return load_rules(settings.routing, settings.writeback.targets)
     except InvalidConfigurationError as error:
         raise invalid_input(error.mistakes) from None
 

@@ -95,7 +95,8 @@ async def open_resources(
         PartitionReadError: Kafka does not answer, or refuses to show the topic `testrun.store`.
         PublishError: Kafka does not take the mark of the store.
     """
-    client = SpokeClient(rules.profiles, os.environ, TRANSPORTS[settings.http.transport])
+    called = (*rules.profiles, *(rules.targets if Role.WRITEBACK in roles else ()))
+    client = SpokeClient(called, os.environ, TRANSPORTS[settings.http.transport])
     stack.push_async_callback(client.close)
     kafka = client_settings(settings.kafka)
     await wait_for_kafka(kafka, sorted(topics), max_wait=settings.kafka.start_timeout, on_reason=status.wait_for)

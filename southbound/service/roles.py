@@ -22,6 +22,7 @@ class Role(StrEnum):
     LISTENER = "listener"
     POLLER = "poller"
     API = "api"
+    WRITEBACK = "writeback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,10 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
         Role.API: RoleDescription(
             meaning="takes orders of runs over HTTP (TMF653), only if it is named or `api.enabled` is set",
             topics=lambda scope: {scope.names.lifecycle, scope.names.store, scope.names.specifications},
+        ),
+        Role.WRITEBACK: RoleDescription(
+            meaning="writes results and updates to the targets of `writeback.targets`, if there are any",
+            topics=lambda scope: {scope.names.store} | scope.published,
         ),
     }
 )

@@ -137,7 +137,7 @@ async def _start(
     status, metrics = StartupStatus(), Metrics()
     # Before anything else, so that a liveness probe does not kill a process that waits for Kafka.
     health = await _start_health_server(stack, settings, metrics, status)
-    rules = rules or load_rules(settings.routing)
+    rules = rules or load_rules(settings.routing, settings.writeback.targets)
     _refuse_open_callbacks(settings, rules, roles)
     if Role.API in roles and (mistakes := access_mistakes(settings.api.host, settings.access, os.environ)):
         raise InvalidConfigurationError(mistakes)

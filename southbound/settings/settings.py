@@ -250,6 +250,16 @@ class WorkerSettings(Section):
         return topic in named or topic.partition(".")[0] in named
 
 
+class WritebackSettings(Section):
+    """The systems whose tables of test runs are kept up to date."""
+
+    targets: Path | None = Field(
+        None,
+        description="Folder of the profiles of targets, one YAML file each: [connect a ServiceNow instance]"
+        "(how-to/connect-a-servicenow-instance.md). Unset: the role `writeback` does nothing.",
+    )
+
+
 class HttpSettings(Section):
     """The HTTP client that calls external systems."""
 
@@ -335,6 +345,7 @@ class Settings(Section):
     routing: RoutingSettings = RoutingSettings()
     worker: WorkerSettings = WorkerSettings()
     http: HttpSettings = HttpSettings()
+    writeback: WritebackSettings = WritebackSettings()
     listener: ListenerSettings = ListenerSettings()
     api: ApiSettings = ApiSettings()
     access: AccessSettings = AccessSettings()

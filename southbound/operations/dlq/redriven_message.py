@@ -45,7 +45,9 @@ class EditedRecord:
 
 def is_redrivable(letter: Letter, names: TopicNames) -> bool:
     """Return whether the record came from a topic that Southbound consumes."""
-    return letter.topic in {names.lifecycle, names.inbound} or names.spoke_of(letter.topic) is not None
+    # The role `writeback` reads results and updates; their other readers recognise a repeated one by its id.
+    read = {names.lifecycle, names.inbound, names.results, names.inflight}
+    return letter.topic in read or names.spoke_of(letter.topic) is not None
 
 
 def redriven_message(letter: Letter, mark: RedriveMark, edited: EditedRecord | None = None) -> Message:

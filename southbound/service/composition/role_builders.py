@@ -25,6 +25,7 @@ from southbound.service.composition.tasks import (
     waiting_queue_releaser,
 )
 from southbound.service.composition.workers import dispatch_worker, inbound_worker, routing_worker
+from southbound.service.composition.writeback import writeback_worker
 from southbound.service.open_callbacks import openly_accepted
 from southbound.service.roles import Role
 
@@ -77,6 +78,10 @@ def _dispatch_workers(resources: SharedResources, only_spoke: str | None) -> dic
 
 def _dispatch_tasks(resources: SharedResources) -> Tasks:
     yield untried_run_notices(resources).run()
+
+
+def _writeback_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
+    return {f"writeback.{target.name}": writeback_worker(resources, target) for target in resources.rules.targets}
 
 
 def _inbound_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
@@ -132,6 +137,7 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
         Role.LISTENER: RoleBuilder(start_server=_start_listener),
         Role.POLLER: RoleBuilder(tasks=_poller_tasks),
         Role.API: RoleBuilder(tasks=api_tasks, start_server=start_api),
+        Role.WRITEBACK: RoleBuilder(workers=_writeback_workers),
     }
 )
 

@@ -111,7 +111,8 @@ class SharedResources:
     @cached_property
     def breakers(self) -> Breakers:
         """The circuit breakers of all systems: what one role finds out about a system holds for all roles."""
-        policies = {profile.name: profile.circuit_breaker.policy() for profile in self.rules.profiles}
+        called = (*self.rules.profiles, *self.rules.targets)
+        policies = {profile.name: profile.circuit_breaker.policy() for profile in called}
         breakers = Breakers(policies, utc_now, random.random, log_breaker)
         for name in policies:
             for calls, breaker in (("writes", breakers.of(name).writes), ("reads", breakers.of(name).reads)):

@@ -23,6 +23,7 @@ from tests.contract.store.test_specifications import *  # noqa: F403 - the same 
 from tests.contract.store.test_waiting_hierarchies import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_waiting_queue import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_waiting_queue import a_use, uses_by_window
+from tests.contract.store.test_write_claims import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.integration.store.postgres_database import execute, run_store_url
 
 if TYPE_CHECKING:
