@@ -135,6 +135,7 @@ class DeliveryHub:
             gone, after = await self._tools.store.gone_runs(after, PAGE)
             if gone:
                 now = self._tools.now()
+                run_ids = [run.run_id for run in gone]
                 await self._tools.store.announce_deletions(run_ids, partial(self._planner.deletions, now), now)
                 self.wake()
 

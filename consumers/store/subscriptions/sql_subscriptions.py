@@ -9,7 +9,8 @@ from sqlalchemy import delete, exists, func, insert, or_, select, update
 
 from consumers.store.subscriptions.port import DuplicateSubscriptionError, TooManySubscriptionsError
 from consumers.store.subscriptions.tables import deliveries, subscriptions
-from router.northbound.hub.subscription import ApiVersion, Subscription, SubscriptionState
+from router.northbound.api_version import ApiVersion
+from router.northbound.hub.subscription import Subscription, SubscriptionState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

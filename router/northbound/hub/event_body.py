@@ -8,12 +8,12 @@ import orjson
 
 from router.northbound.hub.event_query import matched_part
 from router.northbound.hub.run_changes import HubEventType
-from router.northbound.hub.subscription import ApiVersion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from router.northbound.api_version import ApiVersion
     from router.northbound.hub.event_query import EventQuery
     from router.northbound.hub.run_changes import RunChange
 
@@ -52,7 +52,7 @@ def _written(
 ) -> bytes:
     moment = at.isoformat().replace("+00:00", "Z")
     # v4 misspells it.
-    occurred = "timeOccurred" if version is ApiVersion.V5 else "timeOcurred"
+    occurred = "timeOccurred" if version.is_v5 else "timeOcurred"
     event = {
         "eventId": change.event_id,
         "eventTime": moment,
@@ -64,6 +64,6 @@ def _written(
     }
     if request_id:
         event["correlationId"] = request_id
-    if change.field_path and version is ApiVersion.V4:
+    if change.field_path and not version.is_v5:
         event["fieldPath"] = change.field_path
     return orjson.dumps(event | {"event": {"serviceTest": shown}})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from router.northbound.api_version import ApiVersion
 from router.northbound.hub.event_body import event_body
 from router.northbound.hub.event_query import matched_part
 from router.northbound.hub.run_changes import (
@@ -16,7 +17,7 @@ from router.northbound.hub.run_changes import (
     lacks_predecessor,
     row_as_of,
 )
-from router.northbound.hub.subscription import ApiVersion, NewDelivery
+from router.northbound.hub.subscription import NewDelivery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,8 +90,8 @@ class DeliveryPlanner:
         if early and notice.may_wait:
             return Plan(waits=True)
         row = row_as_of(notice.row, notification)
-        shown = {version: self.show(row, version) for version in {ApiVersion.V4, *_versions(subscriptions)}}
-        state = str(shown[ApiVersion.V4].get("state"))
+        shown = {version: self.show(row, version) for version in {ApiVersion.V4_2, *_versions(subscriptions)}}
+        state = str(shown[ApiVersion.V4_2].get("state"))
         run, changes = announce(announced, notice.event_id, notification, state)
         deliveries = [
             delivery
@@ -107,12 +108,10 @@ class DeliveryPlanner:
                 )
             )
         ]
-        kept = matched_part(shown[ApiVersion.V4])
+        kept = matched_part(shown[ApiVersion.V4_2])
         return Plan(announced=run, kept=kept, deliveries=tuple(deliveries), overtaken=early)
 
-    def deletions(
-        self, run: GoneRun, subscriptions: Sequence[Subscription], *, at: datetime
-    ) -> tuple[NewDelivery, ...]:
+    def deletions(self, at: datetime, run: GoneRun, subscriptions: Sequence[Subscription]) -> tuple[NewDelivery, ...]:
         """Return the deliveries about a run that was deleted at this moment."""
         change = deletion_of(run.run_id, run.state)
         made = [

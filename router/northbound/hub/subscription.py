@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from datetime import datetime
 
-
-class ApiVersion(StrEnum):
-    """The version of TMF653 in which a subscriber reads events: that of the path on which it subscribed."""
-
-    V4 = "v4"
-    V5 = "v5"
+    from router.northbound.api_version import ApiVersion
 
 
 class SubscriptionState(StrEnum):
@@ -28,8 +23,8 @@ class SubscriptionState(StrEnum):
 class Subscription:
     """One subscriber: where its events are sent, which ones, and how its deliveries went.
 
-    `tenant` limits it to the runs of one tenant; None: it hears of all. `failures` counts the deliveries in a row that
-    failed because of the subscriber, not because of one event.
+    `version` is that of the path on which it subscribed. `tenant` limits it to the runs of one tenant; None: it hears
+    of all. `failures` counts the deliveries in a row that failed because of the subscriber, not because of one event.
     """
 
     subscription_id: str
