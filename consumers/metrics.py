@@ -207,6 +207,39 @@ INPUTS_MISSING = Metric(
     meaning="Decisions in which the run had no value for an input of the table.",
 )
 
+HUB_DELIVERIES = Metric(
+    name="southbound_hub_deliveries_total",
+    kind=Counter,
+    labels=("subscription", "outcome"),
+    meaning="Attempts to deliver events to subscribers: delivered, refused, failed or gone (410); and expired: events "
+    "that were too many or too old and were dropped.",
+)
+HUB_DELIVERY_SECONDS = Metric(
+    name="southbound_hub_delivery_seconds",
+    kind=Histogram,
+    labels=(),
+    meaning="Time from sending an event to a subscriber to its response.",
+)
+HUB_WAITING = Metric(
+    name="southbound_hub_events_waiting",
+    kind=Gauge,
+    labels=("subscription",),
+    meaning="Events that wait for a subscriber; each process with the role `hub` counts all.",
+)
+HUB_PARKED = Metric(
+    name="southbound_hub_parked",
+    kind=Gauge,
+    labels=("subscription",),
+    meaning="1 for a subscription that is parked until an operator resumes it; else 0.",
+)
+HUB_OVERTAKEN = Metric(
+    name="southbound_hub_events_overtaken_total",
+    kind=Counter,
+    labels=(),
+    meaning="Events that were announced although an earlier event of their run, on the other topic, was not read for a "
+    "minute: that one is not announced any more.",
+)
+
 METRICS: Final = (
     RECEIVED,
     RECORD_ATTEMPTS,
@@ -236,6 +269,11 @@ METRICS: Final = (
     COMMANDS_REPEATED,
     DEFINITIONS_USED_UP,
     INPUTS_MISSING,
+    HUB_DELIVERIES,
+    HUB_DELIVERY_SECONDS,
+    HUB_WAITING,
+    HUB_PARKED,
+    HUB_OVERTAKEN,
 )
 
 

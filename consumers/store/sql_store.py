@@ -26,6 +26,7 @@ from consumers.store.statements import (
     silent_runs,
     unmoved_runs,
 )
+from consumers.store.subscriptions.sql_deliveries import SqlSubscriptionStore
 from consumers.store.transactions import (
     OpenRunsByRequest,
     Query,
@@ -72,6 +73,7 @@ class SqlRunStore:
         self.identity = StoreIdentity(database)
         self.waiting_queue = SqlWaitingQueue(database, self._documents)
         self.pruning = SqlPruning(database)
+        self.subscriptions = SqlSubscriptionStore(database)
         self._routed: dict[str, RunRow] = {}
         self._reads: GroupCommit[Query, QueryResult] = GroupCommit(self._run_queries, max_weight=MAX_GROUP_ROWS)
         # Writes of one process take turns, in the order in which they came. `RunUpdater` groups them before: ADR-0020.

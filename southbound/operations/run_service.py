@@ -13,7 +13,7 @@ from consumers.runtime.worker import WorkerFailedError
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.logs import configure_logs
-from southbound.service.roles import Role
+from southbound.service.roles import DEFAULT_ROLES, Role
 from southbound.service.serve import NotConfiguredError, NotReachableError, RunningService, serve
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 def run_service(
     settings: Settings, roles: Sequence[Role], spoke: str | None, *, accept_empty_store: bool = False
 ) -> int:
-    """Run `southbound run` for these roles, or for all roles if there are none; return its exit code.
+    """Run `southbound run` for these roles, or for those that run by default if there are none; return its exit code.
 
     Raises:
         CommandFailedError: files are wrong, something is unreachable, the spoke is unknown, or a worker failed.
@@ -44,7 +44,7 @@ def run_service(
     if accept_empty_store and roles and Role.ROUTING not in roles:
         raise invalid_input(["--accept-empty-store applies to the role routing: add that role, or omit the option"])
     configure_logs(settings.log)
-    service = _SignalledService(settings, rules, tuple(roles) or tuple(Role), spoke, accept=accept_empty_store)
+    service = _SignalledService(settings, rules, tuple(roles) or DEFAULT_ROLES, spoke, accept=accept_empty_store)
     return uvloop.run(service.run())
 
 

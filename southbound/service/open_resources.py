@@ -109,6 +109,7 @@ async def open_resources(
         rules=rules,
         tables=tables,
         store=store,
+        subscriptions=store.subscriptions,
         events=events,
         client=client,
         metrics=metrics,

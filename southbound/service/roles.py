@@ -21,6 +21,7 @@ class Role(StrEnum):
     INBOUND = "inbound"
     LISTENER = "listener"
     POLLER = "poller"
+    HUB = "hub"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +45,14 @@ class TopicScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleDescription:
-    """One row of the table of roles; `meaning` continues a sentence that begins with the role's name."""
+    """One row of the table of roles; `meaning` continues a sentence that begins with the role's name.
+
+    A role that is not `by_default` runs only where it is named.
+    """
 
     meaning: str
     topics: Callable[[TopicScope], set[str]]
+    by_default: bool = True
 
 
 ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
@@ -77,8 +82,14 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
             meaning="interprets what the listener and the poller received, and asks systems for what a run lacks",
             topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.published,
         ),
+        Role.HUB: RoleDescription(
+            meaning="notifies subscribers of what happens to runs; it runs only where it is named",
+            topics=lambda scope: {scope.names.store} | scope.published,
+            by_default=False,
+        ),
     }
 )
+DEFAULT_ROLES = tuple(role for role, description in ROLES.items() if description.by_default)
 
 
 def topics_for_roles(roles: Iterable[Role], scope: TopicScope) -> set[str]:

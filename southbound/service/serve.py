@@ -21,6 +21,7 @@ from consumers.table_topic.live_pair import PublishedTableIds
 from producers.publisher import PublishError
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
+from southbound.service.composition.hub import UNSIGNED
 from southbound.service.composition.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
@@ -28,7 +29,7 @@ from southbound.service.lanes_report import lanes_report
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.open_callbacks import open_callback_mistakes
 from southbound.service.open_resources import open_resources
-from southbound.service.roles import Role, TopicScope, topics_for_roles
+from southbound.service.roles import DEFAULT_ROLES, Role, TopicScope, topics_for_roles
 from southbound.service.startup_status import StartupStatus
 from southbound.service.store_check import StoreDiscontinuedError
 from southbound.service.table_sources import NoLiveTablesError
@@ -74,7 +75,7 @@ class RunningService:
 
 async def serve(
     settings: Settings,
-    roles: Sequence[Role] = tuple(Role),
+    roles: Sequence[Role] = DEFAULT_ROLES,
     *,
     stop: asyncio.Event,
     only_spoke: str | None = None,
@@ -130,6 +131,7 @@ async def _start(
     health = await _start_health_server(stack, settings, metrics, status)
     rules = rules or load_rules(settings.routing)
     _refuse_open_callbacks(settings, rules, roles)
+    _refuse_unsigned_events(settings, roles)
     topics = _required_topics(settings, rules, roles, only_spoke)
     resources = await open_resources(
         stack, settings, rules, roles, topics, metrics, status, accept_empty_store=accept_empty_store
@@ -155,6 +157,11 @@ def _refuse_open_callbacks(settings: Settings, rules: RoutingRules, roles: Seque
     mistakes = open_callback_mistakes(settings.listener.host, rules.profiles) if Role.LISTENER in roles else []
     if mistakes:
         raise InvalidConfigurationError(mistakes)
+
+
+def _refuse_unsigned_events(settings: Settings, roles: Sequence[Role]) -> None:
+    if Role.HUB in roles and settings.hub.signing_key is None:
+        raise InvalidConfigurationError([UNSIGNED])
 
 
 def _required_topics(

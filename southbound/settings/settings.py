@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 
 from southbound.settings.error_messages import error_messages
+from southbound.settings.hub import HubSettings
 from southbound.settings.kafka_client_names import refusal
+from southbound.settings.section import Section
 from southbound.settings.sources import (
     CONFIG_FILE_VARIABLE,
     CollectedSettings,
@@ -32,12 +34,6 @@ LOCAL_KAFKA = "127.0.0.1:9092"
 # The characters that Kafka allows in a topic name, and a length that leaves room for the longest name of ours.
 _INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,150}")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,150}")
-
-
-class Section(BaseModel):
-    """A group of settings; an unknown name is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class KafkaSettings(Section):
@@ -292,6 +288,7 @@ class Settings(Section):
     worker: WorkerSettings = WorkerSettings()
     http: HttpSettings = HttpSettings()
     listener: ListenerSettings = ListenerSettings()
+    hub: HubSettings = HubSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
     broker: BrokerSettings = BrokerSettings()

@@ -37,7 +37,10 @@ class Retention:
 
 
 class DeliveryHub:
-    """Delivers until it is cancelled. `owner` names this process and no other one."""
+    """Delivers until it is cancelled.
+
+    `owner` names this process and no other one. `news` is set where there are new deliveries.
+    """
 
     def __init__(
         self,
@@ -47,6 +50,7 @@ class DeliveryHub:
         client_for: Callable[[Subscription], SubscriberClient],
         owner: str,
         retention: Retention,
+        news: asyncio.Event,
         warn: ReportSentence,
     ) -> None:
         self._tools = tools
@@ -57,11 +61,7 @@ class DeliveryHub:
         self._warn = warn
         self._clients: dict[str, SubscriberClient] = {}
         self._queues: dict[str, asyncio.Task[None]] = {}
-        self._new = asyncio.Event()
-
-    def wake(self) -> None:
-        """Look for deliveries now."""
-        self._new.set()
+        self._new = news
 
     async def run(self) -> None:
         """Deliver, and drop what is too old, until cancelled."""
@@ -137,7 +137,7 @@ class DeliveryHub:
                 now = self._tools.now()
                 run_ids = [run.run_id for run in gone]
                 await self._tools.store.announce_deletions(run_ids, partial(self._planner.deletions, now), now)
-                self.wake()
+                self._new.set()
 
     async def _close_clients(self, known: set[str]) -> None:
         for subscription_id in self._clients.keys() - known - self._queues.keys():

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?\.?")
-# Public by number, and yet answered inside of a cloud's network only (Azure's WireServer).
-_INSIDE_THOUGH_PUBLIC = frozenset({IPv4Address("168.63.129.16")})
+# Python calls these global, depending on its version.
+_INSIDE = (
+    IPv4Network("168.63.129.16/32"),  # a public number, and yet answered inside of Azure only (WireServer)
+    IPv4Network("192.0.0.0/24"),  # protocol assignments; metadata of Oracle Cloud
+    IPv4Network("192.88.99.0/24"),  # relays of 6to4
+)
 # IPv6 addresses that stand for an IPv4 address, which is behind a translator: (network, bits behind the IPv4 address).
 _TRANSLATED = (
     (IPv6Network("::/96"), 0),  # IPv4-compatible
@@ -86,7 +86,7 @@ def parse_network(text: str) -> IPv4Network | IPv6Network:
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Return whether an address is one of the public internet, also where it stands for another one."""
     if isinstance(address, IPv4Address):
-        return address.is_global and not address.is_multicast and address not in _INSIDE_THOUGH_PUBLIC
+        return address.is_global and not address.is_multicast and not any(address in network for network in _INSIDE)
     inner = embedded_address(address)
     if inner is not None:
         return is_public(inner)

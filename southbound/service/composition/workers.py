@@ -84,7 +84,7 @@ def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
 def routing_worker(resources: SharedResources) -> Worker:
     """Build the consumer of lifecycle events."""
     routing = lifecycle_handler(resources.updater, resources.commands, resources.route, resources.limits)
-    return _build_worker(
+    return build_worker(
         resources,
         "routing",
         resources.events.topics.lifecycle,
@@ -100,7 +100,7 @@ def dispatch_worker(resources: SharedResources, spoke: str) -> Worker:
     def handler(may_send: Callable[[], bool]) -> EventHandler:
         return command_handler(resources.updater, resources.make_caller(may_send)).handle
 
-    return _build_worker(
+    return build_worker(
         resources,
         f"dispatch.{spoke}",
         resources.events.topics.dispatch(spoke),
@@ -121,12 +121,12 @@ def inbound_worker(resources: SharedResources) -> Worker:
             on_ignored=lambda spoke: resources.metrics.count(REPORTS_IGNORED, spoke),
         ).handle
 
-    return _build_worker(
+    return build_worker(
         resources, "inbound", resources.events.topics.inbound, handler, source_of=spoke_of, hanging_after=HANGING_AFTER
     )
 
 
-def _build_worker(
+def build_worker(
     resources: SharedResources,
     role: str,
     topic: str,
