@@ -84,12 +84,11 @@ class SubscriberQueue:
         """Deliver until nothing is left that may be sent now, the subscriber fails, or the lease is lost."""
         store, subscription_id = self._tools.store, self._subscription.subscription_id
         while self._lease.is_held():
-            limit = 1 if self._failures else BATCH
-            batch = await store.first_deliveries(subscription_id, self._tools.now(), limit)
+            batch = await store.first_deliveries(subscription_id, self._tools.now(), BATCH)
             if not batch:
                 return
             self._failed = None
-            await self._deliver_batch(batch)
+            await self._deliver_batch([_least_tried(batch)] if self._failures else batch)
             if self._failed is not None:
                 await self._store_failure(self._failed)
                 return
@@ -128,7 +127,8 @@ class SubscriberQueue:
                 delivery.sequence,
                 delivered=False,
                 problem=result.problem,
-                retry_at=self._retry_at(delivery.attempts + 1, result),
+                # Later than the next attempt at the subscriber, which is made with another run's event.
+                retry_at=self._retry_at(delivery.attempts + 2, result),
                 works=False,
             )
         await self._tools.store.settle(settlement, self._tools.now())
@@ -176,3 +176,11 @@ class SubscriberQueue:
                 parked=parked,
             ),
         )
+
+
+def _least_tried(batch: Sequence[Delivery]) -> Delivery:
+    """Return the delivery that finds out whether the subscriber works: the first of a run, of those tried least."""
+    first_of_runs: dict[str, Delivery] = {}
+    for delivery in batch:
+        first_of_runs.setdefault(delivery.run_id, delivery)
+    return min(first_of_runs.values(), key=lambda delivery: (delivery.attempts, delivery.sequence))

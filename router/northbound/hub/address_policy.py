@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?\.?")
+_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")  # read as an IPv4 address by some, as 127.1 is
 # Python calls these global, depending on its version.
 _INSIDE = (
     IPv4Network("168.63.129.16/32"),  # a public number, and yet answered inside of Azure only (WireServer)
@@ -57,7 +58,8 @@ class AddressPolicy:
             return "names a host that `hub.allowed_hosts` does not allow"
         if address is not None:
             return self.refusal_of_address(address)
-        return None if _HOST.fullmatch(host.lower()) else "names no host"
+        is_name = _HOST.fullmatch(host.lower()) and not _NUMBER.fullmatch(host.lower())
+        return None if is_name else "names no host"
 
     def refusal_of_address(self, address: IPv4Address | IPv6Address) -> str | None:
         """Return why no connection may be made to an IP address; None if one may."""
