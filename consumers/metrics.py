@@ -239,6 +239,18 @@ HUB_OVERTAKEN = Metric(
     meaning="Events that were announced although an earlier event of their run, on the other topic, was not read for a "
     "minute: that one is not announced any more.",
 )
+API_REQUESTS = Metric(
+    name="southbound_api_requests_total",
+    kind=Counter,
+    labels=("method", "status"),
+    meaning="Requests to the northbound interface, by method and status of the response.",
+)
+ORDERS_RECOVERED = Metric(
+    name="southbound_orders_recovered_total",
+    kind=Counter,
+    labels=(),
+    meaning="Orders that were published later than their request, because Kafka or a process was down.",
+)
 
 METRICS: Final = (
     RECEIVED,
@@ -274,6 +286,8 @@ METRICS: Final = (
     HUB_WAITING,
     HUB_PARKED,
     HUB_OVERTAKEN,
+    API_REQUESTS,
+    ORDERS_RECOVERED,
 )
 
 

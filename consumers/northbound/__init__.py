@@ -1,1 +1,1 @@
-"""The northbound interface: what systems that order test runs call, and what they are notified of."""
+"""The northbound interface: runs are ordered, read, changed and cancelled over HTTP."""

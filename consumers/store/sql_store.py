@@ -15,6 +15,7 @@ from consumers.store.document_cache import DocumentCache
 from consumers.store.group_commit import GroupCommit
 from consumers.store.identity import StoreIdentity
 from consumers.store.migrate import upgrade_database
+from consumers.store.orders.sql_order_store import SqlOrderStore
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.pruning import SqlPruning
 from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values
@@ -74,6 +75,7 @@ class SqlRunStore:
         self.waiting_queue = SqlWaitingQueue(database, self._documents)
         self.pruning = SqlPruning(database)
         self.subscriptions = SqlSubscriptionStore(database)
+        self.orders = SqlOrderStore(database, self._documents)
         self._routed: dict[str, RunRow] = {}
         self._reads: GroupCommit[Query, QueryResult] = GroupCommit(self._run_queries, max_weight=MAX_GROUP_ROWS)
         # Writes of one process take turns, in the order in which they came. `RunUpdater` groups them before: ADR-0020.
@@ -188,6 +190,7 @@ class SqlRunStore:
 
     async def close(self) -> None:
         """Finish what was requested, then close the database."""
+        await self.orders.close()
         async with self._writing:
             await self._reads.drain()
         if self._write_probe is not None:

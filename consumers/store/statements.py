@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from consumers.store.tables import definition_uses, outbound_requests, run_measures, runs
+from consumers.store.tables import definition_uses, orders, outbound_requests, run_measures, runs
 from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, COMMANDED_PHASES
 from schemas.vocabulary import Phase
@@ -51,7 +51,9 @@ class Statements:
     open_runs: str  # run ids; returns those that have not ended
     delete_runs: str  # request ids
     delete_requests: str  # request ids
+    delete_orders: str  # run ids
     lists_as_json: bool
+    dialect: Dialect
 
     def id_list(self, ids: Iterable[str]) -> object:
         """Return a list of ids as the one parameter that the statements expect."""
@@ -65,7 +67,7 @@ def statements_for(dialect: Dialect) -> Statements:
         return str(statement.compile(dialect=dialect))
 
     def among(column: Column[str]) -> ColumnElement[bool]:
-        return _is_one_of(column, dialect.name)
+        return is_one_of(column, dialect.name)
 
     return Statements(
         runs=text(select(runs).where(among(runs.c.run_id))),
@@ -90,11 +92,14 @@ def statements_for(dialect: Dialect) -> Statements:
         open_runs=text(select(runs.c.run_id).where(among(runs.c.run_id), ~_is_over())),
         delete_runs=text(delete(runs).where(among(runs.c.request_id))),
         delete_requests=text(delete(outbound_requests).where(among(outbound_requests.c.request_id))),
+        delete_orders=text(delete(orders).where(among(orders.c.run_id))),
         lists_as_json=dialect.name == "sqlite",
+        dialect=dialect,
     )
 
 
-def _is_one_of(column: Column[str], kind: str) -> ColumnElement[bool]:
+def is_one_of(column: Column[str], kind: str) -> ColumnElement[bool]:
+    """Return the condition that a column has one of the ids in the one parameter that `id_list` makes."""
     if kind == "postgresql":
         return column == any_(bindparam("ids", type_=ARRAY(Text)))
     return column.in_(select(func.json_each(bindparam("ids", type_=Text)).table_valued("value").c.value))

@@ -65,6 +65,7 @@ Index("runs_by_external_id", runs.c.spoke, runs.c.external_id, unique=True)  # n
 Index("runs_by_request", runs.c.request_id)
 Index("runs_by_silence", runs.c.spoke, runs.c.phase, runs.c.updated_at)
 Index("runs_by_age", runs.c.updated_at)
+Index("runs_by_creation", runs.c.created_at, runs.c.run_id, runs.c.tenant)
 # Partial: a run that never waits costs it nothing.
 _is_waiting = runs.c.waits_for.is_not(None)
 Index(
@@ -132,3 +133,41 @@ store_identity = Table(
     Column("bound_to", Text),
     Column("recorded", Text),
 )
+
+# Orders that came over HTTP, one row per run, with the last event that they led to; see `consumers.store.orders`.
+# `client` is the tenant and the name of the principal, as JSON. A moment in `unpublished_since` is when the event was
+# stored that Kafka has perhaps not, one in `unrouted_since` that the run has perhaps no row in `runs` yet.
+orders = Table(
+    "orders",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("root_run_id", Text, nullable=False),
+    Column("tenant", Text),
+    Column("client", Text, nullable=False),
+    Column("idempotency_key", Text),
+    Column("external_id", Text),
+    Column("body_digest", Text),
+    Column("document", JsonWritten, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_kind", Text, nullable=False),
+    Column("reason", Text),
+    Column("traceparent", Text),
+    Column("created_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("cancelled_at", Moment),
+    Column("deleted_at", Moment),
+    Column("unpublished_since", Moment),
+    Column("unrouted_since", Moment),
+    Column("revision", BigInteger, nullable=False),
+)
+Index("orders_by_key", orders.c.client, orders.c.idempotency_key, unique=True)  # nulls are not equal
+Index("orders_by_external_id", orders.c.client, orders.c.external_id, unique=True)
+Index("orders_by_root", orders.c.root_run_id)
+for _column in (orders.c.unpublished_since, orders.c.unrouted_since, orders.c.cancelled_at):
+    Index(
+        f"orders_{_column.name.partition('_')[0]}",
+        _column,
+        orders.c.run_id,
+        sqlite_where=_column.is_not(None),
+        postgresql_where=_column.is_not(None),
+    )

@@ -58,7 +58,7 @@ def to_resource(view: RunView, version: ApiVersion, base_url: str = "") -> Resou
     }
     resource |= {name: value for name, value in optional.items() if value not in (None, [])}
     is_extended = "serviceTestRelationship" in resource or "externalIdentifier" in resource
-    return resource | (EXTENDED_TYPE if is_extended and not version.is_v5 else {"@type": "ServiceTest"})
+    return {**resource, **(EXTENDED_TYPE if is_extended and not version.is_v5 else {"@type": "ServiceTest"})}
 
 
 def href_of(run_id: str, version: ApiVersion, base_url: str = "") -> str:

@@ -28,6 +28,21 @@ def request_id_of(root_run_id: str, version: int) -> str:
     return _uuid_of("request", root_run_id, f"{version}")
 
 
+def ordered_run_id(client: str, external_id: str) -> str:
+    """Return the id of the run that a client orders under its own id, the same each time."""
+    return _uuid_of("order", client, external_id)
+
+
+def nested_run_id(parent_run_id: str, position: int) -> str:
+    """Return the id of a run that is ordered inside of its parent, without an id of its own."""
+    return _uuid_of("nested order", parent_run_id, f"{position}")
+
+
+def requested_measure_id(run_id: str, metric_name: str, metric_href: str) -> str:
+    """Return the id of a measure that was requested without one."""
+    return _uuid_of("requested measure", run_id, metric_name, metric_href)
+
+
 def idempotency_key(request_id: str, run_id: str, body: bytes) -> str:
     """Return the key of a POST: equal for every attempt with these bytes, and for no others.
 

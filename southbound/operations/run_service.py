@@ -44,8 +44,16 @@ def run_service(
     if accept_empty_store and roles and Role.ROUTING not in roles:
         raise invalid_input(["--accept-empty-store applies to the role routing: add that role, or omit the option"])
     configure_logs(settings.log)
-    service = _SignalledService(settings, rules, tuple(roles) or DEFAULT_ROLES, spoke, accept=accept_empty_store)
+    service = _SignalledService(
+        settings, rules, tuple(roles) or default_roles(settings), spoke, accept=accept_empty_store
+    )
     return uvloop.run(service.run())
+
+
+def default_roles(settings: Settings) -> tuple[Role, ...]:
+    """Return the roles of a process that names none."""
+    added = [role for role, enabled in ((Role.API, settings.api.enabled), (Role.HUB, settings.hub.enabled)) if enabled]
+    return (*DEFAULT_ROLES, *added)
 
 
 def _load_rules(settings: Settings) -> RoutingRules:

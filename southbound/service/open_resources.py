@@ -110,6 +110,7 @@ async def open_resources(
         tables=tables,
         store=store,
         subscriptions=store.subscriptions,
+        orders=store.orders,
         events=events,
         client=client,
         metrics=metrics,

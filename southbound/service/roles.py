@@ -22,6 +22,7 @@ class Role(StrEnum):
     LISTENER = "listener"
     POLLER = "poller"
     HUB = "hub"
+    API = "api"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +46,10 @@ class TopicScope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleDescription:
-    """One row of the table of roles; `meaning` continues a sentence that begins with the role's name.
-
-    A role that is not `by_default` runs only where it is named.
-    """
+    """One row of the table of roles; `meaning` continues a sentence that begins with the role's name."""
 
     meaning: str
     topics: Callable[[TopicScope], set[str]]
-    by_default: bool = True
 
 
 ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
@@ -83,13 +80,17 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
             topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.published,
         ),
         Role.HUB: RoleDescription(
-            meaning="notifies subscribers of what happens to runs; it runs only where it is named",
+            meaning="notifies subscribers of what happens to runs, only if it is named or `hub.enabled` is set",
             topics=lambda scope: {scope.names.store} | scope.published,
-            by_default=False,
+        ),
+        Role.API: RoleDescription(
+            meaning="takes orders of runs over HTTP (TMF653), only if it is named or `api.enabled` is set",
+            topics=lambda scope: {scope.names.lifecycle, scope.names.store},
         ),
     }
 )
-DEFAULT_ROLES = tuple(role for role, description in ROLES.items() if description.by_default)
+# What runs if no role is named; a setting adds the others.
+DEFAULT_ROLES = tuple(role for role in Role if role not in {Role.API, Role.HUB})
 
 
 def topics_for_roles(roles: Iterable[Role], scope: TopicScope) -> set[str]:

@@ -22,6 +22,7 @@ from producers.publisher import PublishError
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
 from southbound.service.composition.hub import UNSIGNED
+from southbound.service.composition.northbound import open_api_mistakes
 from southbound.service.composition.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
@@ -70,6 +71,7 @@ class RunningService:
     resources: SharedResources
     workers: Mapping[str, Worker]
     listener_port: int | None
+    api_port: int | None
     health_port: int
 
 
@@ -97,7 +99,13 @@ async def serve(
             )
         reduce_gc()
         on_ready(service)
-        log.info("started", roles=[*roles], health=service.health_port, listener=service.listener_port)
+        log.info(
+            "started",
+            roles=[*roles],
+            health=service.health_port,
+            listener=service.listener_port,
+            api=service.api_port,
+        )
         clean = await _work(service, roles, stop)
     log.info("stopped", clean=clean)
     return clean
@@ -132,15 +140,23 @@ async def _start(
     rules = rules or load_rules(settings.routing)
     _refuse_open_callbacks(settings, rules, roles)
     _refuse_unsigned_events(settings, roles)
+    if Role.API in roles and (mistakes := open_api_mistakes(settings.api)):
+        raise InvalidConfigurationError(mistakes)
     topics = _required_topics(settings, rules, roles, only_spoke)
     resources = await open_resources(
         stack, settings, rules, roles, topics, metrics, status, accept_empty_store=accept_empty_store
     )
     workers = build_workers(resources, roles, only_spoke)
-    port = await start_servers(stack, resources, roles)
+    ports = await start_servers(stack, resources, roles)
     health.checks, health.warnings = _health_checks(resources, workers), partial(_warnings, resources, workers)
     health.lanes = partial(lanes_report, workers)
-    return RunningService(resources=resources, workers=workers, listener_port=port, health_port=health.port)
+    return RunningService(
+        resources=resources,
+        workers=workers,
+        listener_port=ports.get(Role.LISTENER),
+        api_port=ports.get(Role.API),
+        health_port=health.port,
+    )
 
 
 async def _work(service: RunningService, roles: Sequence[Role], stop: asyncio.Event) -> bool:

@@ -15,6 +15,7 @@ MIN_KEY_LENGTH = 32  # characters
 class HubSettings(Section):
     """The notification of subscribers (role `hub`)."""
 
+    enabled: bool = Field(default=False, description="Whether `southbound run` without roles also runs the role `hub`.")
     signing_key: SecretStr | None = Field(
         None,
         description="Secret from which that of each subscription is derived; at least 32 characters, the same for all"
@@ -39,11 +40,6 @@ class HubSettings(Section):
         "full",
         description="`full`: an event has the whole run. `thin`: its id, address and what changed. A subscription whose"
         " query names `fields` gets these.",
-    )
-    href_base: str = Field(
-        "",
-        description="What goes before the path of a run in events, such as `https://gateway.example`. Empty: the path"
-        " alone.",
     )
     max_subscriptions: int = Field(100, ge=1, le=1_000, description="Largest number of subscriptions.")
     concurrency: int = Field(4, ge=1, le=50, description="Runs whose events are sent to one subscriber at once.")

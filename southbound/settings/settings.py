@@ -250,6 +250,37 @@ class ListenerSettings(Section):
     port: int = Field(8700, ge=0, le=65535, description="Port to listen on.")
 
 
+class ApiSettings(Section):
+    """The northbound interface, on which runs are ordered over HTTP."""
+
+    enabled: bool = Field(default=False, description="Whether `southbound run` without roles runs the role `api`, too.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8710, ge=0, le=65535, description="Port to listen on.")
+    version: Literal["4.1", "4.2"] = Field(
+        "4.1", description="Version of TMF653 as which the paths below `/v4` behave; those below `/v5` behave as 5.0."
+    )
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+[^/\s]$",
+        description="What goes before the paths in `href`, such as `https://tests.example.org`. Unset: the address that"
+        " the client called.",
+    )
+    max_body: int = Field(
+        512 * 1024,
+        ge=1024,
+        le=900_000,
+        description="Largest body in bytes; an order has to fit into one Kafka message.",
+    )
+    page: int = Field(20, ge=1, le=1_000, description="Number of runs in a list if the client sets no `limit`.")
+    max_page: int = Field(100, ge=1, le=1_000, description="Largest number of runs in a list.")
+    publish_timeout: float = Field(
+        5.0,
+        gt=0,
+        description="Seconds to wait for Kafka's acknowledgement of an order; after that the answer is 202, and the"
+        " order is published later.",
+    )
+
+
 class HealthSettings(Section):
     """The address of the health probes, the metrics and the state of the workers."""
 
@@ -289,6 +320,7 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     listener: ListenerSettings = ListenerSettings()
     hub: HubSettings = HubSettings()
+    api: ApiSettings = ApiSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
     broker: BrokerSettings = BrokerSettings()

@@ -9,7 +9,6 @@ from consumers.northbound.hub.callback import read_query
 from router.northbound.api_version import ApiVersion
 from router.northbound.hub.plan import DeliveryPlanner
 from router.northbound.hub.subscription import Subscription
-from router.northbound.order import RunView
 from router.northbound.resource import to_resource
 from router.runs.notifications.build import build_result, build_update
 from router.runs.run import LastNotification, replace
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.results import RunResult, RunUpdate
 
-PLANNER = DeliveryPlanner(
-    show=lambda row, version: to_resource(RunView(row=row, order=None), version), read_query=read_query
-)
+PLANNER = DeliveryPlanner(show=to_resource, read_query=read_query)
 PHASES = {
     RunState.ACKNOWLEDGED: Phase.ACCEPTED,
     RunState.PENDING: Phase.ACCEPTED,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.runtime.handler import Attempt, Outcome
-    from consumers.store.port import RunStore
+    from consumers.store.orders.port import OrderStore
     from consumers.store.subscriptions.port import SubscriptionStore
     from router.northbound.hub.plan import DeliveryPlanner
     from schemas.codec.envelope import Event
@@ -31,7 +31,7 @@ _READ_AGAIN = Backoff(initial_interval=0.02, max_interval=1.0)
 class HubEventHandler:
     """Handles `RunUpdate` and `RunResult`. `on_announced` is called when there are new deliveries."""
 
-    store: RunStore
+    orders: OrderStore
     subscriptions: SubscriptionStore
     planner: DeliveryPlanner
     now: Callable[[], datetime]
@@ -43,10 +43,17 @@ class HubEventHandler:
         notification = event.data
         if not isinstance(notification, RunUpdate | RunResult) or notification.revision < 1:
             return Done()  # of revision 0 is what the run store never had
-        row = await self.store.run(notification.run_id)
-        if row is None:
+        view = await self.orders.view(notification.run_id)
+        if view is None or view.row is None:
             return Done()  # deleted meanwhile: there is nothing that a subscriber could read
-        notice = RunNotice(event_id=event.id, notification=notification, row=row, may_wait=attempt.elapsed < MAX_WAIT)
+        row = view.row
+        notice = RunNotice(
+            event_id=event.id,
+            notification=notification,
+            row=row,
+            order=view.order,
+            may_wait=attempt.elapsed < MAX_WAIT,
+        )
         plan = await self.subscriptions.announce(
             PlanRequest(
                 run_id=row.run_id,

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from consumers.store.group_commit import GroupCommit
 from consumers.store.subscriptions.sql_subscriptions import SqlSubscriptions, read_subscriptions
 from consumers.store.subscriptions.tables import announced_runs, deliveries, subscriptions
-from consumers.store.tables import runs
+from consumers.store.tables import orders, runs
 from router.northbound.hub.plan import GoneRun, Plan
 from router.northbound.hub.run_changes import AnnouncedRun
 from router.northbound.hub.subscription import Delivery
@@ -74,10 +74,15 @@ class SqlSubscriptionStore(SqlSubscriptions):
         """Return announced runs that were deleted, of a page of all, and where the next page begins; None: no other."""
         page = select(announced_runs).where(announced_runs.c.run_id > after).order_by(announced_runs.c.run_id)
         part = page.limit(limit).subquery()
-        wanted = select(part, runs.c.run_id.label("known")).join(runs, runs.c.run_id == part.c.run_id, isouter=True)
+        wanted = (
+            select(part, runs.c.run_id.label("known"), orders.c.deleted_at.label("deleted_at"))
+            .join(runs, runs.c.run_id == part.c.run_id, isouter=True)
+            .join(orders, orders.c.run_id == part.c.run_id, isouter=True)
+        )
         rows = await self._database.read(lambda connection: connection.execute(wanted).mappings().all())
         last = max((row["run_id"] for row in rows), default=None) if len(rows) == limit else None
-        return [_gone_run(row) for row in rows if row["known"] is None], last
+        gone = [row for row in rows if row["known"] is None or (row["deleted_at"] is not None and not row["deleted"])]
+        return [_gone_run(row) for row in gone], last
 
     async def announce_deletions(
         self,
@@ -216,17 +221,12 @@ def _announce_deletions(
     moments: MomentFormat,
 ) -> int:
     known = read_subscriptions(connection, moments)
-    wanted = (
-        select(announced_runs)
-        .where(announced_runs.c.run_id.in_(run_ids), ~announced_runs.c.deleted)
-        .order_by(announced_runs.c.run_id)
-    )
-    found = connection.execute(wanted.with_for_update()).mappings().all()
-    for row in found:
-        if row["revision"] >= 0:
-            _insert(connection, row["run_id"], plan(_gone_run(row), known), moments.write(at))
-    of_these = announced_runs.c.run_id.in_([row["run_id"] for row in found])
+    of_these = announced_runs.c.run_id.in_(run_ids)
+    wanted = select(announced_runs).where(of_these).order_by(announced_runs.c.run_id).with_for_update()
+    new = [row for row in connection.execute(wanted).mappings() if row["revision"] >= 0 and not row["deleted"]]
+    for row in new:
+        _insert(connection, row["run_id"], plan(_gone_run(row), known), moments.write(at))
     stored = exists().where(runs.c.run_id == announced_runs.c.run_id)
     connection.execute(delete(announced_runs).where(of_these, ~stored))
     connection.execute(update(announced_runs).where(of_these).values(deleted=True))
-    return len(found)
+    return len(new)

@@ -18,6 +18,7 @@ from router.northbound.hub.run_changes import (
     row_as_of,
 )
 from router.northbound.hub.subscription import NewDelivery
+from router.northbound.order import RunView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from router.northbound.hub.event_query import EventQuery
     from router.northbound.hub.run_changes import RunChange
     from router.northbound.hub.subscription import Subscription
+    from router.northbound.order import Order
     from router.runs.run import RunRow
     from schemas.results import RunResult, RunUpdate
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 class ShowRun(Protocol):
     """Shows a run as a resource of one version of TMF653."""
 
-    def __call__(self, row: RunRow, version: ApiVersion, /) -> Mapping[str, object]:
+    def __call__(self, view: RunView, version: ApiVersion, /) -> Mapping[str, object]:
         """Return the resource."""
 
 
@@ -46,11 +48,12 @@ class ReadQuery(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunNotice:
-    """A published event of a run, with the run's row; `may_wait` if it may be repeated because another one precedes."""
+    """A published event of a run, with the run; `may_wait` if it may be read again because another one precedes."""
 
     event_id: str
     notification: RunUpdate | RunResult
     row: RunRow
+    order: Order | None = None
     may_wait: bool = True
 
 
@@ -90,7 +93,8 @@ class DeliveryPlanner:
         if early and notice.may_wait:
             return Plan(waits=True)
         row = row_as_of(notice.row, notification)
-        shown = {version: self.show(row, version) for version in {ApiVersion.V4_2, *_versions(subscriptions)}}
+        view = RunView(row=row, order=notice.order)
+        shown = {version: self.show(view, version) for version in {ApiVersion.V4_2, *_versions(subscriptions)}}
         state = str(shown[ApiVersion.V4_2].get("state"))
         run, changes = announce(announced, notice.event_id, notification, state)
         deliveries = [

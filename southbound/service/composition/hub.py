@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from consumers.metrics import HUB_DELIVERIES, HUB_DELIVERY_SECONDS, HUB_OVERTAKEN, HUB_PARKED, HUB_WAITING
+from consumers.northbound.api.hub import Subscribing, hub_resource
 from consumers.northbound.hub.announce_events import HubEventHandler
 from consumers.northbound.hub.callback import read_query
 from consumers.northbound.hub.callback_client import CallbackClient
@@ -19,7 +20,6 @@ from consumers.runtime.backoff import Backoff
 from router.northbound.hub.plan import DeliveryPlanner
 from router.northbound.hub.signature import SigningKey
 from router.northbound.hub.subscription import SubscriptionState
-from router.northbound.order import RunView
 from router.northbound.resource import to_resource
 from southbound.service.composition.shared_resources import utc_now
 from southbound.service.composition.workers import build_worker
@@ -28,12 +28,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from consumers.metrics import Metrics
+    from consumers.northbound.api.requests import RequestReader
+    from consumers.northbound.api.resource_routes import ResourceRoutes
     from consumers.runtime.worker import Worker
+    from consumers.store.orders.port import OrderStore
     from consumers.store.subscriptions.port import SubscriptionStore
     from router.northbound.hub.delivery_result import DeliveryVerdict
     from router.northbound.hub.subscription import Subscription
     from southbound.service.composition.shared_resources import SharedResources
     from southbound.settings.hub import HubSettings
+    from southbound.settings.settings import Settings
 
 log = structlog.get_logger()
 UNSIGNED = (
@@ -45,9 +49,9 @@ UNSIGNED = (
 def hub_workers(resources: SharedResources) -> dict[str, Worker]:
     """Build the consumers of the published events, one per topic: one that waits for the other must not stop it."""
     handler = HubEventHandler(
-        store=resources.store,
+        orders=_orders(resources),
         subscriptions=_subscriptions(resources),
-        planner=delivery_planner(resources.settings.hub),
+        planner=delivery_planner(resources.settings),
         now=utc_now,
         on_announced=resources.new_deliveries.set,
         on_overtaken=lambda: resources.metrics.count(HUB_OVERTAKEN),
@@ -76,7 +80,7 @@ def build_delivery_hub(resources: SharedResources) -> DeliveryHub:
             secrets_of=lambda subscription_id: secrets_of(hub, subscription_id),
             observer=HubMetrics(resources.metrics),
         ),
-        planner=delivery_planner(hub),
+        planner=delivery_planner(resources.settings),
         client_for=lambda subscription: CallbackClient(
             subscription.callback, hub.policy(), timeout=hub.timeout, concurrency=hub.concurrency
         ),
@@ -87,12 +91,28 @@ def build_delivery_hub(resources: SharedResources) -> DeliveryHub:
     )
 
 
-def delivery_planner(hub: HubSettings) -> DeliveryPlanner:
+def hub_resources(resources: SharedResources, reader: RequestReader) -> list[ResourceRoutes]:
+    """Return the resource `hub` of the northbound interface; none without a key, because events would not be signed."""
+    hub = resources.settings.hub
+    if hub.signing_key is None:
+        return []
+    subscribing = Subscribing(
+        store=_subscriptions(resources),
+        policy=hub.policy(),
+        limit=hub.max_subscriptions,
+        now=utc_now,
+        new_id=lambda: str(uuid.uuid4()),
+        secret_of=lambda subscription_id: secrets_of(hub, subscription_id)[0],
+    )
+    return [hub_resource(subscribing, reader)]
+
+
+def delivery_planner(settings: Settings) -> DeliveryPlanner:
     """Build the planner of deliveries."""
     return DeliveryPlanner(
-        show=lambda row, version: to_resource(RunView(row=row, order=None), version, hub.href_base.rstrip("/")),
+        show=lambda view, version: to_resource(view, version, settings.api.url or ""),
         read_query=read_query,
-        thin=hub.payload == "thin",
+        thin=settings.hub.payload == "thin",
     )
 
 
@@ -137,3 +157,9 @@ def _subscriptions(resources: SharedResources) -> SubscriptionStore:
     if resources.subscriptions is None:
         raise RuntimeError("this run store has no subscriptions")
     return resources.subscriptions
+
+
+def _orders(resources: SharedResources) -> OrderStore:
+    if resources.orders is None:
+        raise RuntimeError("this run store has no orders")
+    return resources.orders

@@ -13,6 +13,7 @@ from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import CallbackConfig, Listener
 from consumers.metrics import EVENT_IDS_REUSED
 from southbound.service.composition.hub import build_delivery_hub, hub_workers
+from southbound.service.composition.northbound import api_tasks, start_api
 from southbound.service.composition.observers import callback_counter
 from southbound.service.composition.shared_resources import utc_now
 from southbound.service.composition.tasks import (
@@ -140,6 +141,7 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
         Role.LISTENER: RoleBuilder(start_server=_start_listener),
         Role.POLLER: RoleBuilder(tasks=_poller_tasks),
         Role.HUB: RoleBuilder(workers=_hub_workers, tasks=_hub_tasks),
+        Role.API: RoleBuilder(tasks=api_tasks, start_server=start_api),
     }
 )
 
@@ -163,7 +165,6 @@ def background_tasks(resources: SharedResources, roles: Iterable[Role]) -> Tasks
         yield from BUILDERS[role].tasks(resources)
 
 
-async def start_servers(stack: AsyncExitStack, resources: SharedResources, roles: Iterable[Role]) -> int | None:
-    """Start the servers of these roles; `stack` stops them. Return the port of the listener, if there is one."""
-    ports = [await build(stack, resources) for role in roles if (build := BUILDERS[role].start_server)]
-    return ports[0] if ports else None
+async def start_servers(stack: AsyncExitStack, resources: SharedResources, roles: Iterable[Role]) -> Mapping[Role, int]:
+    """Start the servers of these roles; `stack` stops them. Return the port of each."""
+    return {role: await build(stack, resources) for role in roles if (build := BUILDERS[role].start_server)}

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from consumers.metrics import Metrics
     from consumers.spokes.port import Spoke, SpokeCaller
+    from consumers.store.orders.port import OrderStore
     from consumers.store.port import RunStore
     from consumers.store.subscriptions.port import SubscriptionStore
     from producers.event_publisher import EventPublisher
@@ -63,6 +64,7 @@ class SharedResources:
     client: SpokeCaller
     metrics: Metrics
     subscriptions: SubscriptionStore | None = None  # of the store, if it has them
+    orders: OrderStore | None = None  # None: the store of a test without a northbound interface
     continuity: ContinuityCheck | None = None  # None: no role of this process uses the store
     recorded: TopicEnds | None = None  # of the lifecycle events that a lost store may have processed
     new_deliveries: asyncio.Event = field(default_factory=asyncio.Event)  # to subscribers

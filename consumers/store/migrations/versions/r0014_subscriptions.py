@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "r0014"
-down_revision = "r0010"
+down_revision = "r0012"
 
 MOMENT = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")
 SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")

@@ -1,0 +1,1 @@
+"""The TMF653 server of the northbound interface."""

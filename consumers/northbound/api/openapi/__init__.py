@@ -1,0 +1,1 @@
+"""The OpenAPI document of the northbound interface, and a page to try it out."""

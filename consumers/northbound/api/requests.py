@@ -1,0 +1,134 @@
+"""Read requests: who calls, the body within its limits, and the conditions of the client."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from consumers.northbound.api.responses import not_acceptable
+from consumers.northbound.orders.order_book import ApiCall
+from router.northbound.api_version import ApiVersion
+from router.northbound.errors import MistakeCode, refuse
+from router.northbound.json_limits import check_json
+from schemas.json_body import read_json_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from router.northbound.order import RunView
+    from router.northbound.principal import Principal
+
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context §3.2
+PRINCIPAL = "principal"  # where the authentication leaves the `Principal` of a request
+MAX_KEY_LENGTH = 255
+MERGE_PATCH_TYPES = frozenset({"application/json", "application/merge-patch+json"})
+JSON_PATCH_TYPE = "application/json-patch+json"
+_ETAG = re.compile(r'(W/)?"([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """Limits of one request and of all together. An order has to fit into one Kafka message."""
+
+    max_body_bytes: int = 512 * 1024
+    body_timeout: float = 10.0  # seconds
+    default_page: int = 20
+    max_page: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReader:
+    """Reads requests of version 4, as `v4`, and of version 5. `url` goes before paths; None: what the client called."""
+
+    v4: ApiVersion
+    limits: RequestLimits
+    url: str | None = None
+
+    def call(self, request: web.Request, *, is_v5: bool) -> ApiCall:
+        """Return who calls, and how."""
+        principal: Principal = request[PRINCIPAL]
+        trace = request.headers.get("traceparent", "")
+        return ApiCall(
+            principal=principal,
+            version=ApiVersion.V5 if is_v5 else self.v4,
+            traceparent=trace if TRACEPARENT.fullmatch(trace) else None,
+        )
+
+    def base_url(self, request: web.Request) -> str:
+        """Return what goes before the path of an address of ours."""
+        return self.url if self.url is not None else f"{request.scheme}://{request.host}"
+
+    async def json_body(self, request: web.Request) -> object:
+        """Return the JSON of a body.
+
+        Raises:
+            ApiRefusedError: 400, 408, 413 or 415.
+        """
+        kind = request.content_type
+        if "Content-Type" in request.headers and kind != "application/json" and not kind.endswith("+json"):
+            raise not_acceptable("the body must be application/json", 415)
+        body = await self._body(request)
+        try:
+            content = read_json_body(body, request.headers.get("Content-Type"))
+        except ValueError as error:
+            raise not_acceptable(f"the body is not JSON: {error}", 400) from error
+        check_json(content)
+        return content
+
+    async def _body(self, request: web.Request) -> bytes:
+        try:
+            async with asyncio.timeout(self.limits.body_timeout):
+                return await request.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise not_acceptable(f"the body is larger than {self.limits.max_body_bytes} bytes", 413) from error
+        except (web.RequestPayloadError, ConnectionError) as error:
+            raise not_acceptable("the body did not arrive whole: send it again", 400) from error
+        except TimeoutError as error:
+            sentence = f"the body did not arrive within {self.limits.body_timeout:g} s"
+            raise not_acceptable(sentence, 408) from error
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """Return the header `Idempotency-Key`, a text with or without quotes (draft-ietf-httpapi-idempotency-key-header).
+
+    Raises:
+        ApiRefusedError: 400 for one that is empty or too long.
+    """
+    written = request.headers.get("Idempotency-Key")
+    if written is None:
+        return None
+    key = written.strip()
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if not key or len(key) > MAX_KEY_LENGTH or not key.isprintable():
+        sentence = f"Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable characters"
+        raise refuse(400, MistakeCode.INVALID_VALUE, sentence)
+    return key
+
+
+def etag_of(view: RunView) -> str:
+    """Return the entity tag of a run: another one after every change."""
+    return f'"{view.revision}"'
+
+
+def matches_etag(header: str, view: RunView, *, weakly: bool) -> bool:
+    """Return whether a list of entity tags has that of the run; `*` is any."""
+    if header.strip() == "*":
+        return True
+    tags = _ETAG.findall(header)
+    return any(tag == view.revision and (weakly or not weak) for weak, tag in tags)
+
+
+def precondition(request: web.Request) -> Callable[[RunView], None]:
+    """Return a check of `If-Match`, which raises a ApiRefusedError with 412."""
+    header = request.headers.get("If-Match")
+
+    def check(view: RunView) -> None:
+        if header is not None and not matches_etag(header, view, weakly=False):
+            raise refuse(412, MistakeCode.OTHER, "the run has changed since it was read: read it again")
+
+    return check

@@ -1,0 +1,131 @@
+"""The HTTP server of the northbound interface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from aiohttp import web
+
+from consumers.inbound.bounded_server import BoundedServer
+from consumers.inbound.connection_gate import ConnectionLimits
+from consumers.inbound.listen_socket import bound_port, open_port
+from consumers.northbound.api.openapi.document import openapi_resource
+from consumers.northbound.api.requests import PRINCIPAL
+from consumers.northbound.api.responses import error_response, tmf_errors
+from router.northbound.errors import Mistake, MistakeCode
+from router.northbound.principal import LOCAL_PRINCIPAL
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from aiohttp.typedefs import Middleware
+
+    from consumers.northbound.api.resource_routes import ResourceRoutes
+    from router.northbound.api_version import ApiVersion
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE"})  # a client can invent others
+
+
+@web.middleware
+async def as_local_principal(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let everyone do everything: authentication is off, which is possible on a loopback address only."""
+    request[PRINCIPAL] = LOCAL_PRINCIPAL
+    return await handler(request)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    """Limits of all requests together."""
+
+    max_body_bytes: int = 512 * 1024
+    max_concurrent: int = 500
+    shutdown_timeout: float = 10.0  # seconds, for requests that are under way when the server stops
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
+
+
+class ApiServer:
+    """Serves resources. `authenticate` leaves a `Principal` in `request["principal"]`, or refuses the request."""
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        version: ApiVersion,
+        resources: Sequence[ResourceRoutes],
+        authenticate: Middleware = as_local_principal,
+        on_response: Callable[[str, int], None] = lambda *_: None,  # called with the method and the status
+        limits: ServerLimits | None = None,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._resources = (*resources, openapi_resource(version, resources))
+        self._authenticate = authenticate
+        self._on_response = on_response
+        self._limits = limits or ServerLimits()
+        self._under_way = 0
+
+    @property
+    def port(self) -> int:
+        """The port that was bound: 0 asks for any."""
+        return self._port
+
+    async def start(self) -> None:
+        """Bind the port and listen.
+
+        Raises:
+            CannotListenError: the port is taken.
+        """
+        bound = open_port(self._host, self._port)
+        self._port = bound_port(bound)
+        self._server = BoundedServer(
+            self.application(), self._limits.connections, shutdown_timeout=self._limits.shutdown_timeout
+        )
+        await self._server.start(bound)
+
+    async def stop(self) -> None:
+        """Accept nothing new, and respond to what is under way."""
+        await self._server.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def application(self) -> web.Application:
+        """Build the application with every route."""
+        app = web.Application(
+            client_max_size=self._limits.max_body_bytes,
+            middlewares=[self._counting(), tmf_errors, self._bounding(), self._authenticate],
+        )
+        for resource in self._resources:
+            app.router.add_routes(resource.routes)
+        return app
+
+    def _counting(self) -> Middleware:
+        @web.middleware
+        async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
+            response = await handler(request)
+            self._on_response(request.method if request.method in _METHODS else "other", response.status)
+            return response
+
+        return count
+
+    def _bounding(self) -> Middleware:
+        @web.middleware
+        async def bound(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if self._under_way >= self._limits.max_concurrent:
+                return error_response(503, [Mistake(MistakeCode.OTHER, "too many requests are under way: try again")])
+            self._under_way += 1
+            try:
+                return await handler(request)
+            finally:
+                self._under_way -= 1
+
+        return bound

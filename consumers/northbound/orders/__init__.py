@@ -1,0 +1,1 @@
+"""Orders: stored first, then published as lifecycle events."""

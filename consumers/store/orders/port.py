@@ -1,0 +1,91 @@
+"""The store of orders as its users see it, and the runs as the northbound interface lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from router.northbound.order import Order, RunView
+    from router.northbound.pushdown import Pushdown
+
+
+MAX_SEARCHED_RUNS = 20_000
+
+
+class ListPosition(NamedTuple):
+    """Up to which run a list was read, newest first."""
+
+    created_at: datetime
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuery:
+    """Which runs are listed, newest first: those of a tenant (None: of all) that pass what the database can decide.
+
+    Conditions on states and fields are decided for the newest `MAX_SEARCHED_RUNS` runs of the tenant: no index has
+    them.
+    """
+
+    tenant: str | None = None
+    pushdown: Pushdown
+    offset: int = 0
+    limit: int
+    after: ListPosition | None = None
+
+
+class OrderStore(Protocol):
+    """Orders, and views of runs. Every method raises StoreUnavailableError during an outage."""
+
+    async def save(self, orders: Sequence[Order]) -> Order | None:
+        """Write orders together or not at all, each over its predecessor; return None if they are written.
+
+        Otherwise return the order that is stored in place of one of them: under its run id, its `Idempotency-Key` or
+        its external id.
+
+        Raises:
+            UnstorableError: the database will never take one of them.
+        """
+
+    async def remove(self, order: Order) -> None:
+        """Delete an order that Kafka will never take, with the orders of its children."""
+
+    def mark_published(self, order: Order) -> None:
+        """Record, soon, that Kafka has the event of this order."""
+
+    def is_marked(self, order: Order) -> bool:
+        """Return whether Kafka is known to have the event of this order."""
+
+    async def flush(self) -> None:
+        """Write the marks of published orders."""
+
+    async def unpublished(self, before: datetime, limit: int) -> Sequence[Order]:
+        """Return orders whose event was stored before then and is perhaps not published; the oldest first."""
+
+    async def mark_routed(self) -> None:
+        """Record which runs have a row in `runs` by now."""
+
+    async def expire_unrouted(self, before: datetime) -> None:
+        """Delete published orders of before then whose run never got a row."""
+
+    async def view(self, run_id: str) -> RunView | None:
+        """Return one run."""
+
+    async def family(self, view: RunView) -> Sequence[RunView]:
+        """Return the runs of the same hierarchy, itself included."""
+
+    async def run_id_of(self, client: str, external_id: str) -> str | None:
+        """Return the run that a client ordered under its own id."""
+
+    async def list_views(self, query: RunQuery) -> Sequence[RunView]:
+        """Return a page of runs, newest first."""
+
+    async def count_views(self, query: RunQuery) -> int:
+        """Return the number of runs of all pages, as `list_views` finds them; at most about `limit`."""
+
+    async def cancellations(self, tenant: str | None, run_ids: Collection[str] | None, limit: int) -> Sequence[RunView]:
+        """Return runs whose cancellation was ordered here, newest first."""

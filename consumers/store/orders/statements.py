@@ -1,0 +1,239 @@
+"""The SQL of orders, written once per kind of database; see `consumers.store.statements`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from consumers.store.orders.port import MAX_SEARCHED_RUNS
+from consumers.store.statements import is_one_of
+from consumers.store.tables import orders, runs
+from schemas.vocabulary import Phase, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import ColumnElement, Delete, Dialect, Insert, Select, Subquery, Update
+
+    from router.northbound.pushdown import FieldIsOneOf, Pushdown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderStatements:
+    """SQL text for one kind of database; parameters by position."""
+
+    insert: str  # an order; does nothing if its run id, key or external id is taken
+    update: str  # all columns but the first, then the run id and the revision before
+    revisions: str  # run ids
+    by_run: str  # run ids
+    by_root: str  # root run ids
+    by_key: str  # client, key
+    by_external_id: str  # client, external id
+    delete: str  # run ids
+    delete_family: str  # root run ids
+    mark_published: str  # run id, event id
+    mark_routed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery:
+    """What a list is read by. `last` is the creation, as the database stores it, and id of the run before."""
+
+    tenant: str | None
+    pushdown: Pushdown
+    last: tuple[object, str] | None = None
+    depth: int | None = None
+
+
+def order_statements(dialect: Dialect) -> OrderStatements:
+    """Return all statements for `sqlite` or `postgresql`."""
+
+    def text(statement: Select[*tuple[object, ...]] | Insert | Update | Delete) -> str:
+        return str(statement.compile(dialect=dialect))
+
+    by_run = is_one_of(orders.c.run_id, dialect.name)
+    by_root = is_one_of(orders.c.root_run_id, dialect.name)
+    client = orders.c.client == bindparam("client", type_=Text)
+    return OrderStatements(
+        insert=text(_insert(dialect.name)),
+        update=text(_update()),
+        revisions=text(select(orders.c.run_id, orders.c.event_id, orders.c.revision).where(by_run)),
+        by_run=text(select(orders).where(by_run)),
+        by_root=text(select(orders).where(by_root)),
+        by_key=text(select(orders).where(client, orders.c.idempotency_key == bindparam("key", type_=Text))),
+        by_external_id=text(select(orders).where(client, orders.c.external_id == bindparam("key", type_=Text))),
+        delete=text(delete(orders).where(by_run)),
+        delete_family=text(delete(orders).where(by_root)),
+        mark_published=text(_mark_published()),
+        mark_routed=text(_mark_routed()),
+    )
+
+
+def _insert(kind: str) -> Insert:
+    if kind == "postgresql":
+        return postgresql.insert(orders).on_conflict_do_nothing()
+    return sqlite.insert(orders).on_conflict_do_nothing()
+
+
+def _update() -> Update:
+    settable = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in orders.c}
+    settable.pop("run_id")
+    before = orders.c.revision == bindparam("before", type_=orders.c.revision.type)
+    return update(orders).values(settable).where(orders.c.run_id == bindparam("which", type_=Text), before)
+
+
+def _mark_published() -> Update:
+    which = (orders.c.run_id == bindparam("which", type_=Text), orders.c.event_id == bindparam("event", type_=Text))
+    return update(orders).values(unpublished_since=literal_column("NULL")).where(*which)
+
+
+def _mark_routed() -> Update:
+    routed = exists(select(literal_column("1")).where(runs.c.run_id == orders.c.run_id))
+    return update(orders).values(unrouted_since=literal_column("NULL")).where(_is_unrouted(), routed)
+
+
+def _is_unrouted() -> ColumnElement[bool]:
+    return orders.c.unrouted_since.is_not(None)
+
+
+def unpublished_orders(before: object, limit: int) -> Select[*tuple[object, ...]]:
+    """Select orders whose event is perhaps not published; the moment as the database stores it."""
+    waiting = (orders.c.unpublished_since.is_not(None), orders.c.unpublished_since < before)
+    return select(orders).where(*waiting).order_by(orders.c.unpublished_since, orders.c.run_id).limit(limit)
+
+
+def expired_orders(before: object) -> Delete:
+    """Delete orders of before then that are published and whose run never got a row."""
+    return delete(orders).where(
+        _is_unrouted(),
+        orders.c.unrouted_since < before,
+        orders.c.unpublished_since.is_(None),
+        ~exists(select(literal_column("1")).where(runs.c.run_id == orders.c.run_id)),
+    )
+
+
+def cancelled_orders(tenant: str | None, run_ids: Collection[str] | None, limit: int) -> Select[*tuple[object, ...]]:
+    """Select the ids of runs whose cancellation was ordered, newest first."""
+    chosen = select(orders.c.run_id).where(orders.c.cancelled_at.is_not(None), orders.c.deleted_at.is_(None))
+    if tenant is not None:
+        chosen = chosen.where(orders.c.tenant == tenant)
+    if run_ids is not None:
+        chosen = chosen.where(orders.c.run_id.in_([*run_ids]))
+    return chosen.order_by(orders.c.cancelled_at.desc(), orders.c.run_id).limit(limit)
+
+
+def listed_runs(query: ListQuery, kind: str) -> Subquery:
+    """Select id and creation of the runs that pass, and of orders without a run; `depth` of each, newest first."""
+    of_runs: Select[*tuple[object, ...]] = _searched_runs(query, kind)
+    of_orders: Select[*tuple[object, ...]] = select(orders.c.run_id, orders.c.created_at).where(
+        *_order_conditions(query, kind)
+    )
+    if query.depth is not None:
+        of_runs, of_orders = _newest(of_runs, query.depth), _newest(of_orders, query.depth)
+    return union_all(of_runs, of_orders).subquery()
+
+
+def _newest(chosen: Select[*tuple[object, ...]], depth: int) -> Select[*tuple[object, ...]]:
+    run_id, created_at = chosen.selected_columns
+    inner = chosen.order_by(created_at.desc(), run_id.desc()).limit(depth).subquery()
+    return select(inner.c.run_id, inner.c.created_at)
+
+
+def _older_than(
+    run_id: ColumnElement[str], created_at: ColumnElement[str], last: tuple[object, str] | None
+) -> list[ColumnElement[bool]]:
+    if last is None:
+        return []
+    at, last_id = last
+    return [or_(created_at < at, and_(created_at == at, run_id < last_id))]
+
+
+def _searched_runs(query: ListQuery, kind: str) -> Select[*tuple[object, ...]]:
+    pushdown, here = query.pushdown, _run_conditions(query)
+    if pushdown.states is None and not pushdown.fields:
+        return select(runs.c.run_id, runs.c.created_at).where(*here)
+    columns = (runs.c.run_id, runs.c.created_at, runs.c.state, runs.c.phase, runs.c.requested)
+    newest = select(*columns).where(*here).order_by(runs.c.created_at.desc(), runs.c.run_id.desc())
+    searched = newest.limit(MAX_SEARCHED_RUNS).subquery()
+    fields = [_field_is_one_of(searched.c.requested, field, kind) for field in pushdown.fields]
+    states = [] if pushdown.states is None else [_shown_state(searched).in_(pushdown.states)]
+    return select(searched.c.run_id, searched.c.created_at).where(*states, *fields)
+
+
+def _run_conditions(query: ListQuery) -> list[ColumnElement[bool]]:
+    deleted: Select[*tuple[object, ...]] = select(literal_column("1")).where(
+        orders.c.run_id == runs.c.run_id, orders.c.deleted_at.is_not(None)
+    )
+    conditions = [~exists(deleted), *_older_than(runs.c.run_id, runs.c.created_at, query.last)]
+    if query.tenant is not None:
+        conditions.append(runs.c.tenant == query.tenant)
+    if query.pushdown.run_ids is not None:
+        conditions.append(runs.c.run_id.in_(query.pushdown.run_ids))
+    return conditions
+
+
+def _order_conditions(query: ListQuery, kind: str) -> list[ColumnElement[bool]]:
+    tenant, pushdown = query.tenant, query.pushdown
+    has_row: Select[*tuple[object, ...]] = select(literal_column("1")).where(runs.c.run_id == orders.c.run_id)
+    conditions = [
+        _is_unrouted(),
+        orders.c.deleted_at.is_(None),
+        ~exists(has_row),
+        *_older_than(orders.c.run_id, orders.c.created_at, query.last),
+    ]
+    if tenant is not None:
+        conditions.append(orders.c.tenant == tenant)
+    if pushdown.run_ids is not None:
+        conditions.append(orders.c.run_id.in_(pushdown.run_ids))
+    if pushdown.states is not None:
+        state = case(
+            (orders.c.cancelled_at.is_not(None), literal(RunState.CANCELLED.value)),
+            else_=literal(RunState.ACKNOWLEDGED.value),
+        )
+        conditions.append(state.in_(pushdown.states))
+    conditions += [_field_is_one_of(orders.c.document, field, kind) for field in pushdown.fields]
+    return conditions
+
+
+def _shown_state(searched: Subquery) -> ColumnElement[str]:
+    """Return `router.northbound.order.RunView.state` in SQL."""
+    return case(
+        (searched.c.state.is_not(None), searched.c.state),
+        (searched.c.phase.in_([Phase.WAITING.value, Phase.FALLOUT.value]), literal(RunState.PENDING.value)),
+        else_=literal(RunState.ACKNOWLEDGED.value),
+    )
+
+
+def _field_is_one_of(document: ColumnElement[object], field: FieldIsOneOf, kind: str) -> ColumnElement[bool]:
+    if kind == "postgresql":
+        return func.json_extract_path_text(document, *field.path).in_(field.values)
+    return func.json_extract(document, "$." + ".".join(field.path)).in_(field.values)
+
+
+def page_of(query: ListQuery, kind: str, offset: int, limit: int) -> Select[*tuple[object, ...]]:
+    """Select the ids of a page, newest first."""
+    listed = listed_runs(query, kind)
+    chosen = select(listed.c.run_id).order_by(listed.c.created_at.desc(), listed.c.run_id.desc())
+    return chosen.offset(offset).limit(limit)
+
+
+def count_of(query: ListQuery, kind: str) -> Select[*tuple[object, ...]]:
+    """Count the runs of all pages."""
+    return select(func.count()).select_from(listed_runs(query, kind))

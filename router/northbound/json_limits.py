@@ -1,0 +1,40 @@
+"""Refuse JSON that is nested too deeply or that holds numbers which cannot be kept, before anything reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from router.northbound.errors import MistakeCode, pointer_to, refuse
+from schemas.exact_numbers import WrittenNumber, inexact_number_sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_DEPTH = 64  # objects and lists inside of each other
+_SHOWN_PARTS = 12  # of a pointer
+
+
+def check_json(body: object) -> None:
+    """Check a whole body.
+
+    Raises:
+        ApiRefusedError: 400, with the place.
+    """
+    waiting: list[tuple[object, tuple[str | int, ...]]] = [(body, ())]
+    while waiting:
+        value, at = waiting.pop()
+        if isinstance(value, WrittenNumber):
+            raise refuse(400, MistakeCode.INVALID_VALUE, inexact_number_sentence(value), pointer_to(at))
+        if isinstance(value, dict | list):
+            if len(at) >= MAX_DEPTH:
+                place = pointer_to(at[:_SHOWN_PARTS])
+                sentence = f"the body is nested more than {MAX_DEPTH} levels deep: flatten it"
+                raise refuse(400, MistakeCode.INVALID_FORMAT, sentence, place)
+            waiting += [(inner, (*at, name)) for name, inner in _items(value)]
+
+
+def _items(value: dict[str, object] | list[object]) -> Iterator[tuple[str | int, object]]:
+    if isinstance(value, dict):
+        yield from value.items()
+    else:
+        yield from enumerate(value)

@@ -1,0 +1,291 @@
+"""Read the query of a list (TMF630): filters, fields and the page; and decide which resources match.
+
+`name=a,b` is "or", several parameters are "and"; `path.gt`, `.gte`, `.lt` and `.lte` compare; a path leads through
+objects and lists, and matches if any value that it leads to does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode
+from router.northbound.pushdown import FieldIsOneOf, Pushdown
+from router.runs.states import normalise_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    Resource = Mapping[str, object]
+
+MAX_FILTERS = 20
+MAX_ALTERNATIVES = 50  # in one filter
+MAX_VALUE_LENGTH = 1_000  # characters of one filter
+MAX_OFFSET = 1_000_000
+_MAX_PATH = 6  # names in a path
+_DAY_LENGTH = len("2026-01-31")
+# First-level attributes of a ServiceTest, and what is written of other systems' types.
+ATTRIBUTES = frozenset(
+    {
+        "id",
+        "href",
+        "name",
+        "description",
+        "mode",
+        "state",
+        "startDateTime",
+        "endDateTime",
+        "validFor",
+        "relatedService",
+        "testSpecification",
+        "characteristic",
+        "relatedParty",
+        "testMeasure",
+        "externalIdentifier",
+        "serviceTestRelationship",
+        "@type",
+        "@baseType",
+        "@schemaLocation",
+    }
+)
+# The paths that a database decides, with the fields of the run document.
+_DOCUMENT_PATHS: Mapping[str, tuple[str, ...]] = {
+    "name": ("name",),
+    "description": ("description",),
+    "relatedService.id": ("related_service", "id"),
+    "relatedService.name": ("related_service", "name"),
+    "testSpecification.id": ("test_specification", "id"),
+    "testSpecification.name": ("test_specification", "name"),
+    "testSpecification.version": ("test_specification", "version"),
+}
+
+
+class FilterComparison(StrEnum):
+    """How a filter compares; the value is the ending of its name."""
+
+    EQUAL = "eq"
+    GREATER = "gt"
+    GREATER_OR_EQUAL = "gte"
+    LESS = "lt"
+    LESS_OR_EQUAL = "lte"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One condition: a value at `path` compares so with one of `values`."""
+
+    path: tuple[str, ...]
+    comparison: FilterComparison
+    values: tuple[str, ...]
+
+    def matches(self, resource: Resource) -> bool:
+        """Return whether the resource passes."""
+        return any(self._compares(found) for found in values_at(resource, self.path))
+
+    def _compares(self, found: object) -> bool:
+        if self.path == ("state",):
+            return isinstance(found, str) and any(_same_state(found, wanted) for wanted in self.values)
+        if self.comparison is FilterComparison.EQUAL:
+            return any(_equals(found, wanted) for wanted in self.values)
+        return any(_is_ordered(found, wanted, self.comparison) for wanted in self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRequest:
+    """What a list is asked for. `fields` is None for all of them."""
+
+    filters: tuple[Filter, ...] = ()
+    fields: frozenset[str] | None = None
+    offset: int = 0
+    limit: int
+
+    def matches(self, resource: Resource) -> bool:
+        """Return whether the resource passes every filter."""
+        return all(one.matches(resource) for one in self.filters)
+
+    @property
+    def pushdown(self) -> Pushdown:
+        """What a database can decide of the filters; it never refuses what `matches` accepts."""
+        run_ids: tuple[str, ...] | None = None
+        states: tuple[str, ...] | None = None
+        fields, complete = [], True
+        for one in self.filters:
+            path = ".".join(one.path)
+            if one.comparison is not FilterComparison.EQUAL:
+                complete = False
+            elif path == "id" and run_ids is None:
+                run_ids = one.values
+            elif path == "state" and states is None:
+                known = (normalise_state(value) for value in one.values)
+                states = tuple(dict.fromkeys(state.value for state in known if state is not None))
+            elif path in _DOCUMENT_PATHS:
+                fields.append(FieldIsOneOf(_DOCUMENT_PATHS[path], one.values))
+            else:
+                complete = False
+        return Pushdown(run_ids=run_ids, states=states, fields=tuple(fields), is_complete=complete)
+
+
+def read_list_request(
+    parameters: Iterable[tuple[str, str]],
+    *,
+    default_limit: int,
+    max_limit: int,
+    attributes: frozenset[str] = ATTRIBUTES,
+) -> ListRequest:
+    """Return what the parameters of a query ask for; a `limit` above `max_limit` is lowered to it.
+
+    Raises:
+        ApiRefusedError: 400 for a parameter that cannot be read, 501 for a JSONPath or a regular expression.
+    """
+    filters: list[Filter] = []
+    fields, offset, limit = None, 0, default_limit
+    for name, value in parameters:
+        match name:
+            case "fields":
+                fields = (fields or frozenset()) | read_fields(value)
+            case "offset":
+                offset = _whole(name, value, MAX_OFFSET)
+            case "limit":
+                limit = min(_positive(name, value), max_limit)
+            case "filter" | "sort":
+                raise ApiRefusedError(
+                    501, [Mistake(MistakeCode.OTHER, f"{name} is not supported: filter by the attributes of the runs")]
+                )
+            case _:
+                filters.append(_read_filter(name, value, attributes))
+    if len(filters) > MAX_FILTERS:
+        raise _refused(f"a query may have {MAX_FILTERS} filters", MistakeCode.TOO_MANY)
+    return ListRequest(filters=tuple(filters), fields=fields, offset=offset, limit=limit)
+
+
+def read_fields(value: str) -> frozenset[str]:
+    """Return the first-level names of `fields`; unknown ones select nothing."""
+    return frozenset(name.strip().partition(".")[0] for name in value.split(",")[:MAX_ALTERNATIVES])
+
+
+def values_at(value: object, path: Sequence[str]) -> Iterator[object]:
+    """Yield every value that a path leads to, through objects and lists."""
+    if isinstance(value, list):
+        for item in value:
+            yield from values_at(item, path)
+    elif not path:
+        yield value
+    elif isinstance(value, dict) and path[0] in value:
+        yield from values_at(value[path[0]], path[1:])
+
+
+def _read_filter(name: str, value: str, attributes: frozenset[str]) -> Filter:
+    parts = tuple(name.split("."))
+    if len(parts) > 1 and parts[-1] == "regex":
+        sentence = "regular expressions are not supported: compare with equality or .gt, .gte, .lt, .lte"
+        raise ApiRefusedError(501, [Mistake(MistakeCode.OTHER, sentence)])
+    endings = {word.value: word for word in FilterComparison}
+    comparison = endings.get(parts[-1], FilterComparison.EQUAL) if len(parts) > 1 else FilterComparison.EQUAL
+    path = parts[:-1] if len(parts) > 1 and parts[-1] in endings else parts
+    if path[0] not in attributes or len(path) > _MAX_PATH:
+        raise _refused(f"there is no attribute {name[:80]!r} to filter by")
+    if len(value) > MAX_VALUE_LENGTH or "\x00" in value:
+        raise _refused(f"a filter may be {MAX_VALUE_LENGTH} characters long")
+    values = tuple(value.split(","))
+    if len(values) > MAX_ALTERNATIVES:
+        raise _refused(f"a filter may have {MAX_ALTERNATIVES} alternatives", MistakeCode.TOO_MANY)
+    return Filter(path, comparison, values)
+
+
+def _refused(sentence: str, code: MistakeCode = MistakeCode.INVALID_VALUE) -> ApiRefusedError:
+    return ApiRefusedError(400, [Mistake(code, sentence)])
+
+
+def _whole(name: str, value: str, most: int) -> int:
+    if not value.isascii() or not value.isdigit() or len(value) > len(str(most)) or int(value) > most:
+        raise _refused(f"{name} must be a whole number from 0 to {most}")
+    return int(value)
+
+
+def _positive(name: str, value: str) -> int:
+    number = _whole(name, value, MAX_OFFSET)
+    if number == 0:
+        raise _refused(f"{name} must be at least 1")
+    return number
+
+
+def _same_state(found: str, wanted: str) -> bool:
+    state = normalise_state(wanted)
+    return state is not None and found == state.value
+
+
+def _equals(found: object, wanted: str) -> bool:
+    if isinstance(found, bool):
+        return wanted == ("true" if found else "false")
+    if isinstance(found, int | float):
+        number = _as_number(wanted)
+        return number is not None and number == found
+    if not isinstance(found, str):
+        return False
+    return found == wanted or _is_same_moment(found, wanted)
+
+
+def _is_same_moment(found: str, wanted: str) -> bool:
+    moment, span = _as_moment(found), _as_span(wanted)
+    return moment is not None and span is not None and span[0] <= moment < span[1]
+
+
+def _is_ordered(found: object, wanted: str, comparison: FilterComparison) -> bool:
+    if isinstance(found, bool):
+        return False
+    if isinstance(found, int | float):
+        number = _as_number(wanted)
+        return number is not None and _holds(found, number, number, comparison)
+    if not isinstance(found, str):
+        return False
+    moment, span = _as_moment(found), _as_span(wanted)
+    if moment is not None and span is not None:
+        last = span[1] - timedelta(microseconds=1)
+        return _holds(moment, span[0], last, comparison)
+    return _holds(found, wanted, wanted, comparison)
+
+
+def _holds(found: object, first: object, last: object, comparison: FilterComparison) -> bool:
+    """Compare with a span, which is one value unless it is a day."""
+    match comparison:
+        case FilterComparison.GREATER:
+            return found > last  # type: ignore[operator,no-any-return]
+        case FilterComparison.GREATER_OR_EQUAL:
+            return found >= first  # type: ignore[operator,no-any-return]
+        case FilterComparison.LESS:
+            return found < first  # type: ignore[operator,no-any-return]
+        case _:
+            return found <= last  # type: ignore[operator,no-any-return]
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _as_moment(text: str) -> datetime | None:
+    """Return a moment with date and time; without a zone it is in UTC."""
+    if len(text) <= _DAY_LENGTH or not text[:4].isdigit():
+        return None
+    try:
+        # A plus sign that a client did not encode arrives as a space.
+        moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _as_span(text: str) -> tuple[datetime, datetime] | None:
+    """Return the span of moments that a text means: a whole day, or one moment."""
+    try:
+        if len(text) == _DAY_LENGTH:
+            day = datetime.fromisoformat(text).replace(tzinfo=UTC)
+            return day, day + timedelta(days=1)
+        moment = _as_moment(text)
+        return None if moment is None else (moment, moment + timedelta(microseconds=1))
+    except (ValueError, OverflowError):
+        return None

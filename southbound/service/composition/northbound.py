@@ -1,0 +1,91 @@
+"""Build the northbound interface: its server, and the task that publishes what other processes left."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import structlog
+
+from consumers.metrics import API_REQUESTS, ORDERS_RECOVERED
+from consumers.northbound.api.requests import RequestLimits, RequestReader
+from consumers.northbound.api.server import ApiServer, ServerLimits
+from consumers.northbound.api.service_test import service_test_resource
+from consumers.northbound.orders.order_book import OrderBook
+from consumers.northbound.orders.publish_orders import OrderPublisher
+from router.northbound.api_version import ApiVersion
+from southbound.service.composition.hub import hub_resources
+from southbound.service.composition.shared_resources import utc_now
+from southbound.service.open_callbacks import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+    from contextlib import AsyncExitStack
+
+    from consumers.store.orders.port import OrderStore
+    from southbound.service.composition.shared_resources import SharedResources
+    from southbound.settings.settings import ApiSettings
+
+log = structlog.get_logger()
+PATIENCE = 2.0  # times the time for an acknowledgement, until an order of another process is published here
+
+
+def open_api_mistakes(settings: ApiSettings) -> list[str]:
+    """Return what is wrong with an interface that anyone who reaches it could use."""
+    if is_loopback(settings.host):
+        return []
+    return [f"api.host: {settings.host} is reached from elsewhere, and nobody is authenticated: set it to 127.0.0.1"]
+
+
+async def start_api(stack: AsyncExitStack, resources: SharedResources) -> int:
+    """Start the server; `stack` stops it. Return its port."""
+    settings, version = resources.settings.api, ApiVersion(resources.settings.api.version)
+    limits = RequestLimits(
+        max_body_bytes=settings.max_body, default_page=min(settings.page, settings.max_page), max_page=settings.max_page
+    )
+    book, reader = order_book(resources), RequestReader(v4=version, limits=limits, url=settings.url)
+    server = ApiServer(
+        host=settings.host,
+        port=settings.port,
+        version=version,
+        resources=[service_test_resource(book, reader), *hub_resources(resources, reader)],
+        on_response=lambda method, status: resources.metrics.count(API_REQUESTS, method, str(status)),
+        limits=ServerLimits(max_body_bytes=settings.max_body),
+    )
+    await stack.enter_async_context(server)
+    log.warning("northbound interface is open to every process of this machine: nobody is authenticated")
+    return server.port
+
+
+def api_tasks(resources: SharedResources) -> Iterator[Coroutine[None, None, None]]:
+    """Yield the task that publishes orders which a process stored and did not publish."""
+    days = resources.settings.store.keep_ended
+    publisher = OrderPublisher(
+        store=_orders(resources),
+        book=order_book(resources),
+        now=utc_now,
+        warn=lambda sentence: log.warning("publication of stored orders failed; retrying", problem=sentence),
+        on_published=lambda count: resources.metrics.count(ORDERS_RECOVERED, by=count),
+        patience=timedelta(seconds=resources.settings.api.publish_timeout * PATIENCE),
+        keep=timedelta(days=days) if days else timedelta(days=36_500),
+    )
+    yield publisher.run()
+
+
+def order_book(resources: SharedResources) -> OrderBook:
+    """Build the book of orders over the shared store and publisher."""
+    return OrderBook(
+        store=_orders(resources),
+        events=resources.events,
+        now=utc_now,
+        new_id=lambda: str(uuid4()),
+        limits=resources.limits,
+        publish_timeout=resources.settings.api.publish_timeout,
+    )
+
+
+def _orders(resources: SharedResources) -> OrderStore:
+    if resources.orders is None:
+        raise TypeError("the role api needs a store with orders")
+    return resources.orders
