@@ -1,1 +1,1 @@
-"""The northbound interface: runs are ordered, read, changed and cancelled over HTTP."""
+"""The northbound interface: what clients order, read and are notified of over HTTP."""

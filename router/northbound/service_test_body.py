@@ -91,7 +91,6 @@ class BodyReader:
     version: ApiVersion
     tenant: str | None
     run_id_of: Callable[[str], str]
-    max_runs: int
     max_depth: int
 
     def read_order(self, body: object, fallback_run_id: str) -> OrderedRuns:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.northbound.api.requests import RequestReader
-    from consumers.northbound.orders.order_book import ApiCall
+    from consumers.northbound.orders.api_call import ApiCall
     from consumers.store.subscriptions.port import SubscriptionStore
     from router.northbound.hub.address_policy import AddressPolicy
     from router.northbound.principal import Principal

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from consumers.northbound.access.request_keys import PRINCIPAL
 from consumers.northbound.api.responses import not_acceptable
-from consumers.northbound.orders.order_book import ApiCall
+from consumers.northbound.orders.api_call import ApiCall
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import MistakeCode, refuse
 from router.northbound.json_limits import check_json
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from router.northbound.order import RunView
-    from router.northbound.principal import Principal
 
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context §3.2
-PRINCIPAL = "principal"  # where the authentication leaves the `Principal` of a request
 MAX_KEY_LENGTH = 255
 MERGE_PATCH_TYPES = frozenset({"application/json", "application/merge-patch+json"})
 JSON_PATCH_TYPE = "application/json-patch+json"
@@ -50,10 +49,9 @@ class RequestReader:
 
     def call(self, request: web.Request, *, is_v5: bool) -> ApiCall:
         """Return who calls, and how."""
-        principal: Principal = request[PRINCIPAL]
         trace = request.headers.get("traceparent", "")
         return ApiCall(
-            principal=principal,
+            principal=request[PRINCIPAL],
             version=ApiVersion.V5 if is_v5 else self.v4,
             traceparent=trace if TRACEPARENT.fullmatch(trace) else None,
         )

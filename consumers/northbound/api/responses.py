@@ -52,7 +52,9 @@ async def tmf_errors(request: web.Request, handler: Handler) -> web.StreamRespon
     except Exception as error:  # noqa: BLE001 - the client must get an answer, and the process must go on
         event = "request failed because of a programming error"
         log.error(event, method=request.method, error=type(error).__name__)  # noqa: TRY400 - a traceback could quote it
-        return error_response(500, [Mistake(MistakeCode.OTHER, "the request failed: tell the operators")])
+        return error_response(
+            500, [Mistake(MistakeCode.OTHER, "the request failed; the operators find it in their logs")]
+        )
 
 
 def _of_http_exception(error: web.HTTPException) -> web.Response:

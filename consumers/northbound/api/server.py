@@ -10,8 +10,8 @@ from aiohttp import web
 from consumers.inbound.bounded_server import BoundedServer
 from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import bound_port, open_port
+from consumers.northbound.access.request_keys import PRINCIPAL
 from consumers.northbound.api.openapi.document import openapi_resource
-from consumers.northbound.api.requests import PRINCIPAL
 from consumers.northbound.api.responses import error_response, tmf_errors
 from router.northbound.errors import Mistake, MistakeCode
 from router.northbound.principal import LOCAL_PRINCIPAL
@@ -48,7 +48,7 @@ class ServerLimits:
 
 
 class ApiServer:
-    """Serves resources. `authenticate` leaves a `Principal` in `request["principal"]`, or refuses the request."""
+    """Serves resources. `authenticate` leaves a `Principal` in `request[PRINCIPAL]`, or refuses the request."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class ApiServer:
         """Build the application with every route."""
         app = web.Application(
             client_max_size=self._limits.max_body_bytes,
-            middlewares=[self._counting(), tmf_errors, self._bounding(), self._authenticate],
+            middlewares=[self._counting(), self._authenticate, tmf_errors, self._bounding()],
         )
         for resource in self._resources:
             app.router.add_routes(resource.routes)

@@ -20,7 +20,8 @@ from consumers.northbound.api.requests import (
 )
 from consumers.northbound.api.resource_routes import ResourceRoutes
 from consumers.northbound.api.responses import error_response, json_response
-from consumers.northbound.orders.order_book import PatchRequest
+from consumers.northbound.orders.change_order import OrderChanger, PatchRequest
+from consumers.northbound.orders.place_order import OrderPlacer
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import Mistake, MistakeCode
 from router.northbound.principal import Scope
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consumers.northbound.api.requests import RequestReader
-    from consumers.northbound.orders.order_book import ApiCall, OrderBook, OrderOutcome
+    from consumers.northbound.orders.api_call import ApiCall
+    from consumers.northbound.orders.order_book import OrderBook, OrderOutcome
     from router.northbound.order import RunView
 
 _ACCEPT_PATCH = ", ".join(sorted({*MERGE_PATCH_TYPES, JSON_PATCH_TYPE}))
@@ -93,7 +95,7 @@ class _ServiceTestHandler:
         """Answer POST: 201 once Kafka has the order; 202 if it is stored and Kafka is not available."""
         call = self._call(request, Scope.ORDER)
         key = idempotency_key(request)
-        outcome = await self.book.place(call, await self.reader.json_body(request), key=key)
+        outcome = await OrderPlacer(book=self.book).place(call, await self.reader.json_body(request), key=key)
         resource = to_resource(outcome.view, call.version, self.reader.base_url(request))
         replayed = {"Idempotency-Replayed": "true"} if outcome.is_repeated else {}
         headers = {"Location": str(resource["href"]), "ETag": etag_of(outcome.view), **replayed}
@@ -112,13 +114,13 @@ class _ServiceTestHandler:
             is_json_patch=kind == JSON_PATCH_TYPE,
             check=precondition(request),
         )
-        outcome = await self.book.change(call, request.match_info["id"], patch)
+        outcome = await OrderChanger(book=self.book).change(call, request.match_info["id"], patch)
         return self._shown(request, call, outcome)
 
     async def delete(self, request: web.Request) -> web.Response:
         """Answer DELETE: the run is cancelled if it has not ended, and is shown no longer."""
         call = self._call(request, Scope.CANCEL)
-        outcome = await self.book.delete(call, request.match_info["id"], precondition(request))
+        outcome = await OrderChanger(book=self.book).delete(call, request.match_info["id"], precondition(request))
         return web.Response(status=204 if outcome.is_published else 202)
 
     def _call(self, request: web.Request, scope: Scope) -> ApiCall:

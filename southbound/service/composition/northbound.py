@@ -9,6 +9,7 @@ from uuid import uuid4
 import structlog
 
 from consumers.metrics import API_REQUESTS, ORDERS_RECOVERED
+from consumers.northbound.api.cancel_service_test import cancel_service_test_resource
 from consumers.northbound.api.requests import RequestLimits, RequestReader
 from consumers.northbound.api.server import ApiServer, ServerLimits
 from consumers.northbound.api.service_test import service_test_resource
@@ -49,7 +50,11 @@ async def start_api(stack: AsyncExitStack, resources: SharedResources) -> int:
         host=settings.host,
         port=settings.port,
         version=version,
-        resources=[service_test_resource(book, reader), *hub_resources(resources, reader)],
+        resources=[
+            service_test_resource(book, reader),
+            cancel_service_test_resource(book, reader),
+            *hub_resources(resources, reader),
+        ],
         on_response=lambda method, status: resources.metrics.count(API_REQUESTS, method, str(status)),
         limits=ServerLimits(max_body_bytes=settings.max_body),
     )

@@ -11,8 +11,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from consumers.northbound.access.request_keys import PRINCIPAL
 from consumers.northbound.api.hub import Subscribing, hub_resource
-from consumers.northbound.api.requests import PRINCIPAL, RequestLimits, RequestReader
+from consumers.northbound.api.requests import RequestLimits, RequestReader
 from consumers.northbound.api.server import ApiServer
 from consumers.store.sql_store import open_store
 from router.northbound.api_version import ApiVersion

@@ -1,0 +1,37 @@
+"""What every request to the northbound interface brings with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from router.northbound.errors import MistakeCode, refuse
+
+if TYPE_CHECKING:
+    from router.northbound.api_version import ApiVersion
+    from router.northbound.principal import Principal, Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiCall:
+    """Who calls, which version of TMF653 it speaks, and its trace."""
+
+    principal: Principal
+    version: ApiVersion
+    traceparent: str | None = None
+
+    @property
+    def client(self) -> str:
+        """The client, whose ids and keys are its own: its tenant and name."""
+        return orjson.dumps([self.principal.tenant, self.principal.name]).decode()
+
+    def require(self, scope: Scope) -> None:
+        """Refuse a principal without this scope.
+
+        Raises:
+            ApiRefusedError: 403.
+        """
+        if not self.principal.may(scope):
+            raise refuse(403, MistakeCode.OTHER, f"the credentials do not include the scope {scope.value}")

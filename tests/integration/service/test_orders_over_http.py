@@ -1,0 +1,134 @@
+"""Runs are ordered over HTTP: nothing is lost and nothing doubled, with several processes and when one is killed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+
+from southbound.service.roles import DEFAULT_ROLES, Role
+from southbound.settings.settings import ApiSettings
+from tests.fixtures.api_process import SERVICE_TEST, address_of, start_api_process
+from tests.fixtures.kafka_proxy import a_kafka_proxy
+from tests.fixtures.service import a_service
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fixtures.service import ServiceUnderTest
+
+ORDER: dict[str, Any] = {
+    "name": "Line test",
+    "relatedService": {"id": "PI0001"},
+    "testSpecification": {"id": "fibre-line"},
+    "testMeasure": [{"id": "TM1", "metricName": "metric TM1", "metricHref": "urn:metric:1"}],
+}
+
+
+async def wait_for_listed(http: aiohttp.ClientSession, address: str, name: str) -> Any:  # noqa: ANN401 - JSON
+    """Read the list until it has a run with this name."""
+    async with asyncio.timeout(60):
+        while True:
+            if found := await _listed(http, address, name):
+                return found
+            await asyncio.sleep(0.02)
+
+
+async def wait_for_state(http: aiohttp.ClientSession, address: str, service: ServiceUnderTest, state: str) -> Any:  # noqa: ANN401 - JSON
+    """Read a run until it has this state."""
+    shown: list[Any] = []
+
+    async def read() -> None:
+        while not shown:
+            async with http.get(address) as response:
+                run = await response.json()
+            if run["state"] == state:
+                shown.append(run)
+            await asyncio.sleep(0.02)
+
+    reading = asyncio.create_task(read())
+    try:
+        return (await service.wait_until(lambda: shown, f"{address} is {state}"))[0]
+    finally:
+        reading.cancel()
+
+
+def posts_of(service: ServiceUnderTest, name: str) -> int:
+    """Return how often the external systems were sent a run with this name."""
+    requests = [request for system in service.systems.values() for request in system.request_log.requests]
+    return sum(request.method == "POST" and name in str(request.body) for request in requests)
+
+
+async def test_an_order_is_read_at_once_and_shows_its_result(kafka_bootstrap: str, tmp_path: Path) -> None:
+    api = ApiSettings(port=0)
+    async with a_service(kafka_bootstrap, tmp_path, started=False, api=api) as service:
+        running = await service.start((*DEFAULT_ROLES, Role.API))
+        base = f"http://127.0.0.1:{running.api_port}{SERVICE_TEST}"
+        children = [{**ORDER, "name": f"Child {n}", "testMeasure": []} for n in (1, 2)]
+        async with aiohttp.ClientSession() as http:
+            async with http.post(base, json={**ORDER, "id": "SN-1"}) as response:
+                assert response.status == 201, await response.text()
+                ordered = await response.json()
+            async with http.get(f"{base}/SN-1") as response:
+                assert (response.status, (await response.json())["id"]) == (200, ordered["id"])
+            tree = {**ORDER, "testSpecification": {"id": "fibre-tree"}, "childServiceTest": children}
+            async with http.post(base, json=tree) as response:
+                root = await response.json()
+            done = await wait_for_state(http, f"{base}/{ordered['id']}", service, "completed")
+            shown = {each["name"]: each["value"] for each in done["characteristic"]}
+            assert (shown["southbound.spoke"], shown["southbound.result"]) == ("fibre-lab", "pass")
+            assert [measure["id"] for measure in done["testMeasure"]] == ["TM1"]
+            assert done["testMeasure"][0]["value"]["value"] is not None
+            related = [each["id"] for each in root["serviceTestRelationship"]]
+            for run_id in (root["id"], *related):
+                await wait_for_state(http, f"{base}/{run_id}", service, "completed")
+            async with http.get(base, params={"relatedService.id": "PI0001"}) as response:
+                assert (response.status, response.headers["X-Total-Count"]) == (200, "4")
+
+
+async def test_processes_share_orders_and_a_killed_one_loses_and_doubles_none(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    async with (
+        a_service(kafka_bootstrap, tmp_path, started=False) as service,
+        a_kafka_proxy(kafka_bootstrap) as proxy,
+        aiohttp.ClientSession() as http,
+    ):
+        await service.start()
+        doomed, other = await asyncio.gather(
+            start_api_process(service, tmp_path, "doomed", bootstrap=proxy.bootstrap, publish_timeout=60),
+            start_api_process(service, tmp_path, "other", publish_timeout=0.5),
+        )
+        try:
+            headers = {"Idempotency-Key": "both"}
+            twice = await asyncio.gather(
+                *(http.post(address_of(each), json=ORDER, headers=headers) for each in (doomed, other))
+            )
+            answers = [(response.status, (await response.json())["id"]) for response in twice]
+            assert answers[0] == answers[1] == (201, answers[0][1])
+            async with http.get(f"{address_of(other)}/{answers[0][1]}") as response:
+                assert response.status == 200
+            proxy.requests = False  # what is stored from here on is not published
+            body = {**ORDER, "name": "Left behind"}
+            posting = asyncio.create_task(http.post(address_of(doomed), json=body, headers={"Idempotency-Key": "k"}))
+            left = await wait_for_listed(http, address_of(other), "Left behind")
+            doomed.kill()
+            with pytest.raises(aiohttp.ClientError):
+                await posting
+            run = await wait_for_state(http, f"{address_of(other)}/{left[0]['id']}", service, "completed")
+            async with http.post(address_of(other), json=body, headers={"Idempotency-Key": "k"}) as response:
+                assert (response.status, (await response.json())["id"]) == (201, run["id"])
+            assert len(await _listed(http, address_of(other), "Left behind")) == 1
+            assert posts_of(service, "Left behind") == 1
+            assert len([result for result in service.results() if result.run_id == run["id"]]) == 1
+            assert service.dead_letters() == []
+        finally:
+            doomed.kill()
+            other.kill()
+
+
+async def _listed(http: aiohttp.ClientSession, address: str, name: str) -> Any:  # noqa: ANN401 - JSON
+    async with http.get(address, params={"name": name}) as response:
+        return await response.json()
