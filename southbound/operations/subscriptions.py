@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from consumers.store.sql_store import SqlRunStore
-    from router.northbound.hub.subscription import Delivery, Subscription
+    from router.northbound.hub.subscription import Delivery, RunSubscription
     from southbound.cli.exit_codes import CommandFailedError
     from southbound.settings.settings import Settings
 
@@ -61,7 +61,7 @@ def show_subscription(settings: Settings, subscription_id: str, *, as_json: bool
         CommandFailedError: the run store cannot be read, or has no such subscription.
     """
 
-    async def read(store: SqlRunStore) -> tuple[Subscription | None, Sequence[Delivery]]:
+    async def read(store: SqlRunStore) -> tuple[RunSubscription | None, Sequence[Delivery]]:
         found = await store.subscriptions.find(subscription_id)
         now = datetime.now(UTC)
         return found, await store.subscriptions.first_deliveries(subscription_id, now, SHOWN_EVENTS) if found else ()
@@ -109,7 +109,7 @@ def _unknown(subscription_id: str) -> CommandFailedError:
     )
 
 
-def _subscription_table(found: Sequence[tuple[Subscription, int]]) -> Table:
+def _subscription_table(found: Sequence[tuple[RunSubscription, int]]) -> Table:
     table = Table(*COLUMNS, box=None, pad_edge=False)
     for subscription, waiting in found:
         parked = subscription.state is SubscriptionState.PARKED
@@ -128,7 +128,7 @@ def _subscription_table(found: Sequence[tuple[Subscription, int]]) -> Table:
     return table
 
 
-def _fields_table(subscription: Subscription) -> Table:
+def _fields_table(subscription: RunSubscription) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in _fields(subscription):
         if value is not None and value != "":
@@ -136,7 +136,7 @@ def _fields_table(subscription: Subscription) -> Table:
     return table
 
 
-def _fields(subscription: Subscription) -> Iterator[tuple[str, object]]:
+def _fields(subscription: RunSubscription) -> Iterator[tuple[str, object]]:
     yield "subscription", subscription.subscription_id
     yield "client", subscription.principal
     yield "tenant", subscription.tenant
@@ -158,12 +158,12 @@ def _fields(subscription: Subscription) -> Iterator[tuple[str, object]]:
     yield "dropped", subscription.expired
 
 
-def _as_json(subscription: Subscription, **more: object) -> str:
+def _as_json(subscription: RunSubscription, **more: object) -> str:
     fields = {name.replace(" ", "_"): value for name, value in _fields(subscription)}
     return to_json({**fields, **more}).decode()
 
 
-def _shown_callback(subscription: Subscription) -> str:
+def _shown_callback(subscription: RunSubscription) -> str:
     """Return the address without what follows `?`, where subscribers keep tokens."""
     url = URL(subscription.callback, encoded=True)
     return f"{url.origin()}{url.raw_path}{'?…' if url.raw_query_string else ''}"

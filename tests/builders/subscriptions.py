@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from consumers.northbound.hub.callback import read_query
 from router.northbound.api_version import ApiVersion
 from router.northbound.hub.plan import DeliveryPlanner
-from router.northbound.hub.subscription import Subscription
+from router.northbound.hub.subscription import RunSubscription
 from router.northbound.resource import to_resource
 from router.runs.notifications.build import build_result, build_update
 from router.runs.run import LastNotification, replace
@@ -35,7 +35,7 @@ def a_subscription(
     query: str = "",
     created_at: datetime = NOON - timedelta(days=1),
     **more: Any,  # noqa: ANN401 - any further field of a subscription
-) -> Subscription:
+) -> RunSubscription:
     fields: dict[str, Any] = {
         "principal": "orders",
         "tenant": None,
@@ -43,7 +43,7 @@ def a_subscription(
         "version": ApiVersion.V4_2,
         "next_attempt_at": created_at,
     }
-    return Subscription(subscription_id=subscription_id, query=query, created_at=created_at, **(fields | more))
+    return RunSubscription(subscription_id=subscription_id, query=query, created_at=created_at, **(fields | more))
 
 
 def published(

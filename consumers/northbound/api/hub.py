@@ -22,9 +22,9 @@ from consumers.northbound.hub.callback import (
 from consumers.store.subscriptions.port import DuplicateSubscriptionError, TooManySubscriptionsError
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import MistakeCode, refuse
-from router.northbound.hub.event_query import QueryError, canonical
+from router.northbound.hub.event_query import EventQueryError, canonical
 from router.northbound.hub.signature import written_secret
-from router.northbound.hub.subscription import Subscription
+from router.northbound.hub.subscription import RunSubscription
 from router.northbound.principal import Scope
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class _HubRequests:
         await self.subscribing.store.remove((await self._find(request)).subscription_id)
         return web.Response(status=204)
 
-    async def _subscription(self, call: ApiCall, callback: str, query: str) -> Subscription:
+    async def _subscription(self, call: ApiCall, callback: str, query: str) -> RunSubscription:
         try:
             address = read_callback(callback, self.subscribing.policy)
             await check_leads_outside(address, PolicyResolver(self.subscribing.policy))
@@ -117,12 +117,12 @@ class _HubRequests:
             raise refuse(400, MistakeCode.INVALID_VALUE, f"the callback {error}", "/callback") from None
         try:
             read_query(query)
-        except QueryError as error:
+        except EventQueryError as error:
             raise refuse(400, MistakeCode.INVALID_VALUE, str(error), "/query") from None
         # Events have milliseconds: one of this very millisecond is not older than the subscription.
         now = self.subscribing.now()
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        return Subscription(
+        return RunSubscription(
             subscription_id=self.subscribing.new_id(),
             principal=call.principal.name,
             tenant=call.principal.tenant,
@@ -133,7 +133,7 @@ class _HubRequests:
             next_attempt_at=now,
         )
 
-    async def _find(self, request: web.Request) -> Subscription:
+    async def _find(self, request: web.Request) -> RunSubscription:
         """Return a subscription of the client; that of another client is as good as none."""
         principal = self._call(request).principal
         subscription_id = request.match_info["id"]
@@ -148,7 +148,7 @@ class _HubRequests:
         call.require(Scope.READ)
         return call
 
-    def _shown(self, request: web.Request, subscription: Subscription) -> dict[str, object]:
+    def _shown(self, request: web.Request, subscription: RunSubscription) -> dict[str, object]:
         version = ApiVersion.V5 if self.is_v5 else self.reader.v4
         subscription_id = subscription.subscription_id
         shown: dict[str, object] = {
@@ -178,7 +178,7 @@ def _read_body(body: object) -> tuple[str, str]:
     return callback, query or ""
 
 
-def _identity(subscription: Subscription) -> str:
+def _identity(subscription: RunSubscription) -> str:
     """Return what two equal subscriptions of one client have in common."""
     parts = (
         subscription.principal,
@@ -190,7 +190,7 @@ def _identity(subscription: Subscription) -> str:
     return sha256(orjson.dumps(parts)).hexdigest()
 
 
-def _may_see(principal: Principal, subscription: Subscription) -> bool:
+def _may_see(principal: Principal, subscription: RunSubscription) -> bool:
     if principal.may(Scope.ADMINISTER) and principal.sees(subscription.tenant):
         return True
     return (principal.name, principal.tenant) == (subscription.principal, subscription.tenant)

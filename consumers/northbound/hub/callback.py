@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from router.northbound.hub.event_query import MAX_QUERY_LENGTH, QueryError, event_query
+from router.northbound.hub.event_query import MAX_QUERY_LENGTH, EventQueryError, event_query
 
 if TYPE_CHECKING:
     from aiohttp.abc import ResolveResult
@@ -77,17 +77,17 @@ def read_query(text: str) -> EventQuery:
     """Return the query of a subscription.
 
     Raises:
-        QueryError: it cannot be understood.
+        EventQueryError: it cannot be understood.
     """
     if len(text) > MAX_QUERY_LENGTH:
-        raise QueryError(f"the query has more than {MAX_QUERY_LENGTH} characters")
+        raise EventQueryError(f"the query has more than {MAX_QUERY_LENGTH} characters")
     stripped = text.strip().removeprefix("?")
     if not stripped:
         return event_query(())
     try:
         pairs = parse_qsl(stripped, keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=50)
     except ValueError:
-        raise QueryError("the query is not written as name=value&name=value") from None
+        raise EventQueryError("the query is not written as name=value&name=value") from None
     return event_query(pairs)
 
 

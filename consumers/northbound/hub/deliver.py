@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from consumers.northbound.hub.leases import Lease
     from consumers.store.subscriptions.port import SubscriptionStore
     from router.northbound.hub.delivery_result import DeliveryResult
-    from router.northbound.hub.subscription import Delivery, Subscription
+    from router.northbound.hub.subscription import Delivery, RunSubscription
 
 BATCH = 64  # deliveries that are read at once
 
@@ -45,7 +45,7 @@ class HubObserver(Protocol):
     def expired(self, subscription_id: str, count: int) -> None:
         """Note deliveries that were dropped."""
 
-    def listed(self, found: Sequence[tuple[Subscription, int]]) -> None:
+    def listed(self, found: Sequence[tuple[RunSubscription, int]]) -> None:
         """Note all subscriptions, with the number of deliveries that wait for each."""
 
 
@@ -69,7 +69,7 @@ class SubscriberQueue:
     """
 
     def __init__(
-        self, subscription: Subscription, client: SubscriberClient, tools: DeliveryTools, lease: Lease
+        self, subscription: RunSubscription, client: SubscriberClient, tools: DeliveryTools, lease: Lease
     ) -> None:
         self._subscription = subscription
         self._client = client

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from consumers.northbound.hub.deliver import DeliveryTools
     from consumers.periodic import ReportSentence
     from router.northbound.hub.plan import DeliveryPlanner
-    from router.northbound.hub.subscription import Subscription
+    from router.northbound.hub.subscription import RunSubscription
 
 LOOK_EVERY = 0.5  # seconds between two searches for deliveries that are due
 CLEAN_EVERY = 15.0  # seconds between two searches for what is too old, and for deleted runs
@@ -47,7 +47,7 @@ class DeliveryHub:
         *,
         tools: DeliveryTools,
         planner: DeliveryPlanner,
-        client_for: Callable[[Subscription], SubscriberClient],
+        client_for: Callable[[RunSubscription], SubscriberClient],
         owner: str,
         retention: Retention,
         news: asyncio.Event,
@@ -103,7 +103,7 @@ class DeliveryHub:
         except Exception as error:  # noqa: BLE001 - one subscription must not stop the others
             self._warn(f"deliveries of subscription {subscription_id} failed; they are repeated: {error!r}")
 
-    async def _deliver(self, subscription: Subscription, lease: Lease) -> None:
+    async def _deliver(self, subscription: RunSubscription, lease: Lease) -> None:
         renewal = asyncio.create_task(lease.keep())
         try:
             await SubscriberQueue(subscription, self._client_of(subscription), self._tools, lease).deliver_all()
@@ -112,7 +112,7 @@ class DeliveryHub:
             await asyncio.wait([renewal])
             await lease.release()
 
-    def _client_of(self, subscription: Subscription) -> SubscriberClient:
+    def _client_of(self, subscription: RunSubscription) -> SubscriberClient:
         client = self._clients.get(subscription.subscription_id)
         if client is None:
             client = self._clients[subscription.subscription_id] = self._client_for(subscription)

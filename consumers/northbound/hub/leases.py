@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.store.subscriptions.port import SubscriptionStore
-    from router.northbound.hub.subscription import Subscription
+    from router.northbound.hub.subscription import RunSubscription
 
 LEASE = 15.0  # seconds; longer than the longest timeout of a delivery, with the time until a renewal
 RENEW_EVERY = 3.0  # seconds
@@ -33,7 +33,7 @@ class Lease:
         self._now = now
         self._until: datetime | None = None
 
-    async def claim(self) -> Subscription | None:
+    async def claim(self) -> RunSubscription | None:
         """Return the subscription if nobody else delivers for it."""
         now = self._now()
         until = now + timedelta(seconds=LEASE)
@@ -54,7 +54,7 @@ class Lease:
             self._until = until if held else None
 
     async def release(self) -> None:
-        """Give the claim up."""
+        """Release the claim."""
         self._until = None
         await self._store.release(self._subscription_id, self._owner)
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from router.northbound.hub.plan import GoneRun, Plan
     from router.northbound.hub.run_changes import AnnouncedRun
-    from router.northbound.hub.subscription import Delivery, NewDelivery, Subscription
+    from router.northbound.hub.subscription import Delivery, NewDelivery, RunSubscription
 
 
 class DuplicateSubscriptionError(Exception):
@@ -30,7 +30,7 @@ class PlanRequest(NamedTuple):
 
     run_id: str
     tenant: str | None
-    plan: Callable[[AnnouncedRun | None, Sequence[Subscription]], Plan]
+    plan: Callable[[AnnouncedRun | None, Sequence[RunSubscription]], Plan]
     at: datetime
 
 
@@ -61,7 +61,7 @@ class Failure(NamedTuple):
 class SubscriptionStore(Protocol):
     """Subscriptions, deliveries and announced runs. Every method raises StoreUnavailableError during an outage."""
 
-    async def add(self, subscription: Subscription, identity: str, limit: int) -> None:
+    async def add(self, subscription: RunSubscription, identity: str, limit: int) -> None:
         """Store a subscription.
 
         Raises:
@@ -69,10 +69,10 @@ class SubscriptionStore(Protocol):
             TooManySubscriptionsError: there are `limit` already.
         """
 
-    async def find(self, subscription_id: str) -> Subscription | None:
+    async def find(self, subscription_id: str) -> RunSubscription | None:
         """Return one subscription."""
 
-    async def list_all(self) -> Sequence[tuple[Subscription, int]]:
+    async def list_all(self) -> Sequence[tuple[RunSubscription, int]]:
         """Return all subscriptions, oldest first, with the number of deliveries that wait."""
 
     async def remove(self, subscription_id: str) -> bool:
@@ -84,10 +84,10 @@ class SubscriptionStore(Protocol):
     async def announce(self, request: PlanRequest) -> Plan:
         """Plan, and store the deliveries and what is announced by then, in one transaction."""
 
-    async def due(self, now: datetime) -> Sequence[Subscription]:
+    async def due(self, now: datetime) -> Sequence[RunSubscription]:
         """Return the subscriptions that have deliveries to make and for which no process delivers."""
 
-    async def claim(self, subscription_id: str, owner: str, now: datetime, until: datetime) -> Subscription | None:
+    async def claim(self, subscription_id: str, owner: str, now: datetime, until: datetime) -> RunSubscription | None:
         """Return the subscription if this process may deliver for it until then; None if another one does."""
 
     async def renew(self, subscription_id: str, owner: str, now: datetime, until: datetime) -> bool:
@@ -114,7 +114,7 @@ class SubscriptionStore(Protocol):
     async def announce_deletions(
         self,
         run_ids: Sequence[str],
-        plan: Callable[[GoneRun, Sequence[Subscription]], Sequence[NewDelivery]],
+        plan: Callable[[GoneRun, Sequence[RunSubscription]], Sequence[NewDelivery]],
         at: datetime,
     ) -> int:
         """Store the deliveries about deleted runs, and that no more are made; return how many runs were announced."""

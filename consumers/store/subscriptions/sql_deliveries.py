@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from consumers.store.databases.database import Database
     from consumers.store.row_mapping import MomentFormat
     from consumers.store.subscriptions.port import PlanRequest, Settlement
-    from router.northbound.hub.subscription import NewDelivery, Subscription
+    from router.northbound.hub.subscription import NewDelivery, RunSubscription
 
 MAX_GROUP = 200  # published events, or settlements, in one transaction
 
@@ -87,7 +87,7 @@ class SqlSubscriptionStore(SqlSubscriptions):
     async def announce_deletions(
         self,
         run_ids: Sequence[str],
-        plan: Callable[[GoneRun, Sequence[Subscription]], Sequence[NewDelivery]],
+        plan: Callable[[GoneRun, Sequence[RunSubscription]], Sequence[NewDelivery]],
         at: datetime,
     ) -> int:
         """Store the deliveries about deleted runs, and that no more are made; return how many runs were announced."""
@@ -216,7 +216,7 @@ def _gone_run(row: RowMapping) -> GoneRun:
 def _announce_deletions(
     connection: Connection,
     run_ids: Sequence[str],
-    plan: Callable[[GoneRun, Sequence[Subscription]], Sequence[NewDelivery]],
+    plan: Callable[[GoneRun, Sequence[RunSubscription]], Sequence[NewDelivery]],
     at: datetime,
     moments: MomentFormat,
 ) -> int:

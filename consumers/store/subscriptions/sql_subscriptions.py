@@ -10,7 +10,7 @@ from sqlalchemy import delete, exists, func, insert, or_, select, update
 from consumers.store.subscriptions.port import DuplicateSubscriptionError, TooManySubscriptionsError
 from consumers.store.subscriptions.tables import deliveries, subscriptions
 from router.northbound.api_version import ApiVersion
-from router.northbound.hub.subscription import Subscription, SubscriptionState
+from router.northbound.hub.subscription import RunSubscription, SubscriptionState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ class SqlSubscriptions:
         self._database = database
         self._moments = database.moments
 
-    async def add(self, subscription: Subscription, identity: str, limit: int) -> None:
+    async def add(self, subscription: RunSubscription, identity: str, limit: int) -> None:
         """Store a subscription."""
         work = partial(_add, subscription=subscription, identity=identity, limit=limit, moments=self._moments)
         found = await self._database.write(work)
@@ -41,13 +41,13 @@ class SqlSubscriptions:
         if found is not None:
             raise DuplicateSubscriptionError(found)
 
-    async def find(self, subscription_id: str) -> Subscription | None:
+    async def find(self, subscription_id: str) -> RunSubscription | None:
         """Return one subscription."""
         wanted = select(subscriptions).where(subscriptions.c.subscription_id == subscription_id)
         row = await self._database.read(lambda connection: connection.execute(wanted).mappings().first())
         return None if row is None else subscription_of(row, self._moments)
 
-    async def list_all(self) -> Sequence[tuple[Subscription, int]]:
+    async def list_all(self) -> Sequence[tuple[RunSubscription, int]]:
         """Return all subscriptions, oldest first, with the number of deliveries that wait."""
         waiting = (
             select(func.count())
@@ -74,7 +74,7 @@ class SqlSubscriptions:
         }
         return await self._update(subscription_id, values)
 
-    async def due(self, now: datetime) -> Sequence[Subscription]:
+    async def due(self, now: datetime) -> Sequence[RunSubscription]:
         """Return the subscriptions that have deliveries to make and for which no process delivers."""
         moment: Any = self._moments.write(now)
         may_start = or_(deliveries.c.not_before.is_(None), deliveries.c.not_before <= moment)
@@ -87,7 +87,7 @@ class SqlSubscriptions:
         rows = await self._database.read(lambda connection: connection.execute(wanted).mappings().all())
         return [subscription_of(row, self._moments) for row in rows]
 
-    async def claim(self, subscription_id: str, owner: str, now: datetime, until: datetime) -> Subscription | None:
+    async def claim(self, subscription_id: str, owner: str, now: datetime, until: datetime) -> RunSubscription | None:
         """Return the subscription if this process may deliver for it until then; None if another one does."""
         moment: Any = self._moments.write(now)
         free = or_(
@@ -132,15 +132,15 @@ class SqlSubscriptions:
         return await self._database.write(lambda connection: connection.execute(statement).rowcount > 0)
 
 
-def read_subscriptions(connection: Connection, moments: MomentFormat) -> list[Subscription]:
+def read_subscriptions(connection: Connection, moments: MomentFormat) -> list[RunSubscription]:
     """Return all subscriptions, in a transaction."""
     rows = connection.execute(select(subscriptions).order_by(subscriptions.c.created_at)).mappings()
     return [subscription_of(row, moments) for row in rows]
 
 
-def subscription_of(row: RowMapping, moments: MomentFormat) -> Subscription:
+def subscription_of(row: RowMapping, moments: MomentFormat) -> RunSubscription:
     """Return the subscription of a row."""
-    return Subscription(
+    return RunSubscription(
         subscription_id=row["subscription_id"],
         principal=row["principal"],
         tenant=row["tenant"],
@@ -161,7 +161,7 @@ def subscription_of(row: RowMapping, moments: MomentFormat) -> Subscription:
 
 
 def _add(
-    connection: Connection, subscription: Subscription, identity: str, limit: int, moments: MomentFormat
+    connection: Connection, subscription: RunSubscription, identity: str, limit: int, moments: MomentFormat
 ) -> str | None:
     """Return None, the id of the equal subscription, or an empty text if there are too many."""
     # On SQLite the transaction holds the write lock already.

@@ -31,7 +31,7 @@ _PREFIXES = ("event.serviceTest.", "serviceTest.", "event.")
 ALWAYS_SHOWN = ("id", "href", "@type")
 
 
-class QueryError(ValueError):
+class EventQueryError(ValueError):
     """The query cannot be understood; the sentence says what can be written."""
 
 
@@ -61,13 +61,13 @@ def event_query(pairs: Iterable[tuple[str, str]]) -> EventQuery:
     """Return the query of its decoded names and values.
 
     Raises:
-        QueryError: a name or an event type is unknown, or there are too many values.
+        EventQueryError: a name or an event type is unknown, or there are too many values.
     """
     found: dict[str, list[str]] = {}
     for name, text in pairs:
         found.setdefault(_known_name(name.strip()), []).extend(_values(name, text))
     if sum(map(len, found.values())) > MAX_VALUES:
-        raise QueryError(f"the query has more than {MAX_VALUES} values: subscribe more than once, or select less")
+        raise EventQueryError(f"the query has more than {MAX_VALUES} values: subscribe more than once, or select less")
     types, fields = found.pop(EVENT_TYPE, None), found.pop(FIELDS, None)
     return EventQuery(
         event_types=None if types is None else frozenset([_known_type(name) for name in types]),
@@ -101,7 +101,7 @@ def matched_part(resource: Mapping[str, object]) -> dict[str, object]:
 def _values(name: str, text: str) -> list[str]:
     values = [value.strip() for value in text.split(",")]
     if not all(values):
-        raise QueryError(f"{name[:80]!r} has no value: write `{name[:80]}=value` or several values with commas")
+        raise EventQueryError(f"{name[:80]!r} has no value: write `{name[:80]}=value` or several values with commas")
     return values
 
 
@@ -110,13 +110,13 @@ def _known_name(name: str) -> str:
         name = name.removeprefix(prefix)
     if name not in (EVENT_TYPE, FIELDS, *MATCHED_PATHS):
         known = ", ".join((EVENT_TYPE, FIELDS, *MATCHED_PATHS))
-        raise QueryError(f"the query cannot select by {name[:80]!r}: it may name {known}")
+        raise EventQueryError(f"the query cannot select by {name[:80]!r}: it may name {known}")
     return name
 
 
 def _known_type(name: str) -> str:
     if name not in set(HubEventType):
-        raise QueryError(f"there is no eventType {name[:80]!r}: there are {', '.join(HubEventType)}")
+        raise EventQueryError(f"there is no eventType {name[:80]!r}: there are {', '.join(HubEventType)}")
     return name
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from router.northbound.hub.event_query import EventQuery
     from router.northbound.hub.run_changes import RunChange
-    from router.northbound.hub.subscription import Subscription
+    from router.northbound.hub.subscription import RunSubscription
     from router.northbound.order import Order
     from router.runs.run import RunRow
     from schemas.results import RunResult, RunUpdate
@@ -84,7 +84,7 @@ class DeliveryPlanner:
     read_query: ReadQuery
     thin: bool = False
 
-    def plan(self, notice: RunNotice, announced: AnnouncedRun | None, subscriptions: Sequence[Subscription]) -> Plan:
+    def plan(self, notice: RunNotice, announced: AnnouncedRun | None, subscriptions: Sequence[RunSubscription]) -> Plan:
         """Return what follows from the event."""
         notification = notice.notification
         if not subscriptions or is_processed(announced, notice.event_id, notification):
@@ -115,7 +115,9 @@ class DeliveryPlanner:
         kept = matched_part(shown[ApiVersion.V4_2])
         return Plan(announced=run, kept=kept, deliveries=tuple(deliveries), overtaken=early)
 
-    def deletions(self, at: datetime, run: GoneRun, subscriptions: Sequence[Subscription]) -> tuple[NewDelivery, ...]:
+    def deletions(
+        self, at: datetime, run: GoneRun, subscriptions: Sequence[RunSubscription]
+    ) -> tuple[NewDelivery, ...]:
         """Return the deliveries about a run that was deleted at this moment."""
         change = deletion_of(run.run_id, run.state)
         made = [
@@ -127,7 +129,7 @@ class DeliveryPlanner:
 
     def _delivery(
         self,
-        subscription: Subscription,
+        subscription: RunSubscription,
         change: RunChange,
         resource: Mapping[str, object],
         *,
@@ -145,5 +147,5 @@ class DeliveryPlanner:
         return NewDelivery(subscription.subscription_id, change.event_id, change.event_type, body)
 
 
-def _versions(subscriptions: Sequence[Subscription]) -> set[ApiVersion]:
+def _versions(subscriptions: Sequence[RunSubscription]) -> set[ApiVersion]:
     return {subscription.version for subscription in subscriptions}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from router.northbound.hub.subscription import Subscription
+    from router.northbound.hub.subscription import RunSubscription
     from router.runs.run import RunRow
     from schemas.results import RunUpdate
 
@@ -77,7 +77,7 @@ def lacks_predecessor(
     announced: AnnouncedRun | None,
     notification: RunUpdate | RunResult,
     run_created_at: datetime,
-    subscriptions: Iterable[Subscription],
+    subscriptions: Iterable[RunSubscription],
 ) -> bool:
     """Return whether an earlier event of the run is still to be read from the other topic.
 

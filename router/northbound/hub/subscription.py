@@ -20,7 +20,7 @@ class SubscriptionState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
+class RunSubscription:
     """One subscriber: where its events are sent, which ones, and how its deliveries went.
 
     `version` is that of the path on which it subscribed. `tenant` limits it to the runs of one tenant; None: it hears

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from consumers.store.orders.port import OrderStore
     from consumers.store.subscriptions.port import SubscriptionStore
     from router.northbound.hub.delivery_result import DeliveryVerdict
-    from router.northbound.hub.subscription import Subscription
+    from router.northbound.hub.subscription import RunSubscription
     from southbound.service.composition.shared_resources import SharedResources
     from southbound.settings.hub import HubSettings
     from southbound.settings.settings import Settings
@@ -138,7 +138,7 @@ class HubMetrics:
         """Count deliveries that were dropped."""
         self._metrics.count(HUB_DELIVERIES, subscription_id, "expired", by=count)
 
-    def listed(self, found: Sequence[tuple[Subscription, int]]) -> None:
+    def listed(self, found: Sequence[tuple[RunSubscription, int]]) -> None:
         """Show what waits for each subscriber, and log which are parked."""
         states = {subscription.subscription_id: subscription.state for subscription, _ in found}
         for subscription, waiting in found:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from consumers.store.sql_store import SqlRunStore
     from router.northbound.hub.delivery_result import DeliveryVerdict
-    from router.northbound.hub.subscription import Subscription
+    from router.northbound.hub.subscription import RunSubscription
 
 LOCAL = AddressPolicy(networks=(parse_network("127.0.0.0/8"),), allows_http=True)
 SECRET = b"secret of a test"
@@ -63,7 +63,7 @@ class CountedAttempts:
     def expired(self, subscription_id: str, count: int) -> None:
         self.dropped[subscription_id] = count
 
-    def listed(self, found: Sequence[tuple[Subscription, int]]) -> None:
+    def listed(self, found: Sequence[tuple[RunSubscription, int]]) -> None:
         self.waiting = {subscription.subscription_id: waiting for subscription, waiting in found}
 
 
@@ -90,12 +90,12 @@ class HubUnderTest:
                 await self.store.subscriptions.announce(request)
         self.news.set()
 
-    async def find(self, subscription_id: str = "S1") -> Subscription:
+    async def find(self, subscription_id: str = "S1") -> RunSubscription:
         found = await self.store.subscriptions.find(subscription_id)
         assert found is not None
         return found
 
-    async def until(self, condition: Callable[[Subscription], bool], subscription_id: str = "S1") -> Subscription:
+    async def until(self, condition: Callable[[RunSubscription], bool], subscription_id: str = "S1") -> RunSubscription:
         """Return the subscription as soon as the condition holds of it."""
         deadline = time.monotonic() + 30
         while not condition(found := await self.find(subscription_id)):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from consumers.store.sql_store import SqlRunStore
-    from router.northbound.hub.subscription import Subscription
+    from router.northbound.hub.subscription import RunSubscription
     from router.runs.run import RunRow
     from schemas.results import RunResult, RunUpdate
 
@@ -48,7 +48,7 @@ async def hub_store(tmp_path: Path) -> AsyncIterator[SqlRunStore]:
     await store.close()
 
 
-async def subscribe(store: SqlRunStore, *subscriptions: Subscription) -> None:
+async def subscribe(store: SqlRunStore, *subscriptions: RunSubscription) -> None:
     for subscription in subscriptions:
         await store.subscriptions.add(subscription, subscription.subscription_id, 10)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.northbound.hub.callback import read_query
-from router.northbound.hub.event_query import MATCHED_PATHS, MAX_QUERY_LENGTH, QueryError, canonical, matched_part
+from router.northbound.hub.event_query import MATCHED_PATHS, MAX_QUERY_LENGTH, EventQueryError, canonical, matched_part
 from router.northbound.hub.run_changes import HubEventType
 
 RUN = {
@@ -63,7 +63,7 @@ def test_an_event_matches_if_every_name_has_one_of_its_values(query: str, matche
     ],
 )
 def test_a_query_that_cannot_be_understood_is_refused_with_a_sentence(query: str, said: str) -> None:
-    with pytest.raises(QueryError, match=said.replace(".", r"\.")):
+    with pytest.raises(EventQueryError, match=said.replace(".", r"\.")):
         read_query(query)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from router.northbound.hub.run_changes import AnnouncedRun
-    from router.northbound.hub.subscription import NewDelivery, Subscription
+    from router.northbound.hub.subscription import NewDelivery, RunSubscription
     from router.runs.run import RunRow
     from schemas.results import RunUpdate
 
@@ -33,7 +33,7 @@ OPEN_STATES = (RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS)
 
 
 def told(
-    notifications: Iterable[Published], *subscriptions: Subscription, row: RunRow | None = None
+    notifications: Iterable[Published], *subscriptions: RunSubscription, row: RunRow | None = None
 ) -> list[NewDelivery]:
     """Return the deliveries for published events that are read in this order; who has to wait is read again later."""
     announced: AnnouncedRun | None = None
