@@ -239,6 +239,25 @@ HUB_OVERTAKEN = Metric(
     meaning="Events that were announced although an earlier event of their run, on the other topic, was not read for a "
     "minute: that one is not announced any more.",
 )
+API_CLIENT_REQUESTS = Metric(
+    name="southbound_api_client_requests_total",
+    kind=Counter,
+    labels=("client", "outcome"),
+    meaning="Requests of ordering systems by client: accepted, refused, failed, aborted, or the code of the refusal of "
+    "one that may not pass. `client` is `unknown` without valid credentials, and `others` beyond 200 clients.",
+)
+IDENTITY_KEY_FETCHES = Metric(
+    name="southbound_identity_key_fetches_total",
+    kind=Counter,
+    labels=("outcome",),
+    meaning="Fetches of the keys by which access tokens are verified: fetched, failed.",
+)
+IDENTITY_KEYS_AGE = Metric(
+    name="southbound_identity_keys_age_seconds",
+    kind=Gauge,
+    labels=(),
+    meaning="Time since the keys by which access tokens are verified were fetched; after a day they are not used.",
+)
 API_REQUESTS = Metric(
     name="southbound_api_requests_total",
     kind=Counter,
@@ -288,6 +307,9 @@ METRICS: Final = (
     HUB_OVERTAKEN,
     API_REQUESTS,
     ORDERS_RECOVERED,
+    API_CLIENT_REQUESTS,
+    IDENTITY_KEY_FETCHES,
+    IDENTITY_KEYS_AGE,
 )
 
 

@@ -71,6 +71,11 @@ class TopicNames:
         return f"{self.prefix}testrun.dlq.status"
 
     @property
+    def replay(self) -> str:
+        """Which replays there were, and how far they are."""
+        return f"{self.prefix}testrun.replay"
+
+    @property
     def tables(self) -> str:
         """Decision tables and selectors."""
         return f"{self.prefix}testrun.tables"
@@ -101,6 +106,7 @@ def all_topics(prefix: str = "", spokes: Iterable[str] = ()) -> tuple[Topic, ...
         _results(names),
         _dlq(names),
         _dlq_status(names),
+        _replay(names),
         _tables(names),
         _store(names),
     )
@@ -188,6 +194,18 @@ def _dlq_status(names: TopicNames) -> Topic:
         retention_ms=None,
         carries=(),
         meaning="What became of dead letters that are not open any more: redriven or dropped, by whom, when.",
+    )
+
+
+def _replay(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.replay,
+        key="replay id",
+        partitions=1,
+        cleanup="compact",
+        retention_ms=None,
+        carries=(),
+        meaning="Each replay as JSON: who started it, when, what was chosen, and how far it is.",
     )
 
 

@@ -9,7 +9,7 @@ from consumers.dispatch.outages import OutageTracker
 from consumers.runtime.backoff import Backoff, next_delay, outage_delay
 from consumers.spokes.limits.circuit_breaker import Breakers, BreakerState, CallFailure
 from consumers.spokes.port import CallPreventedError, UnknownSpokeError, do_nothing
-from router.responses import HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify
+from router.responses import RESPONSE_UNREADABLE, HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify
 from router.runs.events import Reported
 from schemas.results import Reason
 
@@ -36,7 +36,6 @@ class CallResult:
     response: HttpResponse | NoResponse
     meaning: ResponseMeaning
     asked_at: datetime | None = None  # when the call was made; the response shows the run as of then or later
-    was_prevented: bool = False  # no call was made, because the system turns every call away now
 
     def accepted_response(self) -> HttpResponse:
         """The response of an accepted call."""
@@ -46,7 +45,7 @@ class CallResult:
 
     def as_unknown_outcome(self, explanation: str) -> CallResult:
         """Return the result of an accepted call whose response cannot be read: its outcome is unknown."""
-        reason = Reason(code="RESPONSE_UNREADABLE", message=explanation)
+        reason = Reason(code=RESPONSE_UNREADABLE, message=explanation)
         return replace(self, meaning=ResponseMeaning(verdict=Verdict.AMBIGUOUS, reasons=(reason,)))
 
     @property
@@ -210,7 +209,7 @@ def _prevented(purpose: Purpose, name: str, reason: str) -> CallResult:
     cause = f"no call was made, because {name} does not process any: {reason}"
     response = NoResponse(perhaps_sent=False, cause=cause)
     meaning = ResponseMeaning(verdict=Verdict.TRANSIENT, reasons=(Reason(code="CALL_PREVENTED", message=cause),))
-    return CallResult(purpose=purpose, response=response, meaning=meaning, was_prevented=True)
+    return CallResult(purpose=purpose, response=response, meaning=meaning)
 
 
 def _failure_of(call: Call, result: CallResult) -> CallFailure | None:

@@ -48,7 +48,10 @@ DEAD_LETTER_ROWS = (
     ("`southbound-dlq-spoke`", "The external system."),
     ("`southbound-dlq-decision`", "The rows of policy and selector that decided: `table@version#row`."),
     ("`southbound-dlq-topic`, `-partition`, `-offset`, `-timestamp`", "Where the record was; milliseconds since 1970."),
-    ("`southbound-dlq-attempts`", "How often it was attempted since its partition was assigned."),
+    (
+        "`southbound-dlq-attempts`",
+        "How often it was attempted: commands by all processes, other records since their partition was assigned.",
+    ),
     ("`southbound-dlq-first-time`", "When it was attempted first, also if it was redriven since."),
     ("`southbound-dlq-time`", "When it was attempted last."),
     ("`southbound-dlq-redrives`", "How often it was redriven before."),
@@ -61,6 +64,18 @@ REDRIVE_HEADERS = """
 A redrive publishes the original record with these headers, and with `southbound-replay`.
 
 """
+REPLAY_HEADERS = """
+## Headers of replayed records
+
+`southbound replay` publishes a record as it was with these headers, and with `southbound-replay`, which then begins
+with `replay-`.
+
+"""
+REPLAY_ROWS = (
+    ("`southbound-replay-by`", "Who replayed it."),
+    ("`southbound-replay-time`", "When the replay was started."),
+    ("`southbound-replay-of`", "Where the record was: `<topic>-<partition>-<offset>`, or the run of the store."),
+)
 REDRIVE_ROWS = (
     ("`southbound-redrive-count`", "How often it was redriven."),
     ("`southbound-redrive-by`", "Who redrove it."),
@@ -99,6 +114,8 @@ def page() -> str:
         + table(("header", "content"), DEAD_LETTER_ROWS)
         + REDRIVE_HEADERS
         + table(("header", "content"), REDRIVE_ROWS)
+        + REPLAY_HEADERS
+        + table(("header", "content"), REPLAY_ROWS)
     )
 
 

@@ -84,7 +84,7 @@ class RunView:
     @property
     def run_id(self) -> str:
         """The id of the run."""
-        return self.document.run_id
+        return self.row.run_id if self.row is not None else self.document.run_id
 
     @property
     def tenant(self) -> str | None:
@@ -107,7 +107,7 @@ class RunView:
         """The state that is shown: that of the run, or what its phase amounts to before it has one."""
         if self.row is None:
             return RunState.CANCELLED if self.is_cancelled else RunState.ACKNOWLEDGED
-        if self.row.state is not None:
+        if self.row.state not in (None, RunState.UNKNOWN):
             return self.row.state
         return RunState.PENDING if self.row.phase in {Phase.WAITING, Phase.FALLOUT} else RunState.ACKNOWLEDGED
 

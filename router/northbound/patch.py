@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Never
 
 from router.northbound.errors import MistakeCode, pointer_to, refuse
+from router.northbound.json_limits import MAX_DEPTH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,6 +122,8 @@ class _Operation:
         return self._conflict(path, "does not exist")
 
     def _add(self, target: Json, path: Sequence[str], value: Json) -> Json:
+        if len(path) + _depth(value) > MAX_DEPTH:
+            self._refuse(f"the operation nests values more than {MAX_DEPTH} levels deep")
         if not path:
             return value
         parent = self._find(target, path[:-1])
@@ -171,6 +174,11 @@ def _is_equal(one: Json, other: Json) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_is_equal, one, other))
     return one == other
+
+
+def _depth(value: Json) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0) if isinstance(value, dict | list) else 0
 
 
 def _count(value: Json) -> int:

@@ -244,7 +244,10 @@ def _is_ordered(found: object, wanted: str, comparison: FilterComparison) -> boo
     if moment is not None and span is not None:
         last = span[1] - timedelta(microseconds=1)
         return _holds(moment, span[0], last, comparison)
-    return _holds(found, wanted, wanted, comparison)
+    number, own = _as_number(wanted), _as_number(found)
+    if number is None:
+        return _holds(found, wanted, wanted, comparison)
+    return own is not None and _holds(own, number, number, comparison)
 
 
 def _holds(found: object, first: object, last: object, comparison: FilterComparison) -> bool:

@@ -38,8 +38,8 @@ def to_resource(view: RunView, version: ApiVersion, base_url: str = "") -> Resou
     """Return a run as `ServiceTest`; `base_url` goes before the paths of `href`."""
     document = view.document
     resource: Resource = {
-        "id": document.run_id,
-        "href": href_of(document.run_id, version, base_url),
+        "id": view.run_id,
+        "href": href_of(view.run_id, version, base_url),
         "name": document.name,
         "state": view.state.value,
         "relatedService": _related_service(document, version),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from southbound.cli import configuration, dlq, events, processes, replay, runs, subscriptions, topics, why
+from southbound.cli import (
+    access,
+    configuration,
+    dlq,
+    events,
+    processes,
+    replay,
+    runs,
+    subscriptions,
+    topics,
+    why,
+)
 from southbound.cli.command_group import CommandGroup
 from southbound.cli.options import EXIT_CODES
 from southbound.cli.tables import tables
@@ -29,6 +40,7 @@ replay.add_to(app)
 topics.add_to(app)
 tables.add_to(app)
 configuration.add_to(app)
+access.add_to(app)
 
 
 def main() -> None:

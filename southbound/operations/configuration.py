@@ -11,11 +11,13 @@ from rich.table import Table
 
 from consumers.inbound.callback_auth import authenticator_for
 from consumers.spokes.credentials import SecretMissingError
-from consumers.spokes.http_client import load_all_authentication
+from consumers.spokes.http_client import open_connections
 from consumers.table_topic.live_pair import PublishedTableIds
+from schemas.counts import count_noun
 from southbound.cli.exit_codes import ExitCode, invalid_input
-from southbound.operations.console import count_noun, print_json, print_result, print_text
+from southbound.operations.console import print_json, print_result, print_text
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.open_api import access_mistakes
 from southbound.service.open_callbacks import open_callback_mistakes, openly_accepted
 from southbound.settings.settings import sections
 
@@ -46,6 +48,7 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
         raise invalid_input(error.mistakes) from None
     mistakes = list(dict.fromkeys(_missing_secrets(rules.profiles, environment)))
     mistakes += open_callback_mistakes(settings.listener.host, rules.profiles)
+    mistakes += access_mistakes(settings.api.host, settings.access, environment)
     if mistakes:
         raise invalid_input(mistakes)
     for line in _valid_configuration_lines(settings, rules):
@@ -55,7 +58,7 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
 
 def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, str]) -> Iterator[str]:
     try:
-        load_all_authentication(profiles, environment)
+        open_connections(profiles, environment)
     except SecretMissingError as error:
         yield from str(error).splitlines()
     for profile in profiles:
@@ -72,6 +75,8 @@ def _valid_configuration_lines(settings: Settings, rules: RoutingRules) -> Itera
         yield f"spoke {profile.name}: {profile.base_url}"
     for name in openly_accepted(settings.listener.host, rules.profiles):
         yield f"spoke {name}: anyone who reaches {settings.listener.host} can report its results, as it accepts"
+    if settings.api.enabled and settings.access.is_off:
+        yield "API: every process of this machine may use it, as neither access.keys nor access.issuer is set"
     yield f"not contacted: Kafka {settings.kafka.servers}, run store {_mask(settings.store.url)}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,12 +23,12 @@ from producers.publisher import PublishError
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
 from southbound.service.composition.hub import UNSIGNED
-from southbound.service.composition.northbound import open_api_mistakes
 from southbound.service.composition.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
 from southbound.service.lanes_report import lanes_report
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.open_api import access_mistakes
 from southbound.service.open_callbacks import open_callback_mistakes
 from southbound.service.open_resources import open_resources
 from southbound.service.roles import DEFAULT_ROLES, Role, TopicScope, topics_for_roles
@@ -140,7 +141,7 @@ async def _start(
     rules = rules or load_rules(settings.routing)
     _refuse_open_callbacks(settings, rules, roles)
     _refuse_unsigned_events(settings, roles)
-    if Role.API in roles and (mistakes := open_api_mistakes(settings.api)):
+    if Role.API in roles and (mistakes := access_mistakes(settings.api.host, settings.access, os.environ)):
         raise InvalidConfigurationError(mistakes)
     topics = _required_topics(settings, rules, roles, only_spoke)
     resources = await open_resources(

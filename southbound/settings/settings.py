@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 
+from southbound.settings.access import AccessSettings
 from southbound.settings.error_messages import error_messages
 from southbound.settings.hub import HubSettings
 from southbound.settings.kafka_client_names import refusal
@@ -321,6 +322,7 @@ class Settings(Section):
     listener: ListenerSettings = ListenerSettings()
     hub: HubSettings = HubSettings()
     api: ApiSettings = ApiSettings()
+    access: AccessSettings = AccessSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
     broker: BrokerSettings = BrokerSettings()
@@ -425,5 +427,5 @@ def _known_settings() -> KnownSettings:
         maps=frozenset(
             key for key, field in fields.items() if isinstance(field.get_default(call_default_factory=True), dict)
         ),
-        paths=frozenset(key for key, field in fields.items() if field.annotation is Path),
+        paths=frozenset(key for key, field in fields.items() if field.annotation in (Path, Path | None)),
     )

@@ -215,7 +215,7 @@ def _order_conditions(query: ListQuery, kind: str) -> list[ColumnElement[bool]]:
 def _shown_state(searched: Subquery) -> ColumnElement[str]:
     """Return `router.northbound.order.RunView.state` in SQL."""
     return case(
-        (searched.c.state.is_not(None), searched.c.state),
+        (searched.c.state != RunState.UNKNOWN.value, searched.c.state),
         (searched.c.phase.in_([Phase.WAITING.value, Phase.FALLOUT.value]), literal(RunState.PENDING.value)),
         else_=literal(RunState.ACKNOWLEDGED.value),
     )
