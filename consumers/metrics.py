@@ -233,6 +233,38 @@ INPUTS_MISSING = Metric(
     meaning="Decisions in which the run had no value for an input of the table.",
 )
 
+HUB_DELIVERIES = Metric(
+    name="southbound_hub_deliveries_total",
+    kind=Counter,
+    labels=("subscription", "outcome"),
+    meaning="Attempts to deliver events to subscribers: delivered, refused, failed or gone (410); and expired: events "
+    "that were too many or too old and were dropped.",
+)
+HUB_DELIVERY_SECONDS = Metric(
+    name="southbound_hub_delivery_seconds",
+    kind=Histogram,
+    labels=(),
+    meaning="Time from sending an event to a subscriber to its response.",
+)
+HUB_WAITING = Metric(
+    name="southbound_hub_events_waiting",
+    kind=Gauge,
+    labels=("subscription",),
+    meaning="Events that wait for a subscriber; each process with the role `hub` counts all.",
+)
+HUB_PARKED = Metric(
+    name="southbound_hub_parked",
+    kind=Gauge,
+    labels=("subscription",),
+    meaning="1 for a subscription that is parked until an operator resumes it; else 0.",
+)
+HUB_OVERTAKEN = Metric(
+    name="southbound_hub_events_overtaken_total",
+    kind=Counter,
+    labels=(),
+    meaning="Events that were announced although an earlier event of their run, on the other topic, was not read for a "
+    "minute: that one is not announced any more.",
+)
 API_CLIENT_REQUESTS = Metric(
     name="southbound_api_client_requests_total",
     kind=Counter,
@@ -298,6 +330,11 @@ METRICS: Final = (
     SPECIFICATIONS_UNREADABLE,
     SPECIFICATIONS_UNKNOWN,
     INPUTS_MISSING,
+    HUB_DELIVERIES,
+    HUB_DELIVERY_SECONDS,
+    HUB_WAITING,
+    HUB_PARKED,
+    HUB_OVERTAKEN,
     API_REQUESTS,
     ORDERS_RECOVERED,
     API_CLIENT_REQUESTS,

@@ -29,6 +29,7 @@ from consumers.store.statements import (
     silent_runs,
     unmoved_runs,
 )
+from consumers.store.subscriptions.sql_deliveries import SqlSubscriptionStore
 from consumers.store.transactions import (
     OpenRunsByRequest,
     Query,
@@ -76,6 +77,7 @@ class SqlRunStore:
         self.waiting_queue = SqlWaitingQueue(database, self._documents)
         self.pruning = SqlPruning(database)
         self.specifications = SqlSpecifications(database)
+        self.subscriptions = SqlSubscriptionStore(database)
         self.orders = SqlOrderStore(database, self._documents)
         self.write_claims = SqlWriteClaims(database)
         self._routed: dict[str, RunRow] = {}

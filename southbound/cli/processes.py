@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 def run(
     roles: Annotated[
         list[Role] | None,
-        typer.Argument(metavar="ROLE", help=f"The roles of this process; all if omitted: {ROLES_HELP}."),
+        typer.Argument(metavar="ROLE", help=f"The roles of this process; the default ones if omitted: {ROLES_HELP}."),
     ] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Dispatch to this external system only.")] = None,
     accept_empty_store: Annotated[
@@ -34,7 +34,7 @@ def run(
     ] = False,
     config: ConfigOption = None,
 ) -> int:
-    """Run the service with every role in this process, or with the named roles.
+    """Run the service with every default role in this process, or with the named roles.
 
     Any number of processes may run: those with the same role share the work.
 
@@ -46,7 +46,7 @@ def run(
 
     **Examples**
 
-    - `southbound run`: everything
+    - `southbound run`: everything but the role `hub`
     - `southbound run routing inbound listener`: everything except dispatch
     - `southbound run dispatch --spoke fibre-lab`: dispatch to one system only
     """

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 def run_service(
     settings: Settings, roles: Sequence[Role], spoke: str | None, *, accept_empty_store: bool = False
 ) -> int:
-    """Run `southbound run` for these roles, or for all roles if there are none; return its exit code.
+    """Run `southbound run` for these roles, or for those that run by default if there are none; return its exit code.
 
     Raises:
         CommandFailedError: files are wrong, something is unreachable, the spoke is unknown, or a worker failed.
@@ -54,7 +54,8 @@ def run_service(
 
 def default_roles(settings: Settings) -> tuple[Role, ...]:
     """Return the roles of a process that names none."""
-    return (*DEFAULT_ROLES, Role.API) if settings.api.enabled else DEFAULT_ROLES
+    added = [role for role, enabled in ((Role.API, settings.api.enabled), (Role.HUB, settings.hub.enabled)) if enabled]
+    return (*DEFAULT_ROLES, *added)
 
 
 def _load_rules(settings: Settings) -> RoutingRules:

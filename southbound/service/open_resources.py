@@ -113,6 +113,7 @@ async def open_resources(
         tables=tables,
         specifications=specifications,
         store=store,
+        subscriptions=store.subscriptions,
         orders=store.orders,
         events=events,
         client=client,

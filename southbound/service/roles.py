@@ -21,6 +21,7 @@ class Role(StrEnum):
     INBOUND = "inbound"
     LISTENER = "listener"
     POLLER = "poller"
+    HUB = "hub"
     API = "api"
     WRITEBACK = "writeback"
 
@@ -81,6 +82,10 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
             meaning="interprets what the listener and the poller received, and asks systems for what a run lacks",
             topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.published,
         ),
+        Role.HUB: RoleDescription(
+            meaning="notifies subscribers of what happens to runs, only if it is named or `hub.enabled` is set",
+            topics=lambda scope: {scope.names.store} | scope.published,
+        ),
         Role.API: RoleDescription(
             meaning="takes orders of runs over HTTP (TMF653), only if it is named or `api.enabled` is set",
             topics=lambda scope: {scope.names.lifecycle, scope.names.store, scope.names.specifications},
@@ -91,9 +96,8 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
         ),
     }
 )
-
 # What runs if no role is named; a setting adds the others.
-DEFAULT_ROLES = tuple(role for role in Role if role is not Role.API)
+DEFAULT_ROLES = tuple(role for role in Role if role not in {Role.API, Role.HUB})
 
 
 def topics_for_roles(roles: Iterable[Role], scope: TopicScope) -> set[str]:

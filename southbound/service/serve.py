@@ -22,6 +22,7 @@ from consumers.table_topic.live_pair import PublishedTableIds
 from producers.publisher import PublishError
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
+from southbound.service.composition.hub import UNSIGNED
 from southbound.service.composition.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
@@ -139,6 +140,7 @@ async def _start(
     health = await _start_health_server(stack, settings, metrics, status)
     rules = rules or load_rules(settings.routing, settings.writeback.targets)
     _refuse_open_callbacks(settings, rules, roles)
+    _refuse_unsigned_events(settings, roles)
     if Role.API in roles and (mistakes := access_mistakes(settings.api.host, settings.access, os.environ)):
         raise InvalidConfigurationError(mistakes)
     topics = _required_topics(settings, rules, roles, only_spoke)
@@ -172,6 +174,11 @@ def _refuse_open_callbacks(settings: Settings, rules: RoutingRules, roles: Seque
     mistakes = open_callback_mistakes(settings.listener.host, rules.profiles) if Role.LISTENER in roles else []
     if mistakes:
         raise InvalidConfigurationError(mistakes)
+
+
+def _refuse_unsigned_events(settings: Settings, roles: Sequence[Role]) -> None:
+    if Role.HUB in roles and settings.hub.signing_key is None:
+        raise InvalidConfigurationError([UNSIGNED])
 
 
 def _required_topics(

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 
 from southbound.settings.access import AccessSettings
 from southbound.settings.error_messages import error_messages
+from southbound.settings.hub import HubSettings
 from southbound.settings.kafka_client_names import refusal
 from southbound.settings.section import Section
 from southbound.settings.sources import (
@@ -347,6 +348,7 @@ class Settings(Section):
     http: HttpSettings = HttpSettings()
     writeback: WritebackSettings = WritebackSettings()
     listener: ListenerSettings = ListenerSettings()
+    hub: HubSettings = HubSettings()
     api: ApiSettings = ApiSettings()
     access: AccessSettings = AccessSettings()
     health: HealthSettings = HealthSettings()

@@ -20,6 +20,7 @@ from consumers.northbound.orders.publish_orders import OrderPublisher
 from consumers.specifications.catalogue import SpecificationCatalogue
 from router.northbound.api_version import ApiVersion
 from southbound.service.composition.api_access import build_access_guard
+from southbound.service.composition.hub import hub_resources
 from southbound.service.composition.shared_resources import utc_now
 from southbound.service.specification_source import specification_topic
 
@@ -56,6 +57,7 @@ async def start_api(stack: AsyncExitStack, resources: SharedResources) -> int:
             service_test_resource(book, reader),
             cancel_service_test_resource(book, reader),
             service_test_specification_resource(_catalogue(resources), reader, lambda: str(uuid4())),
+            *hub_resources(resources, reader),
         ],
         on_response=lambda method, status: resources.metrics.count(API_REQUESTS, method, str(status)),
         authenticate=guard.middleware(),

@@ -12,6 +12,7 @@ import structlog
 from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import CallbackConfig, Listener
 from consumers.metrics import EVENT_IDS_REUSED
+from southbound.service.composition.hub import build_delivery_hub, hub_workers
 from southbound.service.composition.northbound import api_tasks, start_api
 from southbound.service.composition.observers import callback_counter
 from southbound.service.composition.shared_resources import utc_now
@@ -97,6 +98,14 @@ def _poller_tasks(resources: SharedResources) -> Tasks:
         yield poller.run()
 
 
+def _hub_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
+    return hub_workers(resources)
+
+
+def _hub_tasks(resources: SharedResources) -> Tasks:
+    yield build_delivery_hub(resources).run()
+
+
 async def _start_listener(stack: AsyncExitStack, resources: SharedResources) -> int:
     settings = resources.settings.listener
     listener = Listener(
@@ -136,6 +145,7 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
         Role.INBOUND: RoleBuilder(workers=_inbound_workers, tasks=_inbound_tasks),
         Role.LISTENER: RoleBuilder(start_server=_start_listener),
         Role.POLLER: RoleBuilder(tasks=_poller_tasks),
+        Role.HUB: RoleBuilder(workers=_hub_workers, tasks=_hub_tasks),
         Role.API: RoleBuilder(tasks=api_tasks, start_server=start_api),
         Role.WRITEBACK: RoleBuilder(workers=_writeback_workers),
     }

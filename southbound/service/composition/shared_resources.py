@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from consumers.spokes.port import Spoke, SpokeCaller
     from consumers.store.orders.port import OrderStore
     from consumers.store.port import RunStore
+    from consumers.store.subscriptions.port import SubscriptionStore
     from producers.event_publisher import EventPublisher
     from router.store_continuity import TopicEnds
     from southbound.service.load_rules import RoutingRules
@@ -64,9 +66,11 @@ class SharedResources:
     events: EventPublisher
     client: SpokeCaller
     metrics: Metrics
+    subscriptions: SubscriptionStore | None = None  # of the store, if it has them
     orders: OrderStore | None = None  # None: the store of a test without a northbound interface
     continuity: ContinuityCheck | None = None  # None: no role of this process uses the store
     recorded: TopicEnds | None = None  # of the lifecycle events that a lost store may have processed
+    new_deliveries: asyncio.Event = field(default_factory=asyncio.Event)  # to subscribers
     threshold_cache: ThresholdCache = field(default_factory=lambda: ThresholdCache(log_used_up))
 
     @cached_property

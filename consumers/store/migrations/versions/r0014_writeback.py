@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "r0015"
+revision = "r0014"
 down_revision = "r0013"
 
 MOMENT = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")
