@@ -17,9 +17,9 @@ from consumers.northbound.api.service_test_specification import service_test_spe
 from consumers.northbound.orders.order_book import OrderBook
 from consumers.northbound.orders.publish_orders import OrderPublisher
 from consumers.specifications.catalogue import SpecificationCatalogue
+from consumers.spokes.security.loopback import is_loopback
 from router.northbound.api_version import ApiVersion
 from southbound.service.composition.shared_resources import utc_now
-from southbound.service.open_callbacks import is_loopback
 from southbound.service.specification_source import specification_topic
 
 if TYPE_CHECKING:
