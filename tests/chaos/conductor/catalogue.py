@@ -8,7 +8,7 @@ from tests.chaos.conductor import scripts
 from tests.chaos.conductor.hands import Disturbance
 from tests.chaos.conductor.load import MIXED, Shape
 from tests.chaos.conductor.oracle import Fault
-from tests.chaos.conductor.scenarios import PAIR, Scenario
+from tests.chaos.conductor.scenarios import PAIR, ChaosScenario
 from tests.chaos.conductor.setup import SESSION, Setup
 
 SOAK = "soak"
@@ -32,9 +32,9 @@ def _with(setup: Setup = PAIR, **changes: object) -> Setup:
     return Setup(**{**fields, **changes})
 
 
-def _churn() -> list[Scenario]:
+def _churn() -> list[ChaosScenario]:
     return [
-        Scenario(
+        ChaosScenario(
             name="everything",
             group="churn",
             disturbance="kills, pauses, stops; beside them broker restarts, store outages, failing systems",
@@ -42,7 +42,7 @@ def _churn() -> list[Scenario]:
             mix=PROCESSES,
             infrastructure=SURROUNDINGS,
         ),
-        Scenario(
+        ChaosScenario(
             name="everything-sqlite",
             group="churn",
             disturbance="the same with one process and SQLite",
@@ -51,7 +51,7 @@ def _churn() -> list[Scenario]:
             mix=PROCESSES,
             infrastructure=SURROUNDINGS,
         ),
-        Scenario(
+        ChaosScenario(
             name="churn",
             group="churn",
             disturbance="processes join, stop, die and start again",
@@ -59,14 +59,14 @@ def _churn() -> list[Scenario]:
             setup=_with(workers=3),
             mix={Disturbance.KILL: 2, Disturbance.STOP: 3, Disturbance.BURST: 1},
         ),
-        Scenario(
+        ChaosScenario(
             name="kill-bursts",
             group="churn",
             disturbance="three kill -9 0.1 to 1 s apart, also of processes that are starting",
             expectation=ONCE,
             mix={Disturbance.BURST: 1},
         ),
-        Scenario(
+        ChaosScenario(
             name="pauses",
             group="churn",
             disturbance="SIGSTOP past the session timeout, then SIGCONT",
@@ -77,17 +77,17 @@ def _churn() -> list[Scenario]:
     ]
 
 
-def _revoke() -> list[Scenario]:
+def _revoke() -> list[ChaosScenario]:
     group = "revoke under long calls"
     return [
-        Scenario(
+        ChaosScenario(
             name="revoke-cooperative",
             group=group,
             disturbance="a process leaves and joins while each call takes a second; its partitions return to it",
             expectation="clean exits; no second POST",
             script=scripts.bounce(times=3, down=0.1, delay=1.0),
         ),
-        Scenario(
+        ChaosScenario(
             name="revoke-eager",
             group=group,
             disturbance="the same with the eager assignor `range`",
@@ -95,7 +95,7 @@ def _revoke() -> list[Scenario]:
             setup=_with(client={"partition.assignment.strategy": "range"}),
             script=scripts.bounce(times=3, down=0.1, delay=1.0),
         ),
-        Scenario(
+        ChaosScenario(
             name="revoke-kip-848",
             group=group,
             disturbance="the same with the protocol `consumer`, and a kill",
@@ -103,7 +103,7 @@ def _revoke() -> list[Scenario]:
             setup=_with(kafka={"protocol": "consumer"}),
             mix={Disturbance.KILL: 1, Disturbance.STOP: 2},
         ),
-        Scenario(
+        ChaosScenario(
             name="static-bounce-within",
             group=group,
             disturbance="a static member is killed and is back within its session",
@@ -111,7 +111,7 @@ def _revoke() -> list[Scenario]:
             setup=_with(kafka={"static_membership": True}),
             script=scripts.kills(times=4, down=0.1),
         ),
-        Scenario(
+        ChaosScenario(
             name="static-bounce-beyond",
             group=group,
             disturbance="a static member is killed and comes back after its session",
@@ -119,7 +119,7 @@ def _revoke() -> list[Scenario]:
             setup=_with(kafka={"static_membership": True}),
             script=scripts.kills(times=2, down=SESSION + 2.0),
         ),
-        Scenario(
+        ChaosScenario(
             name="drain-exceeded",
             group=group,
             disturbance="SIGTERM while calls take longer than `worker.drain`",
@@ -130,31 +130,31 @@ def _revoke() -> list[Scenario]:
     ]
 
 
-def _broker() -> list[Scenario]:
+def _broker() -> list[ChaosScenario]:
     three = _with(nodes=3)
     return [
-        Scenario(
+        ChaosScenario(
             name="broker-restart",
             group="broker",
             disturbance="the broker stops and starts, mid-produce and mid-commit",
             expectation=NOTHING_LOST,
             script=scripts.break_broker(crash=False),
         ),
-        Scenario(
+        ChaosScenario(
             name="broker-kill",
             group="broker",
             disturbance="kill -9 of the broker",
             expectation=NOTHING_LOST,
             script=scripts.break_broker(crash=True),
         ),
-        Scenario(
+        ChaosScenario(
             name="broker-minute",
             group="broker",
             disturbance="no broker for a minute",
             expectation=NOTHING_LOST,
             script=scripts.break_broker(crash=True, times=1, away=scripts.AWAY),
         ),
-        Scenario(
+        ChaosScenario(
             name="leader-moves",
             group="broker",
             disturbance="three brokers are stopped and killed in turn, so that leaders and coordinators move",
@@ -162,7 +162,7 @@ def _broker() -> list[Scenario]:
             setup=three,
             script=scripts.break_broker(crash=True, times=3, away=3.0),
         ),
-        Scenario(
+        ChaosScenario(
             name="broker-slow",
             group="broker, outputs",
             disturbance="the broker answers nothing for up to five seconds, past sessions and request timeouts",
@@ -172,30 +172,30 @@ def _broker() -> list[Scenario]:
     ]
 
 
-def _offsets() -> list[Scenario]:
+def _offsets() -> list[ChaosScenario]:
     return [
-        Scenario(
+        ChaosScenario(
             name="transaction-markers",
             group="offsets",
             disturbance="aborted transactions between the records, and kills",
             expectation="no dead letter, and no lag at the end",
             script=scripts.abort_transactions,
         ),
-        Scenario(
+        ChaosScenario(
             name="offsets-moved-down",
             group="offsets",
             disturbance="committed offsets are moved 30 down",
             expectation="finished records are read again and lead to nothing",
             script=scripts.tamper_with_offsets(scripts.move_offsets_down),
         ),
-        Scenario(
+        ChaosScenario(
             name="offsets-expired",
             group="offsets",
             disturbance="the groups with their offsets are deleted",
             expectation="everything is read again and leads to nothing",
             script=scripts.tamper_with_offsets(scripts.delete_offsets),
         ),
-        Scenario(
+        ChaosScenario(
             name="foreign-metadata",
             group="offsets",
             disturbance="the metadata of the commits is replaced",
@@ -205,7 +205,7 @@ def _offsets() -> list[Scenario]:
     ]
 
 
-def _endpoint() -> list[Scenario]:
+def _endpoint() -> list[ChaosScenario]:
     lines: list[tuple[str, str, Fault, float]] = [
         ("slow-system", "answers after up to 1.5 s", Fault.SLOW, 0.3),
         ("hang-after-headers", "the status comes and the body never does", Fault.HEADERS_ONLY, 0.1),
@@ -220,7 +220,7 @@ def _endpoint() -> list[Scenario]:
         ("keep-alive-closed", "connections are closed between requests", Fault.CLOSE_IDLE, 0.5),
     ]
     return [
-        Scenario(
+        ChaosScenario(
             name=name,
             group="endpoint",
             disturbance=words,
@@ -232,10 +232,10 @@ def _endpoint() -> list[Scenario]:
     ]
 
 
-def _load_shapes() -> list[Scenario]:
+def _load_shapes() -> list[ChaosScenario]:
     group = "load shape"
     return [
-        Scenario(
+        ChaosScenario(
             name="hot-key",
             group=group,
             disturbance="keys with 200 changes each, and kills",
@@ -244,7 +244,7 @@ def _load_shapes() -> list[Scenario]:
             events=1_200,
             mix={Disturbance.KILL: 1},
         ),
-        Scenario(
+        ChaosScenario(
             name="null-keys",
             group=group,
             disturbance="records without a key, and kills",
@@ -252,7 +252,7 @@ def _load_shapes() -> list[Scenario]:
             shapes={Shape.NO_KEY: 1},
             mix={Disturbance.KILL: 1},
         ),
-        Scenario(
+        ChaosScenario(
             name="poison-per-key",
             group=group,
             disturbance="undecodable bytes before each run, and kills",
@@ -261,7 +261,7 @@ def _load_shapes() -> list[Scenario]:
             events=300,
             mix={Disturbance.KILL: 1},
         ),
-        Scenario(
+        ChaosScenario(
             name="poison-answers",
             group=group,
             disturbance="the system refuses every run with 400, and kills",
@@ -270,21 +270,21 @@ def _load_shapes() -> list[Scenario]:
             events=300,
             mix={Disturbance.KILL: 1},
         ),
-        Scenario(
+        ChaosScenario(
             name="all-retry",
             group=group,
             disturbance="both systems answer 503 to everything",
             expectation="intake goes on afterwards; no look-up is needed",
             script=scripts.fail(Fault.BUSY, share=1.0, seconds=6.0),
         ),
-        Scenario(
+        ChaosScenario(
             name="dead-spoke",
             group=group,
             disturbance="one of two systems refuses connections",
             expectation="the other one's runs end; then all do",
             script=scripts.take_dead_spoke_away,
         ),
-        Scenario(
+        ChaosScenario(
             name="burst",
             group=group,
             disturbance="all records at once after idle processes",
@@ -295,30 +295,30 @@ def _load_shapes() -> list[Scenario]:
     ]
 
 
-def _shutdown() -> list[Scenario]:
+def _shutdown() -> list[ChaosScenario]:
     return [
-        Scenario(
+        ChaosScenario(
             name="sigterm-in-retry-wait",
             group="shutdown",
             disturbance="SIGTERM while every record waits for its next attempt",
             expectation="exit 0",
             script=scripts.stop_in_retry_wait,
         ),
-        Scenario(
+        ChaosScenario(
             name="sigterm-in-rebalance",
             group="shutdown",
             disturbance="SIGTERM while another process joins",
             expectation="exit 0",
             script=scripts.stop_in_rebalance,
         ),
-        Scenario(
+        ChaosScenario(
             name="sigterm-in-broker-outage",
             group="shutdown",
             disturbance="SIGTERM while there is no broker",
             expectation=NOTHING_LOST,
             script=scripts.stop_in_broker_outage,
         ),
-        Scenario(
+        ChaosScenario(
             name="second-sigterm",
             group="shutdown",
             disturbance="a second SIGTERM while calls are under way",
@@ -328,23 +328,23 @@ def _shutdown() -> list[Scenario]:
     ]
 
 
-def _store() -> list[Scenario]:
+def _store() -> list[ChaosScenario]:
     return [
-        Scenario(
+        ChaosScenario(
             name="store-crash",
             group="store",
             disturbance="PostgreSQL crashes and recovers",
             expectation=NOTHING_LOST,
             mix={Disturbance.STORE: 1},
         ),
-        Scenario(
+        ChaosScenario(
             name="store-minute",
             group="store",
             disturbance="no PostgreSQL for a minute",
             expectation=NOTHING_LOST,
             script=scripts.take_store_away(seconds=scripts.AWAY, crash=False),
         ),
-        Scenario(
+        ChaosScenario(
             name="sqlite-locked",
             group="store",
             disturbance="another process locks the SQLite file, and kills",
@@ -355,9 +355,9 @@ def _store() -> list[Scenario]:
     ]
 
 
-def _hold_and_soak() -> list[Scenario]:
+def _hold_and_soak() -> list[ChaosScenario]:
     return [
-        Scenario(
+        ChaosScenario(
             name="hold-under-kills",
             group="dead letters",
             disturbance="kill -9 while records are held behind a dead letter, and while they are released",
@@ -367,7 +367,7 @@ def _hold_and_soak() -> list[Scenario]:
             events=280,
             script=scripts.release_held_under_kills,
         ),
-        Scenario(
+        ChaosScenario(
             name=SOAK,
             group="soak",
             disturbance="failing systems, broker restarts and store outages",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.chaos.conductor.hands import Disturbance
-    from tests.chaos.conductor.scenarios import Scenario
+    from tests.chaos.conductor.scenarios import ChaosScenario
     from tests.chaos.conductor.world import World
 
 MAX_OPEN = 2_000  # runs without a result; more are not requested until some have ended
@@ -38,7 +38,7 @@ class Extent:
     samples: bool = False
 
 
-async def conduct(scenario: Scenario, seed: int, folder: Path, extent: Extent, command: str) -> ChaosReport:
+async def conduct(scenario: ChaosScenario, seed: int, folder: Path, extent: Extent, command: str) -> ChaosReport:
     """Run a scenario and return its report."""
     began = time.monotonic()
     async with a_world(scenario.setup, seed, folder) as world:
@@ -69,7 +69,7 @@ async def conduct(scenario: Scenario, seed: int, folder: Path, extent: Extent, c
         )
 
 
-async def _disturb_while_loading(world: World, scenario: Scenario, load: Load, extent: Extent) -> None:
+async def _disturb_while_loading(world: World, scenario: ChaosScenario, load: Load, extent: Extent) -> None:
     loading = asyncio.create_task(_publish(world, load, extent))
     hands = [
         asyncio.create_task(_disturb(world, Hand(world=world, dice=world.dice(name)), mix, scenario, loading))
@@ -106,7 +106,7 @@ def _is_over(world: World, extent: Extent, began: float) -> bool:
 
 
 async def _disturb(
-    world: World, hand: Hand, mix: Mapping[Disturbance, int], scenario: Scenario, loading: asyncio.Task[None]
+    world: World, hand: Hand, mix: Mapping[Disturbance, int], scenario: ChaosScenario, loading: asyncio.Task[None]
 ) -> None:
     while not loading.done():
         with suppress(TimeoutError):

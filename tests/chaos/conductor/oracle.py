@@ -67,7 +67,7 @@ class Breach(StrEnum):
 
 
 @dataclass(slots=True)
-class RunHistory:
+class SeenRun:
     """What the system has seen of one run since its first POST that may have arrived."""
 
     key: str
@@ -88,7 +88,7 @@ class Oracle:
     settle_time: float
     parents: dict[str, str] = field(default_factory=dict)  # child -> parent
     expected: set[str] = field(default_factory=set)  # runs that must have a result
-    runs: dict[str, RunHistory] = field(default_factory=dict)
+    runs: dict[str, SeenRun] = field(default_factory=dict)
     results: dict[str, str] = field(default_factory=dict)  # run -> id of its result
     request_results: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -144,7 +144,7 @@ class Oracle:
             self.counts["turned away"] += 1
             return
         created = (fault.creates and not refused) or (before is not None and before.created)
-        self.runs[run] = RunHistory(key=key, digest=digest, at=at, fault=fault, created=created)
+        self.runs[run] = SeenRun(key=key, digest=digest, at=at, fault=fault, created=created)
         if not created:
             self._unresolved.add(run)
 
@@ -153,7 +153,7 @@ class Oracle:
         if parent is not None and not ((history := self.runs.get(parent)) and history.created):
             self.breach(Breach.CHILD_BEFORE_PARENT, f"{run} was POSTed before the system had {parent}")
 
-    def _judge_repeat(self, run: str, before: RunHistory, key: str, digest: int, at: float) -> None:
+    def _judge_repeat(self, run: str, before: SeenRun, key: str, digest: int, at: float) -> None:
         self.counts["second posts"] += 1
         words = (
             f"{run}, {at - before.at:.2f} s after a POST with the fault {before.fault}, {before.not_found} look-ups: "
@@ -166,7 +166,7 @@ class Oracle:
         if (key, digest) != (before.key, before.digest):
             self.breach(Breach.CHANGED_POST, words)
 
-    def _is_explained(self, before: RunHistory, at: float) -> bool:
+    def _is_explained(self, before: SeenRun, at: float) -> bool:
         """Return whether a fault was recorded and a look-up settled it: a GET alone explains nothing."""
         settled = before.last_not_found - before.at >= self.settle_time - CLOCK_TOLERANCE
         disturbed = before.fault is not Fault.NONE or self.is_disturbed(before.at, at)

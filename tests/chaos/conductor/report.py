@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.chaos.conductor.scenarios import Scenario
+    from tests.chaos.conductor.scenarios import ChaosScenario
     from tests.chaos.conductor.soak import SoakSample
     from tests.chaos.conductor.world import World
 
@@ -67,7 +67,7 @@ class ChaosReport:
 
     @classmethod
     def of(
-        cls, world: World, scenario: Scenario, command: str, *, seconds: float, samples: Sequence[SoakSample]
+        cls, world: World, scenario: ChaosScenario, command: str, *, seconds: float, samples: Sequence[SoakSample]
     ) -> ChaosReport:
         """Return the report of a world that is quiet again."""
         breaches = world.oracle.breaches

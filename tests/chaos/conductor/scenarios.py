@@ -17,7 +17,7 @@ PAIR = Setup(store=StoreKind.POSTGRES, workers=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
+class ChaosScenario:
     """One line of the catalogue, or a part of one.
 
     `mix` is drawn from for as long as there is load; `script` happens once, beside the load.

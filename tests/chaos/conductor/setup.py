@@ -130,14 +130,13 @@ def a_store(kind: StoreKind, folder: Path) -> Iterator[StoreServer]:
     cluster = PostgresCluster(programs=programs, home=home)
     cluster.create()
     with reserve_port() as reserved:
-        port = reserved.port
-    _start(cluster, port)
-    try:
-        url = f"postgresql+asyncpg://southbound@127.0.0.1:{port}/postgres"
-        yield StoreServer(url=url, postgres=cluster, port=port)
-    finally:
-        with suppress(CalledProcessError):  # it may already be stopped
-            cluster.stop("immediate")
+        _start(cluster, reserved.port)
+        try:
+            url = f"postgresql+asyncpg://southbound@127.0.0.1:{reserved.port}/postgres"
+            yield StoreServer(url=url, postgres=cluster, port=reserved.port)
+        finally:
+            with suppress(CalledProcessError):  # it may already be stopped
+                cluster.stop("immediate")
 
 
 def _start(cluster: PostgresCluster, port: int) -> None:

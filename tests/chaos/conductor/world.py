@@ -30,7 +30,7 @@ from tests.chaos.conductor.system import ConductedSystem
 from tests.chaos.conductor.workers import ConductedWorker, keep_running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from schemas.lifecycle import LifecycleEvent
@@ -167,7 +167,7 @@ async def a_world(setup: Setup, seed: int, folder: Path) -> AsyncIterator[World]
         store = stack.enter_context(a_store(setup.store, folder))
         names, oracle, counts = TopicNames(PREFIX), Oracle(settle_time=SETTLE_TIME), Counter[str]()
         _create_topics(cluster.bootstrap, setup.partitions)
-        began, listener = time.monotonic(), _free_port()
+        began, listener = time.monotonic(), stack.enter_context(reserve_port()).port
         systems = {
             name: ConductedSystem(
                 name=name,
@@ -201,7 +201,8 @@ async def a_world(setup: Setup, seed: int, folder: Path) -> AsyncIterator[World]
             counts=counts,
             began=began,
         )
-        _add_workers(world, _write_profiles(world), listener)
+        ports = {name: stack.enter_context(reserve_port()).port for name in setup.roles()}
+        _add_workers(world, _write_profiles(world), listener, ports)
         stack.push_async_callback(_end_workers, world)
         async with _background(world.follow(), world.sample_commits(), keep_running(lambda: [*world.workers.values()])):
             yield world
@@ -227,11 +228,6 @@ async def _end_workers(world: World) -> None:
             worker.process.kill()
 
 
-def _free_port() -> int:
-    with reserve_port() as reserved:
-        return reserved.port
-
-
 def _create_topics(bootstrap: str, partitions: int) -> None:
     admin = TopicAdmin({"bootstrap.servers": bootstrap})
     admin.apply(admin.plan([replace(topic, partitions=partitions) for topic in all_topics(PREFIX, SPOKES)]))
@@ -248,7 +244,7 @@ def _write_profiles(world: World) -> Path:
     return folder
 
 
-def _add_workers(world: World, profiles: Path, listener: int) -> None:
+def _add_workers(world: World, profiles: Path, listener: int, health_ports: Mapping[str, int]) -> None:
     for name, roles in world.setup.roles().items():
         settings: dict[str, object] = {
             "kafka": {
@@ -270,7 +266,7 @@ def _add_workers(world: World, profiles: Path, listener: int) -> None:
             roles=roles,
             folder=world.folder,
             settings=settings,
-            health_port=_free_port(),
+            health_port=health_ports[name],
             oracle=world.oracle,
             counts=world.counts,
         )
