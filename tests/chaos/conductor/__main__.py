@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.chaos.conductor.catalogue import ELSEWHERE, SCENARIOS, SOAK
 from tests.chaos.conductor.conduct import Extent, conduct
-from tests.chaos.conductor.report import ChaosReport, markdown_table
+from tests.chaos.conductor.report import ChaosReport, markdown_table, read_reports, totals
 from tests.chaos.conductor.setup import StoreKind
 
 FOLDER = Path(".local/chaos")
@@ -31,6 +31,8 @@ def main() -> int:
     if arguments.list:
         _list()
         return 0
+    if arguments.summary:
+        return _summarize(arguments.folder)
     reports = []
     for name in arguments.scenario or ([SOAK] if arguments.soak else [*SCENARIOS]):
         seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
@@ -57,12 +59,18 @@ def _conduct(name: str, seed: int, arguments: argparse.Namespace) -> ChaosReport
     command = _command(name, seed)
     _show(command)
     with tempfile.TemporaryDirectory(prefix="southbound-chaos-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL runs as another user
         try:
             return asyncio.run(conduct(scenario, seed, Path(folder), extent, command))
         finally:
             if arguments.keep is not None:
                 shutil.copytree(folder, arguments.keep, dirs_exist_ok=True, ignore=shutil.ignore_patterns("kafka-*"))
+
+
+def _summarize(folder: Path) -> int:
+    reports = read_reports(folder)
+    _show("\n".join(markdown_table(reports)))
+    _show("\n" + ", ".join(f"{name} {count:,}" for name, count in totals(reports).items()))
+    return 0 if all(report.is_clean for report in reports) else 1
 
 
 def _command(name: str, seed: int) -> str:
@@ -86,6 +94,7 @@ def _list() -> None:
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--list", action="store_true", help="list the scenarios")
+    parser.add_argument("--summary", action="store_true", help="add up the reports of --folder, and run nothing")
     parser.add_argument("--scenario", action="append", choices=[*SCENARIOS], metavar="NAME", help="may be repeated")
     parser.add_argument("--seed", type=int, help="a fresh one if omitted; it is printed")
     parser.add_argument("--events", type=int, help="lifecycle records to publish")

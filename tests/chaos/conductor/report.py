@@ -123,6 +123,16 @@ class ChaosReport:
         return "\n".join(lines) + "\n"
 
 
+def read_reports(folder: Path) -> list[ChaosReport]:
+    """Read the reports that `write` left in a folder, in the order of their names."""
+    return [ChaosReport(**orjson.loads(file.read_bytes())) for file in sorted(folder.glob("*.json"))]
+
+
+def totals(reports: Sequence[ChaosReport]) -> dict[str, int]:
+    """Return what all reports together show."""
+    return {name.replace("_", " "): sum(getattr(report, name) for report in reports) for name in COLUMNS[4:-1]}
+
+
 def markdown_table(reports: Sequence[ChaosReport]) -> list[str]:
     """Return a table with one row for each report."""
     names = [name.replace("_", " ") for name in COLUMNS]

@@ -7,7 +7,9 @@ import sqlite3
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from subprocess import CalledProcessError
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from southbound.broker.server import reserve_port
@@ -15,11 +17,10 @@ from tests.fixtures.postgres import INITDB_MISSING, PostgresCluster, find_progra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 SPOKES = ("fibre-lab", "copper-lab")
 SESSION = 3.0  # seconds until the broker gives up a member that is silent
-SETTLE_TIME = 2.0  # seconds
+SETTLE_TIME = 5.0  # seconds; longer than a busy machine keeps the systems from reading what was sent
 # A crash of the server loses nothing that was committed: the operating system keeps what it wrote.
 POSTGRES_OPTIONS = "-c fsync=off -c full_page_writes=off -c synchronous_commit=on"
 ALL_ROLES = ("routing", "dispatch", "inbound", "poller", "listener")
@@ -27,7 +28,7 @@ PROFILE: dict[str, object] = {
     "result_channels": ["sync", "callback", "poll"],
     "poll_interval": 0.5,
     "poll_after": 1.5,
-    "timeouts": {"connect": 1, "read": 2, "total": 4},
+    "timeouts": {"connect": 1, "read": 3, "total": 6},
     "settle_time": SETTLE_TIME,
     "retry": {
         "initial_interval": 0.1,
@@ -125,11 +126,13 @@ def a_store(kind: StoreKind, folder: Path) -> Iterator[StoreServer]:
         return
     if (programs := find_programs()) is None:
         raise RuntimeError(INITDB_MISSING)
-    home = folder / "postgres"
-    home.mkdir()
-    cluster = PostgresCluster(programs=programs, home=home)
-    cluster.create()
-    with reserve_port() as reserved:
+    with (
+        # Not below `folder`: the server's user may not enter that.
+        TemporaryDirectory(prefix="southbound-postgres-", ignore_cleanup_errors=True) as home,
+        reserve_port() as reserved,
+    ):
+        cluster = PostgresCluster(programs=programs, home=Path(home))
+        cluster.create()
         _start(cluster, reserved.port)
         try:
             url = f"postgresql+asyncpg://southbound@127.0.0.1:{reserved.port}/postgres"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.chaos.conductor.oracle import Oracle
 
 PROGRAM = "from southbound.cli.entry import main; main()"
-UP_TIMEOUT = 90.0  # seconds until a process that does not start is a violation
+UP_TIMEOUT = 180.0  # seconds until a process that does not start is a violation
 EXIT_TIMEOUT = 90.0
 POLL = 0.05  # seconds between two looks at a process
 KEPT_LOGS = 30  # of each worker; the logs of a million events are not kept

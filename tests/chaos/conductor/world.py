@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from tests.chaos.conductor.load import LoadItem
 
 PREFIX = "chaos."
-STALLED = 120.0  # seconds without a result after which what is open counts as lost
+STALLED = 180.0  # seconds without a result after which what is open counts as lost
+PROGRESS = ("posts", "patches", "updates", "results")
 LAG_TIMEOUT = 60.0
+STALL = 0.5  # seconds for which the systems answer nothing because this process gets no CPU: a disturbance of its own
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,13 +120,14 @@ class World:
         return True
 
     async def wait_for_results(self) -> None:
-        """Return when every run has ended, or nothing has for a long time."""
+        """Return when every run has ended, or nothing has happened for a long time."""
         seen, since = -1, time.monotonic()
         while open_runs := self.open_results():
-            if len(self.oracle.results) + len(self.oracle.request_results) != seen:
-                seen, since = len(self.oracle.results) + len(self.oracle.request_results), time.monotonic()
+            done = sum(self.oracle.counts[name] for name in PROGRESS) + len(self.oracle.request_results)
+            if done != seen:
+                seen, since = done, time.monotonic()
             if time.monotonic() - since > STALLED:
-                self.log.append(f"{self.now():8.2f} no result for {STALLED:g} s, {open_runs} are missing")
+                self.log.append(f"{self.now():8.2f} nothing for {STALLED:g} s, {open_runs} results are missing")
                 return
             await asyncio.sleep(0.1)
 
@@ -148,6 +151,15 @@ class World:
         while True:
             self.judge.report(self.records.take())
             await asyncio.sleep(0.02)
+
+    async def watch_stalls(self) -> None:
+        """Record when this process, and so each system, did nothing for a while, until this task is cancelled."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.1)
+            if (stalled := time.monotonic() - before - 0.1) > STALL:
+                self.note(f"the systems answered nothing for {stalled:.1f} s")
+                self.counts["stalls"] += 1
 
     async def sample_commits(self) -> None:
         """Compare committed offsets with what the systems received, until this task is cancelled."""
@@ -204,7 +216,8 @@ async def a_world(setup: Setup, seed: int, folder: Path) -> AsyncIterator[World]
         ports = {name: stack.enter_context(reserve_port()).port for name in setup.roles()}
         _add_workers(world, _write_profiles(world), listener, ports)
         stack.push_async_callback(_end_workers, world)
-        async with _background(world.follow(), world.sample_commits(), keep_running(lambda: [*world.workers.values()])):
+        watching = (world.follow(), world.sample_commits(), world.watch_stalls())
+        async with _background(*watching, keep_running(lambda: [*world.workers.values()])):
             yield world
 
 
