@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.dispatch.call import MembershipUncertainError
-from consumers.problems import wrong_key
+from consumers.problems import wrong_key, wrong_key_refused
 from consumers.runtime.backoff import Backoff
 from consumers.runtime.handler import DeadLetter, RetryLater
 from consumers.spokes.port import UnknownSpokeError
@@ -74,11 +74,16 @@ class DecodingHandler:
     random: Callable[[], float] = random.random  # jitter, not a secret
     may_repeat: Callable[[Record], Awaitable[bool]] | None = None  # of records that a lost run store may have processed
     on_wrong_key: Callable[[Record, Problem], None] = lambda *_: None  # once for each record
+    refuses_wrong_keys: bool = False
 
     async def handle_record(self, record: Record, attempt: Attempt) -> Outcome:
         """Decode the record, handle its event, and turn an exception into an outcome."""
         try:
-            event = self._with_wrong_key(record, self._decode(record), attempt)
+            event = self._decode(record)
+            if (key := _wrong_key_of(record, event)) is not None:
+                if self.refuses_wrong_keys:
+                    return DeadLetter(wrong_key_refused(event, key))
+                event = self._with_wrong_key(record, event, key, attempt)
             if self.may_repeat is not None and await self.may_repeat(record):
                 event = event._replace(may_repeat=True)
             await asyncio.sleep(0)  # so that records which start together are decoded in a row: ADR-0021
@@ -91,14 +96,10 @@ class DecodingHandler:
         code, backoff = _entry_of(TRANSIENT_ERRORS, error)
         return RetryLater(backoff.delay(attempt.number, self.random()), Problem(code=code, sentence=str(error)))
 
-    def _with_wrong_key(self, record: Record, event: Event, attempt: Attempt) -> Event:
+    def _with_wrong_key(self, record: Record, event: Event, key: str, attempt: Attempt) -> Event:
         """Mark what follows from a record whose key is not its root run's id: it may have overtaken other events."""
-        root = root_run_key(event.data)
-        if root is None or record.key == root.encode():
-            return event
-        key = excerpt(record.key) if record.key else NO_KEY
         if attempt.number == 1:
-            self.on_wrong_key(record, wrong_key(event, root, key))
+            self.on_wrong_key(record, wrong_key(event, key))
         return event._replace(headers=event.headers._replace(wrong_key=key))
 
     def _decode(self, record: Record) -> Event:
@@ -109,6 +110,14 @@ class DecodingHandler:
             record.headers,
             fallback_id=lambda: event_id_at(partition.topic, partition.number, record.offset),
         )
+
+
+def _wrong_key_of(record: Record, event: Event) -> str | None:
+    """Return the key of a record, as text, if it is not the id of its root run."""
+    root = root_run_key(event.data)
+    if root is None or record.key == root.encode():
+        return None
+    return excerpt(record.key) if record.key else NO_KEY
 
 
 async def settle_known(work: Awaitable[T], on_transient: Callable[[Exception], P]) -> T | P | Problem:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from schemas.partition_keys import root_run_key
 from schemas.problem import Problem
 from schemas.results import Reason
 
@@ -162,13 +163,26 @@ def event_misplaced(event: Event, location: str) -> Problem:
     )
 
 
-def wrong_key(event: Event, root: str, key: str) -> Problem:
+def wrong_key(event: Event, key: str) -> Problem:
     """Return the problem of a record whose key is not the id of its root run."""
     return Problem(
         code="WRONG_KEY",
-        sentence=f"{type(event.data).__name__} of root run {root} has the key {key}: it is processed, but perhaps "
-        "before an earlier event of the run. Ask its producer to use the id of the root run as key.",
+        sentence=f"{_named_with_key(event, key)}: it is processed, but perhaps before an earlier event of the run. "
+        "Ask its producer to use the id of the root run as key.",
     )
+
+
+def wrong_key_refused(event: Event, key: str) -> Problem:
+    """Return the problem of a record that `kafka.wrong_key` refuses."""
+    return Problem(
+        code="WRONG_KEY",
+        sentence=f"{_named_with_key(event, key)}, and `kafka.wrong_key` refuses it: "
+        "publish it again with the id of the root run as key.",
+    )
+
+
+def _named_with_key(event: Event, key: str) -> str:
+    return f"{type(event.data).__name__} of root run {root_run_key(event.data)} has the key {key}"
 
 
 def child_not_listed(row: RunRow) -> Problem:

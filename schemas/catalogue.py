@@ -53,6 +53,9 @@ CATALOGUE = (
     EventType(model=RequestResult, versions=1, travels_on="results"),
 )
 
+# What other services read: JSON or Avro by the setting `kafka.format`. Everything else of ours is Avro.
+NOTIFICATIONS = frozenset(entry.model for entry in CATALOGUE if entry.travels_on in {"inflight", "results"})
+
 _BY_MODEL = {entry.model: entry for entry in CATALOGUE}
 _TYPES = {entry.model: entry.ce_type for entry in CATALOGUE}
 _BY_NAME = {name: entry for entry in CATALOGUE for name in (entry.ce_type, entry.name)}

@@ -12,6 +12,7 @@ from consumers.spokes.aiohttp_connection import OriginConnections, abort, is_usa
 from consumers.spokes.aiohttp_response import FAILURES, NEVER_SENT, NotHttpError, ResponseReader
 from consumers.spokes.bounded_connector import BoundedConnector
 from consumers.spokes.port import do_nothing
+from consumers.spokes.security.client_tls import client_tls
 from consumers.spokes.transport import PreventedError
 from router.responses import NoResponse
 
@@ -32,7 +33,13 @@ class AiohttpTransport:
     """A `Transport` with connections of its own to one system; made on first use, within the running loop."""
 
     def __init__(self, profile: Profile, resolver: AbstractResolver | None = None) -> None:
+        """Make a transport; nothing is connected yet.
+
+        Raises:
+            SecretMissingError: a file of the profile's `tls` cannot be used.
+        """
         self._profile = profile
+        self._tls = client_tls(profile.tls)
         self._resolver = resolver
         self._connector: aiohttp.TCPConnector | None = None
         self._origins: dict[str, OriginConnections] = {}  # by origin; a spoke has one
@@ -110,7 +117,7 @@ class AiohttpTransport:
 
     def _open(self) -> aiohttp.TCPConnector:
         if self._connector is None:
-            self._connector = BoundedConnector(limit=self._profile.concurrency, resolver=self._resolver)
+            self._connector = BoundedConnector(limit=self._profile.concurrency, resolver=self._resolver, tls=self._tls)
         return self._connector
 
 

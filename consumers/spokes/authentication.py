@@ -1,54 +1,95 @@
-"""Authenticate requests to an external system, without touching the network."""
+"""Authenticate requests to an external system."""
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, assert_never
+from urllib.parse import quote
 
-from pydantic import SecretStr
-
-from consumers.spokes.credentials import ApiKeyAuth, BasicAuth, BearerAuth, NoAuth, SecretMissingError, fetch_secret
+from consumers.spokes.credentials import (
+    ApiKeyAuth,
+    ApiKeyQueryAuth,
+    BasicAuth,
+    BearerAuth,
+    NoAuth,
+    OAuth2Auth,
+    SecretMissingError,
+)
+from consumers.spokes.security.oauth2 import OAuth2ClientCredentials
+from consumers.spokes.security.secret_source import SecretSource
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Callable, Mapping
 
     from consumers.spokes.credentials import Auth
-    from consumers.spokes.transport import HttpRequest
+    from consumers.spokes.security.oauth2 import Send
+    from consumers.spokes.transport import HttpRequest, Transport
     from router.responses import HttpResponse, NoResponse
-
-    Flow = Generator[HttpRequest, HttpResponse | NoResponse, None]
 
 
 class Authentication(Protocol):
-    """Yields requests to be sent and receives their answers; the last answer is the one that counts."""
+    """Adds what proves our identity to requests."""
 
-    def auth_flow(self, request: HttpRequest) -> Flow:
-        """Authenticate one request."""
+    async def send(self, request: HttpRequest, send: Send) -> HttpResponse | NoResponse:
+        """Send a request with credentials, and return the response that counts."""
+
+    async def close(self) -> None:
+        """Close what was opened."""
 
 
 class NoAuthentication:
     """Sends the request as it is."""
 
-    def auth_flow(self, request: HttpRequest) -> Flow:
-        """Authenticate one request."""
-        yield request
+    async def send(self, request: HttpRequest, send: Send) -> HttpResponse | NoResponse:
+        """Send a request."""
+        return await send(request)
+
+    async def close(self) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderAuthentication:
-    """Sends a header with a secret; `value` prints as asterisks."""
+    """Sends a header with a secret, which `write` makes from the secret's present value."""
 
     name: str
-    value: SecretStr
+    secret: SecretSource
+    write: Callable[[str], str]
 
-    def auth_flow(self, request: HttpRequest) -> Flow:
-        """Authenticate one request."""
-        yield request.with_header(self.name, self.value.get_secret_value())
+    async def send(self, request: HttpRequest, send: Send) -> HttpResponse | NoResponse:
+        """Send a request with the header."""
+        return await send(request.with_header(self.name, self.write(self.secret.current().get_secret_value())))
+
+    async def close(self) -> None:
+        """Do nothing."""
 
 
-def authentication_for(auth: Auth, environment: Mapping[str, str]) -> Authentication:
+@dataclass(frozen=True, slots=True)
+class QueryAuthentication:
+    """Sends a query parameter with a secret."""
+
+    parameter: str
+    secret: SecretSource
+
+    async def send(self, request: HttpRequest, send: Send) -> HttpResponse | NoResponse:
+        """Send a request with the parameter."""
+        return await send(request.with_query(self.parameter, quote(self.secret.current().get_secret_value(), safe="")))
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def authentication_for(
+    auth: Auth,
+    environment: Mapping[str, str],
+    open_transport: Callable[[str], Transport],
+    clock: Callable[[], float] = time.monotonic,
+) -> Authentication:
     """Return the credentials of a profile with its secrets.
+
+    `open_transport` returns a transport to an address; `clock` returns seconds.
 
     Raises:
         SecretMissingError: a secret is not where the profile says, or cannot stand in a header.
@@ -57,19 +98,30 @@ def authentication_for(auth: Auth, environment: Mapping[str, str]) -> Authentica
         case NoAuth():
             return NoAuthentication()
         case BasicAuth(username=username, password=reference):
-            password = fetch_secret(reference, environment)
-            pair = b64encode(f"{username}:{password.get_secret_value()}".encode()).decode()
-            return _header_authentication("Authorization", f"Basic {pair}", reference)
+            secret = SecretSource(reference, environment)
+            return HeaderAuthentication("Authorization", secret, lambda password: _basic(username, password))
         case BearerAuth(token=reference):
-            token = fetch_secret(reference, environment)
-            return _header_authentication("Authorization", f"Bearer {token.get_secret_value()}", reference)
+            return _header_authentication("Authorization", reference, environment, lambda token: f"Bearer {token}")
         case ApiKeyAuth(header=header, key=reference):
-            return _header_authentication(header, fetch_secret(reference, environment).get_secret_value(), reference)
+            return _header_authentication(header, reference, environment, lambda key: key)
+        case ApiKeyQueryAuth(parameter=parameter, key=reference):
+            return QueryAuthentication(parameter, SecretSource(reference, environment))
+        case OAuth2Auth(token_url=url, client_secret=reference):
+            secret = SecretSource(reference, environment)
+            return OAuth2ClientCredentials(settings=auth, secret=secret, transport=open_transport(url), clock=clock)
         case _:
             assert_never(auth)
 
 
-def _header_authentication(name: str, value: str, reference: str) -> HeaderAuthentication:
-    if not value.isascii() or not value.isprintable():
+def _basic(username: str, password: str) -> str:
+    return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
+
+
+def _header_authentication(
+    name: str, reference: str, environment: Mapping[str, str], write: Callable[[str], str]
+) -> HeaderAuthentication:
+    secret = SecretSource(reference, environment)
+    text = secret.current().get_secret_value()
+    if not text.isascii() or not text.isprintable():
         raise SecretMissingError(f"the secret at {reference} cannot stand in a header: use one line of ASCII")
-    return HeaderAuthentication(name, SecretStr(value))
+    return HeaderAuthentication(name, secret, write)

@@ -20,8 +20,11 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import LineTooLong
 
 if TYPE_CHECKING:
+    from aiohttp.abc import AbstractResolver
     from aiohttp.connector import Connection
     from aiohttp.http import RawResponseMessage
+
+    from consumers.spokes.security.client_tls import ClientTls
 
 MAX_INTERIM_RESPONSES = 20  # to one request; HTTP sets no limit, and systems send one or two
 MAX_HEADER_BYTES = 32 * 1024  # of one header; a Content-Security-Policy has 10 KB or more
@@ -58,8 +61,9 @@ def certificate_alert(error: BaseException | None) -> str:
 class BoundedConnector(aiohttp.TCPConnector):
     """A pool of such connections."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - those of `TCPConnector`
-        super().__init__(**options)
+    def __init__(self, *, limit: int, resolver: AbstractResolver | None, tls: ClientTls | None = None) -> None:
+        super().__init__(limit=limit, resolver=resolver, ssl=True if tls is None else tls.context)
+        self._tls = tls
         self._handshakes = _Handshakes()
         self._factory = cast(
             "partial[ResponseHandler]", partial(_BoundedResponseHandler, loop=self._loop, handshakes=self._handshakes)
@@ -71,6 +75,8 @@ class BoundedConnector(aiohttp.TCPConnector):
         Raises:
             ConnectionRefusedAfterHandshakeError: the server closed it instead.
         """
+        if self._tls is not None:
+            self._tls.refresh()
         connection = await super().connect(*args, **kwargs)
         on = connection.protocol
         tls = None if self._handshakes.accepted or connection.transport is None else _tls_1_3(connection.transport)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from consumers.spokes.security.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +73,15 @@ def _check_header_name(name: str) -> str:
 HeaderName = Annotated[str, AfterValidator(_check_header_name)]
 
 
+def _check_token_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.fragment:
+        raise ValueError("must be a whole address such as https://login.example/oauth2/token, without credentials")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must begin with https://, because the client secret is sent there")
+    return url
+
+
 class NoAuth(ProfileModel):
     """The system asks for no credentials."""
 
@@ -98,7 +111,53 @@ class ApiKeyAuth(ProfileModel):
     key: SecretReference
 
 
-Auth = Annotated[NoAuth | BasicAuth | BearerAuth | ApiKeyAuth, Field(discriminator="kind")]
+class ApiKeyQueryAuth(ProfileModel):
+    """A key in a query parameter of the system's choice."""
+
+    kind: Literal["api_key_query"] = "api_key_query"
+    parameter: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,100}$")] = "apikey"
+    key: SecretReference
+
+
+class ClientAuthentication(StrEnum):
+    """How the client proves its identity to a token endpoint (RFC 6749 §2.3.1)."""
+
+    BASIC = "basic"
+    BODY = "body"
+
+
+class OAuth2Auth(ProfileModel):
+    """An access token by client credentials (RFC 6749 §4.4), renewed before it ends."""
+
+    kind: Literal["oauth2"] = "oauth2"
+    token_url: Annotated[str, AfterValidator(_check_token_url)]
+    client_id: str = Field(min_length=1, max_length=1000)
+    client_secret: SecretReference
+    scope: tuple[Annotated[str, Field(pattern=r"^[!#-\[\]-~]{1,200}$")], ...] = Field(default=(), max_length=50)
+    audience: str = Field(default="", max_length=1000)
+    client_authentication: ClientAuthentication = ClientAuthentication.BASIC
+
+
+Auth = Annotated[
+    NoAuth | BasicAuth | BearerAuth | ApiKeyAuth | ApiKeyQueryAuth | OAuth2Auth, Field(discriminator="kind")
+]
+
+
+class TlsSettings(ProfileModel):
+    """Files in PEM, read again when they change. The certificate of the system is always checked."""
+
+    ca: str | None = Field(default=None, description="File of the authorities to trust, beside those of the machine.")
+    certificate: str | None = Field(default=None, description="File of our certificate, with its chain.")
+    key: str | None = Field(default=None, description="File of its key. None: in the file of the certificate.")
+    key_password: Annotated[SecretReference, Field(pattern="^file:")] | None = Field(
+        default=None, description="Where the password of the key is: `file:PATH`."
+    )
+
+    @model_validator(mode="after")
+    def _check_key_has_certificate(self) -> Self:
+        if self.certificate is None and (self.key or self.key_password):
+            raise ValueError("key and key_password need a certificate")
+        return self
 
 
 class CallbackToken(ProfileModel):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from consumers.spokes.aiohttp_transport import AiohttpTransport
-from consumers.spokes.authentication import Authentication, authentication_for
-from consumers.spokes.credentials import SecretMissingError
+from consumers.spokes.authentication import authentication_for
+from consumers.spokes.credentials import SecretMissingError, TlsSettings
 from consumers.spokes.limits.adaptive_limit import AdaptiveLimit
 from consumers.spokes.limits.rate_limit import RateLimit
 from consumers.spokes.limits.slot_limit import CallKind, SlotLimit
@@ -20,7 +20,7 @@ from router.responses import NoResponse, Purpose
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from consumers.spokes.authentication import Flow
+    from consumers.spokes.authentication import Authentication
     from consumers.spokes.port import Admit, BeforeCall, Call
     from consumers.spokes.profile import Profile
     from consumers.spokes.transport import Transport
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _SpokeConnection:
+class SpokeConnection:
     """All that is needed to reach one system."""
 
     base_url: str
@@ -46,18 +46,24 @@ class _SpokeConnection:
                 await self.rate.take()
             admit()
             began = time.monotonic()
-            flow = self.authentication.auth_flow(_build_request(self, call))
-            response = await _send_authenticated(self.transport, flow, before)
+            response = await self.authentication.send(
+                _build_request(self, call), lambda request: self.transport.send(request, before)
+            )
             if self.adaptive is not None:
                 self.adaptive.ended(began, None if isinstance(response, NoResponse) else response.status)
             return response
 
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.transport.close()
+        await self.authentication.close()
 
-def _connection(profile: Profile, authentication: Authentication, transport: Transport) -> _SpokeConnection:
+
+def _connection(profile: Profile, authentication: Authentication, transport: Transport) -> SpokeConnection:
     limit, rate = SlotLimit(profile.concurrency), profile.rate_limit
-    return _SpokeConnection(
+    return SpokeConnection(
         base_url=profile.base_url,
-        headers={"Accept": profile.media_types.accept, "User-Agent": "southbound"},
+        headers={"Accept": profile.media_types.accept, "User-Agent": "southbound"} | profile.headers,
         authentication=authentication,
         transport=transport,
         limit=limit,
@@ -79,12 +85,7 @@ class SpokeClient:
         environment: Mapping[str, str],
         transport_for: Callable[[Profile], Transport] = AiohttpTransport,
     ) -> None:
-        profiles = tuple(profiles)
-        credentials = load_all_authentication(profiles, environment)
-        self._connections = {
-            profile.name: _connection(profile, credentials[profile.name], transport_for(profile))
-            for profile in profiles
-        }
+        self._connections = open_connections(tuple(profiles), environment, transport_for)
 
     async def call(
         self, spoke: str, call: Call, before: BeforeCall = do_nothing, admit: Admit = admit_all
@@ -106,25 +107,52 @@ class SpokeClient:
     async def close(self) -> None:
         """Close all connections."""
         for connection in self._connections.values():
-            await connection.transport.close()
+            await connection.close()
 
 
-def load_all_authentication(profiles: Iterable[Profile], environment: Mapping[str, str]) -> dict[str, Authentication]:
-    """Return the credentials of all profiles, by spoke.
+def open_connections(
+    profiles: Iterable[Profile],
+    environment: Mapping[str, str],
+    transport_for: Callable[[Profile], Transport] = AiohttpTransport,
+) -> dict[str, SpokeConnection]:
+    """Return what is needed to reach each system, by spoke; nothing is connected yet.
 
     Raises:
-        SecretMissingError: with one line for each secret that is missing.
+        SecretMissingError: with one line for each secret or file that is missing or wrong.
     """
-    found: dict[str, Authentication] = {}
+    opened: dict[str, SpokeConnection] = {}
     missing: list[str] = []
     for profile in profiles:
-        try:
-            found[profile.name] = authentication_for(profile.auth, environment)
-        except SecretMissingError as error:
-            missing.append(f"spoke '{profile.name}', field 'auth': {error}")
+        connection = _open_connection(profile, environment, transport_for)
+        if isinstance(connection, SpokeConnection):
+            opened[profile.name] = connection
+        else:
+            missing += connection
     if missing:
         raise SecretMissingError("\n".join(missing))
-    return found
+    return opened
+
+
+def _open_connection(
+    profile: Profile, environment: Mapping[str, str], transport_for: Callable[[Profile], Transport]
+) -> SpokeConnection | list[str]:
+    """Return what is needed to reach one system, or a sentence for each secret or file that is missing or wrong."""
+    missing: list[str] = []
+    transport = authentication = None
+    try:
+        transport = transport_for(profile)
+    except SecretMissingError as error:
+        missing.append(f"spoke '{profile.name}', field 'tls': {error}")
+    tls = profile.tls if transport else TlsSettings()  # what is wrong with its files is said once
+
+    def transport_to(address: str) -> Transport:
+        return transport_for(profile.model_copy(update={"base_url": address, "tls": tls}))
+
+    try:
+        authentication = authentication_for(profile.auth, environment, transport_to)
+    except SecretMissingError as error:
+        missing.append(f"spoke '{profile.name}', field 'auth': {error}")
+    return _connection(profile, authentication, transport) if transport and authentication else missing
 
 
 def _kind_of(call: Call) -> CallKind:
@@ -133,17 +161,7 @@ def _kind_of(call: Call) -> CallKind:
     return {Purpose.LOOK_UP: CallKind.LOOK_UP, Purpose.READ: CallKind.READ}.get(call.purpose, CallKind.WRITE)
 
 
-async def _send_authenticated(transport: Transport, flow: Flow, before: BeforeCall) -> HttpResponse | NoResponse:
-    request = next(flow)
-    while True:
-        answer = await transport.send(request, before)
-        try:
-            request = flow.send(answer)
-        except StopIteration:
-            return answer
-
-
-def _build_request(connection: _SpokeConnection, call: Call) -> HttpRequest:
+def _build_request(connection: SpokeConnection, call: Call) -> HttpRequest:
     query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
     return HttpRequest(
         method=call.method,

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from consumers.runtime.backoff import RetryPolicy
-from consumers.spokes.credentials import Auth, CallbackAuth, NoAuth, ProfileModel
+from consumers.spokes.credentials import Auth, CallbackAuth, HeaderName, NoAuth, ProfileModel, TlsSettings
 from consumers.spokes.limits.circuit_breaker import BreakerPolicy
 from schemas.vocabulary import RunState
 
@@ -191,6 +191,39 @@ SuccessCode = Annotated[int, Field(ge=200, le=299)]
 Version = Annotated[str, BeforeValidator(lambda value: value if isinstance(value, str) else str(value))]
 
 
+# What Southbound itself sets, or what changes the meaning of a message.
+_SET_HEADERS = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "host",
+        "idempotency-key",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "x-request-id",
+    }
+)
+
+
+def _check_fixed_header(name: str) -> str:
+    if name.lower() in _SET_HEADERS:
+        raise ValueError(f"must not be {name}: Southbound sets it (credentials belong to 'auth')")
+    return name
+
+
+FixedHeaderName = Annotated[HeaderName, AfterValidator(_check_fixed_header)]
+FixedHeaderValue = Annotated[str, Field(pattern=r"^[ -~]{0,1000}$")]
+
+
 def _check_state(state: RunState) -> RunState:
     if state is RunState.UNKNOWN:
         raise ValueError("must be a state of a run, and 'unknown' is none")
@@ -217,6 +250,10 @@ class Profile(ProfileModel):
         description="Version of TMF653: 4.0, 4.1 or 4.2. A declaration: all three have the same form here.",
     )
     auth: Auth = Field(default=NoAuth(), description="Credentials that Southbound sends: see below.")
+    tls: TlsSettings = TlsSettings()
+    headers: dict[FixedHeaderName, FixedHeaderValue] = Field(
+        default_factory=dict, max_length=20, description="Headers of every request, such as the name of a tenant."
+    )
     callback_auth: CallbackAuth = Field(
         default=NoAuth(), description="Credentials that callbacks must carry: see below."
     )

@@ -17,6 +17,7 @@ from consumers.spokes.aiohttp_connection import is_usable
 from consumers.spokes.aiohttp_response import FAILURES, ResponseReader
 from consumers.spokes.bounded_connector import MAX_HEADER_BYTES, BoundedConnector
 from consumers.spokes.port import do_nothing
+from consumers.spokes.security.client_tls import client_tls
 from consumers.spokes.transport import PreventedError, UnfitRequestError
 from router.responses import NoResponse
 
@@ -45,7 +46,13 @@ class SessionTransport:
     """
 
     def __init__(self, profile: Profile, resolver: AbstractResolver | None = None) -> None:
+        """Make a transport; nothing is connected yet.
+
+        Raises:
+            SecretMissingError: a file of the profile's `tls` cannot be used.
+        """
         self._profile = profile
+        self._tls = client_tls(profile.tls)
         self._resolver = resolver
         self._connector: _Connector | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -92,7 +99,7 @@ class SessionTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._connector = _Connector(limit=self._profile.concurrency, resolver=self._resolver)
+            self._connector = _Connector(limit=self._profile.concurrency, resolver=self._resolver, tls=self._tls)
             self._session = aiohttp.ClientSession(
                 connector=self._connector,
                 timeout=_timeouts(self._profile.timeouts),
@@ -155,9 +162,9 @@ def _address(request: HttpRequest) -> URL:
         url = URL(request.url, encoded=True)
         valid = url.scheme in _SCHEMES and url.host and url.port
     except ValueError as error:
-        raise UnfitRequestError(f"{request.url!r} is no address") from error
+        raise UnfitRequestError(f"{request.path!r} is no address") from error
     if not valid:
-        raise UnfitRequestError(f"{request.url!r} is no address of HTTP")
+        raise UnfitRequestError(f"{request.path!r} is no address of HTTP")
     return url
 
 

@@ -28,16 +28,25 @@ class PreventedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """One request, credentials included; that is why its headers are never printed."""
+    """One request, credentials included; that is why neither its query nor its headers are ever printed."""
 
     method: str
-    url: str
+    url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
 
     def with_header(self, name: str, value: str) -> HttpRequest:
         """Return the same request with one more header."""
         return replace(self, headers={**self.headers, name: value})
+
+    def with_query(self, name: str, value: str) -> HttpRequest:
+        """Return the same request with one more query parameter; both are percent-encoded already."""
+        return replace(self, url=f"{self.url}{'&' if '?' in self.url else '?'}{name}={value}")
+
+    @property
+    def path(self) -> str:
+        """The address without its query."""
+        return self.url.partition("?")[0]
 
     @property
     def is_valid_http(self) -> bool:

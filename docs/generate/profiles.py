@@ -13,7 +13,15 @@ import orjson
 from pydantic import BaseModel
 
 from consumers.inbound.listener import ListenerLimits
-from consumers.spokes.credentials import ApiKeyAuth, BasicAuth, BearerAuth, CallbackToken, NoAuth
+from consumers.spokes.credentials import (
+    ApiKeyAuth,
+    ApiKeyQueryAuth,
+    BasicAuth,
+    BearerAuth,
+    CallbackToken,
+    NoAuth,
+    OAuth2Auth,
+)
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import do_nothing
 from consumers.spokes.profile import CancelMethod, Profile
@@ -62,7 +70,9 @@ CREDENTIALS = """
 ## Credentials
 
 A secret is never written into a profile: its field says where it is, `env:NAME` or `file:PATH`. Variables whose names
-begin with `SOUTHBOUND_SECRET_` are not taken for settings. Secrets are read at the start.
+begin with `SOUTHBOUND_SECRET_` are not taken for settings. Secrets of `auth` in files, and the files of `tls`, are read
+again when they change; those of `callback_auth` are read at the start. How to connect a system that wants them:
+[OAuth2 and mutual TLS](how-to/oauth2-and-mutual-tls.md).
 
 """
 CALLBACKS = """
@@ -148,7 +158,7 @@ def _kind(annotation: Any) -> str:  # noqa: ANN401, PLR0911 - any annotation; on
     if origin is frozenset:
         return f"list of {_kind(arguments[0])}"
     if origin is dict:
-        return "texts and states"
+        return "texts and states" if "RunState" in str(arguments[1]) else "texts"
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return " or ".join(f"`{one.value}`" for one in annotation if one.value != "unknown")
     return {int: "whole number", float: "number", bool: "true or false"}.get(annotation, "text")
@@ -172,7 +182,7 @@ def _default(field: FieldInfo) -> str:
 
 def _credentials() -> str:
     kinds = {
-        "auth": (NoAuth, BasicAuth, BearerAuth, ApiKeyAuth),
+        "auth": (NoAuth, BasicAuth, BearerAuth, ApiKeyAuth, ApiKeyQueryAuth, OAuth2Auth),
         "callback_auth": (NoAuth, BasicAuth, CallbackToken),
     }
     rows = [_credentials_row(field, model) for field, models in kinds.items() for model in models]
@@ -186,7 +196,9 @@ def _credentials_row(field: str, model: type[BaseModel]) -> tuple[str, str, str,
 
 
 def _credential_field(name: str, field: FieldInfo) -> str:
-    return f"`{name}`" if field.is_required() else f"`{name}` (by default `{field.default}`)"
+    if field.is_required():
+        return f"`{name}`"
+    return f"`{name}` (by default `{field.default}`)" if field.default else f"`{name}` (may be left out)"
 
 
 class _Recorder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from codecs import BOM_UTF8
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -59,8 +59,6 @@ class DecodedMessageCache:
             self._free_bytes += len(oldest)
 
 
-EventFormat = Literal["avro", "json"]
-
 AVRO, JSON = "application/avro", "application/json"
 
 
@@ -69,19 +67,27 @@ class UnencodableError(ValueError):
 
 
 class Codec:
-    """Encodes in one format and decodes all of them; registry ids choose the Confluent framing.
+    """Encodes in Avro, or in JSON the messages of `json_models`, and decodes all formats.
 
-    With `cache_bytes` it caches the commands that it encoded last: dispatch mostly runs beside routing.
+    Registry ids choose the Confluent framing of Avro. With `cache_bytes` it caches the commands that it encoded last:
+    dispatch mostly runs beside routing.
     """
 
     def __init__(
-        self, *, output_format: EventFormat = "avro", registry: RegistryIds | None = None, cache_bytes: int = 0
+        self,
+        *,
+        json_models: frozenset[type[Message]] = frozenset(),
+        registry: RegistryIds | None = None,
+        cache_bytes: int = 0,
     ) -> None:
         self._cache = DecodedMessageCache(cache_bytes)
         self._avro = AvroReader(registry)
         self._writer = AvroWriter(registry)
-        self._encode = self._to_json if output_format == "json" else self._to_avro
-        self.content_type = JSON if output_format == "json" else AVRO
+        self._json_models = json_models
+
+    def content_type_of(self, message: Message) -> str:
+        """Return the media type of what `encode` returns for this message."""
+        return JSON if type(message) in self._json_models else AVRO
 
     def encode(self, message: Message) -> bytes:
         """Encode a message.
@@ -89,7 +95,7 @@ class Codec:
         Raises:
             UnencodableError: the message was made without its model's validation and a field does not fit.
         """
-        value = self._encode(message)
+        value = self._to_json(message) if type(message) in self._json_models else self._to_avro(message)
         if isinstance(message, _COMMANDS):
             self._cache.keep(value, message)
         return value

@@ -51,7 +51,7 @@ class Envelope:
         """
         value = self._codec.encode(event.data)
         return value, write_headers(
-            event.headers, type_=event.type, content_type=self._codec.content_type, source=self._source
+            event.headers, type_=event.type, content_type=self._codec.content_type_of(event.data), source=self._source
         )
 
     def decode(

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from consumers.inbound.callback_auth import authenticator_for
 from consumers.spokes.credentials import SecretMissingError
-from consumers.spokes.http_client import load_all_authentication
+from consumers.spokes.http_client import open_connections
 from consumers.table_topic.live_pair import PublishedTableIds
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import count_noun, print_json, print_result, print_text
@@ -55,7 +55,7 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
 
 def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, str]) -> Iterator[str]:
     try:
-        load_all_authentication(profiles, environment)
+        open_connections(profiles, environment)
     except SecretMissingError as error:
         yield from str(error).splitlines()
     for profile in profiles:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
+
+from consumers.spokes.security.loopback import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -11,18 +12,6 @@ if TYPE_CHECKING:
     from consumers.spokes.profile import Profile
 
 ACCEPTED = "accept from anyone"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only processes of this machine reach a socket that is bound to `host`."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        address = ip_address(host.strip("[]"))
-    except ValueError:  # a name could mean any address
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def open_callback_mistakes(host: str, profiles: Iterable[Profile]) -> list[str]:

@@ -20,6 +20,7 @@ from consumers.store.sql_store import open_store
 from producers.event_publisher import EventPublisher
 from producers.kafka_publisher import KafkaPublisher
 from producers.publisher import PublishError
+from schemas.catalogue import NOTIFICATIONS
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.codec.schema_registry import RegistryUnavailableError, resolve_ids
@@ -153,13 +154,15 @@ async def _continue(
 
 
 async def _open_envelope(kafka: KafkaSettings, status: StartupStatus) -> Envelope:
-    if kafka.registry is None:
-        return Envelope(Codec(cache_bytes=DECODED_COMMAND_CACHE_BYTES), source="/southbound")
-    url = kafka.registry.get_secret_value()
-    ids = await _retry_until(
-        lambda: asyncio.to_thread(resolve_ids, url), RegistryUnavailableError, kafka.start_timeout, status
-    )
-    return Envelope(Codec(registry=ids, cache_bytes=DECODED_COMMAND_CACHE_BYTES), source="/southbound")
+    ids = None
+    if kafka.registry is not None:
+        url = kafka.registry.get_secret_value()
+        ids = await _retry_until(
+            lambda: asyncio.to_thread(resolve_ids, url), RegistryUnavailableError, kafka.start_timeout, status
+        )
+    json_models = NOTIFICATIONS if kafka.notifies_in_json else frozenset()
+    codec = Codec(json_models=json_models, registry=ids, cache_bytes=DECODED_COMMAND_CACHE_BYTES)
+    return Envelope(codec, source="/southbound")
 
 
 async def _retry_until(

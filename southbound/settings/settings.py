@@ -51,6 +51,11 @@ class KafkaSettings(Section):
         "southbound",
         description="Prefix of consumer groups; every role has its own group, such as `<group>.routing`.",
     )
+    wrong_key: Literal["process", "refuse"] = Field(
+        "process",
+        description="What becomes of a record on `testrun.lifecycle` whose key is not the id of its root run, so that"
+        " Kafka does not keep its order: `process` it (logged and counted), or `refuse` it as a dead letter.",
+    )
     client: dict[str, str | int | float | bool] = Field(
         default_factory=dict,
         description="Settings of librdkafka, such as `security.protocol`; they override Southbound's own. Only the"
@@ -61,6 +66,11 @@ class KafkaSettings(Section):
         None,
         description="URL of a Confluent-compatible schema registry, optionally with user and password."
         " Unset: single-object encoding.",
+    )
+    format: Literal["auto", "avro", "json"] = Field(
+        "auto",
+        description="Encoding of the events that other services read, on `testrun.inflight` and `testrun.results`:"
+        " `json` (plain JSON with CloudEvents headers), `avro`, or `auto`: Avro if `registry` is set, else JSON.",
     )
     static_membership: bool = Field(
         default=False,
@@ -99,6 +109,11 @@ class KafkaSettings(Section):
     def servers(self) -> str:
         """The bootstrap servers of a command that starts no broker."""
         return self.bootstrap or LOCAL_KAFKA
+
+    @property
+    def notifies_in_json(self) -> bool:
+        """Whether updates and results are written in JSON."""
+        return self.format == "json" or (self.format == "auto" and self.registry is None)
 
     def group_of(self, role: str) -> str:
         """Return the consumer group of a role."""

@@ -145,6 +145,7 @@ class InMemoryGateway:
     retries: list[RetryLater] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     wrong_keys: list[tuple[Record, Problem]] = field(default_factory=list)
+    refuses_wrong_keys: bool = False
     unknown_states: list[str] = field(default_factory=list)
     names: TopicNames = field(default_factory=TopicNames)
     envelope: Envelope = field(default_factory=lambda: ENVELOPE)
@@ -398,6 +399,7 @@ class InMemoryGateway:
                 self.envelope,
                 may_repeat=self._may_repeat if self.may_repeat else None,
                 on_wrong_key=self._note_wrong_key,
+                refuses_wrong_keys=self.refuses_wrong_keys,
             )
         if topic == self.names.inbound:
             inbound = ReportHandler(

@@ -208,11 +208,13 @@ def _decoding_handler(
     resources: SharedResources, role: str, topic: str, handle: EventHandler, observer: WorkerMetrics
 ) -> DecodingHandler:
     recorded = resources.recorded if resources.recorded and resources.recorded.topic == topic else None
+    is_lifecycle = topic == resources.events.topics.lifecycle
     return DecodingHandler(
         handle,
         resources.events.envelope,
         may_repeat=_recorded_events(resources.settings.kafka, recorded).include if recorded else None,
         on_wrong_key=wrong_key_counter(resources.metrics, role, ProblemReporter(observer)),
+        refuses_wrong_keys=is_lifecycle and resources.settings.kafka.wrong_key == "refuse",
     )
 
 

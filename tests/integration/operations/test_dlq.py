@@ -329,7 +329,7 @@ def test_the_rate_is_not_exceeded(letters: DeadLetters) -> None:
 
 def test_a_redrive_that_is_started_later_takes_over_and_nothing_is_redriven_twice(letters: DeadLetters) -> None:
     letters.put("X", count=60)
-    with letters.shell.started("dlq", "redrive", "--all", "--rate", "10", "--json") as first:
+    with letters.shell.started("dlq", "redrive", "--all", "--rate", "2", "--json") as first:
         first.wait_for_output('"state": "redriven"')
         letters.run("redrive", "--all")
         first.process.wait(60)

@@ -142,8 +142,8 @@ async def test_lag_becomes_0_when_nothing_is_left_to_deliver(
 async def test_an_open_transaction_is_waited_for(kafka_bootstrap: str, fresh_topics: Callable[..., str]) -> None:
     topic = fresh_topics("lifecycle")
     await asyncio.to_thread(commit_records, kafka_bootstrap, topic)
-    first_end = await asyncio.to_thread(end_offset, kafka_bootstrap, topic)
     producer = await asyncio.to_thread(begin, kafka_bootstrap, topic, b"3")
+    first_end = await asyncio.to_thread(end_offset, kafka_bootstrap, topic) - 1  # the record of the open transaction
     consuming = Consuming(kafka_bootstrap, topic)
     running = asyncio.create_task(consuming.worker.run())
 

@@ -7,6 +7,7 @@ import pytest
 from consumers.metrics import WRONG_KEYS, Metrics, WorkerMetrics
 from consumers.run_updates.acknowledgements import Acknowledgements
 from consumers.runtime.faults import ProblemReporter
+from consumers.runtime.handler import DeadLetter
 from schemas.lifecycle import RunRequested
 from schemas.results import RunUpdate
 from schemas.vocabulary import UpdateKind
@@ -71,6 +72,19 @@ async def test_a_child_whose_key_is_its_own_id_is_told() -> None:
     await gateway.run_until_idle()
     ((_, problem),) = gateway.wrong_keys
     assert "root run TR0001 has the key TR0002" in problem.sentence
+
+
+@pytest.mark.parametrize(("key", "shown"), WRONG)
+async def test_a_wrong_key_can_be_refused(key: bytes | None, shown: str) -> None:
+    gateway = InMemoryGateway(refuses_wrong_keys=True)
+    record = gateway.produce(gateway.names.lifecycle, RunRequested(run=a_document("TR0001")), "e1")
+    gateway.take_back(record)
+    wrong = gateway.produce_bytes(gateway.names.lifecycle, record.value, record.headers, key=key)
+    outcome = await gateway.attempt(wrong)
+    assert isinstance(outcome, DeadLetter)
+    assert outcome.problem.code == "WRONG_KEY"
+    assert f"has the key {shown}, and `kafka.wrong_key` refuses it" in outcome.problem.sentence
+    assert gateway.published_events() == []
 
 
 async def test_a_wrong_key_is_counted_once_and_logged_once_in_a_while() -> None:

@@ -39,7 +39,7 @@ def a_policy(*rows: str) -> LoadedTable:
 
 
 def events_of(messages: Iterable[Message], writes: str = "avro") -> list[tuple[bytes | None, RecordHeaders]]:
-    envelope = Envelope(Codec(output_format="json" if writes == "json" else "avro"))
+    envelope = Envelope(Codec(json_models=frozenset({RunRequested}) if writes == "json" else frozenset()))
     return [
         envelope.encode(Event(headers=EventHeaders(id=str(number)), data=message))
         for number, message in enumerate(messages)

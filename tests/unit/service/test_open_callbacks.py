@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from southbound.service.open_callbacks import is_loopback, open_callback_mistakes, openly_accepted
+from consumers.spokes.security.loopback import is_loopback
+from southbound.service.open_callbacks import open_callback_mistakes, openly_accepted
 from tests.builders.spokes import a_profile
 
 TOKEN = {"kind": "token", "token": "env:CALLBACK_TOKEN"}

@@ -27,36 +27,38 @@ KINDS = [
     {"kind": "basic", "username": "gateway", "password": "env:LAB"},
     {"kind": "bearer", "token": "env:TOKEN"},
     {"kind": "api_key", "header": "X-Key", "key": "env:TOKEN"},
+    {"kind": "api_key_query", "key": "env:LAB"},
 ]
 
 
 def credentials_from(auth: dict[str, str]) -> Authentication:
     parsed: Auth = TypeAdapter(Auth).validate_python(auth)
-    return authentication_for(parsed, ENVIRONMENT)
+    return authentication_for(parsed, ENVIRONMENT, lambda _: FakeTransport())
 
 
-def authenticated_request(auth: dict[str, str]) -> HttpRequest:
-    flow = credentials_from(auth).auth_flow(HttpRequest(method="GET", url="http://a", headers={"Accept": "x"}))
-    request = next(flow)
-    with pytest.raises(StopIteration):
-        flow.send(HttpResponse(status=401))
-    return request
+async def authenticated_request(auth: dict[str, str]) -> HttpRequest:
+    system = FakeTransport([HttpResponse(status=401)])
+    request = HttpRequest(method="GET", url="http://a?x=1", headers={"Accept": "x"})
+    await credentials_from(auth).send(request, system.send)
+    (sent,) = system.requests
+    return sent
 
 
-def test_each_kind_of_authentication_sets_its_own_header() -> None:
-    basic, bearer, key = map(authenticated_request, KINDS)
+async def test_each_kind_of_authentication_sets_its_own_header() -> None:
+    basic, bearer, key, in_query = [await authenticated_request(kind) for kind in KINDS]
     encoded = basic.headers["Authorization"].removeprefix("Basic ")
     assert base64.b64decode(encoded).decode() == f"gateway:{PASSWORD}"
     assert bearer.headers == {"Accept": "x", "Authorization": "Bearer t0ken"}
     assert key.headers == {"Accept": "x", "X-Key": "t0ken"}
-    assert authenticated_request({"kind": "none"}).headers == {"Accept": "x"}
+    assert (in_query.headers, in_query.url) == ({"Accept": "x"}, "http://a?x=1&apikey=h%C3%BCnter2")
+    assert (await authenticated_request({"kind": "none"})).headers == {"Accept": "x"}
 
 
 @pytest.mark.parametrize("auth", KINDS)
-def test_no_secret_is_ever_printed(auth: dict[str, str]) -> None:
-    request = authenticated_request(auth)
+async def test_no_secret_is_ever_printed(auth: dict[str, str]) -> None:
+    request = await authenticated_request(auth)
     printed = f"{credentials_from(auth)!r} {credentials_from(auth)} {request!r} {request} {a_profile(auth=auth)!r}"
-    for secret in (PASSWORD, "t0ken", request.headers.get("Authorization", "t0ken")):
+    for secret in (PASSWORD, "h%C3%BCnter2", "t0ken", request.headers.get("Authorization", "t0ken")):
         assert secret not in printed
 
 
@@ -79,6 +81,20 @@ def test_a_secret_is_fetched_from_environment_or_file(reference: str, tmp_path: 
 def test_a_missing_secret_is_named_by_its_reference(reference: str, sentence: str) -> None:
     with pytest.raises(SecretMissingError, match=sentence):
         fetch_secret(reference, ENVIRONMENT)
+
+
+async def test_a_secret_in_a_file_is_read_again_when_the_file_changes(tmp_path: Path) -> None:
+    path, system = tmp_path / "token", FakeTransport([HttpResponse(status=200)])
+    path.write_text("first\n", encoding="utf-8")
+    credentials = credentials_from({"kind": "bearer", "token": f"file:{path}"})
+    request = HttpRequest(method="GET", url="http://a")
+    await credentials.send(request, system.send)
+    path.unlink()  # while it is being replaced, the last one is used
+    await credentials.send(request, system.send)
+    path.write_text("the second\n", encoding="utf-8")
+    await credentials.send(request, system.send)
+    sent = [request.headers["Authorization"] for request in system.requests]
+    assert sent == ["Bearer first", "Bearer first", "Bearer the second"]
 
 
 def test_a_secret_of_two_lines_cannot_inject_a_header() -> None:

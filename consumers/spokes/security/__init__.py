@@ -1,0 +1,1 @@
+"""Prove our identity to external systems: secrets, tokens and certificates, each renewed without a restart."""
