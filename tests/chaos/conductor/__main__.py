@@ -76,7 +76,7 @@ def _summarize(folder: Path) -> int:
 def _command(name: str, seed: int) -> str:
     """Return the command that repeats one scenario."""
     words = iter(sys.argv[1:])
-    kept = [word for word in words if not (word in ("--seed", "--scenario") and next(words))]
+    kept = [word for word in words if not (word in ("--seed", "--scenario", "--keep", "--folder") and next(words))]
     return f'make chaos ARGS="{shlex.join(["--scenario", name, "--seed", str(seed), *kept])}"'
 
 
