@@ -46,7 +46,7 @@ def test_a_second_post_after_a_fault_and_a_settled_look_up_is_explained() -> Non
     [
         pytest.param((), id="none"),
         pytest.param((3.5,), id="one"),
-        pytest.param((1.1, 1.2, 1.3, 2.8), id="none after the settle time"),
+        pytest.param((1.1, 1.2, 1.3, 2.4), id="none after the settle time"),
         pytest.param((0.1, 0.2, 0.3), id="all before the POST"),
     ],
 )
