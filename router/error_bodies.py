@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from schemas.json_body import read_json_body
 from schemas.results import Reason
+from schemas.text.json_body import read_json_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

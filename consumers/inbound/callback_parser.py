@@ -9,7 +9,7 @@ import orjson
 
 from router.runs.ids import derive_event_id
 from schemas.inbound import InboundReceived
-from schemas.json_body import read_json_body
+from schemas.text.json_body import read_json_body
 from schemas.vocabulary import Channel
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumers.runtime.monitoring import unfinished_record, where_and_why
-from schemas.counts import count_noun
 from schemas.problem import Problem
+from schemas.text.counts import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.northbound.errors import MistakeCode, pointer_to, refuse
-from schemas.exact_numbers import WrittenNumber, inexact_number_sentence
+from schemas.text.exact_numbers import WrittenNumber, inexact_number_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from schemas.codec.avro_resolution import resolve
 from schemas.codec.avro_schemas import SINGLE_OBJECT_MARKER, load_schema, single_object_prefix
 from schemas.codec.errors import UnknownSchemaError, UnreadableBytesError
 from schemas.codec.printable import excerpt
-from schemas.counts import count_noun
+from schemas.text.counts import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import SchemaParseException, UnknownType
 
-from schemas.counts import count_noun
+from schemas.text.counts import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
 
 from schemas.codec.errors import InvalidEventError, UnreadableBytesError
-from schemas.exact_numbers import inexact_number, inexact_number_sentence
+from schemas.text.exact_numbers import inexact_number, inexact_number_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

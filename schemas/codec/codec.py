@@ -23,7 +23,7 @@ from schemas.codec.errors import (
 )
 from schemas.codec.printable import excerpt
 from schemas.commands import CancelRun, ChangeRun, SendRun
-from schemas.exact_numbers import inexact_number, inexact_number_sentence
+from schemas.text.exact_numbers import inexact_number, inexact_number_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,11 +20,11 @@ from schemas.catalogue import CATALOGUE, find_event_type
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.codec.errors import located_field_messages
-from schemas.exact_numbers import inexact_number_sentence, is_exact
 from schemas.files.located_json import LocatedJsonError, line_in_json, read_located_json
 from schemas.files.located_tree import Listing, Scalar, Tree, has_more_values, locate, plain_data
 from schemas.files.located_yaml import LocatedYamlError, YamlLimitError, read_located_yaml
 from schemas.run_document import Moment, NonEmptyStr
+from schemas.text.exact_numbers import inexact_number_sentence, is_exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

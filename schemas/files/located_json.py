@@ -9,9 +9,9 @@ from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING, NoReturn
 
-from schemas.exact_numbers import inexact_number_sentence, is_exact
 from schemas.files.located_tree import Tree, locate
 from schemas.files.located_yaml import MAX_DEPTH, MAX_VALUES, LocatedYamlError, read_located_yaml
+from schemas.text.exact_numbers import inexact_number_sentence, is_exact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

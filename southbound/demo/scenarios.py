@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from schemas.counts import count_noun
 from schemas.lifecycle import LifecycleEvent, RunCancelled, RunChanged, RunRequested
 from schemas.run_document import Characteristic, RequestedMeasure, RunDocument, ServiceRef, SpecificationRef
+from schemas.text.counts import count_noun
 from schemas.vocabulary import Result, RunState, UpdateKind
 
 if TYPE_CHECKING:

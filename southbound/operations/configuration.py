@@ -13,7 +13,7 @@ from consumers.inbound.callback_auth import authenticator_for
 from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.http_client import open_connections
 from consumers.table_topic.live_pair import PublishedTableIds
-from schemas.counts import count_noun
+from schemas.text.counts import count_noun
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_result, print_text
 from southbound.service.load_rules import InvalidConfigurationError, load_rules

@@ -13,9 +13,9 @@ from router.runs.checks.watch import Missing
 from router.runs.notifications.last_notification import last_notifications
 from router.tables.explain.explanation import explanation_text
 from schemas.codec.printable import printable
-from schemas.counts import count_noun
 from schemas.results import RunUpdate
 from schemas.run_document import value_to_json
+from schemas.text.counts import count_noun
 from schemas.vocabulary import Phase
 from southbound.operations.events.event_summary import reason_text
 

@@ -15,8 +15,8 @@ from consumers.northbound.orders.api_call import ApiCall
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import MistakeCode, refuse
 from router.northbound.json_limits import MAX_DEPTH, check_json
-from schemas.exact_numbers import may_hold_inexact_numbers
-from schemas.json_body import read_json_body
+from schemas.text.exact_numbers import may_hold_inexact_numbers
+from schemas.text.json_body import read_json_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeGuard
 import orjson
 
 from consumers.spokes.port import NotUnderstoodError
-from schemas.exact_numbers import WrittenNumber
-from schemas.json_body import read_json_body
 from schemas.run_document import JsonText
+from schemas.text.exact_numbers import WrittenNumber
+from schemas.text.json_body import read_json_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -20,8 +20,8 @@ from consumers.spokes.tmf653.lenient_json import (
 )
 from router.runs.measures.bounds import MAX_MEASURES, measures_left_out
 from router.runs.reports.report import ExternalMeasure
-from schemas.counts import count_noun
 from schemas.results import Reason, RuleViolation
+from schemas.text.counts import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

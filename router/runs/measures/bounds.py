@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.runs.reports.reasons import shortened_text
-from schemas.counts import count_noun
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import JsonText
+from schemas.text.counts import count_noun
 from schemas.vocabulary import MeasureIdOrigin
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from router.selection.backtest import SkippedEvent
 from router.selection.load import table_of
-from schemas.counts import count_noun
+from schemas.text.counts import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

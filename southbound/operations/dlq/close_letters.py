@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from producers.kafka_transaction import ProducerFencedError
 from producers.publisher import PublishError, RecordTooLargeError
-from schemas.counts import count_noun
+from schemas.text.counts import count_noun
 from southbound.cli.exit_codes import unreachable
 from southbound.operations.dlq.letter_status import status_message
 from southbound.operations.progress import show_progress

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.table import Table
 
-from schemas.counts import count_noun
+from schemas.text.counts import count_noun
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.console import print_json, print_result, print_status
 from southbound.operations.dlq.dlq_topic import ALL_STATES, open_dlq

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, assert_never
 
 from schemas.codec.printable import excerpt
 from schemas.commands import CancelRun, ChangeRun, SendRun
-from schemas.counts import count_noun
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.results import RequestResult, RunResult, RunUpdate
 from schemas.run_document import value_to_json
+from schemas.text.counts import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,9 +16,9 @@ from router.runs.ids import event_id_at
 from schemas.codec.errors import UndecodableError
 from schemas.codec.printable import excerpt, printable
 from schemas.commands import ChangeRun, SendRun
-from schemas.counts import count_noun
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunChanged, RunRequested
+from schemas.text.counts import count_noun
 from southbound.operations.events.event_summary import event_summary, run_id_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from consumers.store.port import StoreUnavailableError
 from consumers.store.sql_store import open_store
 from router.recovery.differences import differences
 from router.recovery.fold import fold_hierarchy
-from schemas.counts import count_noun
+from schemas.text.counts import count_noun
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_json, print_text

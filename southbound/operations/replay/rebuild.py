@@ -20,7 +20,7 @@ from producers.publisher import PublishError
 from router.recovery.fold import fold_hierarchy
 from router.runs.transitions import COMMANDED_PHASES
 from router.store_continuity import TopicEnds
-from schemas.counts import count_noun
+from schemas.text.counts import count_noun
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_status, print_text

@@ -15,8 +15,8 @@ from consumers.store.port import StoreUnavailableError, UnstorableError
 from producers.publisher import Message
 from schemas.codec.cloudevents import REPLAY_ID_PREFIX
 from schemas.codec.printable import printable
-from schemas.counts import count_noun
 from schemas.partition_keys import key_of, topic_of
+from schemas.text.counts import count_noun
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_json, print_status, print_text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import to_json
 
 from consumers.specifications.published_specifications import plan_apply, plan_delete
-from schemas.counts import count_noun
+from schemas.text.counts import count_noun
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.specifications.specification_file import read_specification_file

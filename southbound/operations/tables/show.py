@@ -11,8 +11,8 @@ from rich.table import Table
 from consumers.table_topic.published_tables import PublishedTables, UnreadableRecord
 from router.selection.load import document_of
 from router.tables.diff import compare_tables
-from schemas.counts import count_noun
 from schemas.published_tables import DRAFT, LivePointer, TableDraft
+from schemas.text.counts import count_noun
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
 from southbound.operations.console import print_content, print_json, print_result, print_status, print_text
 from southbound.operations.tables.lookup import (

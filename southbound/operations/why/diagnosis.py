@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.runs.transitions import COMMANDED_PHASES, ENDED_PHASES
-from schemas.counts import count_noun
+from schemas.text.counts import count_noun
 from schemas.vocabulary import Phase
 from southbound.operations.events.event_summary import run_id_of
 from southbound.operations.run_views import format_time, status_sentences

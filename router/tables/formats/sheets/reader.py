@@ -24,8 +24,8 @@ from router.tables.formats.sheets.grid import (
 from router.tables.formats.sheets.rows import SheetRowReader
 from router.tables.formats.sheets.tests import read_sheet_tests
 from router.tables.model import DEFAULT_ROW
-from schemas.counts import count_noun
 from schemas.files.located_tree import Block, Listing
+from schemas.text.counts import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -47,7 +47,7 @@ class Log:
 
 
 @dataclass(frozen=True)
-class Topic:
+class ReplayedTopic:
     """Records by partition: chosen, or passed over (None)."""
 
     partitions: tuple[tuple[bytes | None, ...], ...]
@@ -81,18 +81,18 @@ class Topic:
         }
 
 
-def published(log: Log, topic: Topic) -> dict[bytes, list[bytes | None]]:
+def published(log: Log, topic: ReplayedTopic) -> dict[bytes, list[bytes | None]]:
     return {key: [each.value for each in log.messages if each.key == key] for key in topic.chosen()}
 
 
 VALUES = st.none() | st.binary(min_size=1, max_size=3) | st.just(LARGE)
-TOPICS = st.lists(st.lists(VALUES, max_size=300).map(tuple), min_size=1, max_size=3).map(tuple).map(Topic)
+TOPICS = st.lists(st.lists(VALUES, max_size=300).map(tuple), min_size=1, max_size=3).map(tuple).map(ReplayedTopic)
 FAILURES = st.lists(st.none() | st.sampled_from([PublishError("gone"), ProducerFencedError("x")]), max_size=12)
 
 
 @given(TOPICS, FAILURES, st.none() | st.floats(1e6, 1e9))
 def test_every_chosen_record_is_published_once_whatever_fails(
-    topic: Topic, failures: list[Exception | None], rate: float | None
+    topic: ReplayedTopic, failures: list[Exception | None], rate: float | None
 ) -> None:
     log, note = Log(failures=list(failures)), topic.note()
     for _ in range(len(failures) + 1):
@@ -109,14 +109,14 @@ def test_every_chosen_record_is_published_once_whatever_fails(
 
 
 def test_a_record_that_is_too_large_is_named_and_the_others_are_published() -> None:
-    topic, log = Topic(((b"1", LARGE, b"2"),)), Log()
+    topic, log = ReplayedTopic(((b"1", LARGE, b"2"),)), Log()
     writer = ReplayWriter(writer=log, topic="notes", note=topic.note())  # type: ignore[arg-type] # it writes
     writer.publish_all(topic.items(topic.note()), 3)
     assert (published(log, topic), writer.too_large) == ({b"0": [b"1", b"2"]}, ["t-0-1"])
 
 
 def test_a_second_replay_takes_over() -> None:
-    topic, log = Topic(((b"1",),)), Log(failures=[ProducerFencedError("x")])
+    topic, log = ReplayedTopic(((b"1",),)), Log(failures=[ProducerFencedError("x")])
     writer = ReplayWriter(writer=log, topic="notes", note=topic.note())  # type: ignore[arg-type] # it writes
     with pytest.raises(CommandFailedError, match="Another replay was started and took over"):
         writer.publish_all(topic.items(topic.note()), 1)

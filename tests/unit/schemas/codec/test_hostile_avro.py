@@ -18,7 +18,7 @@ from schemas.codec.avro_schemas import load_schema
 from schemas.codec.codec import Codec
 from schemas.codec.errors import InvalidEventError, UndecodableError, UnreadableBytesError
 from schemas.codec.schema_registry import RegistryIds
-from schemas.counts import count_noun
+from schemas.text.counts import count_noun
 from tests.generators.hostile_avro import GOLDEN, NUMBERS, PREFIX, damaged, zigzag
 
 CODEC, AVRO = Codec(), AvroReader()

@@ -10,7 +10,7 @@ import pytest
 from consumers.inbound.callback_parser import callback_event_id, parse_callback
 from consumers.spokes.tmf653.lenient_json import parse_json
 from router.responses import HttpResponse, reasons_in
-from schemas.json_body import read_json_body
+from schemas.text.json_body import read_json_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.exact_numbers import WrittenNumber, inexact_number, is_exact, parse_exactly
+from schemas.text.exact_numbers import WrittenNumber, inexact_number, is_exact, parse_exactly
 
 NUMBERS = st.one_of(
     st.integers().map(str),

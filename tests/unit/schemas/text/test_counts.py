@@ -6,8 +6,8 @@ import pytest
 
 from router.runs.measures.bounds import measures_left_out
 from router.runs.reports.reasons import bounded_reasons, reasons_left_out
-from schemas.counts import count_noun
 from schemas.results import Reason
+from schemas.text.counts import count_noun
 
 
 @pytest.mark.parametrize(

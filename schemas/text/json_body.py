@@ -6,7 +6,7 @@ import codecs
 import re
 from email.message import Message
 
-from schemas.exact_numbers import parse_exactly
+from schemas.text.exact_numbers import parse_exactly
 
 # Text encodings that older systems still declare; anything else is read as UTF-8.
 _CHARSETS = re.compile(
