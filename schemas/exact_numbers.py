@@ -52,6 +52,11 @@ def parse_exactly(text: bytes) -> object:
         raise ValueError("it is nested too deeply") from None
 
 
+def may_hold_inexact_numbers(text: bytes) -> bool:
+    """Return whether a JSON text in UTF-8 has a number that is long enough to be a `WrittenNumber`."""
+    return _LONG_NUMBER.search(text) is not None
+
+
 def inexact_number(text: bytes) -> str | None:
     """Return the first fraction of a JSON text that a float does not hold; None if there is none, or no JSON."""
     if _LONG_NUMBER.search(text) is None:

@@ -36,7 +36,6 @@ class CallResult:
     response: HttpResponse | NoResponse
     meaning: ResponseMeaning
     asked_at: datetime | None = None  # when the call was made; the response shows the run as of then or later
-    was_prevented: bool = False  # no call was made, because the system turns every call away now
 
     def accepted_response(self) -> HttpResponse:
         """The response of an accepted call."""
@@ -210,7 +209,7 @@ def _prevented(purpose: Purpose, name: str, reason: str) -> CallResult:
     cause = f"no call was made, because {name} does not process any: {reason}"
     response = NoResponse(perhaps_sent=False, cause=cause)
     meaning = ResponseMeaning(verdict=Verdict.TRANSIENT, reasons=(Reason(code="CALL_PREVENTED", message=cause),))
-    return CallResult(purpose=purpose, response=response, meaning=meaning, was_prevented=True)
+    return CallResult(purpose=purpose, response=response, meaning=meaning)
 
 
 def _failure_of(call: Call, result: CallResult) -> CallFailure | None:

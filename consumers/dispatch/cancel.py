@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from consumers.dispatch.attempts import count_attempt, rest_of_wait, with_count
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.dispatch.follow_up import act_on_failure, call_about_run, wait_for_id
+from consumers.dispatch.follow_up import act_on_failure, call_about_run, wait_for_id, wait_until_shown
 from consumers.problems import run_unknown
-from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.profile import CancelMethod
-from router.responses import Verdict
+from router.responses import Purpose, Verdict
 from router.runs.events import CancelAccepted, CancelledBeforeSending, CancelRefused
 from router.runs.processed_events import has_led_to
 from router.runs.reports.report import ExternalReport, not_found_as_cancelled
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 ACCEPTED_FOR_LATER = 202  # the run is cancelled when a callback or a poll reports it
 NO_CONTENT = 204  # the response to a DELETE without a body: the run no longer exists
-MAX_CANCELLATIONS_NOT_SHOWN = 3  # attempts until a cancellation that a live run never shows counts as refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ class CancelRunHandler:
     """Handles `CancelRun`."""
 
     noun: ClassVar[str] = "cancellation"
+    purpose: ClassVar[Purpose] = Purpose.CANCEL
     updater: RunUpdater
     caller: Caller
 
@@ -55,13 +56,15 @@ class CancelRunHandler:
             return Done()
         if row.phase not in ACCEPTED_PHASES and row.accepted_at is None:
             return DeadLetter(_run_in_fallout(row), is_consequence=True)
+        counted = count_attempt(self.caller, event, row, attempt)
+        wait = rest_of_wait(self.caller, row, attempt, counted)
+        return with_count(wait or await self._cancel(event, row, command, counted), counted)
+
+    async def _cancel(self, event: Event, row: RunRow, command: CancelRun, attempt: Attempt) -> Outcome:
         finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
         row = await finder.find(event, row)
         if row.external_id is None:
-            return await wait_for_id(self, event, row, finder.delay(row, attempt))
-        return await self._cancel(event, row, command, attempt)
-
-    async def _cancel(self, event: Event, row: RunRow, command: CancelRun, attempt: Attempt) -> Outcome:
+            return await wait_for_id(self, event, row, attempt, finder.delay(row, attempt))
         call = self.caller.spoke(row.spoke).to_cancel(row, command.reason, event.id)
         return await call_about_run(self, event, row, call, attempt)
 
@@ -94,19 +97,12 @@ class CancelRunHandler:
         try:
             report = replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
         except NotUnderstoodError as error:
-            return await self._not_shown(
-                event, row, _not_shown(f"The external system answered with success, but then {error}."), attempt
-            )
+            shown = _not_shown(f"The external system answered with success, but then {error}.")
+            return await wait_until_shown(self, event, row, attempt, (shown,))
         if report.state in RANK.keys() - TERMINAL:
             shown = _not_shown(f"The external system answered with success, but the run is still {report.raw_state}.")
-            return await self._not_shown(event, row, shown, attempt)
+            return await wait_until_shown(self, event, row, attempt, (shown,))
         return await self._store_end(event, row, report)
-
-    async def _not_shown(self, event: Event, row: RunRow, reason: Reason, attempt: Attempt) -> Outcome:
-        if attempt.number < MAX_CANCELLATIONS_NOT_SHOWN:
-            sentence = f"The cancellation of run {row.run_id} is not shown by {row.spoke}: {reason.message}"
-            return RetryLater(2.0 ** (attempt.number - 1), Problem(code=reason.code, sentence=sentence))
-        return await self.refused(event, row, (reason,))
 
     async def _store_end(self, event: Event, row: RunRow, report: ExternalReport) -> Outcome:
         reported = self.caller.reported(row.spoke, report, event.id)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from consumers.dispatch.attempts import count_attempt, rest_of_wait, with_count
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.dispatch.follow_up import act_on_failure, call_about_run, wait_for_id
+from consumers.dispatch.follow_up import act_on_failure, call_about_run, wait_for_id, wait_until_shown
 from consumers.problems import run_unknown
-from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import NotUnderstoodError
-from router.responses import Verdict, says_nothing
+from router.responses import Purpose, Verdict, says_nothing
 from router.runs.changes import PermittedChanges, find_field_changes, measures_refusal, permit_changes, run_has_ended
 from router.runs.events import ChangeAccepted, ChangeRefused
 from router.runs.processed_events import has_led_to
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
-from schemas.problem import Problem
 from schemas.results import Reason
 from schemas.vocabulary import UpdateKind
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from schemas.commands import ChangeRun
 
 
-MAX_PATCHES_NOT_SHOWN = 3  # attempts, the same PATCH each, until a change that is never shown counts as refused
-
 _SHOWS_NOTHING = Reason(
     code="CHANGE_NOT_SHOWN", message="The answer to the change does not say whether it was made, nor does the run."
 )
@@ -41,6 +39,7 @@ class ChangeRunHandler:
     """Handles `ChangeRun`."""
 
     noun: ClassVar[str] = "change"
+    purpose: ClassVar[Purpose] = Purpose.CHANGE
     updater: RunUpdater
     caller: Caller
 
@@ -56,7 +55,9 @@ class ChangeRunHandler:
             return Done()
         if row.phase in ENDED_PHASES:
             return await self.refused(event, row, (run_has_ended(row),))
-        return await self._change(event, row, attempt)
+        counted = count_attempt(self.caller, event, row, attempt)
+        wait = rest_of_wait(self.caller, row, attempt, counted)
+        return with_count(wait or await self._change(event, row, counted), counted)
 
     async def _change(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         if not _differs(row):
@@ -66,7 +67,7 @@ class ChangeRunHandler:
         finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
         row = await finder.find(event, row)
         if row.external_id is None:
-            return await wait_for_id(self, event, row, finder.delay(row, attempt))
+            return await wait_for_id(self, event, row, attempt, finder.delay(row, attempt))
         return await self._send_change(event, row, attempt)
 
     async def _send_change(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
@@ -97,20 +98,14 @@ class ChangeRunHandler:
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)
         if reasons := self._contradictions(row, result):
-            return await self._not_shown(event, row, reasons, attempt)
+            return await wait_until_shown(self, event, row, attempt, reasons)
         if says_nothing(result.accepted_response()):
-            return await self._not_shown(event, row, (_SHOWS_NOTHING,), attempt)
+            return await wait_until_shown(self, event, row, attempt, (_SHOWS_NOTHING,))
         return await self._store_accepted(event, row, result)
 
     def _contradictions(self, row: RunRow, result: CallResult) -> tuple[Reason, ...]:
         changes = find_field_changes(row.sent or row.requested, row.requested)
         return self.caller.spoke(row.spoke).contradictions(result.accepted_response(), row, changes)
-
-    async def _not_shown(self, event: Event, row: RunRow, reasons: tuple[Reason, ...], attempt: Attempt) -> Outcome:
-        if attempt.number < MAX_PATCHES_NOT_SHOWN:
-            sentence = f"The change of run {row.run_id} is not shown by {row.spoke}: {reasons[0].message}"
-            return RetryLater(2.0 ** (attempt.number - 1), Problem(code=reasons[0].code, sentence=sentence))
-        return await self.refused(event, row, reasons)
 
     async def _store_accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
         accepted = ChangeAccepted(document=row.requested)

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from consumers.dispatch.attempts import failed_attempt, store_delay
 from consumers.problems import call_failed, external_id_missing, external_id_pending, reason_of
 from consumers.runtime.handler import DeadLetter, RetryLater
 from router.responses import Verdict
+from schemas.problem import Problem
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import Caller, CallResult
+    from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
     from consumers.spokes.port import Call
+    from router.responses import Purpose
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.results import Reason
+
+# The same call each, until a change or cancellation that a system never shows counts as refused.
+MAX_ATTEMPTS_NOT_SHOWN = 3
 
 
 class FollowUp(Protocol):
@@ -23,6 +30,14 @@ class FollowUp(Protocol):
     @property
     def noun(self) -> str:
         """For example "change"."""
+
+    @property
+    def purpose(self) -> Purpose:
+        """Return what its calls are for."""
+
+    @property
+    def updater(self) -> RunUpdater:
+        """Return the object that stores what happens to the run."""
 
     @property
     def caller(self) -> Caller:
@@ -62,19 +77,50 @@ async def act_on_failure(command: FollowUp, event: Event, row: RunRow, result: C
             return await _retry(command, event, row, result, attempt)
 
 
-async def wait_for_id(command: FollowUp, event: Event, row: RunRow, delay: float | None) -> Outcome:
+async def wait_for_id(command: FollowUp, event: Event, row: RunRow, attempt: Attempt, delay: float | None) -> Outcome:
     """Wait for the external id of a run that was accepted without one; give up if there is no delay."""
     if delay is not None:
-        return RetryLater(delay, external_id_pending(row))
+        return await _wait(command, event, row, attempt, external_id_pending(row), delay)
     problem = external_id_missing(row, f"The {command.noun}")
     await command.refused(event, row, (reason_of(problem),))
     return DeadLetter(problem, is_consequence=True)
+
+
+async def wait_until_shown(
+    command: FollowUp, event: Event, row: RunRow, attempt: Attempt, reasons: tuple[Reason, ...]
+) -> Outcome:
+    """Wait for the next attempt, because the system answers with success and does not show what was requested.
+
+    After some attempts that counts as a refusal.
+    """
+    number, reason = attempt.number - command.caller.outages.history_of(event.id).excluded, reasons[0]
+    if number >= MAX_ATTEMPTS_NOT_SHOWN:
+        return await command.refused(event, row, reasons)
+    sentence = f"The {command.noun} of run {row.run_id} is not shown by {row.spoke}: {reason.message}"
+    problem = Problem(code=reason.code, sentence=sentence)
+    return await _wait(command, event, row, attempt, problem, 2.0 ** (number - 1))
 
 
 async def _retry(command: FollowUp, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
     problem = call_failed(result, f"The {command.noun} of run {row.run_id} could not be sent to {row.spoke}")
     delay = command.caller.delay_after(row.spoke, result, attempt, event.id)
     if delay is not None:
-        return RetryLater(delay, problem)
+        is_excluded = command.caller.outages.history_of(event.id).is_outage
+        return await _wait(command, event, row, attempt, problem, delay, is_excluded=is_excluded)
     await command.refused(event, row, (reason_of(problem),))
     return DeadLetter(problem)
+
+
+async def _wait(
+    command: FollowUp,
+    event: Event,
+    row: RunRow,
+    attempt: Attempt,
+    problem: Problem,
+    delay: float,
+    *,
+    is_excluded: bool = False,
+) -> Outcome:
+    failed = failed_attempt(command.caller, event, attempt, problem, delay, command.purpose, is_excluded=is_excluded)
+    await store_delay(command.updater, event, row, failed)
+    return RetryLater(delay, problem)

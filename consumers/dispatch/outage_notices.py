@@ -51,13 +51,11 @@ class OutageNotices:
         if since is None or (now - since).total_seconds() < self.caller.spoke(spoke).profile.outage_notice_after:
             return
         row = await self.updater.store.run(run_id)
-        down = SystemDown(reason=system_down(spoke, since, outcome.problem.sentence))
-        if row is not None and is_allowed(row, down) and not names_outage(row):
+        if row is not None:
             # Not the id of the command: a command may wait during several outages.
-            cause = event._replace(
-                headers=event.headers._replace(id=derive_event_id(event.id, f"down:{since.isoformat()}"))
-            )
-            await self.updater.store_fact(cause, row, down)
+            event_id = derive_event_id(event.id, f"down:{since.isoformat()}")
+            cause = event._replace(headers=event.headers._replace(id=event_id))
+            await _publish_notice(self.updater, cause, row, since, outcome.problem.sentence)
         outages.mark_notified(event.id)
 
 
@@ -102,11 +100,18 @@ class UntriedRunNotices:
         return notified
 
     async def _notify_run(self, row: RunRow, down_since: datetime) -> bool:
-        down = SystemDown(reason=system_down(row.spoke, down_since, self.caller.breakers.of(row.spoke).writes.reason))
-        if names_outage(row) or not is_allowed(row, down):
-            return False
+        cause = timer_event(row, f"down:{down_since.isoformat()}")
+        sentence = self.caller.breakers.of(row.spoke).writes.reason
         try:
-            await self.updater.store_fact(timer_event(row, f"down:{down_since.isoformat()}"), row, down)
+            return await _publish_notice(self.updater, cause, row, down_since, sentence)
         except ConflictError:  # something moved it meanwhile
             return False
-        return True
+
+
+async def _publish_notice(updater: RunUpdater, cause: Event, row: RunRow, since: datetime, sentence: str) -> bool:
+    """Store and publish that the run waits for its system, unless that was done; return whether it was now."""
+    down = SystemDown(reason=system_down(row.spoke, since, sentence))
+    if names_outage(row) or not is_allowed(row, down):
+        return False
+    await updater.store_fact(cause, row, down)
+    return True

@@ -82,6 +82,22 @@ class OutageTracker:
         self._remember(record, tries)
         return tries
 
+    def has_attempts_at(self, event_id: str) -> bool:
+        """Return whether attempts at a record are known."""
+        return event_id in self._tries
+
+    def history_of(self, event_id: str) -> AttemptHistory:
+        """Return the history of a record's attempts up to the last one; an empty one if none is known."""
+        return self._tries.get(event_id, AttemptHistory())
+
+    def continue_at(self, event_id: str, attempt: Attempt, excluded: int, excluded_seconds: float) -> None:
+        """Note what did not count of the attempts before this one, which another process made."""
+        self._tries.pop(event_id, None)
+        self._remember(
+            event_id,
+            AttemptHistory(elapsed=attempt.elapsed, excluded=excluded, excluded_seconds=excluded_seconds),
+        )
+
     def waits_since(self, event_id: str, now: datetime) -> datetime | None:
         """Return since when a record waits because of an outage; None if it does not, or if an update has said so."""
         history = self._tries.get(event_id)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
+from consumers.dispatch.attempts import failed_attempt
 from consumers.dispatch.bundle import reports_by_run
 from consumers.dispatch.call import MembershipUncertainError
 from consumers.dispatch.find_external_id import ExternalIdFinder
@@ -23,14 +23,14 @@ from consumers.problems import (
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from consumers.store.port import ExternalIdTakenError
-from router.responses import HttpResponse, Verdict, says_success
+from router.responses import HttpResponse, Purpose, Verdict, says_success
 from router.runs.checks.doubt import after_absent_answer, wait_until_settled
 from router.runs.events import (
     Accepted,
     AttemptFailed,
     CancelledBeforeSending,
+    CommandDelayed,
     GivenUp,
-    LookUpFailed,
     NotFound,
     OutcomeUnknown,
     ParentNotAccepted,
@@ -38,7 +38,7 @@ from router.runs.events import (
     RefusedInDoubt,
     Sending,
 )
-from router.runs.failed_attempt import MAX_MESSAGE_LENGTH, FailedAttempt, is_worth_storing
+from router.runs.failed_attempt import is_worth_storing
 from router.runs.ids import idempotency_key
 from schemas.vocabulary import Phase
 
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Attempt, Outcome
     from consumers.spokes.port import Call
     from router.runs.events import RunEvent
+    from router.runs.failed_attempt import FailedAttempt
     from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -122,9 +123,17 @@ class PostAttempt:
     async def _record_failed(self, rows: Rows, failed: FailedAttempt) -> Rows:
         """Store that the attempt had no effect, for the rows that would change."""
         stale = tuple(row for row in rows if _differs_after_failure(row))
+        if rows[0] not in stale:
+            rows = await self._record_delay(rows, failed)
         failure = AttemptFailed(failed_attempt=failed)
         recorded = {row.run_id: row for row in await self._record(stale, failure)} if stale else {}
         return tuple(recorded.get(row.run_id, row) for row in rows)
+
+    async def _record_delay(self, rows: Rows, failed: FailedAttempt) -> Rows:
+        """Store an attempt that changes nothing, of a few of them."""
+        if failed.next_at is None or not is_worth_storing(rows[0].failed_attempt, failed):
+            return rows
+        return (*await self._record(rows[:1], CommandDelayed(failed_attempt=failed)), *rows[1:])
 
     async def look_up(self, rows: Rows) -> Outcome:
         """Look the run up before another POST, because an earlier one was perhaps accepted."""
@@ -169,8 +178,8 @@ class PostAttempt:
         if wait is None:
             return await self._settled((*await self._record((row,), NotFound()), *rows[1:]))
         problem = not_settled(row, wait)
-        await self._record((row,), NotFound(failed_attempt=self._failed(problem, wait)))
         self.caller.exclude_attempt(row.spoke, self.attempt, self.event.id)
+        await self._record((row,), NotFound(failed_attempt=self._failed(problem, wait)))
         return RetryLater(wait, problem)
 
     async def _settled(self, rows: Rows) -> Outcome:
@@ -273,6 +282,8 @@ class PostAttempt:
         """Wait for the next attempt, or give up, after a POST that had no effect."""
         problem, delay = self._next_attempt(rows[0], result)
         was_refused = result.meaning.verdict is Verdict.CONFIGURATION and isinstance(result.response, HttpResponse)
+        if rows[0].phase is not Phase.SENDING and (last := rows[0].failed_attempt):
+            was_refused = was_refused or last.was_refused  # nothing was sent since then
         failed = replace(self._failed(problem, delay), was_refused=was_refused)
         return await self._wait_or_give_up(await self._record_failed(rows, failed), problem, failed, delay)
 
@@ -280,9 +291,7 @@ class PostAttempt:
         """Wait for the next attempt, or give up, after a look-up that proved nothing."""
         problem, delay = self._next_attempt(rows[0], result)
         failed = self._failed(problem, delay)
-        if delay is not None and is_worth_storing(rows[0].failed_attempt, failed.number):
-            rows = (*await self._record(rows[:1], LookUpFailed(failed_attempt=failed)), *rows[1:])
-        return await self._wait_or_give_up(rows, problem, failed, delay)
+        return await self._wait_or_give_up(await self._record_delay(rows, failed), problem, failed, delay)
 
     def _next_attempt(self, row: RunRow, result: CallResult) -> tuple[Problem, float | None]:
         """Return why the attempt failed, and the seconds until the next one; None if there is none."""
@@ -290,13 +299,9 @@ class PostAttempt:
         return problem, self.caller.delay_after(row.spoke, result, self.attempt, self.event.id)
 
     def _failed(self, problem: Problem, delay: float | None) -> FailedAttempt:
-        now = self.caller.now()
-        return FailedAttempt(
-            number=self.attempt.number,
-            at=now,
-            next_at=None if delay is None else now + timedelta(seconds=delay),
-            code=problem.code,
-            message=problem.sentence[:MAX_MESSAGE_LENGTH],
+        is_excluded = self.caller.outages.history_of(self.event.id).is_outage
+        return failed_attempt(
+            self.caller, self.event, self.attempt, problem, delay, Purpose.SEND, is_excluded=is_excluded
         )
 
     async def _wait_or_give_up(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consumers.dispatch.attempts import count_attempt, failed_attempt, rest_of_wait, store_delay, with_count
 from consumers.dispatch.bundle import cancelled_child_updates
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.dispatch.post import PostAttempt, was_posted_before
 from consumers.problems import external_id_missing, external_id_pending, parent_not_accepted, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.profile import RelationshipEncoding
+from router.responses import Purpose
 from router.runs.events import CancelledBeforeSending, GivenUp, ParentNotAccepted
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
 from schemas.vocabulary import Phase
@@ -42,6 +44,11 @@ class SendRunHandler:
         row = await read(command.run.run_id)
         if row is None:
             return DeadLetter(run_unknown(command.run.run_id, "send"))
+        counted = count_attempt(self.caller, event, row, attempt)
+        wait = rest_of_wait(self.caller, row, attempt, counted)
+        return with_count(wait or await self._handle(event, command, row, counted), counted)
+
+    async def _handle(self, event: Event, command: SendRun, row: RunRow, attempt: Attempt) -> Outcome:
         rows = (row, *await self._embedded_rows(command))
         if row.phase in (*ACCEPTED_PHASES, *ENDED_PHASES):
             await self.updater.republish(event, *rows)
@@ -70,7 +77,7 @@ class SendRunHandler:
             finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
             parent = await finder.find(event, parent)
             if parent.external_id is None:
-                return await self._wait_for_parents_id(event, rows[0], parent, finder.delay(parent, attempt))
+                return await self._wait_for_parents_id(event, rows[0], parent, attempt)
         post_attempt = PostAttempt(
             updater=self.updater, caller=self.caller, event=event, command=command, attempt=attempt, parent=parent
         )
@@ -96,9 +103,13 @@ class SendRunHandler:
         await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
         return DeadLetter(problem, is_consequence=True)
 
-    async def _wait_for_parents_id(self, event: Event, row: RunRow, parent: RunRow, delay: float | None) -> Outcome:
+    async def _wait_for_parents_id(self, event: Event, row: RunRow, parent: RunRow, attempt: Attempt) -> Outcome:
+        delay = ExternalIdFinder(updater=self.updater, caller=self.caller).delay(parent, attempt)
         if delay is not None:
-            return RetryLater(delay, external_id_pending(parent))
+            problem = external_id_pending(parent)
+            failed = failed_attempt(self.caller, event, attempt, problem, delay, Purpose.SEND)
+            await store_delay(self.updater, event, row, failed)
+            return RetryLater(delay, problem)
         problem = external_id_missing(parent, f"Run {row.run_id}, a child of it,")
         await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
         return DeadLetter(problem, is_consequence=True)

@@ -165,12 +165,19 @@ class DeadLetterPublisher:
         kept = self._undelivered.get(record) if self._undelivered else None
         return kept.verdict if kept else None
 
-    async def deliver(self, record: Record, attempt: int, verdict: DeadLetter, elapsed: float = 0.0) -> Outcome:
+    async def deliver(
+        self,
+        record: Record,
+        attempt: int,
+        verdict: DeadLetter,
+        elapsed: float = 0.0,
+        first_at: datetime | None = None,
+    ) -> Outcome:
         """Publish a record's dead letter; return `verdict` once Kafka acknowledged it, else when to try again.
 
-        `elapsed`: seconds since the first attempt at the record.
+        `elapsed`: seconds since the first attempt at the record, unless its time is known (`first_at`).
         """
-        kept = self._undelivered.get(record) or self._begin(attempt, verdict, elapsed)
+        kept = self._undelivered.get(record) or self._begin(attempt, verdict, elapsed, first_at)
         if self._notify and not kept.notified and (trouble := await self._notify(record, verdict.problem)):
             return self._keep(record, kept, trouble.sentence)
         kept = replace(kept, notified=True)
@@ -192,9 +199,9 @@ class DeadLetterPublisher:
         if self._undelivered:
             self._undelivered.pop(record, None)
 
-    def _begin(self, attempt: int, verdict: DeadLetter, elapsed: float) -> _Undelivered:
+    def _begin(self, attempt: int, verdict: DeadLetter, elapsed: float, first_at: datetime | None) -> _Undelivered:
         now = self._now()
-        attempts = Attempts(count=attempt, first_at=now - timedelta(seconds=elapsed), last_at=now)
+        attempts = Attempts(count=attempt, first_at=first_at or now - timedelta(seconds=elapsed), last_at=now)
         return _Undelivered(verdict=verdict, attempts=attempts)
 
     def _keep(self, record: Record, kept: _Undelivered, why: str, where_raised: str = "") -> RetryLater:

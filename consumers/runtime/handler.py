@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from schemas.problem import Problem
 
 
@@ -18,12 +20,14 @@ class Done:
 class RetryLater:
     """Not now: keep the lane's order and retry this record after `delay` seconds.
 
-    `afresh`: what came before does not count, so that the next attempt is the first.
+    `afresh`: what came before does not count, so that the next attempt is the first. `counted` is the attempt with
+    those of other processes, if the handler knows of them.
     """
 
     delay: float
     problem: Problem
     afresh: bool = False
+    counted: Attempt | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +35,12 @@ class DeadLetter:
     """Never: publish the original bytes with the reason on the dead-letter topic, then continue the lane.
 
     `is_consequence`: the reason is another dead letter (a parent's, say), so this one is not counted as a problem.
+    `counted` is the attempt with those of other processes, if the handler knows of them.
     """
 
     problem: Problem
     is_consequence: bool = False
+    counted: Attempt | None = field(default=None, compare=False)
 
 
 Outcome = Done | RetryLater | DeadLetter
@@ -42,16 +48,19 @@ NO_SOURCE = ""  # of records whose origin does not matter
 
 
 class Attempt(NamedTuple):
-    """The attempt at a record within this process: `number` from 1, `elapsed` seconds since the first.
+    """The attempt at a record: `number` from 1, `elapsed` seconds since the first, of this ownership.
 
-    `behind` is the number of records of the same key that wait for this one. `crowded`: the records of its partition
-    have used up their share of the memory, so that no others are read until some are finished.
+    An outcome may return it as `counted`, with the attempts before this ownership; later attempts count on from there,
+    and `first_at` is the time of the first one. `behind` is the number of records of the same key that wait for this
+    one. `crowded`: the records of its partition have used up their share of the memory, so that no others are read
+    until some are finished.
     """
 
     number: int
     elapsed: float = 0.0
     behind: int = 0
     crowded: bool = False
+    first_at: datetime | None = None
 
 
 class StartGate(Protocol):

@@ -27,7 +27,7 @@ class Lane:
         self.queue = deque((record,))
         self.running = False
         self.held = False  # parked without an attempt
-        self.attempts = 0  # of the head, in this ownership
+        self.attempts = 0  # of the head, in this ownership and those before it that are known
         self.started_at = 0.0  # when the head was started first
         self.problem: Problem | None = None  # why the head was parked the last time
         self.retry_at = 0.0  # when a parked head is retried
@@ -141,6 +141,12 @@ class Lanes:
         lane.retry_at, lane.problem = retry_at, problem
         self._parked[record] = lane
         self._end_attempt(lane)
+
+    def count_on(self, record: Record, attempt: Attempt, counted: Attempt) -> None:
+        """Count the attempts at a running record from before this ownership; `attempt` is `counted` without them."""
+        lane = self._lanes[_lane_name(record)]
+        lane.attempts += counted.number - attempt.number
+        lane.started_at -= counted.elapsed - attempt.elapsed
 
     def hold(self, record: Record) -> None:
         """Park a record that was taken and whose handler was not called, until `unpark`; that is no attempt."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumers.runtime.monitoring import unfinished_record, where_and_why
+from schemas.counts import count_noun
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def _rest(records: Sequence[Record]) -> list[Problem]:
     if not records:
         return []
     topics = ", ".join(sorted({record.partition.topic for record in records}))
-    sentence = f"{len(records)} more records of {topics} are not finished for as long: see `southbound why`"
+    more = f"more record of {topics} is", f"more records of {topics} are"
+    sentence = f"{count_noun(len(records), *more)} not finished for as long: see `southbound why`"
     return [Problem(code="RECORD_STUCK", sentence=sentence)]
 
 

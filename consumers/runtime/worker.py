@@ -322,10 +322,13 @@ class Worker:
     async def _run_attempt(self, record: Record, attempt: Attempt) -> None:
         began = self._clock()
         outcome = self._dead_letters.undelivered(record) or await self._runner.attempt(record, attempt)
+        counted = attempt if isinstance(outcome, Done) else outcome.counted or attempt
         if isinstance(outcome, DeadLetter):
-            outcome = await self._dead_letters.deliver(record, attempt.number, outcome, attempt.elapsed)
+            outcome = await self._dead_letters.deliver(
+                record, counted.number, outcome, counted.elapsed + self._clock() - began, counted.first_at
+            )
         self._guarded(self._settle, record, attempt, outcome)
-        self._observer.attempt_ended(AttemptEnded(record, attempt.number, outcome, self._clock() - began))
+        self._observer.attempt_ended(AttemptEnded(record, counted.number, outcome, self._clock() - began))
 
     def _settle(self, record: Record, attempt: Attempt, outcome: Outcome) -> None:
         self._tasks.mark_ended(record)
@@ -358,6 +361,9 @@ class Worker:
             self._retire(record)  # its next owner reads it again
             return
         now, delay = self._clock(), max(0.0, later.delay)
+        if later.counted is not None:
+            self._lanes.count_on(record, attempt, later.counted)
+            attempt = later.counted
         if attempt.elapsed + delay >= self._config.report_after:
             self._problems.report_record(record, attempt.number, later.problem, now)
         if later.afresh:

@@ -48,7 +48,10 @@ DEAD_LETTER_ROWS = (
     ("`southbound-dlq-spoke`", "The external system."),
     ("`southbound-dlq-decision`", "The rows of policy and selector that decided: `table@version#row`."),
     ("`southbound-dlq-topic`, `-partition`, `-offset`, `-timestamp`", "Where the record was; milliseconds since 1970."),
-    ("`southbound-dlq-attempts`", "How often it was attempted since its partition was assigned."),
+    (
+        "`southbound-dlq-attempts`",
+        "How often it was attempted: commands by all processes, other records since their partition was assigned.",
+    ),
     ("`southbound-dlq-first-time`", "When it was attempted first, also if it was redriven since."),
     ("`southbound-dlq-time`", "When it was attempted last."),
     ("`southbound-dlq-redrives`", "How often it was redriven before."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING, assert_never
 
+from router.responses import Purpose
 from router.runs.checks import missing_parts
 from router.runs.checks.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
 from router.runs.checks.missing_parts import MAX_STATE_LENGTH
@@ -20,10 +21,10 @@ from router.runs.events import (
     ChangeRefused,
     ChangeRequested,
     Checked,
+    CommandDelayed,
     CommandPublished,
     CommandRepeated,
     GivenUp,
-    LookUpFailed,
     NotFound,
     OutcomeUnknown,
     ParentNotAccepted,
@@ -45,7 +46,7 @@ from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded
 from router.runs.reports.report_order import without_outdated_fields
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
-from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE, Transition
+from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, NOT_ACCEPTED_PHASES, PHASE_OF_STATE, Transition
 from schemas.results import Reason
 from schemas.vocabulary import RunState, UpdateKind
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.runs.events import RunEvent
+    from router.runs.failed_attempt import FailedAttempt
     from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.results import ReportedMeasure, RunResult, RunUpdate
@@ -144,8 +146,8 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case NotFound():
             doubt, failed = after_absent_answer(row.doubt), run_event.failed_attempt or row.failed_attempt
             return Transition(replace(row, phase=phase, doubt=doubt, failed_attempt=failed))
-        case LookUpFailed():
-            return Transition(replace(row, failed_attempt=run_event.failed_attempt))
+        case CommandDelayed():
+            return _apply_delay(row, run_event.failed_attempt)
         case RefusedInDoubt():
             doubt = after_refusal(row.doubt, run_event.reasons)
             return _notify(replace(row, phase=phase, doubt=doubt), UpdateKind.IN_DOUBT, run_event.reasons)
@@ -160,7 +162,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             )
             return _block(_leave_queue(row, phase), phase, reason, at)
         case GivenUp():
-            row = replace(row, failed_attempt=run_event.failed_attempt or row.failed_attempt)
+            row = replace(row, failed_attempt=run_event.failed_attempt or _last_of_all(row.failed_attempt))
             return _notify(_leave_queue(row, phase), UpdateKind.FALLOUT, run_event.reasons)
         case Reported():
             return _apply_report(row, run_event, at)
@@ -172,24 +174,45 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return Transition(replace(row, requested=run_event.document))
         case ChangeAccepted():
             version = run_event.document.version
-            row = replace(row, sent=run_event.document, accepted_version=version)
+            row = replace(_forget_attempts(row, Purpose.CHANGE), sent=run_event.document, accepted_version=version)
             return _notify(row, UpdateKind.CHANGE_ACCEPTED, version=version)
         case ChangeRefused():
+            row = _forget_attempts(row, Purpose.CHANGE)
             return _notify(row, UpdateKind.CHANGE_REFUSED, run_event.reasons, run_event.version)
         case CancelRequested():
             return Transition(replace(row, cancel_requested=True))
         case CancelledBeforeSending():
             return _end(_leave_queue(row, phase), phase, RunState.CANCELLED, (run_event.reason,), at)
         case CancelAccepted():
-            return _notify(row, UpdateKind.CANCEL_ACCEPTED)
+            return _notify(_forget_attempts(row, Purpose.CANCEL), UpdateKind.CANCEL_ACCEPTED)
         case CancelRefused():
-            return _notify(row, UpdateKind.CANCEL_REFUSED, run_event.reasons)
+            return _notify(_forget_attempts(row, Purpose.CANCEL), UpdateKind.CANCEL_REFUSED, run_event.reasons)
         case _:
             assert_never(run_event)
 
 
 def _notify(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> Transition:
     return Transition(row, (announcements.build_update(row, kind, reasons, version),))
+
+
+def _apply_delay(row: RunRow, failed: FailedAttempt) -> Transition:
+    # The run may have been accepted, or have ended, during the attempt.
+    at_accepted = failed.purpose is Purpose.SEND and row.phase not in NOT_ACCEPTED_PHASES
+    if at_accepted or row.phase in ENDED_PHASES:
+        return Transition(row, changed=False)
+    return Transition(replace(row, failed_attempt=failed))
+
+
+def _last_of_all(failed: FailedAttempt | None) -> FailedAttempt | None:
+    """Return the last attempt of a run that is given up: what is redriven is counted afresh."""
+    return None if failed is None else replace_fields(failed, next_at=None)
+
+
+def _forget_attempts(row: RunRow, purpose: Purpose) -> RunRow:
+    """Return the row without the last attempt, if it was at a command of this kind."""
+    if row.failed_attempt is None or row.failed_attempt.purpose is not purpose:
+        return row
+    return replace(row, failed_attempt=None)
 
 
 def _leave_queue(row: RunRow, phase: Phase) -> RunRow:

@@ -30,7 +30,7 @@ class RunEventKind(StrEnum):
     SYSTEM_DOWN = "system down"
     OUTCOME_UNKNOWN = "outcome unknown"
     NOT_FOUND = "not found"
-    LOOK_UP_FAILED = "look-up failed"
+    COMMAND_DELAYED = "command delayed"
     REFUSED_IN_DOUBT = "refused in doubt"
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -128,10 +128,10 @@ class NotFound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookUpFailed:
-    """The look-ups of a run have proved nothing for some time."""
+class CommandDelayed:
+    """An attempt at a command failed, which changes nothing: its next attempt follows later."""
 
-    kind: ClassVar[RunEventKind] = RunEventKind.LOOK_UP_FAILED
+    kind: ClassVar[RunEventKind] = RunEventKind.COMMAND_DELAYED
     failed_attempt: FailedAttempt
 
 
@@ -277,7 +277,7 @@ RunEvent = (
     | SystemDown
     | OutcomeUnknown
     | NotFound
-    | LookUpFailed
+    | CommandDelayed
     | RefusedInDoubt
     | Accepted
     | Refused

@@ -1,19 +1,23 @@
-"""The last attempt that a run's row keeps, so that a person sees why the run waits, and until when."""
+"""The last attempt that a run's row keeps: a person sees why the run waits, and another process counts on from it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - the run store reads it by its annotations
 
+from router.responses import Purpose
+
 MAX_MESSAGE_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedAttempt:
-    """An attempt to send a run, or to look it up, after which it waits.
+    """An attempt at a command, after which its run waits.
 
-    `number` counts the attempts of the process that has the run; `next_at` is None if there is no other attempt.
-    `was_refused`: the system answered the POST as if it had not processed it, until an operator acts.
+    `number` and `first_at` count the attempts of all processes at `command`, the id of the event; `next_at` is None if
+    there is no other attempt. `excluded` attempts and `excluded_seconds` do not count towards the limits of the
+    profile, and this attempt does not either if it `is_excluded`. `was_refused`: the system answered the POST as if it
+    had not processed it, until an operator acts.
     """
 
     number: int
@@ -22,8 +26,23 @@ class FailedAttempt:
     code: str
     message: str
     was_refused: bool = False
+    purpose: Purpose = Purpose.SEND  # `SEND`, `CHANGE` or `CANCEL`: what the command requests
+    command: str = ""  # empty if an earlier version of Southbound stored it
+    first_at: datetime | None = None
+    excluded: int = 0
+    excluded_seconds: float = 0.0
+    is_excluded: bool = False
+
+    def is_at(self, command: str) -> bool:
+        """Return whether another attempt at this command follows, of which this one is an earlier attempt."""
+        return self.command == command and self.next_at is not None
 
 
-def is_worth_storing(last: FailedAttempt | None, number: int) -> bool:
-    """Return whether an attempt is stored of which nothing else is: 1, 2, 4, 8, …, so that many cost little."""
-    return last is None or number < last.number or number >= 2 * last.number
+def is_worth_storing(last: FailedAttempt | None, failed: FailedAttempt) -> bool:
+    """Return whether an attempt is stored of which nothing else is, so that many cost little.
+
+    These are the first one, the attempts 1, 2, 4, 8, … that count towards the limits, and the first of an outage.
+    """
+    if last is None or last.command != failed.command or last.is_excluded != failed.is_excluded:
+        return True
+    return failed.number < last.number or (not failed.is_excluded and failed.number >= 2 * last.number)

@@ -78,7 +78,7 @@ class RunRow:
     doubt: Doubt | None = None  # what look-ups answered, while the outcome of a POST is unknown
     watch: Watch | None = None  # what is missing of a run that is at its system, and when the system is asked next
     last_notification: LastNotification | None = None  # what was published last about the run, and by which event
-    failed_attempt: FailedAttempt | None = None  # the last one, while the run is not accepted
+    failed_attempt: FailedAttempt | None = None  # the last one at the command that waits
     waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a queued request
 
 

@@ -67,7 +67,7 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     (Phase.SENDING, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,  # after a crash
     (Phase.IN_DOUBT, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,
     (Phase.FALLOUT, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,  # redriven
-    **{(phase, RunEventKind.LOOK_UP_FAILED): phase for phase in (Phase.RETRYING, Phase.IN_DOUBT, Phase.FALLOUT)},
+    **{(phase, RunEventKind.COMMAND_DELAYED): phase for phase in (*OPEN_PHASES, *ENDED_PHASES)},
     # Routed again, after the store that knew whether it was sent was lost.
     (Phase.ROUTED, RunEventKind.NOT_FOUND): Phase.IN_DOUBT,
     (Phase.ROUTED, RunEventKind.OUTCOME_UNKNOWN): Phase.IN_DOUBT,

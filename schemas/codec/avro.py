@@ -12,6 +12,7 @@ from schemas.codec.avro_resolution import resolve
 from schemas.codec.avro_schemas import SINGLE_OBJECT_MARKER, load_schema, single_object_prefix
 from schemas.codec.errors import UnknownSchemaError, UnreadableBytesError
 from schemas.codec.printable import excerpt
+from schemas.counts import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +73,9 @@ class AvroReader:
     def _single_object(self, value: bytes) -> KnownSchema:
         known = self._by_prefix.get(value[:SINGLE_OBJECT_SIZE])
         if len(value) < SINGLE_OBJECT_SIZE:
-            raise UnreadableBytesError(f"The value ends after {len(value)} bytes, before its fingerprint does.")
+            raise UnreadableBytesError(
+                f"The value ends after {count_noun(len(value), 'byte')}, before its fingerprint does."
+            )
         if known is None:
             raise UnknownSchemaError(
                 f"The value is Avro with the schema fingerprint {value[2:SINGLE_OBJECT_SIZE].hex()}, "
@@ -82,7 +85,7 @@ class AvroReader:
 
     def _registered(self, value: bytes) -> KnownSchema:
         if len(value) < REGISTRY_SIZE:
-            raise UnreadableBytesError(f"The value ends after {len(value)} bytes, before its schema id.")
+            raise UnreadableBytesError(f"The value ends after {count_noun(len(value), 'byte')}, before its schema id.")
         id_ = int.from_bytes(value[1:REGISTRY_SIZE], "big")
         known = self._by_id.get(id_)
         if known is None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import SchemaParseException, UnknownType
 
+from schemas.counts import count_noun
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -55,7 +57,7 @@ def reader_of(schema: AvroSchema) -> Read:
             raise NotAvroError(f"{_reason(wrong)} (byte {source.tell()} of {len(value)})") from None
         left = len(value) - source.tell()
         if left:
-            raise NotAvroError(f"{left} bytes are left over")
+            raise NotAvroError(f"{count_noun(left, 'byte is', 'bytes are')} left over")
         return values
 
     return read

@@ -113,7 +113,9 @@ def _truncate(messages: list[str], limit: int, more: int) -> list[str]:
     left_out = len(messages[limit:]) + more
     if not left_out:
         return messages
-    return [*messages[:limit], f"and {left_out} more"] if messages else [f"{left_out} fields are wrong"]
+    if messages:
+        return [*messages[:limit], f"and {left_out} more"]
+    return [f"{left_out} field is wrong" if left_out == 1 else f"{left_out} fields are wrong"]
 
 
 def field_messages(wrong: ValidationError) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from schemas.counts import count_noun
 from schemas.lifecycle import LifecycleEvent, RunCancelled, RunChanged, RunRequested
 from schemas.run_document import Characteristic, RequestedMeasure, RunDocument, ServiceRef, SpecificationRef
 from schemas.vocabulary import Result, RunState, UpdateKind
@@ -287,4 +288,4 @@ def _check_request_result(evidence: DemoObservations, root: str, state: RunState
     if len(results) != 1:
         yield f"there must be one RequestResult for {root}, not {len(results)}"
     elif (results[0].state, len(results[0].runs)) != (state, runs):
-        yield f"the request of {root} must end {state} with {runs} runs"
+        yield f"the request of {root} must end {state} with {count_noun(runs, 'run')}"

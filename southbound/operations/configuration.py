@@ -13,8 +13,9 @@ from consumers.inbound.callback_auth import authenticator_for
 from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.http_client import open_connections
 from consumers.table_topic.live_pair import PublishedTableIds
+from schemas.counts import count_noun
 from southbound.cli.exit_codes import ExitCode, invalid_input
-from southbound.operations.console import count_noun, print_json, print_result, print_text
+from southbound.operations.console import print_json, print_result, print_text
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.open_api import access_mistakes
 from southbound.service.open_callbacks import open_callback_mistakes, openly_accepted

@@ -61,11 +61,6 @@ class Printable:
         return Measurement.get(console, options, self._renderable)
 
 
-def count_noun(number: int, thing: str) -> str:
-    """Return a number with its noun, such as `1 row` or `1,200 rows`."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
 def print_status(sentence: str) -> None:
     """Print progress or a note to standard error."""
     Console(file=sys.stderr, highlight=False, stderr=True).print(

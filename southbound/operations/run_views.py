@@ -8,10 +8,12 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from router.responses import Purpose
 from router.runs.checks.watch import Missing
 from router.runs.notifications.last_notification import last_notifications
 from router.tables.explain.explanation import explanation_text
 from schemas.codec.printable import printable
+from schemas.counts import count_noun
 from schemas.results import RunUpdate
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Phase
@@ -104,6 +106,7 @@ def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
         )
     yield "waits for", ", ".join(row.waits_for) if row.phase is Phase.WAITING else ""
     yield "next check", _describe_watch(row)
+    yield "first attempt", _describe_first_attempt(row)
     yield "last attempt", _describe_attempt(row)
     yield "next attempt", _describe_next_attempt(row)
     yield "versions", f"requested {row.requested.version}, accepted {row.accepted_version or 'none'}"
@@ -150,6 +153,7 @@ def status_sentences(row: RunRow) -> list[str]:
     return [
         f"{_PHASE_DESCRIPTIONS[row.phase](row)}, since {format_time(row.updated_at)}",
         *reasons,
+        *([f"first attempt at {first}"] if (first := _describe_first_attempt(row)) else []),
         *([f"last attempt {attempt}"] if attempt else []),
         *([f"next attempt {next_attempt}"] if next_attempt else []),
         *([f"next check {check}"] if check else []),
@@ -172,7 +176,7 @@ def _describe_watch(row: RunRow) -> str:
         return ""
     return (
         f"{format_time(row.watch.due)}: {_MISSING[row.watch.missing]} since {format_time(row.watch.since)}, "
-        f"{row.watch.answers} answers so far"
+        f"{count_noun(row.watch.answers, 'answer')} so far"
     )
 
 
@@ -181,9 +185,19 @@ def _describe_attempt(row: RunRow) -> str:
     return f"number {failed.number} at {format_time(failed.at)}: {failed.code}: {failed.message}" if failed else ""
 
 
+def _describe_first_attempt(row: RunRow) -> str:
+    failed = row.failed_attempt
+    return format_time(failed.first_at) if failed and failed.first_at and failed.number > 1 else ""
+
+
+_PHASES_BETWEEN_ATTEMPTS = (Phase.ROUTED, Phase.RETRYING, Phase.IN_DOUBT)
+
+
 def _describe_next_attempt(row: RunRow) -> str:
     failed = row.failed_attempt
-    if failed is None or failed.next_at is None or row.phase not in (Phase.RETRYING, Phase.IN_DOUBT):
+    if failed is None or failed.next_at is None:
+        return ""
+    if failed.purpose is Purpose.SEND and row.phase not in _PHASES_BETWEEN_ATTEMPTS:
         return ""
     # The run store is not written at each attempt.
     later = "while the system is down, later attempts are not stored"
@@ -206,9 +220,9 @@ def _pending_requests(row: RunRow) -> Iterator[str]:
 
 def _describe_created(row: RunRow) -> str:
     children = len(row.requested.child_run_ids)
-    return (
-        f"it waits for the {children} children that it lists" if children else "it waits for the root of its hierarchy"
-    )
+    if not children:
+        return "it waits for the root of its hierarchy"
+    return f"it waits for the {count_noun(children, 'child', 'children')} that it lists"
 
 
 def _describe_waiting(row: RunRow) -> str:

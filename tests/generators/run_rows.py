@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from router.responses import Purpose
 from router.runs.checks.watch import Missing, Watch
 from router.runs.failed_attempt import FailedAttempt
 from router.runs.run import LastNotification, RunRow
@@ -94,6 +95,12 @@ failed_attempts = st.builds(
     code=nonempty_texts,
     message=any_text,
     was_refused=st.booleans(),
+    purpose=st.sampled_from([Purpose.SEND, Purpose.CHANGE, Purpose.CANCEL]),
+    command=any_text,
+    first_at=optional_moments,
+    excluded=st.integers(0, 99),
+    excluded_seconds=st.floats(0, 1e6),
+    is_excluded=st.booleans(),
 )
 
 last_notifications = st.builds(

@@ -261,7 +261,9 @@ class InMemoryGateway:
         return tuple(self._topics[topic])
 
     async def _finish(self, record: Record) -> None:
-        for number in range(1, MAX_ATTEMPTS):
+        number = 0
+        for _ in range(1, MAX_ATTEMPTS):
+            number += 1
             outcome = await self.attempt(record, number)
             if isinstance(outcome, Done):
                 return
@@ -269,6 +271,7 @@ class InMemoryGateway:
                 await self.publish_dead_letter(record, outcome)
                 return
             self.retries.append(outcome)
+            number = outcome.counted.number if outcome.counted else number
             self.clock.at += timedelta(seconds=outcome.delay)
         raise AssertionError(f"no end after {MAX_ATTEMPTS} attempts: {self.retries[-1].problem}")
 

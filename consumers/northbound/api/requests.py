@@ -14,7 +14,8 @@ from consumers.northbound.api.responses import not_acceptable
 from consumers.northbound.orders.api_call import ApiCall
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import MistakeCode, refuse
-from router.northbound.json_limits import check_json
+from router.northbound.json_limits import MAX_DEPTH, check_json
+from schemas.exact_numbers import may_hold_inexact_numbers
 from schemas.json_body import read_json_body
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class RequestReader:
             content = read_json_body(body, request.headers.get("Content-Type"))
         except ValueError as error:
             raise not_acceptable(f"the body is not JSON: {error}", 400) from error
-        check_json(content)
+        if _may_be_odd(body):
+            check_json(content)
         return content
 
     async def _body(self, request: web.Request) -> bytes:
@@ -88,6 +90,12 @@ class RequestReader:
         except TimeoutError as error:
             sentence = f"the body did not arrive within {self.limits.body_timeout:g} s"
             raise not_acceptable(sentence, 408) from error
+
+
+def _may_be_odd(body: bytes) -> bool:
+    """Return whether a body could be nested too deeply or hold numbers that cannot be kept: most could not."""
+    brackets = body.count(b"{") + body.count(b"[")
+    return brackets >= MAX_DEPTH or b"\x00" in body or may_hold_inexact_numbers(body)  # a NUL: it is not UTF-8
 
 
 def idempotency_key(request: web.Request) -> str | None:

@@ -139,12 +139,10 @@ class PartitionOffsets:
 
     def is_crowded(self) -> bool:
         """Return whether the metadata of a commit has little room left, so that nothing more should be received."""
-        if self._ranges * _MAX_UNITS_PER_RANGE < _CONTINUE_AT:
-            self._crowded = False
-        elif self._units() >= _STOP_AT:
-            self._crowded = True
-        elif self._units() < _CONTINUE_AT:
-            self._crowded = False
+        most = self._ranges * _MAX_UNITS_PER_RANGE
+        units = most if most < _CONTINUE_AT else self._units()
+        if units >= _STOP_AT or units < _CONTINUE_AT:
+            self._crowded = units >= _STOP_AT
         return self._crowded
 
     def _units(self) -> int:

@@ -143,7 +143,7 @@ class CircuitBreaker:
         now = self._now()
         if self.state is BreakerState.CLOSED:
             return True
-        if not _is_due(self._probe_at, now, self._pause):
+        if not _is_due(self._probe_at, now):
             return False
         self.state = NEXT_STATE[self.state, BreakerSignal.PAUSE_OVER]
         self._probe_at = now + timedelta(seconds=self._pause)
@@ -168,7 +168,7 @@ class CircuitBreaker:
         now = self._now()
         if self.state is BreakerState.CLOSED:
             return True
-        if not (_is_due(self._probe_at, now, self._pause) and _is_due(self._record_at, now, self._pause)):
+        if not (_is_due(self._probe_at, now) and _is_due(self._record_at, now)):
             return False
         self._record_at = now + timedelta(seconds=self._pause)
         return True
@@ -196,9 +196,9 @@ class CircuitBreaker:
         self._probe_at = self._record_at = now + timedelta(seconds=wait)
 
 
-def _is_due(at: datetime | None, now: datetime, pause: float) -> bool:
-    # A clock that was set back must not hold calls for longer.
-    return at is None or now >= at or at - now > timedelta(seconds=max(pause, MAX_PAUSE_OF_SYSTEM))
+def _is_due(at: datetime | None, now: datetime) -> bool:
+    # A clock that was set back must not hold calls for longer than any pause (that of a policy is shorter).
+    return at is None or now >= at or at - now > timedelta(seconds=MAX_PAUSE_OF_SYSTEM)
 
 
 @dataclass(slots=True)

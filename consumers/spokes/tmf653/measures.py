@@ -20,6 +20,7 @@ from consumers.spokes.tmf653.lenient_json import (
 )
 from router.runs.measures.bounds import MAX_MEASURES, measures_left_out
 from router.runs.reports.report import ExternalMeasure
+from schemas.counts import count_noun
 from schemas.results import Reason, RuleViolation
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ def read_measures(run: Json, limit: int = MAX_MEASURES) -> tuple[tuple[ExternalM
             message = "64 bits do not hold a number of the measure: a value is kept as text, an accuracy is rounded"
             reasons.append(Reason(code="NUMBER_NOT_EXACT", message=message, property_path=where))
         if (more := len(as_list(as_mapping(item).get("ruleViolation"))) - _MAX_VIOLATIONS) > 0:
-            message = f"{more} violations of the measure are left out: {_MAX_VIOLATIONS} are kept"
+            left_out = count_noun(more, "violation of the measure is", "violations of the measure are")
+            message = f"{left_out} left out: {_MAX_VIOLATIONS} are kept"
             reasons.append(Reason(code="VIOLATIONS_LEFT_OUT", message=message, property_path=where))
     if len(items) > limit:
         reasons.append(measures_left_out(len(items) - max(0, limit)))

@@ -205,19 +205,23 @@ class SqlOrderStore:
             connection.exec_driver_sql(self._sql.mark_published, sorted(marks.items()))
         new = [all(order.revision == 1 for order in save) for save in group]
         placed = [order for save, is_new in zip(group, new, strict=True) if is_new for order in save]
-        self._insert(connection, placed)
-        stored = self._stored(connection, placed)
+        if self._insert(connection, placed) == len(placed):
+            stored = {order.run_id: (order.event_id, order.revision) for order in placed}
+        else:
+            stored = dict(self._stored(connection, placed))
         return [
             self._settle(connection, save, stored) if is_new else self._replace(connection, save)
             for save, is_new in zip(group, new, strict=True)
         ]
 
-    def _insert(self, connection: Connection, orders: Sequence[Order]) -> None:
+    def _insert(self, connection: Connection, orders: Sequence[Order]) -> int:
+        """Insert the orders whose id and keys are free; return how many, or -1 if the driver does not count."""
+        if not orders:
+            return 0
         moments, documents = self._database.moments, self._documents
-        if orders:
-            # Sorted, so that two processes lock the same row first and do not deadlock.
-            values = sorted((order_values(order, moments, documents) for order in orders), key=_run_id_of)
-            connection.exec_driver_sql(self._sql.insert, values)
+        # Sorted, so that two processes lock the same row first and do not deadlock.
+        values = sorted((order_values(order, moments, documents) for order in orders), key=_run_id_of)
+        return connection.exec_driver_sql(self._sql.insert, values).rowcount
 
     def _replace(self, connection: Connection, save: Orders) -> Order | None:
         """Write a save of which orders are stored already, each over its predecessor."""

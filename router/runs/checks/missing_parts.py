@@ -76,7 +76,7 @@ def wait_for_measures(row: RunRow, at: datetime, grace: float) -> Transition | N
 
 def complete(row: RunRow, state: RunState, at: datetime) -> Transition:
     """End a run in this state: judge it by its measures, and name those that are missing."""
-    row = replace(row, phase=PHASE_OF_STATE[state], state=state, finished_at=at, watch=None)
+    row = replace(row, phase=PHASE_OF_STATE[state], state=state, finished_at=at, watch=None, failed_attempt=None)
     row = judge(row)
     return Transition(row, (announcements.build_result(row),))
 
@@ -158,6 +158,7 @@ def take_back(row: RunRow, at: datetime) -> Transition:
         accepted_at=row.accepted_at or at,
         doubt=None,
         watch=None,
+        failed_attempt=None,
         reasons=tuple(reason for reason in row.reasons if reason.code != LOST),
     )
     back = Reason(code="RUN_RETURNED", message="The external system reports on the run again: it goes on.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.runs.reports.reasons import shortened_text
+from schemas.counts import count_noun
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import JsonText
 from schemas.vocabulary import MeasureIdOrigin
@@ -38,9 +39,10 @@ def bounded_measures(
     share = _share(sizes, max_bytes * 7 // 10)  # so that bounding what was shortened changes nothing
     shorter = tuple([one if size <= share else _shortened(one, share) for one, size in zip(kept, sizes, strict=True)])
     names = [one.metric_name or one.id for one, size in zip(kept, sizes, strict=True) if size > share]
+    keep = count_noun(len(names), "of them keeps", "of them keep")
     message = (
-        f"The measures are larger than {max_bytes} bytes together: {len(names)} of them keep only the beginning of "
-        f"their texts, the first is {shortened_text(names[0], 80)!r}."
+        f"The measures are larger than {max_bytes} bytes together: {keep} only the beginning of texts, the first is "
+        f"{shortened_text(names[0], 80)!r}."
     )
     return shorter, (*reasons, Reason(code=MEASURES_SHORTENED, message=message))
 
@@ -49,7 +51,8 @@ def measures_left_out(count: int, kept: int = MAX_MEASURES) -> Reason:
     """Return the reason that counts the measures that are not kept."""
     return Reason(
         code=MEASURES_LEFT_OUT,
-        message=f"{count} measures are left out: {kept} are kept, those that were requested first.",
+        message=f"{count_noun(count, 'measure is', 'measures are')} left out: {kept:,} are kept, those that were "
+        "requested first.",
     )
 
 

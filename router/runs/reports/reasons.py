@@ -35,7 +35,8 @@ def bounded_reasons(reasons: tuple[Reason, ...], limit: int = MAX_REASONS) -> tu
 
 def reasons_left_out(count: int) -> Reason:
     """Return the reason that counts those that are not kept."""
-    return Reason(code=LEFT_OUT, message=f"{count} more reasons are left out.")
+    left_out = "reason is left out" if count == 1 else "reasons are left out"
+    return Reason(code=LEFT_OUT, message=f"{count} more {left_out}.")  # read back by `_count`
 
 
 def _kept(reasons: Sequence[Reason], limit: int) -> list[int]:

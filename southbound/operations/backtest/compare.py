@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from router.selection.publish_checks import PublishFindings
 from router.selection.spoke_selector import SpokeSelector
+from schemas.counts import count_noun
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.backtest.report import BacktestComparison, backtest_json, backtest_text
 from southbound.operations.backtest.run_backtest import run_backtest
-from southbound.operations.console import count_noun, print_json, print_result
+from southbound.operations.console import print_json, print_result
 from southbound.operations.tables.lookup import kind_name, load_named, load_reference
 
 if TYPE_CHECKING:

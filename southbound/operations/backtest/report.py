@@ -12,6 +12,7 @@ from rich.text import Text
 
 from router.selection.backtest import SkippedEvent
 from router.selection.load import table_of
+from schemas.counts import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +46,14 @@ def _sentences(comparison: BacktestComparison) -> Iterator[str]:
         f"{tally.skipped[reason]:,} {_NOT_REDECIDED[reason]}" for reason in SkippedEvent if tally.skipped[reason]
     )
     yield f"{_table_version(comparison.draft)} compared with {_table_version(comparison.current)}"
+    decided = count_noun(tally.decided, "request was", "requests were")
     yield (
-        f"{tally.events:,} events of {result.topic} since {result.since.astimezone():%Y-%m-%d %H:%M}, "
-        f"{result.events_per_second:,.0f} events/s: {tally.decided:,} requests were decided again"
+        f"{count_noun(tally.events, 'event')} of {result.topic} since {result.since.astimezone():%Y-%m-%d %H:%M}, "
+        f"{result.events_per_second:,.0f} events/s: {decided} decided again"
         f"{f'; {skipped}' if skipped else ''}"
     )
     rerouted = sum(count for _, count in tally.differences)
-    yield f"{rerouted:,} of {tally.decided:,} requests would be routed differently" + (
+    yield f"{rerouted:,} of {count_noun(tally.decided, 'request')} would be routed differently" + (
         f"; for {tally.undecided:,} the draft decides nothing, and they would become dead letters"
         if tally.undecided
         else ""

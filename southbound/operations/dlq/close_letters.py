@@ -17,8 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from producers.kafka_transaction import ProducerFencedError, TransactionalWriter
 from producers.publisher import PublishError, RecordTooLargeError
+from schemas.counts import count_noun
 from southbound.cli.exit_codes import unreachable
-from southbound.operations.console import count_noun, print_status
+from southbound.operations.console import print_status
 from southbound.operations.dlq.letter_status import status_message
 from southbound.service.kafka_settings import client_settings
 

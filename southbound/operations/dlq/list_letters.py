@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.table import Table
 
+from schemas.counts import count_noun
 from southbound.cli.exit_codes import ExitCode
-from southbound.operations.console import count_noun, print_json, print_result, print_status
+from southbound.operations.console import print_json, print_result, print_status
 from southbound.operations.dlq.dlq_topic import ALL_STATES, open_dlq
 from southbound.operations.dlq.letter import text_of
 from southbound.operations.dlq.letter_status import LetterState

@@ -14,8 +14,9 @@ from rich.table import Table
 
 from schemas.codec.errors import UndecodableError
 from schemas.codec.printable import excerpt, printable
+from schemas.counts import count_noun
 from southbound.cli.exit_codes import ExitCode, invalid_input
-from southbound.operations.console import count_noun, print_json, print_result, print_status, print_text
+from southbound.operations.console import print_json, print_result, print_status, print_text
 from southbound.operations.dlq.dlq_topic import ALL_STATES, open_dlq
 from southbound.operations.dlq.letter import shown_header, text_of
 from southbound.operations.dlq.letter_filter import LetterOptions
@@ -169,7 +170,7 @@ def _content_text(letter: Letter, content: dict[str, object]) -> str:
         return json.dumps(content["event"], indent=2, ensure_ascii=False)
     if letter.value is None:
         return f"no value: {content['error']}"
-    return f"{len(letter.value):,} bytes '{excerpt(letter.value)}': {content['error']}"
+    return f"{count_noun(len(letter.value), 'byte')} '{excerpt(letter.value)}': {content['error']}"
 
 
 def _advice(letter: Letter, closure: LetterClosure | None) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from schemas.codec.printable import excerpt
 from schemas.commands import CancelRun, ChangeRun, SendRun
+from schemas.counts import count_noun
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.results import RequestResult, RunResult, RunUpdate
@@ -72,7 +73,7 @@ def reason_text(reason: Reason) -> str:
 
 def _document_summary(run: RunDocument) -> str:
     child_count = len(run.children) + len(run.child_run_ids)
-    children = f", {child_count} children" if child_count else ""
+    children = f", {count_noun(child_count, 'child', 'children')}" if child_count else ""
     return f"{run.test_specification.id} on {run.related_service.id}, version {run.version}{children}"
 
 

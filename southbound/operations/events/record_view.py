@@ -16,6 +16,7 @@ from router.runs.ids import event_id_at
 from schemas.codec.errors import UndecodableError
 from schemas.codec.printable import excerpt, printable
 from schemas.commands import ChangeRun, SendRun
+from schemas.counts import count_noun
 from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunChanged, RunRequested
 from southbound.operations.events.event_summary import event_summary, run_id_of
@@ -92,7 +93,7 @@ class RecordView:
         return f"{headers.get('code')}: {headers.get('reason')} (from {origin}: {summary})"
 
     def _undecodable_summary(self, sentence: str) -> str:
-        size = f"{len(self.value)} bytes '{excerpt(self.value)}'" if self.value else "no value"
+        size = f"{count_noun(len(self.value), 'byte')} '{excerpt(self.value)}'" if self.value else "no value"
         return f"cannot be decoded, {size}: {sentence}"
 
     def _content(self) -> dict[str, object]:

@@ -16,9 +16,10 @@ from consumers.store.port import StoreUnavailableError
 from consumers.store.sql_store import open_store
 from router.recovery.differences import differences
 from router.recovery.fold import fold_hierarchy
+from schemas.counts import count_noun
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
-from southbound.operations.console import count_noun, print_json, print_text
+from southbound.operations.console import print_json, print_text
 from southbound.operations.kafka import make_envelope, wait_until_reachable
 from southbound.operations.replay.event_spool import open_spool
 from southbound.operations.replay.progress import show_progress

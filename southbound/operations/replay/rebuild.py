@@ -20,9 +20,10 @@ from producers.publisher import PublishError
 from router.recovery.fold import fold_hierarchy
 from router.runs.transitions import COMMANDED_PHASES
 from router.store_continuity import TopicEnds
+from schemas.counts import count_noun
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
-from southbound.operations.console import count_noun, print_status, print_text
+from southbound.operations.console import print_status, print_text
 from southbound.operations.kafka import make_envelope, open_publisher, wait_until_reachable
 from southbound.operations.replay.event_spool import open_spool
 from southbound.operations.replay.progress import show_progress

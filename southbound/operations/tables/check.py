@@ -11,8 +11,9 @@ from router.selection.load import table_kind, table_of
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import TableErrors
+from schemas.counts import count_noun
 from southbound.cli.exit_codes import ExitCode, invalid_input
-from southbound.operations.console import count_noun, print_json, print_status, print_text
+from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.tables.formats import load_file
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ import orjson
 from router.selection.load import decision_function, table_of
 from router.tables.explain.explain import explanation_lines
 from router.tables.test_cases import check_test
+from schemas.counts import count_noun
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
-from southbound.operations.console import count_noun, print_json, print_text
+from southbound.operations.console import print_json, print_text
 from southbound.operations.tables.lookup import load_untested
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from rich.table import Table
 from consumers.table_topic.published_tables import PublishedTables, UnreadableRecord
 from router.selection.load import document_of
 from router.tables.diff import compare_tables
+from schemas.counts import count_noun
 from schemas.published_tables import DRAFT, LivePointer, TableDraft
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
 from southbound.operations.console import print_content, print_json, print_result, print_status, print_text
@@ -103,9 +104,8 @@ def show_history(settings: Settings, table: str, *, as_json: bool) -> int:
         moves_table.add_row(*_history_row(move))
     print_result(moves_table)
     if live.revision > len(live.changes):
-        print_status(
-            f"the history has the newest {len(live.changes)} of {live.revision} changes; every version is kept"
-        )
+        changes = count_noun(live.revision, "change")
+        print_status(f"the history has the newest {len(live.changes)} of {changes}; every version is kept")
     return ExitCode.SUCCESS
 
 

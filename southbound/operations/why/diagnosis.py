@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.runs.transitions import COMMANDED_PHASES, ENDED_PHASES
+from schemas.counts import count_noun
 from schemas.vocabulary import Phase
-from southbound.operations.console import count_noun
 from southbound.operations.events.event_summary import run_id_of
 from southbound.operations.run_views import format_time, status_sentences
 
@@ -84,10 +84,10 @@ def explain_owner(partition: PartitionView, topic: TopicView) -> str:
         return ""
     if not members.members:
         return f"no process serves its partition: group {members.group} has no members. Start {start_command(topic)}."
-    return (
-        f"none of the {len(members.members)} members of group {members.group} holds its partition: the group is"
-        f" {members.state or 'rebalancing'}."
-    )
+    none = f"none of the {len(members.members)} members of group {members.group} holds"
+    if len(members.members) == 1:
+        none = f"the only member of group {members.group} does not hold"
+    return f"{none} its partition: the group is {members.state or 'rebalancing'}."
 
 
 def start_command(topic: TopicView) -> str:

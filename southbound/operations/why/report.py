@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.codec.printable import printable
-from southbound.operations.console import count_noun
+from schemas.counts import count_noun
 from southbound.operations.why.diagnosis import describe_age, describe_record
 
 if TYPE_CHECKING:

@@ -7,12 +7,14 @@ import json
 import re
 import shlex
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from rich.console import Console
 
 from consumers.store.sql_store import open_store
+from router.responses import Purpose
 from router.runs.checks.watch import Missing, begin
 from router.runs.failed_attempt import FailedAttempt
 from router.runs.notifications.build import build_update
@@ -268,6 +270,29 @@ def test_why_and_show_name_the_last_attempt_and_the_next(phase: Phase) -> None:
         assert f"number 3 at {format_time(NOON)}: CALL_TRANSIENT: busy" in text
         assert ("next attempt" in text) == (phase in {Phase.RETRYING, Phase.IN_DOUBT})
     assert "\x07" not in capture.get()
+
+
+@pytest.mark.parametrize("purpose", [Purpose.CHANGE, Purpose.CANCEL])
+@pytest.mark.parametrize("phase", [Phase.ACCEPTED, Phase.IN_PROGRESS, Phase.FALLOUT])
+def test_why_and_show_name_the_attempts_at_a_change_or_cancellation_that_waits(phase: Phase, purpose: Purpose) -> None:
+    failed = FailedAttempt(
+        number=3,
+        at=NOON,
+        next_at=NOON + timedelta(minutes=1),
+        code="CALL_TRANSIENT",
+        message="The change could not be sent",
+        purpose=purpose,
+        first_at=NOON - timedelta(hours=1),
+    )
+    row = a_run(phase=phase, failed_attempt=failed)
+    console = Console(width=250)
+    with console.capture() as capture:
+        console.print(run_details(row, None, ()))
+    for text in ("\n".join(status_sentences(row)), capture.get()):
+        assert f"number 3 at {format_time(NOON)}: CALL_TRANSIENT: The change could not be sent" in text
+        assert format_time(NOON + timedelta(minutes=1)) in text
+        assert format_time(NOON - timedelta(hours=1)) in text
+        assert "first attempt" in text
 
 
 def test_a_root_that_waits_for_children_says_for_how_many() -> None:

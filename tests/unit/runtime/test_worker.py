@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from consumers.runtime.backpressure import Watermarks
 from consumers.runtime.handler import DeadLetter, Done, Record, RetryLater
+from consumers.runtime.worker import Worker
 from tests.fakes.consumer import FakeConsumer
 from tests.harness.waiting import wait_until
 from tests.harness.worker import (
@@ -255,3 +257,30 @@ async def test_a_worker_that_gives_way_starts_few_while_the_other_is_full() -> N
             for other_gate in gates:
                 other_gate.set()
             await wait_until(lambda: harness.client.committed.get(FIRST_PARTITION) == 5)
+
+
+async def test_attempts_of_earlier_owners_that_the_handler_knows_of_are_counted_on() -> None:
+    harness = WorkerHarness()
+    seen: list[Attempt] = []
+    began = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+    async def handle(record: Record, attempt: Attempt) -> Outcome:
+        seen.append(attempt)
+        if len(seen) == 1:
+            return RetryLater(0.0, PROBLEM, counted=attempt._replace(number=8, elapsed=3_600.0))
+        return DeadLetter(PROBLEM, counted=attempt._replace(first_at=began))
+
+    harness.worker = Worker(
+        consumer=harness.client, handler=handle, publisher=harness.publisher, config=POLICY, observer=harness
+    )
+    harness.client.append(key=b"a", value=b"1")
+    harness.client.append(key=b"a", value=b"2")
+    async with harness.working():
+        await wait_until(lambda: len(harness.publisher.published) == 2)
+    headers, after = [dict(message.headers) for message in harness.publisher.published]
+    assert [attempt.number for attempt in seen] == [1, 9, 1]
+    assert 3_600 <= seen[1].elapsed < 3_660
+    assert headers["southbound-dlq-attempts"] == b"9"
+    assert headers["southbound-dlq-first-time"] == b"2026-11-23T12:00:00.000+00:00"
+    assert after["southbound-dlq-attempts"] == b"1"
+    assert [ended.attempt for ended in harness.settlements] == [8, 9, 1]

@@ -108,7 +108,8 @@ class Sheets:
     """All lines of a file.
 
     `unreadable` has the places of cells that could not be read, each with the reason. `decimal_comma`: whether 1,5 may
-    mean one and a half in this file.
+    mean one and a half in this file. `hidden_lines` (their places) and `hidden_columns` (from 0) are those of the sheet
+    with the rows that a spreadsheet does not show.
     """
 
     source: str
@@ -116,6 +117,8 @@ class Sheets:
     places: SheetPlaces
     unreadable: tuple[tuple[int, str], ...] = ()
     decimal_comma: bool = False
+    hidden_lines: frozenset[int] = frozenset()
+    hidden_columns: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

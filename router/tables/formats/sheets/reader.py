@@ -24,6 +24,7 @@ from router.tables.formats.sheets.grid import (
 from router.tables.formats.sheets.rows import SheetRowReader
 from router.tables.formats.sheets.tests import read_sheet_tests
 from router.tables.model import DEFAULT_ROW
+from schemas.counts import count_noun
 from schemas.files.located_tree import Block, Listing
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def table_tree_from_sheets(sheets: Sheets, extras: SheetExtras) -> TableTree:
     for place, reason in sheets.unreadable:
         diagnostics.add_unreadable(place, f"{_location(place, sections)}{reason}")
     columns = read_columns(sections.header, sections.headings, sheets, diagnostics, extras.columns)
+    _report_hidden(sheets, sections, columns, diagnostics)
     reader = SheetRowReader(columns, extras.columns, diagnostics, decimal_comma=sheets.decimal_comma)
     return TableTree(_tree(sections, columns, reader, extras, diagnostics), "", diagnostics)
 
@@ -83,6 +85,28 @@ def _starts_tests(lines: Sequence[SheetLine], index: int) -> bool:
     line, before = lines[index], lines[index - 1]
     is_heading = line.first_text == TEST and line.cell(1).text.strip() == GIVEN
     return is_heading and (before.is_empty or before.sheet != line.sheet)
+
+
+def _report_hidden(
+    sheets: Sheets, sections: _SheetSections, columns: Sequence[SheetColumn], diagnostics: Diagnostics
+) -> None:
+    """Report lines and columns that decide and are not shown: who reads the sheet would not know of them."""
+    lines = [line for key, line in sections.header.items() if key != NOTE] + [sections.headings, *sections.rows]
+    hidden = [line for line in lines if line.place in sheets.hidden_lines]
+    if hidden:
+        as_do = ", as does " if len(hidden) == 2 else ", as do "  # noqa: PLR2004 - one other
+        others = as_do + count_noun(len(hidden) - 1, "other hidden row") if hidden[1:] else ""
+        diagnostics.add(
+            hidden[0].place,
+            f"the row is hidden, and decides all the same{others}: show all rows (a filter hides some, too), or delete "
+            "what must not decide",
+        )
+    for column in columns:
+        if column.index in sheets.hidden_columns and column.name != NOTE:
+            diagnostics.add(
+                sections.headings.cell(column.index).line,
+                f"column '{column.name}' is hidden, and decides all the same: show the column, or delete it",
+            )
 
 
 def _location(place: int, sections: _SheetSections) -> str:

@@ -16,6 +16,7 @@ from router.tables.formats.sheets.grid import (
     cell_place,
     column_letters,
 )
+from router.tables.formats.sheets.hidden_parts import HiddenParts
 from router.tables.formats.sheets.number_format import shown_number
 from router.tables.formats.sheets.reader import table_tree_from_sheets
 from router.tables.formats.sheets.xlsx_package import READ_ERRORS, not_readable_error, open_workbook, unescape_from_xlsx
@@ -122,6 +123,9 @@ def _table_sheets(workbook: Workbook, source: str) -> list[Worksheet]:
         names = ", ".join(sheet.title for sheet in workbook.worksheets)
         problem = f"there is no sheet '{TABLE_SHEET}' (the sheets are {names}): rename the one with the rows"
         raise TableErrors([f"{source}: {problem}"])
+    if by_name[TABLE_SHEET.lower()].sheet_state != "visible":
+        problem = f"the sheet '{TABLE_SHEET}' is hidden, and its rows decide: show it"
+        raise TableErrors([f"{source}: {problem}"])
     return [by_name[name.lower()] for name in (TABLE_SHEET, TESTS_SHEET) if name.lower() in by_name]
 
 
@@ -145,14 +149,20 @@ class _SheetCollector:
         self._places: list[LinePlace] = []
         self._lines: list[SheetLine] = []
         self._unreadable: list[tuple[int, str]] = []
+        self._hidden_lines: set[int] = set()
+        self._hidden_columns: frozenset[int] = frozenset()
 
     def read(self, sheet: Worksheet) -> None:
         """Read one sheet."""
         last_row = 0
+        hidden = _hidden_parts(sheet)
+        self._hidden_columns |= hidden.columns
         for row, cells in _rows(sheet):
             self._check_size(sheet.title, row, len(cells))
             if row > last_row + 1:
                 self._add(sheet.title, row - 1, ())  # one empty line replaces all of them
+            if row in hidden.rows:
+                self._hidden_lines.add(cell_place(len(self._lines), 0))
             self._add(sheet.title, row, cells)
             last_row = row
 
@@ -182,4 +192,14 @@ class _SheetCollector:
             lines=tuple(self._lines),
             places=SheetPlaces(tuple(self._places)),
             unreadable=tuple(self._unreadable),
+            hidden_lines=frozenset(self._hidden_lines),
+            hidden_columns=self._hidden_columns,
         )
+
+
+def _hidden_parts(sheet: Worksheet) -> HiddenParts:
+    if sheet.title.strip().lower() != TABLE_SHEET.lower():
+        return HiddenParts()  # saved tests decide nothing
+    # openpyxl does not say what is hidden if it reads a sheet row by row, and else takes ten times as much memory.
+    with sheet._get_source() as part:  # noqa: SLF001
+        return HiddenParts.of_sheet(part.read())

@@ -119,7 +119,7 @@ def test_a_partition_that_no_member_holds_names_the_state_of_the_group() -> None
     partition = a_partition(holder=None)
     evidence = evidence_of(partition, members=replace(STABLE, state="preparing_rebalancing"))
     assert explain_partition(partition, evidence).endswith(
-        "none of the 1 members of group southbound.dispatch.fibre-lab holds its partition: the group is"
+        "the only member of group southbound.dispatch.fibre-lab does not hold its partition: the group is"
         " preparing_rebalancing."
     )
 

@@ -112,7 +112,7 @@ def test_unused_logical_types_are_read_as_their_underlying_types() -> None:
         ("string", b"\x06ab", r"it ends early, or a length or count in it goes past its end \(byte 3 of 3\)"),
         ("string", b"\x01", "goes past its end"),
         ("string", b"\x02\xff", "not UTF-8"),
-        ("string", b"\x02ab", "1 bytes are left over"),
+        ("string", b"\x02ab", "1 byte is left over"),
         ("bytes", b"\xfe\xff\xff\xff\x0f", "goes past its end"),
         ("bytes", b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", "goes past its end"),
         ("long", b"\xff" * 12, "ends early"),

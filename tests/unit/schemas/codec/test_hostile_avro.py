@@ -18,6 +18,7 @@ from schemas.codec.avro_schemas import load_schema
 from schemas.codec.codec import Codec
 from schemas.codec.errors import InvalidEventError, UndecodableError, UnreadableBytesError
 from schemas.codec.schema_registry import RegistryIds
+from schemas.counts import count_noun
 from tests.generators.hostile_avro import GOLDEN, NUMBERS, PREFIX, damaged, zigzag
 
 CODEC, AVRO = Codec(), AvroReader()
@@ -67,7 +68,7 @@ def test_a_truncated_golden_value_is_refused(value: bytes) -> None:
 @pytest.mark.parametrize("value", GOLDEN)
 def test_bytes_after_a_golden_value_are_refused(value: bytes) -> None:
     for more in (b"\x00", value, *NUMBERS):
-        with pytest.raises(UnreadableBytesError, match=f"{len(more)} bytes are left over"):
+        with pytest.raises(UnreadableBytesError, match=f"{count_noun(len(more), 'byte is', 'bytes are')} left over"):
             CODEC.decode(value + more)
 
 
