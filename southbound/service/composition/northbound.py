@@ -16,7 +16,6 @@ from consumers.northbound.api.server import ApiServer, ServerLimits
 from consumers.northbound.api.service_test import service_test_resource
 from consumers.northbound.orders.order_book import OrderBook
 from consumers.northbound.orders.publish_orders import OrderPublisher
-from consumers.spokes.security.loopback import is_loopback
 from router.northbound.api_version import ApiVersion
 from southbound.service.composition.api_access import build_access_guard
 from southbound.service.composition.shared_resources import utc_now
