@@ -14,11 +14,15 @@ from consumers.northbound.api.cancel_service_test import cancel_service_test_res
 from consumers.northbound.api.requests import RequestLimits, RequestReader
 from consumers.northbound.api.server import ApiServer, ServerLimits
 from consumers.northbound.api.service_test import service_test_resource
+from consumers.northbound.api.service_test_specification import service_test_specification_resource
 from consumers.northbound.orders.order_book import OrderBook
 from consumers.northbound.orders.publish_orders import OrderPublisher
+from consumers.specifications.catalogue import SpecificationCatalogue
 from router.northbound.api_version import ApiVersion
 from southbound.service.composition.api_access import build_access_guard
+from southbound.service.composition.hub import hub_resources
 from southbound.service.composition.shared_resources import utc_now
+from southbound.service.specification_source import specification_topic
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -49,7 +53,12 @@ async def start_api(stack: AsyncExitStack, resources: SharedResources) -> int:
         host=settings.host,
         port=settings.port,
         version=version,
-        resources=[service_test_resource(book, reader), cancel_service_test_resource(book, reader)],
+        resources=[
+            service_test_resource(book, reader),
+            cancel_service_test_resource(book, reader),
+            service_test_specification_resource(_catalogue(resources), reader, lambda: str(uuid4())),
+            *hub_resources(resources, reader),
+        ],
         on_response=lambda method, status: resources.metrics.count(API_REQUESTS, method, str(status)),
         authenticate=guard.middleware(),
         key_header=resources.settings.access.key_header,
@@ -87,6 +96,12 @@ def order_book(resources: SharedResources) -> OrderBook:
         new_id=lambda: str(uuid4()),
         limits=resources.limits,
         publish_timeout=resources.settings.api.publish_timeout,
+    )
+
+
+def _catalogue(resources: SharedResources) -> SpecificationCatalogue:
+    return SpecificationCatalogue(
+        topic=specification_topic(resources.settings.kafka), store=resources.store.specifications, now=utc_now
     )
 
 
