@@ -12,7 +12,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-tables bench-backtest bench-members run docs lock
+.PHONY: help demo test check bench bench-tables bench-backtest bench-members chaos soak run docs lock
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ bench-members: .venv/.installed  ## Measure what is left of the throughput while
 
 bench-backtest: .venv/.installed  ## Measure the backtest of recorded events, and write docs/benchmarks.md
 	@$(bin)/python tests/benchmarks/bench_backtest.py $(ARGS)
+
+chaos: .venv/.installed  ## Attack worker processes, brokers, stores and systems (ARGS="--list", "--scenario NAME --seed N")
+	@$(bin)/python -m tests.chaos.conductor $(ARGS)
+
+soak: .venv/.installed  ## Sample what must stay flat under load (ARGS="--minutes 30 --rate 300")
+	@$(bin)/python -m tests.chaos.conductor --soak $(ARGS)
 
 run: .venv/.installed  ## Run every role in this process
 	@$(bin)/southbound run $(ARGS)

@@ -1,4 +1,4 @@
-"""The records of `testrun.tables`: versions of a table, its draft, and which version is live."""
+"""The records of `testrun.tables` (versions of a table, its draft, which one is live) and `testrun.specifications`."""
 
 from __future__ import annotations
 
@@ -114,6 +114,23 @@ class LivePointer(LiveChange):
     def changes(self) -> tuple[LiveChange, ...]:
         """Every change that is kept, newest first."""
         return (LiveChange.model_validate(self.model_dump(include=set(LiveChange.model_fields))), *self.earlier)
+
+
+class SpecificationRecord(Model):
+    """A test specification as it was written, with its author. A later Southbound may add fields: they are ignored.
+
+    `revision` grows with every change, also over a deletion: it is at least the time of the change in milliseconds.
+    """
+
+    # The document is returned as it was written.
+    model_config = ConfigDict(extra="ignore", str_strip_whitespace=False)
+
+    id: str = Field(min_length=1)
+    revision: Whole
+    author: Author
+    comment: Comment = ""
+    changed_at: AwareDatetime
+    document: dict[str, object]
 
 
 def sha256_of(text: str) -> str:

@@ -11,6 +11,7 @@ from router.runs.transitions import ACCEPTED_PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from consumers.dispatch.call import Caller, CallResult
     from consumers.spokes.port import Call
@@ -34,7 +35,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absent:
-    """The system does not have the run now. It may still store a POST that it received (`router.runs.checks.doubt`)."""
+    """The system does not have the run now. It may still store a POST that it received (`router.runs.checks.doubt`).
+
+    `as_of` is when the system was asked; what it stored after that may not be in the answer.
+    """
+
+    as_of: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +67,7 @@ class _Listing:
     without_id: int = 0
     total: int | None = None
     is_whole: bool = False
+    as_of: datetime | None = None  # when the first page was asked for
 
     def add(self, page: LookUpPage) -> None:
         """Take over a page; the list is whole once a count or an empty page after it says so."""
@@ -98,7 +105,7 @@ class LookUp:
         if page.found is not None:
             return _found(page.found, result)
         if not page.shown and not page.total and await self._filter_finds_others(row, posted):
-            return Absent()
+            return self._absent(result.asked_at)
         listed = await self._search_list(row, posted, result)
         return await self._compare(row, *listed) if isinstance(listed, tuple) else listed
 
@@ -147,7 +154,7 @@ class LookUp:
             page, result = answer
             if page.found is not None:
                 return _found(page.found, result)
-            seen = listing.shown
+            seen, listing.as_of = listing.shown, listing.as_of or result.asked_at
             listing.add(page)
             if listing.is_whole or (page.shown and listing.shown == seen):
                 break
@@ -167,7 +174,10 @@ class LookUp:
             return NotProven(result=result.as_unknown_outcome(_perhaps(unknown[:1], len(unknown))))
         if not await self._lists_ours(row, listing):
             return NotProven(result=result.as_unknown_outcome(_LISTS_NONE))
-        return Absent()
+        return self._absent(listing.as_of)
+
+    def _absent(self, asked_at: datetime | None) -> Absent:
+        return Absent(as_of=asked_at or self.caller.now())
 
     async def _lists_ours(self, row: RunRow, listing: _Listing) -> bool:
         """Return whether the list shows a run that the system has; without any to show, whether it says what it has."""

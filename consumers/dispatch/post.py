@@ -43,6 +43,8 @@ from router.runs.ids import idempotency_key
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from consumers.dispatch.call import Caller, CallResult
     from consumers.dispatch.look_up import LookUpAnswer
     from consumers.run_updates.batch import RowUpdate
@@ -142,7 +144,7 @@ class PostAttempt:
             case Found():
                 return await self._adopt(rows, answer.report)
             case Absent():
-                return await self._absent(rows)
+                return await self._absent(rows, answer.as_of)
             case NotProven():
                 return await self._not_proven(rows, answer.result)
             case None:
@@ -171,15 +173,15 @@ class PostAttempt:
             return None
         return await LookUp(caller=self.caller, store=self.updater.store).find(row, posted, call)
 
-    async def _absent(self, rows: Rows) -> Outcome:
-        row, now = rows[0], self.caller.now()
+    async def _absent(self, rows: Rows, as_of: datetime) -> Outcome:
+        row = rows[0]
         settle_time = self.caller.spoke(row.spoke).profile.effective_settle_time
-        wait = wait_until_settled(after_absent_answer(row.doubt), row.sent_at or now, now, settle_time)
+        wait = wait_until_settled(after_absent_answer(row.doubt, as_of), as_of, settle_time)
         if wait is None:
-            return await self._settled((*await self._record((row,), NotFound()), *rows[1:]))
+            return await self._settled((*await self._record((row,), NotFound(as_of=as_of)), *rows[1:]))
         problem = not_settled(row, wait)
         self.caller.exclude_attempt(row.spoke, self.attempt, self.event.id)
-        await self._record((row,), NotFound(failed_attempt=self._failed(problem, wait)))
+        await self._record((row,), NotFound(as_of=as_of, failed_attempt=self._failed(problem, wait)))
         return RetryLater(wait, problem)
 
     async def _settled(self, rows: Rows) -> Outcome:
@@ -275,7 +277,12 @@ class PostAttempt:
             return await self._retry_look_up(rows, result)
         problem, delay = self._next_attempt(rows[0], result)
         failed = self._failed(problem, delay)
-        unknown = OutcomeUnknown(reasons=result.meaning.reasons, was_accepted=was_accepted, failed_attempt=failed)
+        unknown = OutcomeUnknown(
+            reasons=result.meaning.reasons,
+            was_accepted=was_accepted,
+            failed_attempt=failed,
+            posted_at=result.asked_at,
+        )
         return await self._wait_or_give_up(await self._record(rows, unknown), problem, failed, delay)
 
     async def _retry(self, rows: Rows, result: CallResult) -> Outcome:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from consumers.specifications.port import SpecificationStore
     from consumers.specifications.published_specifications import PublishedSpecifications
     from consumers.table_topic.publish_plan import PublishPlan
-    from schemas.published_specifications import SpecificationRecord
+    from schemas.published_tables import SpecificationRecord
 
     Document = Mapping[str, object]
 

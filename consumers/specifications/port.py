@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from schemas.published_specifications import SpecificationRecord
+    from schemas.published_tables import SpecificationRecord
 
 
 class SpecificationChanges(NamedTuple):

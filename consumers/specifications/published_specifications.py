@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from consumers.table_topic.publish_plan import PublishPlan
 from consumers.table_topic.published_tables import UnreadableRecord
 from router.specifications.definition import SpecificationError, read_specification
-from schemas.published_specifications import SpecificationRecord
+from schemas.published_tables import SpecificationRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consumers.store.tables import specifications
-from schemas.published_specifications import SpecificationRecord
+from schemas.published_tables import SpecificationRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from router.northbound.api_version import ApiVersion
-    from schemas.published_specifications import SpecificationRecord
+    from schemas.published_tables import SpecificationRecord
 
     Document = Mapping[str, object]
 

@@ -140,11 +140,12 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             row = replace(row, reasons=(*row.reasons, run_event.reason))
             return _notify(row, UpdateKind.PROGRESS, (run_event.reason,))
         case OutcomeUnknown():
-            doubt = after_unknown_outcome(row.doubt, was_accepted=run_event.was_accepted)
+            doubt = after_unknown_outcome(row.doubt, was_accepted=run_event.was_accepted, posted_at=run_event.posted_at)
             row = replace(row, phase=phase, doubt=doubt, failed_attempt=run_event.failed_attempt or row.failed_attempt)
             return _notify(row, UpdateKind.IN_DOUBT, run_event.reasons)
         case NotFound():
-            doubt, failed = after_absent_answer(row.doubt), run_event.failed_attempt or row.failed_attempt
+            doubt = after_absent_answer(row.doubt, run_event.as_of)
+            failed = run_event.failed_attempt or row.failed_attempt
             return Transition(replace(row, phase=phase, doubt=doubt, failed_attempt=failed))
         case CommandDelayed():
             return _apply_delay(row, run_event.failed_attempt)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from schemas.results import Reason
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from router.runs.failed_attempt import FailedAttempt
     from router.runs.reports.report import ExternalReport
     from schemas.commands import PinnedDecision
@@ -117,6 +119,7 @@ class OutcomeUnknown:
     reasons: tuple[Reason, ...] = ()
     was_accepted: bool = False  # a response said so, but could not be read
     failed_attempt: FailedAttempt | None = None
+    posted_at: datetime | None = None  # the POST was written then or before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +127,7 @@ class NotFound:
     """A look-up proved that the external system does not have the run, for now."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.NOT_FOUND
+    as_of: datetime  # when the look-up was made
     failed_attempt: FailedAttempt | None = None
 
 

@@ -108,7 +108,9 @@ class BacktestDecider:
             return None
         if self._specifications is not None:
             found = find_specification(self._specifications, document.test_specification)
-            document = apply_specification(document, found) if found else document
+            if found is not None:
+                # The run's id is not among the wanted fields, because no two requests would be the same with it.
+                document = apply_specification(document.model_copy(update={"run_id": part.run_id}), found)
         return facts_of(document)
 
     def _keep(self, sameness: bytes, change: RouteChange) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from consumers.specifications.port import SpecificationChanges
-    from schemas.published_specifications import SpecificationRecord
+    from schemas.published_tables import SpecificationRecord
 
 
 @dataclass(slots=True)

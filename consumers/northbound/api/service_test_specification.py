@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from consumers.northbound.api.requests import RequestReader, Revised
     from consumers.northbound.orders.api_call import ApiCall
     from consumers.specifications.catalogue import SpecificationCatalogue
-    from schemas.published_specifications import SpecificationRecord
+    from schemas.published_tables import SpecificationRecord
 
     T = TypeVar("T")
 

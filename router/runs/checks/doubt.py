@@ -17,13 +17,15 @@ class Doubt:
 
     `earlier_post_at` is set from the second POST on: the time of the one before. `refusal` are the reasons of a
     refusal that came while an earlier POST was perhaps accepted. `was_accepted`: a response said so (2xx), but could
-    not be read; then there is never another POST without a person's word.
+    not be read; then there is never another POST without a person's word. `posted_at`: the last POST was written then
+    or before; None until that is known.
     """
 
     absent_answers: int = 0
     earlier_post_at: datetime | None = None
     was_accepted: bool = False
     refusal: tuple[Reason, ...] = ()
+    posted_at: datetime | None = None
 
 
 def posting_again(doubt: Doubt | None, earlier_post_at: datetime | None) -> Doubt | None:
@@ -32,11 +34,13 @@ def posting_again(doubt: Doubt | None, earlier_post_at: datetime | None) -> Doub
     return Doubt(earlier_post_at=earlier) if earlier else None
 
 
-def after_unknown_outcome(doubt: Doubt | None, *, was_accepted: bool) -> Doubt | None:
+def after_unknown_outcome(
+    doubt: Doubt | None, *, was_accepted: bool, posted_at: datetime | None = None
+) -> Doubt | None:
     """Return the doubt when the outcome of the last POST is unknown: the look-ups start again."""
-    if doubt is None and not was_accepted:
+    if doubt is None and not was_accepted and posted_at is None:
         return None
-    return replace(doubt or Doubt(), absent_answers=0, was_accepted=was_accepted)
+    return replace(doubt or Doubt(), absent_answers=0, was_accepted=was_accepted, posted_at=posted_at)
 
 
 def after_refusal(doubt: Doubt | None, reasons: tuple[Reason, ...]) -> Doubt:
@@ -44,21 +48,25 @@ def after_refusal(doubt: Doubt | None, reasons: tuple[Reason, ...]) -> Doubt:
     return replace(doubt or Doubt(), absent_answers=0, refusal=reasons)
 
 
-def after_absent_answer(doubt: Doubt | None) -> Doubt:
-    """Return the doubt after a look-up proved that the system does not have the run, for now."""
+def after_absent_answer(doubt: Doubt | None, as_of: datetime) -> Doubt:
+    """Return the doubt after a look-up that was made at `as_of` proved that the system does not have the run, for now.
+
+    If a process ended before the outcome of its POST was stored, its successor's first look-up came after the POST.
+    """
     doubt = doubt or Doubt()
-    return replace(doubt, absent_answers=doubt.absent_answers + 1)
+    return replace(doubt, absent_answers=doubt.absent_answers + 1, posted_at=doubt.posted_at or as_of)
 
 
-def wait_until_settled(doubt: Doubt | None, posted_at: datetime, now: datetime, settle_time: float) -> float | None:
+def wait_until_settled(doubt: Doubt, as_of: datetime, settle_time: float) -> float | None:
     """Return the seconds until the next look-up; None once the run is certainly not at the system.
 
-    It is settled when the look-ups answered at least three times that the run is absent, the last time at least
-    `settle_time` seconds after the POST was written. The pauses double: with one look-up per pause the fourth answer
-    comes when the settle time has passed.
+    It is settled when the look-ups answered at least three times that the run is absent, and the last one, made at
+    `as_of`, was made at least `settle_time` seconds after the POST was written. When it was answered does not count: a
+    slow answer, or a second question that shows that the filter works, may come long after what it says was true. The
+    pauses double: with one look-up per pause the fourth answer comes when the settle time has passed.
     """
-    answers = doubt.absent_answers if doubt else 0
-    passed = (now - posted_at).total_seconds()
+    answers = doubt.absent_answers
+    passed = (as_of - (doubt.posted_at or as_of)).total_seconds()
     if answers >= MIN_ABSENT_ANSWERS and passed >= settle_time:
         return None
     pauses = 2**MIN_ABSENT_ANSWERS - 1

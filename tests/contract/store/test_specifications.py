@@ -10,7 +10,7 @@ import pytest
 from consumers.specifications.port import SpecificationChanges
 from consumers.specifications.published_specifications import PublishedSpecifications
 from consumers.specifications.store_copy import SpecificationCopier
-from schemas.published_specifications import SpecificationRecord
+from schemas.published_tables import SpecificationRecord
 from tests.builders.specifications import a_specification_document
 from tests.contract.store.test_every_run_store import store  # noqa: F401 - a fixture
 

@@ -26,7 +26,7 @@ SETTLE_TIMES = st.floats(0.1, 3600.0)
 @given(SETTLE_TIMES, st.floats(-3600.0, 7200.0), st.integers(0, 20))
 def test_it_is_settled_by_enough_answers_and_enough_time(settle: float, passed: float, answers: int) -> None:
     now = NOON + timedelta(seconds=passed)
-    wait = wait_until_settled(Doubt(absent_answers=answers), NOON, now, settle)
+    wait = wait_until_settled(Doubt(absent_answers=answers, posted_at=NOON), now, settle)
     is_settled = answers >= MIN_ABSENT_ANSWERS and (now - NOON).total_seconds() >= settle
     assert (wait is None) is is_settled
     assert wait is None or 0 < wait <= settle
@@ -34,16 +34,36 @@ def test_it_is_settled_by_enough_answers_and_enough_time(settle: float, passed: 
 
 @given(SETTLE_TIMES)
 def test_the_pauses_grow_and_the_fourth_answer_settles_it(settle: float) -> None:
-    now, doubt, pauses = NOON + timedelta(seconds=0.01), None, []
+    doubt: Doubt | None = after_unknown_outcome(None, was_accepted=False, posted_at=NOON)
+    now, pauses = NOON + timedelta(seconds=0.01), []
     while True:
-        doubt = after_absent_answer(doubt)
-        wait = wait_until_settled(doubt, NOON, now, settle)
+        doubt = after_absent_answer(doubt, now)
+        wait = wait_until_settled(doubt, now, settle)
         if wait is None:
             break
         pauses.append(wait)
         now += timedelta(seconds=wait)
     assert doubt.absent_answers <= MIN_ABSENT_ANSWERS + 1
     assert pauses[:2] == sorted(pauses[:2])
+
+
+@given(SETTLE_TIMES)
+def test_the_settle_time_starts_at_the_first_look_up_after_a_process_that_ended(settle: float) -> None:
+    doubt = after_absent_answer(None, NOON)
+    assert doubt.posted_at == NOON
+    for _ in range(5):
+        doubt = after_absent_answer(doubt, NOON + timedelta(seconds=settle * 0.9))
+    assert doubt.posted_at == NOON
+    assert wait_until_settled(doubt, NOON + timedelta(seconds=settle * 0.9), settle) is not None
+    assert wait_until_settled(doubt, NOON + timedelta(seconds=settle + 0.001), settle) is None
+
+
+def test_another_post_starts_the_settle_time_again() -> None:
+    first = after_unknown_outcome(None, was_accepted=False, posted_at=NOON)
+    again = posting_again(first, NOON)
+    assert again == Doubt(earlier_post_at=NOON)
+    later = NOON + timedelta(hours=1)
+    assert after_absent_answer(again, later).posted_at == later
 
 
 def test_the_first_post_leaves_no_doubt() -> None:
