@@ -18,7 +18,6 @@ from consumers.northbound.api.service_test_specification import service_test_spe
 from consumers.northbound.orders.order_book import OrderBook
 from consumers.northbound.orders.publish_orders import OrderPublisher
 from consumers.specifications.catalogue import SpecificationCatalogue
-from consumers.spokes.security.loopback import is_loopback
 from router.northbound.api_version import ApiVersion
 from southbound.service.composition.api_access import build_access_guard
 from southbound.service.composition.hub import hub_resources
