@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 
 from southbound.cli import (
-    access,
     configuration,
     dlq,
     events,
@@ -42,7 +41,6 @@ topics.add_to(app)
 tables.add_to(app)
 specs.add_to(app)
 configuration.add_to(app)
-access.add_to(app)
 
 
 def main() -> None:
