@@ -84,7 +84,8 @@ class DecodingHandler:
                 if self.refuses_wrong_keys:
                     return DeadLetter(wrong_key_refused(event, key))
                 event = self._with_wrong_key(record, event, key, attempt)
-            if self.may_repeat is not None and await self.may_repeat(record):
+            # The store may have been lost, or the run deleted from it, since the event was processed first.
+            if event.headers.is_replayed or (self.may_repeat is not None and await self.may_repeat(record)):
                 event = event._replace(may_repeat=True)
             await asyncio.sleep(0)  # so that records which start together are decoded in a row: ADR-0021
             outcome = await settle_known(self.handle(event, attempt), partial(self._later, attempt))

@@ -162,6 +162,13 @@ WRONG_KEYS = Metric(
     meaning="Records whose key is not the id of their root run: they are processed, but Kafka does not keep their "
     "order.",
 )
+WRITEBACKS = Metric(
+    name="southbound_writebacks_total",
+    kind=Counter,
+    labels=("target", "outcome"),
+    meaning="Events that were handled for a target: its run was updated or created there, unchanged because the target "
+    "has this revision, or skipped because the target's profile does not choose it.",
+)
 CIRCUIT_OPEN = Metric(
     name="southbound_circuit_open",
     kind=Gauge,
@@ -200,6 +207,25 @@ TABLE_REFUSED = Metric(
     meaning="1 while this process cannot use the live version of a table and decides by an older one.",
 )
 
+SPECIFICATIONS_KNOWN = Metric(
+    name="southbound_specifications_known",
+    kind=Gauge,
+    labels=(),
+    meaning="Test specifications that runs take from.",
+)
+SPECIFICATIONS_UNREADABLE = Metric(
+    name="southbound_specifications_unreadable",
+    kind=Gauge,
+    labels=(),
+    meaning="Records of the topic of specifications that cannot be read; runs of them are of an unknown specification.",
+)
+SPECIFICATIONS_UNKNOWN = Metric(
+    name="southbound_runs_of_unknown_specifications_total",
+    kind=Counter,
+    labels=(),
+    meaning="Runs that were accepted although their test specification is not known, if "
+    "`routing.unknown_specification` is `warn`.",
+)
 INPUTS_MISSING = Metric(
     name="southbound_decision_inputs_missing_total",
     kind=Counter,
@@ -207,6 +233,57 @@ INPUTS_MISSING = Metric(
     meaning="Decisions in which the run had no value for an input of the table.",
 )
 
+HUB_DELIVERIES = Metric(
+    name="southbound_hub_deliveries_total",
+    kind=Counter,
+    labels=("subscription", "outcome"),
+    meaning="Attempts to deliver events to subscribers: delivered, refused, failed or gone (410); and expired: events "
+    "that were too many or too old and were dropped.",
+)
+HUB_DELIVERY_SECONDS = Metric(
+    name="southbound_hub_delivery_seconds",
+    kind=Histogram,
+    labels=(),
+    meaning="Time from sending an event to a subscriber to its response.",
+)
+HUB_WAITING = Metric(
+    name="southbound_hub_events_waiting",
+    kind=Gauge,
+    labels=("subscription",),
+    meaning="Events that wait for a subscriber; each process with the role `hub` counts all.",
+)
+HUB_PARKED = Metric(
+    name="southbound_hub_parked",
+    kind=Gauge,
+    labels=("subscription",),
+    meaning="1 for a subscription that is parked until an operator resumes it; else 0.",
+)
+HUB_OVERTAKEN = Metric(
+    name="southbound_hub_events_overtaken_total",
+    kind=Counter,
+    labels=(),
+    meaning="Events that were announced although an earlier event of their run, on the other topic, was not read for a "
+    "minute: that one is not announced any more.",
+)
+API_CLIENT_REQUESTS = Metric(
+    name="southbound_api_client_requests_total",
+    kind=Counter,
+    labels=("client", "outcome"),
+    meaning="Requests of ordering systems by client: accepted, refused, failed, aborted, or the code of the refusal of "
+    "one that may not pass. `client` is `unknown` without valid credentials, and `others` beyond 200 clients.",
+)
+IDENTITY_KEY_FETCHES = Metric(
+    name="southbound_identity_key_fetches_total",
+    kind=Counter,
+    labels=("outcome",),
+    meaning="Fetches of the keys by which access tokens are verified: fetched, failed.",
+)
+IDENTITY_KEYS_AGE = Metric(
+    name="southbound_identity_keys_age_seconds",
+    kind=Gauge,
+    labels=(),
+    meaning="Time since the keys by which access tokens are verified were fetched; after a day they are not used.",
+)
 API_REQUESTS = Metric(
     name="southbound_api_requests_total",
     kind=Counter,
@@ -244,13 +321,25 @@ METRICS: Final = (
     WRONG_KEYS,
     TABLE_LIVE,
     TABLE_REFUSED,
+    WRITEBACKS,
     CIRCUIT_OPEN,
     REQUESTS_WAITING,
     COMMANDS_REPEATED,
     DEFINITIONS_USED_UP,
+    SPECIFICATIONS_KNOWN,
+    SPECIFICATIONS_UNREADABLE,
+    SPECIFICATIONS_UNKNOWN,
     INPUTS_MISSING,
+    HUB_DELIVERIES,
+    HUB_DELIVERY_SECONDS,
+    HUB_WAITING,
+    HUB_PARKED,
+    HUB_OVERTAKEN,
     API_REQUESTS,
     ORDERS_RECOVERED,
+    API_CLIENT_REQUESTS,
+    IDENTITY_KEY_FETCHES,
+    IDENTITY_KEYS_AGE,
 )
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# A response that counts as success and cannot be read: whether the call had an effect is unknown.
+RESPONSE_UNREADABLE = "RESPONSE_UNREADABLE"
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 

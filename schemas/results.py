@@ -51,6 +51,9 @@ class ReportedMeasure(Model):
 class RunUpdate(Model):
     """Something happened to a run in flight. `revision` orders the events of one run.
 
+    `previous_revision` is the revision of the event before, `RunUpdate` or `RunResult`; None if there was none, or if
+    it is not known any more. It shows who reads both topics that an event of the other one is still to come.
+
     `test_measure` are measures that arrived after the end of the run.
     """
 
@@ -67,6 +70,7 @@ class RunUpdate(Model):
     reasons: tuple[Reason, ...] = ()
     test_measure: tuple[ReportedMeasure, ...] = ()
     revision: Whole
+    previous_revision: Whole | None = None
     occurred_at: Moment
 
 
@@ -83,6 +87,7 @@ class RunResult(Model):
     test_measure: tuple[ReportedMeasure, ...] = ()
     reasons: tuple[Reason, ...] = ()
     revision: Whole
+    previous_revision: Whole | None = None
     occurred_at: Moment
 
 

@@ -43,6 +43,9 @@ Moment = Annotated[datetime, BeforeValidator(_check_is_no_number), AfterValidato
 NonEmptyStr = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 
 
+Seconds = Annotated[Whole, Field(ge=0)]
+
+
 class JsonText(Model):
     """A value that is an object or a list, kept as JSON text because Avro has no type for it."""
 
@@ -126,22 +129,58 @@ class RelatedParty(Model):
     href: str | None = None
 
 
-class RequestedMeasure(Model):
-    """A measure that the ordering service expects back, under this id."""
+class ThresholdRule(Model):
+    """A rule for the values of a measure, passed on unchanged (TMF653 `MetricDefMeasureThresholdRule`)."""
 
-    id: NonEmptyStr
+    id: str | None = None
+    name: str | None = None
+    description: str | None = None
+    severity: str | None = None
+    conformance_target_lower: str | None = None
+    conformance_target_upper: str | None = None
+    conformance_target_exact: str | None = None
+    conformance_comparator_lower: str | None = None
+    conformance_comparator_upper: str | None = None
+    conformance_comparator_exact: bool | None = None
+    number_of_allowed_crossing: Whole | None = None
+    tolerance_seconds: Seconds | None = None
+
+
+class RequestedMeasure(Model):
+    """A measure that the ordering service expects back, under this id. Without one it gets that of its definition."""
+
+    id: Annotated[str, Field(pattern=r"^[^\x00]*$")] = ""
     metric_name: NonEmptyStr
     metric_href: str | None = None
     definition_id: str | None = None
     unit_of_measure: str | None = None
     mandatory: bool = True
+    threshold_rule: tuple[ThresholdRule, ...] = ()
+
+
+class AppliedSpecification(Model):
+    """What a run takes from its test specification. It is chosen once, when the run is routed, and kept.
+
+    `revision` is that of the record on `testrun.specifications`, `expected_duration` is in seconds.
+    """
+
+    id: NonEmptyStr
+    revision: Whole = 0
+    name: str | None = None
+    version: str | None = None
+    type: str | None = None
+    lifecycle_status: str | None = None
+    characteristic: tuple[Characteristic, ...] = ()
+    test_measure: tuple[RequestedMeasure, ...] = ()
+    expected_duration: Seconds | None = None
 
 
 class RunDocument(Model):
     """The whole desired state of one run; a root may embed its child documents as a flat list.
 
     `version` grows with every change. `order` is the position among the children of one parent.
-    `child_run_ids` names children that arrive as their own `RunRequested` events instead.
+    `child_run_ids` names children that arrive as their own `RunRequested` events instead. `expected_duration` is in
+    seconds. `specification` is filled in by Southbound; what an ordering service writes there is ignored.
     """
 
     run_id: NonEmptyStr
@@ -163,11 +202,13 @@ class RunDocument(Model):
     test_measure: tuple[RequestedMeasure, ...] = ()
     start_date_time: Moment | None = None
     end_date_time: Moment | None = None
+    expected_duration: Seconds | None = None
+    specification: AppliedSpecification | None = None
     order: Whole = 0
     children: tuple[RunDocument, ...] = ()
     child_run_ids: tuple[str, ...] = ()
 
-    @field_validator("version", "priority", "order", mode="before")
+    @field_validator("version", "priority", "order", "expected_duration", mode="before")
     @classmethod
     def _check_is_no_boolean(cls, value: object) -> object:
         if isinstance(value, bool):

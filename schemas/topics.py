@@ -71,9 +71,19 @@ class TopicNames:
         return f"{self.prefix}testrun.dlq.status"
 
     @property
+    def replay(self) -> str:
+        """Which replays there were, and how far they are."""
+        return f"{self.prefix}testrun.replay"
+
+    @property
     def tables(self) -> str:
         """Decision tables and selectors."""
         return f"{self.prefix}testrun.tables"
+
+    @property
+    def specifications(self) -> str:
+        """Test specifications."""
+        return f"{self.prefix}testrun.specifications"
 
     @property
     def store(self) -> str:
@@ -101,7 +111,9 @@ def all_topics(prefix: str = "", spokes: Iterable[str] = ()) -> tuple[Topic, ...
         _results(names),
         _dlq(names),
         _dlq_status(names),
+        _replay(names),
         _tables(names),
+        _specifications(names),
         _store(names),
     )
 
@@ -191,6 +203,18 @@ def _dlq_status(names: TopicNames) -> Topic:
     )
 
 
+def _replay(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.replay,
+        key="replay id",
+        partitions=1,
+        cleanup="compact",
+        retention_ms=None,
+        carries=(),
+        meaning="Each replay as JSON: who started it, when, what was chosen, and how far it is.",
+    )
+
+
 def _tables(names: TopicNames) -> Topic:
     return Topic(
         name=names.tables,
@@ -200,6 +224,18 @@ def _tables(names: TopicNames) -> Topic:
         retention_ms=None,
         carries=(),
         meaning="Decision tables and spoke selectors as JSON: the live version, every version, and drafts.",
+    )
+
+
+def _specifications(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.specifications,
+        key="specification id",
+        partitions=1,  # one order over all specifications
+        cleanup="compact",
+        retention_ms=None,
+        carries=(),
+        meaning="Test specifications (TMF653 `ServiceTestSpecification`) as JSON, each with its author and revision.",
     )
 
 

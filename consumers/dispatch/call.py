@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,7 +10,7 @@ from consumers.dispatch.outages import OutageTracker
 from consumers.runtime.backoff import Backoff, next_delay, outage_delay
 from consumers.spokes.limits.circuit_breaker import Breakers, BreakerState, CallFailure
 from consumers.spokes.port import CallPreventedError, UnknownSpokeError, do_nothing
-from router.responses import HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify
+from router.responses import RESPONSE_UNREADABLE, HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify
 from router.runs.events import Reported
 from schemas.results import Reason
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from consumers.runtime.handler import Attempt
     from consumers.spokes.port import BeforeCall, Call, Spoke, SpokeCaller
+    from consumers.spokes.profile import SystemProfile
     from router.runs.reports.report import ExternalReport
 
 _REREAD = Backoff(initial_interval=0.5, max_interval=8.0)
@@ -45,7 +47,7 @@ class CallResult:
 
     def as_unknown_outcome(self, explanation: str) -> CallResult:
         """Return the result of an accepted call whose response cannot be read: its outcome is unknown."""
-        reason = Reason(code="RESPONSE_UNREADABLE", message=explanation)
+        reason = Reason(code=RESPONSE_UNREADABLE, message=explanation)
         return replace(self, meaning=ResponseMeaning(verdict=Verdict.AMBIGUOUS, reasons=(reason,)))
 
     @property
@@ -81,10 +83,9 @@ class MembershipUncertainError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Calls external systems by name, and decides how long to wait between attempts."""
+class SystemCaller(ABC):
+    """Calls external systems by name, classifies the responses, and decides how long to wait between attempts."""
 
-    spokes: Mapping[str, Spoke]
     client: SpokeCaller
     now: Callable[[], datetime]
     random: Callable[[], float]
@@ -93,23 +94,13 @@ class Caller:
     outages: OutageTracker = field(default_factory=OutageTracker)
     breakers: Breakers
 
-    def spoke(self, name: str) -> Spoke:
-        """Return the translations for one system.
+    @abstractmethod
+    def profile_of(self, name: str) -> SystemProfile:
+        """Return the profile of one system.
 
         Raises:
             UnknownSpokeError: no profile has this name.
         """
-        try:
-            return self.spokes[name]
-        except KeyError:
-            raise UnknownSpokeError.named(name, self.spokes) from None
-
-    def reported(self, name: str, report: ExternalReport, report_id: str) -> Reported:
-        """Return the run event of a report, with the times that the profile of its system sets."""
-        profile = self.spoke(name).profile
-        return Reported(
-            report_id=report_id, report=report, measures_grace=profile.measures_grace, id_deadline=profile.id_deadline
-        )
 
     def require_membership(self) -> None:
         """Return if no other worker can have taken over.
@@ -131,7 +122,7 @@ class Caller:
         Raises:
             MembershipUncertainError: the last proof of its membership is too old.
         """
-        success, began = self.spoke(name).profile.success_codes, self.now()
+        success, began = self.profile_of(name).success_codes, self.now()
         breaker = self.breakers.of(name).breaker(writes=call.purpose not in _READS)
 
         def admit() -> None:
@@ -187,7 +178,7 @@ class Caller:
 
         An outage is waited out for as long as it takes, and does not count: the records keep their order.
         """
-        policy = self.spoke(name).profile.retry.policy()
+        policy = self.profile_of(name).retry.policy()
         retry_after, jitter = result.meaning.retry_after, self.random()
         history = self.outages.history_after(
             event_id, attempt, name, result.purpose, out=result.is_outage, busy=result.is_busy
@@ -202,6 +193,35 @@ class Caller:
         if delay is None:
             self.outages.forget(event_id)
         return delay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller(SystemCaller):
+    """Calls the systems that execute runs, each through its spoke."""
+
+    spokes: Mapping[str, Spoke]
+
+    def profile_of(self, name: str) -> SystemProfile:
+        """Return the profile of one spoke."""
+        return self.spoke(name).profile
+
+    def spoke(self, name: str) -> Spoke:
+        """Return the translations for one system.
+
+        Raises:
+            UnknownSpokeError: no profile has this name.
+        """
+        try:
+            return self.spokes[name]
+        except KeyError:
+            raise UnknownSpokeError.named(name, self.spokes) from None
+
+    def reported(self, name: str, report: ExternalReport, report_id: str) -> Reported:
+        """Return the run event of a report, with the times that the profile of its system sets."""
+        profile = self.spoke(name).profile
+        return Reported(
+            report_id=report_id, report=report, measures_grace=profile.measures_grace, id_deadline=profile.id_deadline
+        )
 
 
 def _prevented(purpose: Purpose, name: str, reason: str) -> CallResult:

@@ -204,8 +204,8 @@ class PostAttempt:
         return await (self.post(rows) if self._is_vouched_for(rows[0]) else self._give_up(rows, problem))
 
     def _is_vouched_for(self, row: RunRow) -> bool:
-        # A person who redrives it has asked the system and knows that the run never arrived.
-        return row.phase is Phase.FALLOUT and self.event.headers.replay is not None
+        # A person who redrives it has asked the system and knows that the run never arrived. Who replays it does not.
+        return row.phase is Phase.FALLOUT and self.event.headers.is_redriven
 
     async def _handle_accepted(self, rows: Rows, result: CallResult) -> Outcome:
         try:

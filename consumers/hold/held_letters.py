@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from consumers.runtime.dead_letters import HEADER_PREFIX, REDRIVE_PREFIX, redrive_count
+from schemas.codec.cloudevents import REPLAY_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Record
 
 HOLD_HEADER = f"{HEADER_PREFIX}hold"
-_REPLAY = "southbound-replay"
 
 
 class RecordPlace(NamedTuple):
@@ -116,7 +116,7 @@ def place_of(record: Record) -> RecordPlace:
 def released_record(record: Record, release: HeldRelease) -> Record:
     """Return the record as it is attempted again: with the marks of its redrive, and edited if a person did."""
     headers = release.headers if release.headers is not None else record.headers
-    kept = tuple([one for one in headers if one[0] != _REPLAY and not one[0].startswith(REDRIVE_PREFIX)])
+    kept = tuple([one for one in headers if one[0] != REPLAY_HEADER and not one[0].startswith(REDRIVE_PREFIX)])
     value = release.value if release.headers is not None else record.value
     return replace(record, value=value, headers=kept + release.marks)
 

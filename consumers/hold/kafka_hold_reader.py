@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     News = tuple[RecordPlace, HeldLetter] | HeldRelease
 
-_STALL_TIMEOUT = 10.0  # seconds without a record before reading is given up
-_BATCH_SIZE = 100  # records that are read at once; a dead letter may have megabytes
+# For readers of dead letters.
+STALL_TIMEOUT = 10.0  # seconds without a record before reading is given up
+BATCH_SIZE = 100  # records that are read at once; a dead letter may have megabytes
 
 
 class KafkaHoldReader:
@@ -49,7 +50,7 @@ class KafkaHoldReader:
         with PartitionReader(self._settings) as reader:
             found = [one for topic in (self._dlq, self._status) for one in reader.present_ranges(topic)]
             ranges = [self._new_part(one) for one in found]
-            for message in reader.records(ranges, limit=_BATCH_SIZE, stall_timeout=_STALL_TIMEOUT):
+            for message in reader.records(ranges, limit=BATCH_SIZE, stall_timeout=STALL_TIMEOUT):
                 read = self._news_of(message)
                 if read is not None:
                     news.append(read)

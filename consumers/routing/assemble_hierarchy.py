@@ -16,12 +16,16 @@ from router.runs.hierarchy import HierarchyError, child_ids
 from router.runs.hierarchy_limits import check_size
 from router.runs.pending import is_pending, without_children
 from router.runs.transitions import ENDED_PHASES
+from schemas.problem import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from consumers.routing.commands import CommandPublisher
     from consumers.routing.route_request import RequestRouter
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
+    from consumers.specifications.run_specifications import RunSpecifications
     from router.runs.hierarchy_limits import HierarchyLimits
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -36,6 +40,11 @@ class HierarchyAssembler:
     commands: CommandPublisher
     router: RequestRouter
     limits: HierarchyLimits
+
+    @property
+    def specifications(self) -> RunSpecifications:
+        """The test specifications that runs take from."""
+        return self.router.specifications
 
     async def add(self, event: Event, run: RunDocument) -> Outcome:
         """Store this run; route its hierarchy if it was the last one missing."""
@@ -75,8 +84,8 @@ class HierarchyAssembler:
             problem = child_not_listed(row)
             await self.updater.store_intention(event, row, GivenUp(reasons=(reason_of(problem),)))
             return DeadLetter(problem)
-        await self._send_named_children(event, root)
-        return Done()
+        refused = await self._send_named_children(event, root)
+        return DeadLetter(refused) if refused else Done()
 
     async def _handle_redelivery(self, event: Event, row: RunRow) -> Outcome:
         if row.phase in ENDED_PHASES:
@@ -84,12 +93,29 @@ class HierarchyAssembler:
         await self.commands.publish_again(event, await self.updater.store.runs_of_request(row.request_id))
         return Done()
 
-    async def _send_named_children(self, event: Event, root: RunRow) -> None:
+    async def _send_named_children(self, event: Event, root: RunRow) -> Problem | None:
         """Publish a send command for each waiting child that the root names and whose ancestors are all known."""
         joining = await self.joining_children(root)
-        documents = [row.requested for row in joining.values()]
+        documents, problem = await self.apply_or_give_up(event, joining)
         _, updates = build_run_rows(event, root, documents, joining, self.updater.now())
         await self.commands.publish_each(event, await self.updater.store_intentions(event, updates))
+        return problem
+
+    async def apply_or_give_up(
+        self, event: Event, joining: Mapping[str, RunRow]
+    ) -> tuple[list[RunDocument], Problem | None]:
+        """Return the documents of children with their specifications; give up children that are refused for theirs.
+
+        Also return the problem of the last one that is refused.
+        """
+        applied = {run_id: self.specifications.apply(row.requested) for run_id, row in joining.items()}
+        refused = {run_id: one for run_id, one in applied.items() if isinstance(one, Problem)}
+        if refused:
+            await self.updater.store_intentions(
+                event, [(joining[run_id], (GivenUp(reasons=(reason_of(one),)),)) for run_id, one in refused.items()]
+            )
+        documents = [one for one in applied.values() if not isinstance(one, Problem)]
+        return documents, next(reversed(refused.values()), None)
 
     async def joining_children(self, root: RunRow) -> dict[str, RunRow]:
         """Return the pending children whose ancestors up to the root are known, parents first, by run id."""

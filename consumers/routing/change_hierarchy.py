@@ -15,6 +15,8 @@ from router.runs.hierarchy import ChildChanges, HierarchyError, compare_children
 from router.runs.pending import is_pending
 from router.runs.processed_events import CANCEL, CHANGE, SEND, has_led_to
 from router.runs.transitions import ENDED_PHASES
+from router.specifications.enrichment import as_routed, unidentified_measure
+from schemas.problem import Problem
 from schemas.vocabulary import Phase, UpdateKind
 
 if TYPE_CHECKING:
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.commands import Command
-    from schemas.lifecycle import RunChanged
     from schemas.run_document import RunDocument
 
     Documents = Mapping[str, RunDocument]
@@ -44,16 +45,19 @@ class HierarchyChanger:
     assembler: HierarchyAssembler
     limits: HierarchyLimits
 
-    async def change(self, event: Event, root: RunRow, changed: RunChanged) -> Outcome:
+    async def change(self, event: Event, root: RunRow, ordered: RunDocument, reason: str | None) -> Outcome:
         """Store what is requested now, then command what follows."""
+        rows = {row.run_id: row for row in await self.updater.store.runs_of_request(root.request_id)}
+        run = self._with_specifications(root, rows, ordered)
+        if isinstance(run, Problem):
+            return DeadLetter(run)
         try:
-            documents = {run.run_id: run for run in expand_hierarchy(changed.run, self.limits)}
+            documents = {run.run_id: run for run in expand_hierarchy(run, self.limits)}
         except HierarchyError as error:
             return DeadLetter(error.problem)
-        rows = {row.run_id: row for row in await self.updater.store.runs_of_request(root.request_id)}
-        difference = compare_children(with_children(root.requested, _living_documents(rows.values())), changed.run)
+        difference = compare_children(with_children(root.requested, _living_documents(rows.values())), run)
         if is_redelivered_change(event, root, documents[root.run_id]):
-            await self._handle_redelivery(event, rows, documents, difference, changed.reason)
+            await self._handle_redelivery(event, rows, documents, difference, reason)
             return Done()
         root_event = _root_event(event, root, documents[root.run_id], difference)
         if isinstance(root_event, ChangeRefused):
@@ -61,15 +65,25 @@ class HierarchyChanger:
             return Done()
         pending_rows = await self._pending_rows_of_added(set(difference.added) - set(rows))
         if pending_rows is None:
-            return DeadLetter(run_exists(changed.run))
+            return DeadLetter(run_exists(run))
         updates: list[RowUpdate] = [(root, (root_event,))] if root_event else []
         updates += _child_updates(event, rows, documents, difference)
         embedded = [documents[i] for i in difference.added if i in documents and i not in rows]
         await self._store(event, root, updates, embedded, pending_rows)
-        await self._command_changes(
-            event, await self.updater.store.runs_of_request(root.request_id), documents, changed.reason
-        )
+        await self._command_changes(event, await self.updater.store.runs_of_request(root.request_id), documents, reason)
         return Done()
+
+    def _with_specifications(self, root: RunRow, rows: Rows, ordered: RunDocument) -> RunDocument | Problem:
+        """Return the documents with the specifications that were applied to their runs; added runs get the present."""
+        family: list[RunDocument] = []
+        for document in (ordered, *ordered.children):
+            row = root if document is ordered else rows.get(document.run_id)
+            one = self.assembler.specifications.apply(document) if row is None else as_routed(document, row.requested)
+            problem = one if isinstance(one, Problem) else unidentified_measure(one)
+            if isinstance(one, Problem) or problem is not None:
+                return problem or one
+            family.append(one)
+        return family[0].model_copy(update={"children": tuple(family[1:])}) if family[1:] else family[0]
 
     async def _pending_rows_of_added(self, run_ids: set[str]) -> Rows | None:
         """Return the rows of added children that are pending; None if one of the ids belongs to another run."""
@@ -89,7 +103,7 @@ class HierarchyChanger:
         newest = await self.updater.store.run(root.run_id) or root
         waiting = await self.assembler.joining_children(newest)
         if waiting:
-            documents = [row.requested for row in waiting.values()]
+            documents, _ = await self.assembler.apply_or_give_up(event, waiting)
             await self.updater.store_intentions(
                 event, build_run_rows(event, newest, documents, waiting, self.updater.now())[1]
             )

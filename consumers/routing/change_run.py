@@ -13,6 +13,7 @@ from consumers.runtime.handler import DeadLetter, Done
 from router.runs.changes import change_event
 from router.runs.pending import is_pending
 from router.runs.processed_events import CHANGE, has_led_to
+from router.specifications.enrichment import as_routed, unidentified_measure
 
 if TYPE_CHECKING:
     from consumers.routing.assemble_hierarchy import HierarchyAssembler
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Outcome
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
-    from schemas.lifecycle import RunChanged
     from schemas.run_document import RunDocument
 
 
@@ -35,20 +35,21 @@ class RunChangedHandler:
     assembler: HierarchyAssembler
     hierarchy_changer: HierarchyChanger
 
-    async def handle(self, event: Event, changed: RunChanged) -> Outcome:
+    async def handle(self, event: Event, run: RunDocument, reason: str | None) -> Outcome:
         """Change one run, and the children of a hierarchical request with it."""
-        row = await self.updater.store.run(changed.run.run_id)
+        row = await self.updater.store.run(run.run_id)
         if row is None:
-            return await self._change_embedded(event, changed.run)
+            return await self._change_embedded(event, run)
         if is_pending(row):
-            return await PendingRunChanger(updater=self.updater, assembler=self.assembler).change(
-                event, row, changed.run
-            )
+            return await PendingRunChanger(updater=self.updater, assembler=self.assembler).change(event, row, run)
         if row.decision is not None and row.decision.hierarchical and row.parent_run_id is None:
-            return await self.hierarchy_changer.change(event, row, changed)
+            return await self.hierarchy_changer.change(event, row, run, reason)
         # An earlier delivery may have routed the run and crashed before it published the command.
         await self.commands.publish_again(event, [row])
-        await self._change(event, row, changed.run.model_copy(update={"children": ()}), changed.reason)
+        document = as_routed(run, row.requested).model_copy(update={"children": ()})
+        if problem := unidentified_measure(document):
+            return DeadLetter(problem)
+        await self._change(event, row, document, reason)
         return Done()
 
     async def _change_embedded(self, event: Event, document: RunDocument) -> Outcome:

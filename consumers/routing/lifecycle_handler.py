@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.problems import event_misplaced
 from consumers.runtime.handler import DeadLetter
+from router.specifications.enrichment import as_ordered
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ class LifecycleHandler:
         """Pass an event to the handler of its type."""
         match event.data:
             case RunRequested() as requested:
-                return await self.run_requested.handle(event, requested.run)
+                return await self.run_requested.handle(event, as_ordered(requested.run))
             case RunChanged() as changed:
-                return await self.run_changed.handle(event, changed)
+                return await self.run_changed.handle(event, as_ordered(changed.run), changed.reason)
             case RunCancelled() as cancelled:
                 return await self.run_cancelled.handle(event, cancelled)
             case _:

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 
 class RequestBuilder(NamedTuple):
-    """What was decided for a request, to be stored in one transaction."""
+    """What was decided for a request, to be stored in one transaction.
+
+    `ordered` are its runs as they were ordered, `runs` the same with what they take from their specifications.
+    """
 
     request: RequestRow
+    ordered: Sequence[RunDocument]
     runs: Sequence[RunDocument]
     pending_rows: Mapping[str, RunRow]
     uses: tuple[ThresholdUse, ...]

@@ -17,12 +17,14 @@ from consumers.routing.decide import AllDefinitionsUsedUp
 from consumers.routing.give_up import runs_to_give_up
 from consumers.routing.request_rows import RequestBuilder, build_request_row, build_run_row, build_run_rows
 from consumers.runtime.handler import DeadLetter, Done
+from consumers.specifications.run_specifications import NO_SPECIFICATIONS
 from consumers.store.port import ConflictError, ThresholdReachedError
 from router.runs.events import CancelledBeforeSending, GivenUp, ThresholdReached
 from router.runs.hierarchy import HierarchyError, expand_hierarchy
 from router.runs.ids import request_id_of
 from router.runs.pending import is_pending
 from router.selection.thresholds import waiting_reason
+from router.specifications.enrichment import as_routed, with_fields_of_root
 from schemas.problem import Problem
 from schemas.results import Reason
 from schemas.vocabulary import Phase
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from consumers.run_updates.batch import RowUpdate
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
+    from consumers.specifications.run_specifications import RunSpecifications
     from router.runs.hierarchy import HierarchyLimits
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -62,6 +65,7 @@ class RequestRouter:
     decider: Decider
     limits: HierarchyLimits
     threshold_cache: ThresholdCache
+    specifications: RunSpecifications = NO_SPECIFICATIONS
     on_waiting: Callable[[str, tuple[str, ...]], None] = lambda *_: None
 
     async def route(self, event: Event, root: RunDocument, pending_rows: Mapping[str, RunRow] = NO_ROWS) -> Outcome:
@@ -80,9 +84,13 @@ class RequestRouter:
     ) -> Outcome | AllDefinitionsUsedUp | Problem:
         """Route if it can be decided now; `from_queue`: no record is redelivered for it."""
         try:
-            runs = expand_hierarchy(root, self.limits)
+            ordered = expand_hierarchy(root, self.limits)
         except HierarchyError as error:
             return error.problem
+        applied = self.specifications.apply(ordered[0])
+        if isinstance(applied, Problem):
+            return await self._refuse(event, ordered, pending_rows, applied)
+        root = with_fields_of_root(root, applied)
         if self.decider.selector.thresholds:
             await self.threshold_cache.load_queue(self.updater.store.waiting_queue.read_lengths)
         blocked_definitions = (
@@ -96,9 +104,14 @@ class RequestRouter:
             route = self.decider.decide(root, blocked_definitions(now, refused))
             if isinstance(route, AllDefinitionsUsedUp | Problem):
                 return route
+            chosen = ordered if route.decision.hierarchical else ordered[:1]
+            children = self.specifications.apply_all(chosen[1:])
+            if isinstance(children, Problem):
+                return await self._refuse(event, ordered, pending_rows, children)
             request_builder = RequestBuilder(
                 request=build_request_row(root, route, pending_rows, now),
-                runs=runs if route.decision.hierarchical else runs[:1],
+                ordered=chosen,
+                runs=(applied, *children),
                 pending_rows=pending_rows,
                 uses=(route.counted_definition.use_at(now),) if route.counted_definition else (),
                 from_queue=from_queue,
@@ -108,6 +121,14 @@ class RequestRouter:
             except ThresholdReachedError as full:
                 self.threshold_cache.mark_used_up(full.use)
                 refused.add(full.use.definition)
+
+    async def _refuse(
+        self, event: Event, ordered: Sequence[RunDocument], pending_rows: Mapping[str, RunRow], problem: Problem
+    ) -> Outcome | Problem:
+        """Return the problem with a specification, unless an earlier delivery routed the request before it changed."""
+        if not pending_rows and await self.updater.store.run(ordered[0].run_id) is not None:
+            return await self._handle_existing_run(event, ordered)
+        return problem
 
     async def queue(
         self, event: Event, root: RunDocument, used_up: AllDefinitionsUsedUp, pending_rows: Mapping[str, RunRow]
@@ -163,7 +184,7 @@ class RequestRouter:
             )
         except ConflictError:
             if not pending_rows:
-                return await self._handle_existing_run(event, request_builder.runs)
+                return await self._handle_existing_run(event, request_builder.ordered)
             if await self._conflicts_permanently(request_builder):
                 return run_exists(request_builder.runs[0])
             raise
@@ -218,5 +239,6 @@ def has_different_content(row: RunRow, run: RunDocument) -> bool:
 
     An older version is a late repetition.
     """
+    run = as_routed(run, row.requested)
     known, repeated = (one.model_copy(update={"children": ()}) for one in (row.requested, run))
     return known.version < run.version or (known.version == run.version and known != repeated)

@@ -44,7 +44,7 @@ class Announcer:
         """
         moment = self.now()
         decision_text = decision.policy if decision else None
-        events = [_build_event(cause, message, decision_text, moment) for message in messages]
+        events = [build_event(cause, message, decision_text, moment) for message in messages]
         published = self.events.publish(events)
         return _FittingPublication(self.events, events, published) if _may_be_shortened(messages) else published
 
@@ -82,7 +82,8 @@ def _shorter(event: Event, step: int) -> Event:
     return event._replace(data=shortened(event.data, step)) if isinstance(event.data, _SHORTENABLE) else event
 
 
-def _build_event(cause: Event, message: Command | RunNotification, decision: str | None, moment: datetime) -> Event:
+def build_event(cause: Event, message: Command | RunNotification, decision: str | None, moment: datetime) -> Event:
+    """Return the event of a message that `cause` led to. `moment` is the time of a command."""
     headers = EventHeaders(
         id=derive_message_id(cause.id, message),
         time=moment if isinstance(message, Command) else message.occurred_at,

@@ -25,7 +25,7 @@ from router.responses import HttpResponse, NoResponse
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from consumers.spokes.profile import Profile
+    from consumers.spokes.profile import SystemProfile
 
 # What a call may raise for what the network or the other side does.
 FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
@@ -54,7 +54,7 @@ class ResponseReader:
     limit: int
 
     @classmethod
-    def for_profile(cls, profile: Profile) -> ResponseReader:
+    def for_profile(cls, profile: SystemProfile) -> ResponseReader:
         """Return the reader for the system of a profile."""
         url = URL(profile.base_url)
         return cls(where=f"{url.host}:{url.port}", limit=profile.max_response_bytes)

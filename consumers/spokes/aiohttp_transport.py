@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from consumers.spokes.aiohttp_connection import Head
     from consumers.spokes.port import BeforeCall
-    from consumers.spokes.profile import Profile
+    from consumers.spokes.profile import SystemProfile
     from consumers.spokes.transport import HttpRequest
     from router.responses import HttpResponse
 
@@ -32,7 +32,7 @@ _REPEATABLE = frozenset({"GET", "DELETE"})
 class AiohttpTransport:
     """A `Transport` with connections of its own to one system; made on first use, within the running loop."""
 
-    def __init__(self, profile: Profile, resolver: AbstractResolver | None = None) -> None:
+    def __init__(self, profile: SystemProfile, resolver: AbstractResolver | None = None) -> None:
         """Make a transport; nothing is connected yet.
 
         Raises:

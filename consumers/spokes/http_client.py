@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from consumers.spokes.authentication import Authentication
     from consumers.spokes.port import Admit, BeforeCall, Call
-    from consumers.spokes.profile import Profile
+    from consumers.spokes.profile import SystemProfile
     from consumers.spokes.transport import Transport
     from router.responses import HttpResponse
 
@@ -59,7 +59,7 @@ class SpokeConnection:
         await self.authentication.close()
 
 
-def _connection(profile: Profile, authentication: Authentication, transport: Transport) -> SpokeConnection:
+def _connection(profile: SystemProfile, authentication: Authentication, transport: Transport) -> SpokeConnection:
     limit, rate = SlotLimit(profile.concurrency), profile.rate_limit
     return SpokeConnection(
         base_url=profile.base_url,
@@ -81,9 +81,9 @@ class SpokeClient:
 
     def __init__(
         self,
-        profiles: Iterable[Profile],
+        profiles: Iterable[SystemProfile],
         environment: Mapping[str, str],
-        transport_for: Callable[[Profile], Transport] = AiohttpTransport,
+        transport_for: Callable[[SystemProfile], Transport] = AiohttpTransport,
     ) -> None:
         self._connections = open_connections(tuple(profiles), environment, transport_for)
 
@@ -111,9 +111,9 @@ class SpokeClient:
 
 
 def open_connections(
-    profiles: Iterable[Profile],
+    profiles: Iterable[SystemProfile],
     environment: Mapping[str, str],
-    transport_for: Callable[[Profile], Transport] = AiohttpTransport,
+    transport_for: Callable[[SystemProfile], Transport] = AiohttpTransport,
 ) -> dict[str, SpokeConnection]:
     """Return what is needed to reach each system, by spoke; nothing is connected yet.
 
@@ -134,7 +134,7 @@ def open_connections(
 
 
 def _open_connection(
-    profile: Profile, environment: Mapping[str, str], transport_for: Callable[[Profile], Transport]
+    profile: SystemProfile, environment: Mapping[str, str], transport_for: Callable[[SystemProfile], Transport]
 ) -> SpokeConnection | list[str]:
     """Return what is needed to reach one system, or a sentence for each secret or file that is missing or wrong."""
     missing: list[str] = []
@@ -142,7 +142,7 @@ def _open_connection(
     try:
         transport = transport_for(profile)
     except SecretMissingError as error:
-        missing.append(f"spoke '{profile.name}', field 'tls': {error}")
+        missing.append(f"{profile.noun} '{profile.name}', field 'tls': {error}")
     tls = profile.tls if transport else TlsSettings()  # what is wrong with its files is said once
 
     def transport_to(address: str) -> Transport:
@@ -151,7 +151,7 @@ def _open_connection(
     try:
         authentication = authentication_for(profile.auth, environment, transport_to)
     except SecretMissingError as error:
-        missing.append(f"spoke '{profile.name}', field 'auth': {error}")
+        missing.append(f"{profile.noun} '{profile.name}', field 'auth': {error}")
     return _connection(profile, authentication, transport) if transport and authentication else missing
 
 

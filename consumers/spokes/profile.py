@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -24,7 +24,12 @@ from schemas.vocabulary import RunState
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
-def _check_spoke_name(name: str) -> str:
+def check_spoke_name(name: str) -> str:
+    """Return the name of a system if it can stand in a topic name and in an address.
+
+    Raises:
+        ValueError: it cannot.
+    """
     if not _NAME.fullmatch(name):
         raise ValueError("must be lower-case letters, digits and '-', at most 63 of them")
     return name
@@ -235,53 +240,21 @@ KnownState = Annotated[RunState, AfterValidator(_check_state)]
 _CHANGEABLE_STATES: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS})
 
 
-class Profile(ProfileModel):
-    """One external system. Every field but `name` and `base_url` has a safe default."""
+class SystemProfile(ProfileModel):
+    """How to reach one external system and how much it is asked: what its calls need, whatever they are about."""
 
-    name: Annotated[str, AfterValidator(_check_spoke_name)] = Field(
-        description="Name of the spoke: in selectors, in the name of its topic and in its callback address."
-    )
+    noun: ClassVar[str] = "system"  # in sentences for people
+
+    name: Annotated[str, AfterValidator(check_spoke_name)] = Field(description="Name of the system.")
     base_url: Annotated[str, AfterValidator(_check_address)] = Field(
         description="Address of the API, up to the version; `/serviceTest` is appended."
-    )
-    dialect: str = Field(default="tmf653", min_length=1, description="The translation. Only `tmf653` is shipped.")
-    version: Version = Field(
-        default="4.1",
-        description="Version of TMF653: 4.0, 4.1 or 4.2. A declaration: all three have the same form here.",
     )
     auth: Auth = Field(default=NoAuth(), description="Credentials that Southbound sends: see below.")
     tls: TlsSettings = TlsSettings()
     headers: dict[FixedHeaderName, FixedHeaderValue] = Field(
         default_factory=dict, max_length=20, description="Headers of every request, such as the name of a tenant."
     )
-    callback_auth: CallbackAuth = Field(
-        default=NoAuth(), description="Credentials that callbacks must carry: see below."
-    )
-    unauthenticated_callbacks: Literal["refuse", "accept from anyone"] = Field(
-        default="refuse",
-        description=(
-            "`accept from anyone` lets the listener start on an address that is not loopback without `callback_auth`."
-        ),
-    )
     media_types: MediaTypes = MediaTypes()
-    patchable: frozenset[Patchable] = Field(
-        default=frozenset(),
-        description="Fields that a change may carry, spelled as in TMF653. Empty: changes are refused.",
-    )
-    changeable_states: frozenset[KnownState] = Field(
-        default=_CHANGEABLE_STATES,
-        description="States in which a change may still be sent; beyond them is the point of no return.",
-    )
-    relationship_encoding: RelationshipEncoding = Field(
-        default=RelationshipEncoding.EXTENSION, description="How a child's POST names its parent."
-    )
-    cancel: CancelMethod = Field(
-        default=CancelMethod.PATCH, description="How a run is cancelled: by a PATCH of its state, or by DELETE."
-    )
-    state_spellings: dict[str, KnownState] = Field(
-        default_factory=dict,
-        description="The system's states in terms of ours, beyond the spellings that are known anyway.",
-    )
     success_codes: frozenset[SuccessCode] = Field(
         default=frozenset({200, 201, 202, 204}), description="Statuses that mean success."
     )
@@ -305,6 +278,61 @@ class Profile(ProfileModel):
             " pause."
         ),
     )
+    settle_time: Seconds | None = Field(
+        default=None,
+        description=(
+            'Seconds after a POST with unknown outcome during which "not found" leads to no other POST. None: the'
+            " larger of 60 and four times `timeouts.read`."
+        ),
+    )
+    max_response_bytes: int = Field(default=5_000_000, ge=1_000, description="Maximum size of the body of a response.")
+
+    @property
+    def effective_settle_time(self) -> float:
+        """Seconds after a POST for which "not found" does not prove that it will never arrive."""
+        return self.settle_time if self.settle_time is not None else max(60.0, 4 * self.timeouts.read)
+
+
+class Profile(SystemProfile):
+    """One external system. Every field but `name` and `base_url` has a safe default."""
+
+    noun: ClassVar[str] = "spoke"
+
+    name: Annotated[str, AfterValidator(check_spoke_name)] = Field(
+        description="Name of the spoke: in selectors, in the name of its topic and in its callback address."
+    )
+    dialect: str = Field(default="tmf653", min_length=1, description="The translation. Only `tmf653` is shipped.")
+    version: Version = Field(
+        default="4.1",
+        description="Version of TMF653: 4.0, 4.1 or 4.2. A declaration: all three have the same form here.",
+    )
+    callback_auth: CallbackAuth = Field(
+        default=NoAuth(), description="Credentials that callbacks must carry: see below."
+    )
+    unauthenticated_callbacks: Literal["refuse", "accept from anyone"] = Field(
+        default="refuse",
+        description=(
+            "`accept from anyone` lets the listener start on an address that is not loopback without `callback_auth`."
+        ),
+    )
+    patchable: frozenset[Patchable] = Field(
+        default=frozenset(),
+        description="Fields that a change may carry, spelled as in TMF653. Empty: changes are refused.",
+    )
+    changeable_states: frozenset[KnownState] = Field(
+        default=_CHANGEABLE_STATES,
+        description="States in which a change may still be sent; beyond them is the point of no return.",
+    )
+    relationship_encoding: RelationshipEncoding = Field(
+        default=RelationshipEncoding.EXTENSION, description="How a child's POST names its parent."
+    )
+    cancel: CancelMethod = Field(
+        default=CancelMethod.PATCH, description="How a run is cancelled: by a PATCH of its state, or by DELETE."
+    )
+    state_spellings: dict[str, KnownState] = Field(
+        default_factory=dict,
+        description="The system's states in terms of ours, beyond the spellings that are known anyway.",
+    )
     result_channels: frozenset[ResultChannel] = Field(
         default=_NOT_POLLED,
         min_length=1,
@@ -319,13 +347,6 @@ class Profile(ProfileModel):
         default=LookUpMethod.NAME,
         description=(
             "How to find out whether a POST with unknown outcome arrived. `none`: such a run becomes `fallout`."
-        ),
-    )
-    settle_time: Seconds | None = Field(
-        default=None,
-        description=(
-            'Seconds after a POST with unknown outcome during which "not found" leads to no other POST. None: the'
-            " larger of 60 and four times `timeouts.read`."
         ),
     )
     id_deadline: Seconds = Field(
@@ -355,7 +376,6 @@ class Profile(ProfileModel):
     )
     send_state: bool = Field(default=False, description="Whether a POST carries `state`.")
     send_measure_ids: bool = Field(default=True, description="Whether requested measures are sent with their ids.")
-    max_response_bytes: int = Field(default=5_000_000, ge=1_000, description="Maximum size of the body of a response.")
 
     @property
     def authenticates_callbacks(self) -> bool:
@@ -366,11 +386,6 @@ class Profile(ProfileModel):
     def takes_callbacks(self) -> bool:
         """Whether the listener has an address for the system: not for one that is only polled, without credentials."""
         return self.authenticates_callbacks or ResultChannel.CALLBACK in self.result_channels
-
-    @property
-    def effective_settle_time(self) -> float:
-        """Seconds after a POST for which "not found" does not prove that it will never arrive."""
-        return self.settle_time if self.settle_time is not None else max(60.0, 4 * self.timeouts.read)
 
     @field_validator("version")
     @classmethod

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from consumers.spokes.profile import Profile
+from consumers.spokes.profile import Profile, SystemProfile
 from consumers.spokes.registry import SPOKE_FACTORIES
-from schemas.files.yaml_file import YamlFile, YamlFileError, read_yaml_file
+from schemas.files.yaml_file import YamlFileError, read_yaml_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
 
+    from schemas.files.yaml_file import YamlFile
 
+
+P = TypeVar("P", bound=SystemProfile)
 _MAX_MISTAKES = 1_000  # of one file; nobody reads more of them
 
 
@@ -29,63 +33,86 @@ class ProfilesWrongError(Exception):
         super().__init__("\n".join(mistakes))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileKind(Generic[P]):
+    """A kind of profile: its model, and what else of the text of one is checked."""
+
+    model: type[P]
+    check: Callable[[Path, object, YamlFile], list[tuple[int, str]]] = lambda *_: []
+
+    def field_names(self) -> tuple[str, ...]:
+        """Return the names of all fields, for "did you mean"."""
+        parts = (self.model.model_fields[part].default for part in ("media_types", "timeouts", "retry"))
+        inner = (name for part in parts for name in type(part).model_fields)
+        return (*self.model.model_fields, *inner, "kind", "username", "password", "token", "header", "key")
+
+
 def load_profiles(paths: Iterable[Path]) -> tuple[Profile, ...]:
-    """Return one profile from each file.
+    """Return one profile of a spoke from each file.
 
     Raises:
         ProfilesWrongError: with all mistakes of all files, each as `file:line: spoke 'x', field 'y': …`.
     """
-    profiles: dict[str, tuple[Profile, Path]] = {}
+    return load_profiles_of(_SPOKES, paths)
+
+
+def load_profiles_of(kind: ProfileKind[P], paths: Iterable[Path]) -> tuple[P, ...]:
+    """Return one profile of this kind from each file.
+
+    Raises:
+        ProfilesWrongError: with all mistakes of all files.
+    """
+    profiles: dict[str, tuple[P, Path]] = {}
     mistakes: list[str] = []
     for path in paths:
         try:
-            profile = _load(path)
+            profile = _load(kind, path)
         except ProfilesWrongError as wrong:
             mistakes += wrong.mistakes
             continue
         if profile.name in profiles:
             other = profiles[profile.name][1]
-            mistakes.append(f"{path}:1: spoke '{profile.name}' is described already in {other}: rename one")
+            mistakes.append(f"{path}:1: {kind.model.noun} '{profile.name}' is described already in {other}: rename one")
         profiles.setdefault(profile.name, (profile, path))
     if mistakes:
         raise ProfilesWrongError(mistakes)
     return tuple(profile for profile, _ in profiles.values())
 
 
-def _load(path: Path) -> Profile:
+def _load(kind: ProfileKind[P], path: Path) -> P:
     try:
         read = read_yaml_file(path)
     except YamlFileError as mistake:
         raise ProfilesWrongError([str(mistake)]) from None
     if not isinstance(read.value, dict):
         raise ProfilesWrongError([f"{path}:1: a profile is a mapping with at least 'name' and 'base_url'"])
-    return _validate(path, read)
+    return _validate(kind, path, read)
 
 
-def _validate(path: Path, yaml: YamlFile) -> Profile:
+def _validate(kind: ProfileKind[P], path: Path, yaml: YamlFile) -> P:
     name = yaml.value.get("name", "?") if isinstance(yaml.value, dict) else "?"
     mistakes: list[tuple[int, str]] = []
     profile = None
     try:
-        profile = Profile.model_validate(yaml.value)
+        profile = kind.model.model_validate(yaml.value)
     except ValidationError as wrong:
         errors = wrong.errors(include_url=False, include_input=False)
-        mistakes = [_mistake(path, name, yaml, error) for error in errors[:_MAX_MISTAKES]]
-    mistakes += _unknown_dialect(path, name, yaml)
+        mistakes = [_mistake(kind, path, name, yaml, error) for error in errors[:_MAX_MISTAKES]]
+    mistakes += kind.check(path, name, yaml)
     if profile is None or mistakes:
         raise ProfilesWrongError([sentence for _, sentence in sorted(mistakes)])
     return profile
 
 
-def _mistake(path: Path, name: object, yaml: YamlFile, error: ErrorDetails) -> tuple[int, str]:
+def _mistake(kind: ProfileKind[P], path: Path, name: object, yaml: YamlFile, error: ErrorDetails) -> tuple[int, str]:
     line, field = yaml.locate(error["loc"])
-    return line, f"{path}:{line}: spoke '{name}', field '{field}': {_sentence(error, field)}"
+    return line, f"{path}:{line}: {kind.model.noun} '{name}', field '{field}': {_sentence(kind, error, field)}"
 
 
-def _sentence(error: ErrorDetails, field: str) -> str:
+def _sentence(kind: ProfileKind[P], error: ErrorDetails, field: str) -> str:
     # What was found is never repeated: it may be a secret in the wrong place.
     if error["type"] == "extra_forbidden":
-        return f"no such field{_did_you_mean(field)}"
+        return f"no such field{_did_you_mean(kind, field)}"
     if error["type"] == "missing":
         return "is missing"
     if error["type"].startswith("union_tag"):
@@ -94,8 +121,8 @@ def _sentence(error: ErrorDetails, field: str) -> str:
     return error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
 
 
-def _did_you_mean(field: str) -> str:
-    close = get_close_matches(field.rpartition(".")[2], _FIELDS, n=1)
+def _did_you_mean(kind: ProfileKind[P], field: str) -> str:
+    close = get_close_matches(field.rpartition(".")[2], kind.field_names(), n=1)
     return f": did you mean '{close[0]}'?" if close else ""
 
 
@@ -108,17 +135,4 @@ def _unknown_dialect(path: Path, name: object, yaml: YamlFile) -> list[tuple[int
     return [(line, f"{path}:{line}: spoke '{name}', field 'dialect': {sentence}")]
 
 
-_FIELDS = (
-    *Profile.model_fields,
-    *(
-        field
-        for part in ("media_types", "timeouts", "retry")
-        for field in type(Profile.model_fields[part].default).model_fields
-    ),
-    "kind",
-    "username",
-    "password",
-    "token",
-    "header",
-    "key",
-)
+_SPOKES = ProfileKind(model=Profile, check=_unknown_dialect)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
     from consumers.spokes.port import BeforeCall
-    from consumers.spokes.profile import Profile, Timeouts
+    from consumers.spokes.profile import SystemProfile, Timeouts
     from consumers.spokes.transport import HttpRequest
     from router.responses import HttpResponse
 
@@ -45,7 +45,7 @@ class SessionTransport:
     HEAD, OPTIONS, PUT and TRACE, which no spoke uses.
     """
 
-    def __init__(self, profile: Profile, resolver: AbstractResolver | None = None) -> None:
+    def __init__(self, profile: SystemProfile, resolver: AbstractResolver | None = None) -> None:
         """Make a transport; nothing is connected yet.
 
         Raises:

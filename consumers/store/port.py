@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from consumers.northbound.writeback.claims import WriteClaims
+    from consumers.specifications.port import SpecificationStore
     from router.runs.run import RequestRow, RunRow
     from router.selection.thresholds import ThresholdUse, UseCount
     from schemas.vocabulary import Phase
@@ -103,6 +105,14 @@ class RunStore(Protocol):
     @property
     def pruning(self) -> Pruning:
         """The requests that ended long ago."""
+
+    @property
+    def specifications(self) -> SpecificationStore:
+        """The test specifications of the topic."""
+
+    @property
+    def write_claims(self) -> WriteClaims:
+        """What the targets of the role `writeback` have of each run."""
 
     async def run(self, run_id: str) -> RunRow | None:
         """Return one run."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from consumers.specifications.sql_specifications import SqlSpecifications
 from consumers.store.bulk_load import fill_store
 from consumers.store.databases.address import database_at
 from consumers.store.databases.database import CommitInDoubtError, is_unstorable_row
@@ -15,6 +16,7 @@ from consumers.store.document_cache import DocumentCache
 from consumers.store.group_commit import GroupCommit
 from consumers.store.identity import StoreIdentity
 from consumers.store.migrate import upgrade_database
+from consumers.store.northbound.sql_write_claims import SqlWriteClaims
 from consumers.store.orders.sql_order_store import SqlOrderStore
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.pruning import SqlPruning
@@ -27,6 +29,7 @@ from consumers.store.statements import (
     silent_runs,
     unmoved_runs,
 )
+from consumers.store.subscriptions.sql_deliveries import SqlSubscriptionStore
 from consumers.store.transactions import (
     OpenRunsByRequest,
     Query,
@@ -73,7 +76,10 @@ class SqlRunStore:
         self.identity = StoreIdentity(database)
         self.waiting_queue = SqlWaitingQueue(database, self._documents)
         self.pruning = SqlPruning(database)
+        self.specifications = SqlSpecifications(database)
+        self.subscriptions = SqlSubscriptionStore(database)
         self.orders = SqlOrderStore(database, self._documents)
+        self.write_claims = SqlWriteClaims(database)
         self._routed: dict[str, RunRow] = {}
         self._reads: GroupCommit[Query, QueryResult] = GroupCommit(self._run_queries, max_weight=MAX_GROUP_ROWS)
         # Writes of one process take turns, in the order in which they came. `RunUpdater` groups them before: ADR-0020.

@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from consumers.store.tables import definition_uses, orders, outbound_requests, run_measures, runs
+from consumers.store.tables import definition_uses, orders, outbound_requests, run_measures, runs, written_runs
 from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, COMMANDED_PHASES
 from schemas.vocabulary import Phase
@@ -50,6 +50,7 @@ class Statements:
     ends_of_requests: str  # request ids; locks their runs, returns what `consumers.store.pruning` decides by
     open_runs: str  # run ids; returns those that have not ended
     delete_runs: str  # request ids
+    delete_written: str  # run ids
     delete_requests: str  # request ids
     delete_orders: str  # run ids
     lists_as_json: bool
@@ -91,6 +92,7 @@ def statements_for(dialect: Dialect) -> Statements:
         ends_of_requests=text(_ends_of_requests(among(runs.c.request_id))),
         open_runs=text(select(runs.c.run_id).where(among(runs.c.run_id), ~_is_over())),
         delete_runs=text(delete(runs).where(among(runs.c.request_id))),
+        delete_written=text(delete(written_runs).where(among(written_runs.c.run_id))),
         delete_requests=text(delete(outbound_requests).where(among(outbound_requests.c.request_id))),
         delete_orders=text(delete(orders).where(among(orders.c.run_id))),
         lists_as_json=dialect.name == "sqlite",

@@ -120,6 +120,16 @@ definition_uses = Table(
     Column("uses", BigInteger, nullable=False),
 )
 
+# The test specifications of the topic, so that they can be listed. A deleted one keeps its row without a record, so
+# that a process that reads the topic later does not bring an older revision back.
+specifications = Table(
+    "specifications",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("record", Text),  # JSON
+)
+
 # One row: the id of this store, its mark, the topic prefix of the gateway that works with it, and which other stores
 # an operator replaced by it. `recorded` (JSON): where the lifecycle topic ended then. Its events below may have led to
 # runs that this store does not have. See `router.store_continuity`.
@@ -171,3 +181,16 @@ for _column in (orders.c.unpublished_since, orders.c.unrouted_since, orders.c.ca
         sqlite_where=_column.is_not(None),
         postgresql_where=_column.is_not(None),
     )
+# What each target of the role `writeback` has of a run, and who writes it now; see `consumers.northbound.writeback`.
+written_runs = Table(
+    "written_runs",
+    metadata,
+    Column("target", Text, primary_key=True),
+    Column("run_id", Text, primary_key=True),
+    Column("target_id", Text),
+    Column("posted_at", Moment),
+    Column("written", BigInteger, nullable=False),
+    Column("claimed_by", Text),
+    Column("claimed_at", Moment),
+)
+Index("written_runs_by_run", written_runs.c.run_id)

@@ -1,15 +1,16 @@
-"""The tables topic on Kafka: read from the beginning, written in one transaction per plan."""
+"""A compacted topic on Kafka of which every record is needed: read from its beginning, written a plan at a time."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from consumers.table_topic.kafka_table_reader import KafkaTableReader
 from consumers.table_topic.port import PlanOutdatedError, TableTopicError
 from consumers.table_topic.published_tables import PublishedTables
+from consumers.table_topic.topic_state import TopicState
 from producers.kafka_transaction import ProducerFencedError, TransactionalWriter
 from producers.publisher import Message, PublishError
 
@@ -23,11 +24,15 @@ READ_TIMEOUT = 30.0  # seconds to read it to its end
 READ_TIMEOUT_AFTER_ERROR = 3.0  # seconds for that after Kafka has reported an error
 
 
+S = TypeVar("S", bound=TopicState)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KafkaTableTopic:
-    """A `TableTopic`. Its transactional id is the topic's name, so its writers are serialised."""
+class KafkaCompactedTopic(Generic[S]):
+    """A topic with one partition. Its transactional id is the topic's name, so its writers are serialised."""
 
     name: str
+    empty: S
     reading: Mapping[str, object]
     writing: Mapping[str, object]
 
@@ -37,14 +42,14 @@ class KafkaTableTopic:
         async with KafkaTableReader(self.reading, self.name) as reader:
             yield reader
 
-    async def read(self) -> PublishedTables:
+    async def read(self) -> S:
         """Return everything up to the present end.
 
         Raises:
             TableTopicError: it cannot be read.
         """
         why = f"topic {self.name} was not read to its end within {READ_TIMEOUT:g} s"
-        published = PublishedTables()
+        published = self.empty
         try:
             async with asyncio.timeout(READ_TIMEOUT) as limit, self.follow() as news:
                 async for some in news:
@@ -80,3 +85,10 @@ class KafkaTableTopic:
 
     def _message(self, key: str, value: bytes | None) -> Message:
         return Message(self.name, key.encode(), value, (("content-type", b"application/json"),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaTableTopic(KafkaCompactedTopic[PublishedTables]):
+    """A `TableTopic`."""
+
+    empty: PublishedTables = field(default_factory=PublishedTables)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from consumers.table_topic.published_tables import PublishedRecord, PublishedTables
+    from consumers.table_topic.published_tables import PublishedTables
+    from consumers.table_topic.topic_state import TopicState
     from schemas.published_tables import LiveChange, TableKind
 
 MAX_RECORD_BYTES = 900_000  # of one record; Kafka's default limit for a message is 1,048,588 bytes
@@ -28,16 +29,16 @@ MAX_RECORD_BYTES = 900_000  # of one record; Kafka's default limit for a message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishPlan:
-    """Records to write together to the tables topic, in this order. The value None deletes a key.
+    """Records to write together to a compacted topic, in this order. The value None deletes a key.
 
     `expects` has the records under which the plan was made, by key. If one of them has changed since then, somebody
     else has written in the meantime and the plan must be made again.
     """
 
     records: Mapping[str, bytes | None]
-    expected_records: Mapping[str, PublishedRecord | None]
+    expected_records: Mapping[str, object]
 
-    def is_current(self, published: PublishedTables) -> bool:
+    def is_current(self, published: TopicState) -> bool:
         """Return whether all expected records are still in place."""
         return all(published.records.get(key) == record for key, record in self.expected_records.items())
 

@@ -123,18 +123,27 @@ def page() -> str:
     Raises:
         LookupError: a field of the model has no description.
     """
-    fields = dict(fields_of(Profile))
-    if bare := [name for name, field in fields.items() if not field.description]:
-        raise LookupError(f"consumers/spokes/profile.py: fields without a description: {', '.join(bare)}")
-    rows = [
-        (f"`{name}`", _kind(field.annotation), _default(field), field.description or "")
-        for name, field in fields.items()
-    ]
+    rows = field_rows(Profile)
     listener = ListenerSettings()
     address, body = f"`{listener.host}:{listener.port}`", ListenerLimits().max_body_bytes
     callbacks = CALLBACKS.format(listener=address, body=body)
     parts = (table(("field", "kind", "default", "meaning"), rows), _credentials(), callbacks, asyncio.run(_examples()))
     return INTRODUCTION + "".join(parts)
+
+
+def field_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
+    """Return the rows of a table of the fields of a model.
+
+    Raises:
+        LookupError: a field has no description.
+    """
+    fields = dict(fields_of(model))
+    if bare := [name for name, field in fields.items() if not field.description]:
+        raise LookupError(f"{model.__name__}: fields without a description: {', '.join(bare)}")
+    return [
+        (f"`{name}`", _kind(field.annotation), _default(field), field.description or "")
+        for name, field in fields.items()
+    ]
 
 
 def fields_of(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -201,7 +210,7 @@ def _credential_field(name: str, field: FieldInfo) -> str:
     return f"`{name}` (by default `{field.default}`)" if field.default else f"`{name}` (may be left out)"
 
 
-class _Recorder:
+class RequestRecorder:
     """A transport that records requests and sends nothing."""
 
     def __init__(self) -> None:
@@ -219,12 +228,12 @@ class _Recorder:
 
 async def _examples() -> str:
     profile = Profile(name="fibre-lab", base_url="https://lab.example/v4", patchable=frozenset({"description"}))
-    recorder, calls = _Recorder(), dict(_calls(profile))
+    recorder, calls = RequestRecorder(), dict(_calls(profile))
     client = SpokeClient([profile], {}, lambda _: recorder)
     for call in calls.values():
         await client.call(profile.name, call)
     shown = zip(calls, recorder.requests, strict=True)
-    return "\n".join(f"{title}:\n\n```http\n{_request_text(request)}\n```\n" for title, request in shown)
+    return "\n".join(f"{title}:\n\n```http\n{request_text(request)}\n```\n" for title, request in shown)
 
 
 def _calls(profile: Profile) -> Iterator[tuple[str, Call]]:
@@ -260,7 +269,8 @@ def _calls(profile: Profile) -> Iterator[tuple[str, Call]]:
     yield "A cancellation with `cancel: delete`", deleting.to_cancel(row, None, "K3")
 
 
-def _request_text(request: HttpRequest) -> str:
+def request_text(request: HttpRequest) -> str:
+    """Return a request as HTTP writes it, with its body indented."""
     head = [f"{request.method} {request.url}", *(f"{name}: {value}" for name, value in request.headers.items())]
     body = ["", orjson.dumps(orjson.loads(request.body), option=orjson.OPT_INDENT_2).decode()] if request.body else []
     return "\n".join([*head, *body])

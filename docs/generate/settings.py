@@ -10,11 +10,13 @@ from pydantic import SecretStr
 
 from docs.generate.markdown import table
 from southbound.settings.kafka_client_names import ALLOWED_CLIENT_SETTINGS
-from southbound.settings.settings import DEFAULTS, Section, sections
+from southbound.settings.settings import DEFAULTS, sections
 from southbound.settings.sources import variable_name
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
+
+    from southbound.settings.section import Section
 
 INTRODUCTION = """# Settings
 
@@ -26,8 +28,8 @@ environment variables, or from both; a variable overrides the file.
 - The name of a variable is `SOUTHBOUND_`, the group, two underscores and the setting, in capitals. An empty variable
   counts as not set. `kafka.client` is a JSON object in its variable; its entries override those of the file one by one.
 - Unknown names are refused, in the file and in the environment. Exceptions are `SOUTHBOUND_TEST_…` (the test suite),
-  `SOUTHBOUND_SECRET_…` (secrets to which spoke profiles refer with `env:`), and the variables that Kubernetes sets for
-  services whose names begin with `southbound`.
+  `SOUTHBOUND_SECRET_…` (secrets to which spoke profiles and the file of API keys refer with `env:`), and the
+  variables that Kubernetes sets for services whose names begin with `southbound`.
 - All mistakes are reported at once, each with its line or variable; a secret is never printed.
   `southbound config check` also checks tables and profiles. `southbound config show` prints settings and sources.
 

@@ -64,6 +64,18 @@ REDRIVE_HEADERS = """
 A redrive publishes the original record with these headers, and with `southbound-replay`.
 
 """
+REPLAY_HEADERS = """
+## Headers of replayed records
+
+`southbound replay` publishes a record as it was with these headers, and with `southbound-replay`, which then begins
+with `replay-`.
+
+"""
+REPLAY_ROWS = (
+    ("`southbound-replay-by`", "Who replayed it."),
+    ("`southbound-replay-time`", "When the replay was started."),
+    ("`southbound-replay-of`", "Where the record was: `<topic>-<partition>-<offset>`, or the run of the store."),
+)
 REDRIVE_ROWS = (
     ("`southbound-redrive-count`", "How often it was redriven."),
     ("`southbound-redrive-by`", "Who redrove it."),
@@ -102,6 +114,8 @@ def page() -> str:
         + table(("header", "content"), DEAD_LETTER_ROWS)
         + REDRIVE_HEADERS
         + table(("header", "content"), REDRIVE_ROWS)
+        + REPLAY_HEADERS
+        + table(("header", "content"), REPLAY_ROWS)
     )
 
 

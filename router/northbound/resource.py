@@ -61,10 +61,10 @@ def to_resource(view: RunView, version: ApiVersion, base_url: str = "") -> Resou
     return {**resource, **(EXTENDED_TYPE if is_extended and not version.is_v5 else {"@type": "ServiceTest"})}
 
 
-def href_of(run_id: str, version: ApiVersion, base_url: str = "") -> str:
+def href_of(resource_id: str, version: ApiVersion, base_url: str = "", resource: str = "serviceTest") -> str:
     """Return the address of a run."""
     # Run ids of other services may have any character.
-    return f"{base_url}{version.base}/serviceTest/{_percent_encoded(run_id)}"
+    return f"{base_url}{version.base}/{resource}/{_percent_encoded(resource_id)}"
 
 
 def select_fields(resource: Resource, fields: Collection[str] | None) -> Resource:

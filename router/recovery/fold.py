@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from router.recovery.history import collect
 from router.recovery.pending_runs import pending_row
+from router.recovery.published_state import build_published_state, final_reasons
 from router.recovery.stored_changes import with_stored_changes
-from router.recovery.told import build_told, final_reasons
 from router.runs.checks.doubt import Doubt
+from router.runs.checks.missing_parts import MEASURES_AWAITED, NOT_FOUND_AT_SYSTEM, UNKNOWN_STATE, is_lost
 from router.runs.checks.watch import Missing, Watch
 from router.runs.hierarchy import child_ids
 from router.runs.notifications.outages import SYSTEM_DOWN
@@ -32,19 +33,17 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.recovery.history import HierarchyHistory, RecordedEvent, RunHistory
-    from router.recovery.told import Told
+    from router.recovery.published_state import PublishedState
     from schemas.commands import Command
     from schemas.results import Reason, RequestResult
     from schemas.run_document import RunDocument
 
 EXPLANATION_LOST = "The store was rebuilt from the topics, which do not have the explanation of a decision."
-_RESPONSE_UNREADABLE = "RESPONSE_UNREADABLE"
-_LOST, _UNKNOWN_STATE = "LOST", "UNKNOWN_STATE"
 # What an update says a run waits for; the system is asked for it at once.
 _WATCHED = {
-    "MEASURES_AWAITED": Missing.MEASURES,
-    "NOT_FOUND_AT_SYSTEM": Missing.RUN,
-    _UNKNOWN_STATE: Missing.STATE,
+    MEASURES_AWAITED: Missing.MEASURES,
+    NOT_FOUND_AT_SYSTEM: Missing.RUN,
+    UNKNOWN_STATE: Missing.STATE,
 }
 
 
@@ -107,13 +106,13 @@ def _row(run: RunHistory, at: datetime) -> RunRow | None:
     command, document = run.command, _requested(run)
     if command is None or document is None or _has_expired_outcome(run):
         return None
-    told = build_told(run)
-    row = _base_row(run, command, document, told)
-    if told.phase in ENDED_PHASES:
-        return _ended(row, run, told)
-    if told.phase in ACCEPTED_PHASES or told.accepted_at is not None:
-        return _accepted(row, run, told, at)
-    return _in_doubt(row, run, told, at)
+    published = build_published_state(run)
+    row = _base_row(run, command, document, published)
+    if published.phase in ENDED_PHASES:
+        return _ended(row, run, published)
+    if published.phase in ACCEPTED_PHASES or published.accepted_at is not None:
+        return _accepted(row, run, published, at)
+    return _in_doubt(row, run, published, at)
 
 
 def _requested(run: RunHistory) -> RunDocument | None:
@@ -124,7 +123,7 @@ def _requested(run: RunHistory) -> RunDocument | None:
     return newest.model_copy(update={"children": ()}) if newest is not None and newest.children else newest
 
 
-def _base_row(run: RunHistory, command: Command, document: RunDocument, told: Told) -> RunRow:
+def _base_row(run: RunHistory, command: Command, document: RunDocument, published: PublishedState) -> RunRow:
     return RunRow(
         run_id=run.run_id,
         root_run_id=document.root_run_id,
@@ -133,48 +132,47 @@ def _base_row(run: RunHistory, command: Command, document: RunDocument, told: To
         request_id=command.request_id,
         spoke=command.spoke,
         decision=command.decision,
-        phase=told.phase or Phase.ROUTED,
-        state=told.state,
-        result=told.result,
-        external_id=told.external_id,
-        external_href=told.external_href,
+        phase=published.phase or Phase.ROUTED,
+        state=published.state,
+        result=published.result,
+        external_id=published.external_id,
+        external_href=published.external_href,
         requested=document,
-        sent=run.document_of_version(told.accepted_version) if told.accepted_version else None,
-        accepted_version=told.accepted_version,
-        measures=told.measures,
+        sent=run.document_of_version(published.accepted_version) if published.accepted_version else None,
+        accepted_version=published.accepted_version,
+        measures=published.measures,
         cancel_requested=run.cancel is not None,
         created_at=run.first_recorded_at,
-        sent_at=told.accepted_at,
-        accepted_at=told.accepted_at,
-        finished_at=told.finished_at,
-        updated_at=told.updated_at or run.last_recorded_at,
-        revision=max(told.revision, 1),
+        sent_at=published.accepted_at,
+        accepted_at=published.accepted_at,
+        finished_at=published.finished_at,
+        updated_at=published.updated_at or run.last_recorded_at,
+        revision=max(published.revision, 1),
     )
 
 
-def _ended(row: RunRow, run: RunHistory, told: Told) -> RunRow:
+def _ended(row: RunRow, run: RunHistory, published: PublishedState) -> RunRow:
     row = replace(row, reasons=final_reasons(run))
-    lost = row.phase is Phase.FAILED and any(reason.code == _LOST for reason in row.reasons)
-    watch = Watch(missing=Missing.RETURN, since=row.updated_at, due=row.updated_at) if lost else None
-    return replace(row, watch=watch, state=told.state or RunState.UNKNOWN)
+    watch = Watch(missing=Missing.RETURN, since=row.updated_at, due=row.updated_at) if is_lost(row) else None
+    return replace(row, watch=watch, state=published.state or RunState.UNKNOWN)
 
 
-def _accepted(row: RunRow, run: RunHistory, told: Told, at: datetime) -> RunRow:
+def _accepted(row: RunRow, run: RunHistory, published: PublishedState, at: datetime) -> RunRow:
     row = replace(row, reasons=_open_reasons(run), state=row.state or RunState.ACKNOWLEDGED)
     if row.phase is Phase.FALLOUT:  # its external id was never named; it is not POSTed again
         return replace(row, doubt=Doubt(was_accepted=True))
-    last = told.last_reason
+    last = published.last_reason
     missing = _WATCHED.get(last) if last else None
     if row.external_id is None:
         missing = Missing.EXTERNAL_ID
     return replace(row, watch=Watch(missing=missing, since=at, due=at) if missing else None)
 
 
-def _in_doubt(row: RunRow, run: RunHistory, told: Told, at: datetime) -> RunRow:
+def _in_doubt(row: RunRow, run: RunHistory, published: PublishedState, at: datetime) -> RunRow:
     """Return the row of a run that was perhaps sent. One in fallout stays there, unless it was redriven since then."""
     redriven = run.redriven_at is not None and (run.notified_at is None or run.redriven_at >= run.notified_at)
-    phase = Phase.FALLOUT if told.phase is Phase.FALLOUT and not redriven else Phase.IN_DOUBT
-    doubt = Doubt(was_accepted=True) if told.was_accepted_unread else None
+    phase = Phase.FALLOUT if published.phase is Phase.FALLOUT and not redriven else Phase.IN_DOUBT
+    doubt = Doubt(was_accepted=True) if published.was_accepted_unread else None
     sent = run.send.run if run.send is not None else None
     return replace(
         row, phase=phase, sent=sent, sent_at=at, updated_at=at, doubt=doubt, reasons=_open_reasons(run), state=None
@@ -184,7 +182,7 @@ def _in_doubt(row: RunRow, run: RunHistory, told: Told, at: datetime) -> RunRow:
 def _open_reasons(run: RunHistory) -> tuple[Reason, ...]:
     """Return the reasons that a run which goes on still has."""
     updates = [each for each in run.notifications if isinstance(each, RunUpdate)]
-    unknown = [reason for each in updates for reason in each.reasons if reason.code == _UNKNOWN_STATE]
+    unknown = [reason for each in updates for reason in each.reasons if reason.code == UNKNOWN_STATE]
     down = [reason for each in updates[-1:] for reason in each.reasons if reason.code == SYSTEM_DOWN]
     return tuple(dict.fromkeys((*unknown, *down)))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from router.runs.message_ids import derive_message_id
+from router.specifications.enrichment import as_routed
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.results import RequestResult, RunResult, RunUpdate
@@ -57,7 +58,8 @@ class RunHistory:
     cancel: CancelRun | None = None
     cancelled_by: list[str] = field(default_factory=list)  # ids of `RunCancelled`
     notifications: list[RunUpdate | RunResult] = field(default_factory=list)
-    notified_at: datetime | None = None  # when the newest notification was recorded
+    notified_at: datetime | None = None  # when the newest notification was recorded first
+    seen: set[tuple[int, str]] = field(default_factory=set)  # what identifies each notification
 
     @property
     def known_requests(self) -> list[RecordedRequest]:
@@ -87,7 +89,8 @@ class RunHistory:
         if self.send is not None and self.send.run.version == version:
             return self.send.run
         found = [each.document for each in self.requests if each.document.version == version]
-        return found[-1] if found else None
+        known = self.commanded_document
+        return (as_routed(found[-1], known) if known else found[-1]) if found else None
 
     @property
     def commanded_document(self) -> RunDocument | None:
@@ -118,10 +121,16 @@ def collect(root_run_id: str, recorded: Iterable[RecordedEvent]) -> HierarchyHis
     """Collect the events of one root run. Those of one topic are in its order; topics may come in any order."""
     history = HierarchyHistory(root_run_id)
     for event, at, is_done in recorded:
-        _add(history, event, at, is_done=is_done)
+        if not _is_copy(history, event):
+            _add(history, event, at, is_done=is_done)
     for run in history.runs.values():
         run.notifications = _in_order(run.notifications)
     return history
+
+
+def _is_copy(history: HierarchyHistory, event: Event) -> bool:
+    """Return whether a lifecycle event is a replayed copy of one that the topic still has."""
+    return event.headers.is_replayed and any(event.id == each.id for each in history.lifecycle)
 
 
 def _add(history: HierarchyHistory, event: Event, at: datetime, *, is_done: bool) -> None:
@@ -145,13 +154,19 @@ def _add(history: HierarchyHistory, event: Event, at: datetime, *, is_done: bool
         case CancelRun() as command:
             _run(history, command.run_id, at).cancel = command
         case RunUpdate() | RunResult() as notification if notification.revision > 0:  # 0: the store never had the run
-            run = _run(history, notification.run_id, at)
-            run.notifications.append(notification)
-            run.notified_at = at if run.notified_at is None else max(at, run.notified_at)
+            _add_notification(_run(history, notification.run_id, at), notification, at)
         case RequestResult() as result:
             history.published_results.add(result.request_id)
         case _:
             pass
+
+
+def _add_notification(run: RunHistory, notification: RunUpdate | RunResult, at: datetime) -> None:
+    if _identity(notification) in run.seen:  # one that is published again has the same content
+        return
+    run.seen.add(_identity(notification))
+    run.notifications.append(notification)
+    run.notified_at = at if run.notified_at is None else max(at, run.notified_at)
 
 
 def _documents(root: RunDocument) -> Iterator[RunDocument]:
@@ -164,7 +179,7 @@ def _add_send(run: RunHistory, command: SendRun, document: RunDocument, event: E
     if run.send is None or own.version >= run.send.run.version:
         run.send = command if own is command.run else command.model_copy(update={"run": own})
     run.send_recorded_at = at if run.send_recorded_at is None else max(at, run.send_recorded_at)
-    if event.headers.replay is not None:
+    if event.headers.is_redriven:
         run.redriven_at = at if run.redriven_at is None else max(at, run.redriven_at)
 
 
@@ -178,14 +193,13 @@ def _run(history: HierarchyHistory, run_id: str, at: datetime) -> RunHistory:
 
 
 def _in_order(notifications: list[RunUpdate | RunResult]) -> list[RunUpdate | RunResult]:
-    """Return each notification once, by revision: one that is published again has the same content."""
-    once = {(each.revision, isinstance(each, RunResult), _kind(each)): each for each in notifications}
     # A run is accepted first of all that one revision may say, and its result is last.
-    return sorted(once.values(), key=lambda each: (each.revision, isinstance(each, RunResult), _order(each)))
+    return sorted(notifications, key=lambda each: (each.revision, isinstance(each, RunResult), _order(each)))
 
 
-def _kind(notification: RunUpdate | RunResult) -> str:
-    return str(notification.kind) if isinstance(notification, RunUpdate) else ""
+def _identity(notification: RunUpdate | RunResult) -> tuple[int, str]:
+    """Return what a notification has in common only with itself, published again."""
+    return notification.revision, str(notification.kind) if isinstance(notification, RunUpdate) else ""
 
 
 def _order(notification: RunUpdate | RunResult) -> int:

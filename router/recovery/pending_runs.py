@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.recovery.told import build_told, final_reasons
+from router.recovery.published_state import build_published_state, final_reasons
 from router.runs.hierarchy import child_ids
 from router.runs.ids import request_id_of
 from router.runs.pending import WAITS_FOR_THRESHOLD, embedded_child, with_changed_child, without_children
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from router.recovery.history import HierarchyHistory, RunHistory
-    from router.recovery.told import Told
+    from router.recovery.published_state import PublishedState
     from schemas.results import Reason
     from schemas.run_document import RunDocument
 
@@ -36,9 +36,9 @@ def pending_row(history: HierarchyHistory, run: RunHistory, decided: Mapping[str
     document = _document(history, run)
     if document is None or not (run.notifications or _arrived_alone(history, run)):
         return None
-    told = build_told(run)
-    ended, root = told.phase in ENDED_PHASES, decided.get(history.root_run_id)
-    waits = told.phase is Phase.WAITING
+    published = build_published_state(run)
+    ended, root = published.phase in ENDED_PHASES, decided.get(history.root_run_id)
+    waits = published.phase is Phase.WAITING
     return RunRow(
         run_id=run.run_id,
         root_run_id=document.root_run_id,
@@ -47,16 +47,16 @@ def pending_row(history: HierarchyHistory, run: RunHistory, decided: Mapping[str
         request_id=_request_id(run, document),
         spoke=run.notifications[-1].spoke if run.notifications else "",
         decision=root.decision if root is not None and _belongs_to(run, root) else None,
-        phase=told.phase or Phase.CREATED,
-        state=told.state if ended else None,
-        result=told.result,
+        phase=published.phase or Phase.CREATED,
+        state=published.state if ended else None,
+        result=published.result,
         requested=document,
         reasons=final_reasons(run) if ended else _waiting_reasons(run) if waits else (),
         waits_for=_waits_for(run) if waits and run.run_id == history.root_run_id else (),
         created_at=run.first_recorded_at,
-        finished_at=told.finished_at,
-        updated_at=told.updated_at or run.last_recorded_at,
-        revision=max(told.revision, 1),
+        finished_at=published.finished_at,
+        updated_at=published.updated_at or run.last_recorded_at,
+        revision=max(published.revision, 1),
     )
 
 
@@ -90,15 +90,15 @@ def _document(history: HierarchyHistory, run: RunHistory) -> RunDocument | None:
     if run.run_id != history.root_run_id:
         return document.model_copy(update={"children": ()}) if document.children else document
     for child_id in child_ids(document):
-        document = _with_child(document, history.runs.get(child_id), build_told(run))
+        document = _with_child(document, history.runs.get(child_id), build_published_state(run))
     return document
 
 
-def _with_child(root: RunDocument, child: RunHistory | None, told_of_root: Told) -> RunDocument:
+def _with_child(root: RunDocument, child: RunHistory | None, root_state: PublishedState) -> RunDocument:
     if child is None:
         return root
-    told = build_told(child)
-    if told.phase in ENDED_PHASES and not _ended_with(told_of_root, told):  # cancelled before, by itself
+    published = build_published_state(child)
+    if published.phase in ENDED_PHASES and not _ended_with(root_state, published):  # cancelled before, by itself
         return without_children(root, {child.run_id})
     known = embedded_child(root, child.run_id)
     changed = [each.document for each in child.requests if each.is_change]
@@ -115,7 +115,7 @@ def _refused_versions(run: RunHistory) -> set[int]:
     return {each.version for each in refused if any(reason.code != _VERSION_NOT_HIGHER for reason in each.reasons)}
 
 
-def _ended_with(root: Told, child: Told) -> bool:
+def _ended_with(root: PublishedState, child: PublishedState) -> bool:
     """Return whether a child ended together with its root, or after it."""
     return root.finished_at is not None and child.finished_at is not None and child.finished_at >= root.finished_at
 

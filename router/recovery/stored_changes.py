@@ -8,6 +8,7 @@ from router.runs.hierarchy import child_ids
 from router.runs.processed_events import CANCEL, CHANGE, marked_as
 from router.runs.run import replace
 from router.runs.transitions import ENDED_PHASES
+from router.specifications.enrichment import as_routed
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 
 if TYPE_CHECKING:
@@ -71,4 +72,6 @@ def _change_child(history: HierarchyHistory, rows: dict[str, RunRow], event_id: 
     commanded = history.runs[row.run_id].was_changed_by(event_id)
     newer = child.version > row.requested.version and row.phase not in ENDED_PHASES
     if commanded or newer:
-        rows[row.run_id] = marked_as(replace(row, requested=child) if newer else row, event_id, CHANGE)
+        rows[row.run_id] = marked_as(
+            replace(row, requested=as_routed(child, row.requested)) if newer else row, event_id, CHANGE
+        )

@@ -27,8 +27,8 @@ def derive_message_id(cause: str, message: Command | RunNotification) -> str:
 
 
 def _role(message: Command | RunNotification) -> str:
-    # The revision of a run determines the time; a timer that repeats its work after a crash finds another one.
-    fixed = {"occurred_at"} if isinstance(message, RunUpdate | RunResult) else None
+    # The revision of a run determines both; a timer that repeats its work after a crash finds another time.
+    fixed = {"occurred_at", "previous_revision"} if isinstance(message, RunUpdate | RunResult) else None
     digest = sha256(message.model_dump_json(exclude=fixed).encode()).hexdigest()
     match message:
         case SendRun():

@@ -60,7 +60,7 @@ def is_repeated(cause: Event, row: RunRow, run_events: Sequence[RunEvent]) -> bo
 
     What was redriven is another attempt.
     """
-    if len(run_events) != 1 or cause.headers.replay is not None:
+    if len(run_events) != 1 or cause.headers.is_redriven:
         return False
     match run_events[0]:
         case ChangeRefused() as refused:

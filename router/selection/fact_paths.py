@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, TypeGuard, Union, get_args, get_ori
 
 from router.tables.facts import UnknownFactError
 from schemas.base import Model
-from schemas.run_document import RunDocument
+from schemas.run_document import AppliedSpecification, RunDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,8 @@ DERIVED_FACTS: dict[str, tuple[str, Callable[[RunDocument], object]]] = {
 }
 
 _CHARACTERISTIC = re.compile(r"characteristic\[([^\[\]]+)\]((?:\.\w+)*)")
+SPECIFICATION = "specification"
+_OF_SPECIFICATION = re.compile(rf"{SPECIFICATION}\.(?:characteristic\[([^\[\]]+)\]|([\w-]+))((?:\.\w+)*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class FactPath:
     text: str
     type: str  # the column type that fits; any if only the event determines it
     characteristic: str | None = None
+    of_specification: bool = False  # the characteristic is one of the run's test specification
     fields: tuple[str, ...] = ()
     getter: Callable[[object], object] | None = None  # the fast way, not usable if a list lies on the path
     may_be_list: bool = False
@@ -46,19 +49,32 @@ class FactPath:
 def fact_path(text: str) -> FactPath:
     """Check a path such as `test_specification.id`, `characteristic[speed]` or `has_children`.
 
+    What follows `specification.` is a field of the test specification that is applied to the run, or the name of one of
+    its characteristics.
+
     Raises:
         UnknownFactError: a run document has no such fact.
     """
     if text in DERIVED_FACTS:
         return FactPath(text, DERIVED_FACTS[text][0])
     if named := _CHARACTERISTIC.fullmatch(text):
-        return FactPath(text, "any", named[1].strip(), tuple(named[2].split(".")[1:]), may_be_list=True)
+        return FactPath(text, "any", named[1].strip(), fields=tuple(named[2].split(".")[1:]), may_be_list=True)
+    if (of_specification := _OF_SPECIFICATION.fullmatch(text)) and (name := _characteristic_of(of_specification)):
+        keys = tuple(of_specification[3].split(".")[1:])
+        return FactPath(text, "any", name, of_specification=True, fields=keys, may_be_list=True)
     if text == "characteristic" or text.startswith("characteristic["):
         raise UnknownFactError(f"path '{text}' needs the name of a characteristic: characteristic[speed]")
     fields = tuple(text.split("."))
     fact_type = _type_at(text, RunDocument, fields)
     may_be_list = fact_type == "any" or _passes_through_list(RunDocument, fields)
     return FactPath(text, fact_type, fields=fields, getter=attrgetter(text), may_be_list=may_be_list)
+
+
+def _characteristic_of(path: re.Match[str]) -> str | None:
+    """Return the characteristic of a test specification that a path names; None if it names a field."""
+    if path[1]:
+        return path[1].strip()
+    return None if path[2] in AppliedSpecification.model_fields else path[2]
 
 
 def _type_at(text: str, model: type[Model], fields: tuple[str, ...]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.selection.fact_paths import DERIVED_FACTS, FactPath, fact_path
+from router.selection.fact_paths import DERIVED_FACTS, SPECIFICATION, FactPath, fact_path
 from router.tables.feel.errors import CellError
 from router.tables.feel.literals import read_date, read_datetime, read_duration, read_number, read_time
 from router.tables.feel.values import canonical
@@ -22,12 +22,13 @@ class RunFacts:
     Facts are read when a table asks for them and cached, because several tables ask for the same.
     """
 
-    __slots__ = ("_characteristics", "_known", "_run")
+    __slots__ = ("_characteristics", "_known", "_of_specification", "_run")
 
     def __init__(self, run: RunDocument, known: Mapping[str, object] | None = None) -> None:
         self._run = run
         self._known: dict[str, object] = dict(known or ())
         self._characteristics: dict[str, object] | None = None
+        self._of_specification: dict[str, object] | None = None
 
     def value(self, path: str) -> object:
         """Return one fact in canonical form.
@@ -44,12 +45,20 @@ class RunFacts:
             return DERIVED_FACTS[path.text][1](self._run)
         if path.characteristic is None:
             return _field(self._run, path)
+        if path.of_specification:
+            return _nested_value(self._specified(path.characteristic), path.fields)
         return _nested_value(self._characteristic(path.characteristic), path.fields)
 
     def _characteristic(self, name: str) -> object:
         if self._characteristics is None:
             self._characteristics = _by_name(self._run.characteristic)
         return self._characteristics.get(name)
+
+    def _specified(self, name: str) -> object:
+        if self._of_specification is None:
+            specification = getattr(self._run, SPECIFICATION, None)  # a part of a document may lack the field
+            self._of_specification = _by_name(specification.characteristic if specification else ())
+        return self._of_specification.get(name)
 
 
 def facts_of(document: RunDocument) -> RunFacts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.selection.fact_paths import DERIVED_FACTS, fact_path
+from router.selection.fact_paths import DERIVED_FACTS, SPECIFICATION, fact_path
 from schemas.codec.projection import ItemsNamed
 
 if TYPE_CHECKING:
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     from router.tables.table import DecisionTable
     from schemas.codec.projection import Wanted
 
+# Facts that a run may take from its test specification, and the fields that decide what it takes.
+_TAKEN_FROM_SPECIFICATION = frozenset({SPECIFICATION, "test_measure", "expected_duration"})
+_FIELDS_FOR_SPECIFICATION: Wanted = {
+    "test_specification": {"id": None, "version": None},
+    "test_measure": None,
+    "expected_duration": None,
+}
 _DERIVED_FIELDS: Mapping[str, Wanted] = {
     "has_children": {"children": {}, "child_run_ids": None},  # only how many there are
     "child_count": {"children": {}, "child_run_ids": None},
@@ -38,10 +45,17 @@ def fields_of_paths(paths: Iterable[str]) -> Wanted:
     return needed
 
 
+def is_taken_from_specification(path: str) -> bool:
+    """Return whether a run may take the fact at a path from its test specification."""
+    return path.partition(".")[0] in _TAKEN_FROM_SPECIFICATION
+
+
 def _fields_of_path(path: str) -> Wanted:
     if path in DERIVED_FACTS:
         return _DERIVED_FIELDS[path]
     checked = fact_path(path)
+    if is_taken_from_specification(path):
+        return _FIELDS_FOR_SPECIFICATION
     if checked.characteristic is not None:
         return {"characteristic": ItemsNamed(frozenset({checked.characteristic}))}
     *groups, last = checked.fields

@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 from router.selection.backtest import BacktestTally, RouteChange, RouteVerdicts, SkippedEvent
 from router.selection.facts import facts_of
 from router.selection.load import decision_function, table_of
-from router.selection.needed_fields import fields_read_by
+from router.selection.needed_fields import fields_read_by, is_taken_from_specification
+from router.specifications.enrichment import apply_specification, find_specification
 from schemas.codec.errors import UndecodableError
 from schemas.codec.projection import PartialEventReader
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from router.selection.load import LoadedTable
     from router.tables.facts import Facts
     from schemas.codec.projection import PartialEvent
     from schemas.codec.schema_registry import RegistryIds
+    from schemas.run_document import AppliedSpecification
 
 BATCH_SIZE = 32  # events; with more, what was read has left the processor's caches before it is decided on
 MAX_CACHED_CHANGES = 8_192  # changes, by what the tables read of a run; most runs are decided like an earlier one
@@ -28,18 +30,32 @@ MAX_CACHED_CHANGES = 8_192  # changes, by what the tables read of a run; most ru
 RecordHeaders = Iterable[tuple[str, bytes | None]] | None
 
 
+def reads_specification(*tables: LoadedTable) -> bool:
+    """Return whether a table reads what runs may take from their test specifications."""
+    columns = [column for table in tables for column in table_of(table).inputs]
+    return any(is_taken_from_specification(column.path or column.name) for column in columns)
+
+
 class BacktestDecider:
     """Takes the values of the lifecycle topic; `tally` has the counts so far.
 
-    Definitions that are used up are not known here: the first that matches is taken.
+    Definitions that are used up are not known here: the first that matches is taken. `specifications` are those that
+    runs take from now, which may be others than those with which they were routed.
     """
 
     def __init__(
-        self, *, current: LoadedTable, draft: LoadedTable, max_runs: int, registry: RegistryIds | None = None
+        self,
+        *,
+        current: LoadedTable,
+        draft: LoadedTable,
+        max_runs: int,
+        registry: RegistryIds | None = None,
+        specifications: Mapping[str, AppliedSpecification] | None = None,
     ) -> None:
         self.tally = BacktestTally(max_runs=max_runs)
         self._reader = PartialEventReader(fields_read_by(table_of(current), table_of(draft)), registry)
         self._current, self._draft = decision_function(current), decision_function(draft)
+        self._specifications = specifications if specifications and reads_specification(current, draft) else None
         self._verdicts = RouteVerdicts(), RouteVerdicts()
         self._changes: dict[bytes, RouteChange] = {}
 
@@ -87,9 +103,13 @@ class BacktestDecider:
 
     def _facts(self, part: PartialEvent) -> Facts | None:
         try:
-            return facts_of(self._reader.document(part))
+            document = self._reader.document(part)
         except UndecodableError:
             return None
+        if self._specifications is not None:
+            found = find_specification(self._specifications, document.test_specification)
+            document = apply_specification(document, found) if found else document
+        return facts_of(document)
 
     def _keep(self, sameness: bytes, change: RouteChange) -> None:
         if len(self._changes) >= MAX_CACHED_CHANGES:

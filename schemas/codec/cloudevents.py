@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 _SPEC_VERSION = ("ce_specversion", b"1.0")
+REPLAY_HEADER = "southbound-replay"
+REPLAY_ID_PREFIX = "replay-"  # of the id of a replay; a redrive has another one
 
 
 class EventHeaders(NamedTuple):
@@ -44,6 +46,16 @@ class EventHeaders(NamedTuple):
     replay: str | None = None
     wrong_key: str | None = None
 
+    @property
+    def is_replayed(self) -> bool:
+        """Whether the event comes from a replay: it was recorded before, and is read again as it was."""
+        return self.replay is not None and self.replay.startswith(REPLAY_ID_PREFIX)
+
+    @property
+    def is_redriven(self) -> bool:
+        """Whether the event comes from a redrive: a person decided that it is attempted again."""
+        return self.replay is not None and not self.is_replayed
+
 
 _FIELD_OF_HEADER = {
     "ce_id": "id",
@@ -55,7 +67,7 @@ _FIELD_OF_HEADER = {
     "traceparent": "traceparent",
     "southbound-decision": "decision",
     "southbound-request-id": "request_id",
-    "southbound-replay": "replay",
+    REPLAY_HEADER: "replay",
     "southbound-wrong-key": "wrong_key",
 }
 
@@ -104,7 +116,7 @@ def write_headers(headers: EventHeaders, *, type_: str, content_type: str, sourc
         ("traceparent", headers.traceparent),
         ("southbound-decision", headers.decision),
         ("southbound-request-id", headers.request_id),
-        ("southbound-replay", headers.replay),
+        (REPLAY_HEADER, headers.replay),
         ("southbound-wrong-key", headers.wrong_key),
     ):
         if text is not None:

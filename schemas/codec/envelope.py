@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Event(NamedTuple):
     """A message and its headers.
 
-    `may_repeat`: a run store that was lost may have led it to a POST before.
+    `may_repeat`: it may have led to a POST before, of which the run store does not know.
     """
 
     headers: EventHeaders

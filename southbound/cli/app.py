@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from southbound.cli import configuration, dlq, events, processes, replay, runs, topics, why
+from southbound.cli import (
+    access,
+    configuration,
+    dlq,
+    events,
+    processes,
+    replay,
+    runs,
+    specs,
+    subscriptions,
+    topics,
+    why,
+)
 from southbound.cli.command_group import CommandGroup
 from southbound.cli.options import EXIT_CODES
 from southbound.cli.tables import tables
@@ -22,12 +34,15 @@ app = typer.Typer(
 processes.add_to(app)
 events.add_to(app)
 runs.add_to(app)
+subscriptions.add_to(app)
 why.add_to(app)
 dlq.add_to(app)
 replay.add_to(app)
 topics.add_to(app)
 tables.add_to(app)
+specs.add_to(app)
 configuration.add_to(app)
+access.add_to(app)
 
 
 def main() -> None:

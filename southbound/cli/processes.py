@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 def run(
     roles: Annotated[
         list[Role] | None,
-        typer.Argument(metavar="ROLE", help=f"The roles of this process; all if omitted: {ROLES_HELP}."),
+        typer.Argument(metavar="ROLE", help=f"The roles of this process; the default ones if omitted: {ROLES_HELP}."),
     ] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Dispatch to this external system only.")] = None,
     accept_empty_store: Annotated[
@@ -34,7 +34,7 @@ def run(
     ] = False,
     config: ConfigOption = None,
 ) -> int:
-    """Run the service with every role in this process, or with the named roles.
+    """Run the service with every default role in this process, or with the named roles.
 
     Any number of processes may run: those with the same role share the work.
 
@@ -46,7 +46,7 @@ def run(
 
     **Examples**
 
-    - `southbound run`: everything
+    - `southbound run`: everything but the role `hub`
     - `southbound run routing inbound listener`: everything except dispatch
     - `southbound run dispatch --spoke fibre-lab`: dispatch to one system only
     """
@@ -57,7 +57,7 @@ def run(
 
 
 def demo(config: ConfigOption = None) -> int:
-    """Run ten scenarios on a real Kafka with two simulated external systems, and show their results.
+    """Run eleven scenarios on a real Kafka with two simulated systems and an instance, and show their results.
 
     Uses the Kafka of `kafka.bootstrap` if that is set, else starts one in Docker or in a local JVM. It creates topics
     of its own and uses the shipped tables and profiles; runs that a configured store already has are not changed.
@@ -103,15 +103,18 @@ def simulate(
     ] = None,
     latency: Annotated[float, typer.Option(min=0, help="Seconds added to every response.")] = 0.0,
     port: Annotated[
-        int, typer.Option(min=1, max=65534, help="The port of fibre-lab; copper-lab uses the next one.")
+        int, typer.Option(min=1, max=65533, help="The port of fibre-lab; copper-lab and servicenow use the next two.")
     ] = 8701,
     config: ConfigOption = None,
 ) -> int:
-    """Simulate two external systems until Ctrl-C: fibre-lab on port 8701, copper-lab on 8702.
+    """Simulate until Ctrl-C: the systems fibre-lab on port 8701, copper-lab on 8702, a ServiceNow instance on 8703.
 
     They implement TMF653 v4.1, validate requests with the official definition, and call back the listener of the
     settings. Without a script they behave as in the demo: `fibre-quick` answers immediately, `fibre-line` calls back,
     `copper-refused` is refused, `copper-busy` is busy twice. `GET /_simulator/received` shows the received requests.
+
+    The instance has the Service Test Management Open API and a table of test runs, shown by `GET /_simulator/table`. It
+    refuses what breaks the documented rules.
 
     **Examples**
 

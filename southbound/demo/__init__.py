@@ -1,1 +1,1 @@
-"""Ten scenarios on a real Kafka that show what the gateway does, and check that each ends as expected."""
+"""Eleven scenarios on a real Kafka that show what the gateway does, and check that each ends as expected."""

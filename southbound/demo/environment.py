@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from consumers.northbound.writeback.target import WritebackTarget
 from schemas.topics import TopicNames, all_topics
 from southbound.broker.server import reserve_port
+from southbound.demo.scenarios import DESK_TENANT
 from southbound.operations.topic_admin import TopicAdmin
 from southbound.service.load_rules import load_rules
 from southbound.service.roles import Role
 from southbound.service.serve import RunningService, serve
 from southbound.settings.settings import RoutingSettings, StoreSettings
 from southbound.simulator.external_system import ExternalSystem
+from southbound.simulator.instance.service_now import ServiceNowInstance
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -25,11 +28,12 @@ if TYPE_CHECKING:
     from schemas.topics import Topic
     from southbound.service.load_rules import RoutingRules
     from southbound.settings.settings import Settings
+    from southbound.simulator.instance.run_table import RunTable
     from southbound.simulator.request_log import RequestLog
 
 
 SHIPPED_ROUTING = RoutingSettings()  # the scenarios need the shipped tables and profiles
-ROLES = (Role.ROUTING, Role.DISPATCH, Role.INBOUND, Role.LISTENER)
+ROLES = (Role.ROUTING, Role.DISPATCH, Role.INBOUND, Role.LISTENER, Role.WRITEBACK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,7 @@ class DemoEnvironment:
 
     running: RunningService
     request_logs: dict[str, RequestLog]
+    run_table: RunTable
     topics: TopicNames
     servers: str
 
@@ -56,14 +61,17 @@ async def open_environment(
             )
             for profile in rules.profiles
         ]
+        instance = await stack.enter_async_context(ServiceNowInstance())
         demo_settings = _demo_settings(settings, bootstrap, demo_id, listener.port, folder)
         topics = all_topics(demo_settings.kafka.prefix, [system.name for system in systems])
         admin = TopicAdmin({"bootstrap.servers": bootstrap, **demo_settings.kafka.overrides()})
         await _create_topics(stack, admin, topics)
-        running = await stack.enter_async_context(_run_service(demo_settings, _with_base_urls(rules, systems), admin))
+        rules = replace(_with_base_urls(rules, systems), targets=(_desk(instance),))
+        running = await stack.enter_async_context(_run_service(demo_settings, rules, admin))
         yield DemoEnvironment(
             running=running,
             request_logs={system.name: system.request_log for system in systems},
+            run_table=instance.table,
             topics=TopicNames(demo_settings.kafka.prefix),
             servers=bootstrap,
         )
@@ -116,6 +124,10 @@ def _demo_settings(settings: Settings, bootstrap: str, demo_id: str, port: int, 
             "health": settings.health.model_copy(update={"port": 0}),
         }
     )
+
+
+def _desk(instance: ServiceNowInstance) -> WritebackTarget:
+    return WritebackTarget(name="service-desk", base_url=instance.base_url, tenants=frozenset({DESK_TENANT}))
 
 
 def _with_base_urls(rules: RoutingRules, systems: list[ExternalSystem]) -> RoutingRules:

@@ -56,7 +56,9 @@ async def _run(settings: Settings, bootstrap: str, folder: Path, console: Consol
     async with open_environment(settings, bootstrap, demo_id, folder) as environment:
         envelope = environment.running.resources.events.envelope
         evidence = DemoObservations(
-            output=ObservedEvents(envelope, environment.topics), request_logs=environment.request_logs
+            output=ObservedEvents(envelope, environment.topics),
+            request_logs=environment.request_logs,
+            run_table=environment.run_table,
         )
         topics = (environment.topics.results, environment.topics.inflight, environment.topics.dlq)
         kafka = {"bootstrap.servers": bootstrap, **settings.kafka.overrides()}
@@ -71,6 +73,9 @@ async def _run_scenarios(
     environment: DemoEnvironment, scenarios: Sequence[Scenario], evidence: DemoObservations, console: Console
 ) -> None:
     for scenario in scenarios:
+        if scenario.is_from_desk:
+            # The instance has the run, as a draft with its measures, before it orders it.
+            environment.run_table.add(sys_id=scenario.runs[0], state="pending", name=f"Line test {scenario.runs[0]}")
         await _publish(environment, scenario.events)
         if scenario.raw_record is not None:
             key = scenario.runs[0].encode()

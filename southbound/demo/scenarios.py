@@ -1,4 +1,4 @@
-"""The ten scenarios: the events that each publishes, and the result that it must have."""
+"""The eleven scenarios: the events that each publishes, and the result that it must have."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from southbound.demo.observed_events import ObservedDeadLetter, ObservedEvents, ObservedRun
+    from southbound.simulator.instance.run_table import RunTable
     from southbound.simulator.request_log import RequestLog
 
+DESK_TENANT = "service-desk"  # only its runs are written to the simulated instance
 INVALID_BYTES = b"\xff\xfe this was never an event"
 
 
@@ -25,6 +27,7 @@ class DemoObservations:
 
     output: ObservedEvents
     request_logs: dict[str, RequestLog]
+    run_table: RunTable
 
     def observed_run(self, run_id: str) -> ObservedRun | None:
         """Return what the events say about a run; None before the first one."""
@@ -49,7 +52,10 @@ class ScenarioCheck(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """One scenario. `follow_up` is published after the run is accepted; `raw_record` is published as it is."""
+    """One scenario. `follow_up` is published after the run is accepted; `raw_record` is published as it is.
+
+    `is_from_desk`: a simulated ServiceNow instance orders the run, and gets its result in its table of test runs.
+    """
 
     title: str
     runs: tuple[str, ...]
@@ -57,6 +63,7 @@ class Scenario:
     events: tuple[LifecycleEvent, ...] = ()
     follow_up: tuple[LifecycleEvent, ...] = ()
     raw_record: bytes | None = field(default=None, repr=False)
+    is_from_desk: bool = False
 
 
 def sample_run(run_id: str, spec: str, *, service_type: str = "fibre", **more: object) -> RunDocument:
@@ -99,6 +106,7 @@ def make_scenarios(demo_id: str) -> Sequence[Scenario]:
         _cancellation_in_flight(name("CANCEL")),
         _rejection(name("REFUSED")),
         _busy_system(name("BUSY")),
+        _captured_in_table(name("DESK")),
         _invalid_bytes(name("RUBBISH")),
         _no_matching_row(name("NOBODY")),
     )
@@ -234,6 +242,26 @@ def _busy_system(run_id: str) -> Scenario:
         runs=(run_id,),
         check=check,
         events=_request_event(sample_run(run_id, "copper-busy", service_type="copper")),
+    )
+
+
+def _captured_in_table(run_id: str) -> Scenario:
+    def check(evidence: DemoObservations) -> Iterator[str]:
+        yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
+        records = evidence.run_table.of_run(run_id)
+        if len(records) != 1:
+            yield f"the table of test runs must have {run_id} once, not {len(records)} times"
+        elif records[0].states[-1:] != ["completed"]:
+            yield f"the table of test runs must show {run_id} completed"
+        elif set(records[0].measures()) != {f"{run_id}-M1", f"{run_id}-M2"}:
+            yield f"the measures of {run_id} must have the ids of the table"
+
+    return Scenario(
+        title="captured in the run table",
+        runs=(run_id,),
+        check=check,
+        events=_request_event(sample_run(run_id, "fibre-line", tenant=DESK_TENANT)),
+        is_from_desk=True,
     )
 
 

@@ -17,12 +17,14 @@ from schemas.counts import count_noun
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_result, print_text
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.open_api import access_mistakes
 from southbound.service.open_callbacks import open_callback_mistakes, openly_accepted
 from southbound.settings.settings import sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from consumers.northbound.writeback.target import WritebackTarget
     from consumers.spokes.profile import Profile
     from router.selection.load import RoutingTables
     from southbound.service.load_rules import RoutingRules
@@ -42,11 +44,13 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
         CommandFailedError: with every mistake of all files and secrets.
     """
     try:
-        rules = load_rules(settings.routing)
+        rules = load_rules(settings.routing, settings.writeback.targets)
     except InvalidConfigurationError as error:
         raise invalid_input(error.mistakes) from None
     mistakes = list(dict.fromkeys(_missing_secrets(rules.profiles, environment)))
+    mistakes += _missing_target_secrets(rules.targets, environment)
     mistakes += open_callback_mistakes(settings.listener.host, rules.profiles)
+    mistakes += access_mistakes(settings.api.host, settings.access, environment)
     if mistakes:
         raise invalid_input(mistakes)
     for line in _valid_configuration_lines(settings, rules):
@@ -66,13 +70,24 @@ def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, st
             yield f"spoke '{profile.name}', field 'callback_auth': {error}"
 
 
+def _missing_target_secrets(targets: tuple[WritebackTarget, ...], environment: Mapping[str, str]) -> Iterator[str]:
+    try:
+        open_connections(targets, environment)
+    except SecretMissingError as error:
+        yield from str(error).splitlines()
+
+
 def _valid_configuration_lines(settings: Settings, rules: RoutingRules) -> Iterator[str]:
     yield "settings are valid"
     yield from _table_lines(rules.tables)
     for profile in rules.profiles:
         yield f"spoke {profile.name}: {profile.base_url}"
+    for target in rules.targets:
+        yield f"target {target.name}: {target.base_url}"
     for name in openly_accepted(settings.listener.host, rules.profiles):
         yield f"spoke {name}: anyone who reaches {settings.listener.host} can report its results, as it accepts"
+    if settings.api.enabled and settings.access.is_off:
+        yield "API: every process of this machine may use it, as neither access.keys nor access.issuer is set"
     yield f"not contacted: Kafka {settings.kafka.servers}, run store {_mask(settings.store.url)}"
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from consumers.runtime.kafka.readiness import KafkaNotReadyError, wait_for_kafka
 from producers.event_publisher import EventPublisher
 from producers.kafka_publisher import KafkaPublisher
+from schemas.catalogue import NOTIFICATIONS
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.codec.schema_registry import RegistryError, resolve_ids
@@ -54,7 +55,8 @@ async def make_envelope(settings: Settings, source: str) -> Envelope:
         ids = await asyncio.to_thread(resolve_ids, registry.get_secret_value()) if registry else None
     except RegistryError as error:
         raise invalid_input([str(error)]) from None
-    return Envelope(Codec(registry=ids), source=source)
+    json_models = NOTIFICATIONS if settings.kafka.notifies_in_json else frozenset()
+    return Envelope(Codec(json_models=json_models, registry=ids), source=source)
 
 
 @asynccontextmanager

@@ -22,6 +22,7 @@ from southbound.service.load_rules import InvalidConfigurationError
 from southbound.service.logs import configure_logs
 from southbound.service.serve import NotConfiguredError, NotReachableError
 from southbound.simulator.external_system import ExternalSystem, run_systems
+from southbound.simulator.instance.service_now import ServiceNowInstance
 from southbound.simulator.script import ScriptError, demo_script, read_script
 from southbound.simulator.tmf_definition import DefinitionMissingError
 
@@ -110,7 +111,7 @@ def run_simulator(settings: Settings, script: Path | None, latency: float, first
     credentials = _callback_headers(settings)
 
     async def run() -> None:
-        systems = [
+        systems: list[StartableSystem] = [
             ExternalSystem(
                 name=name,
                 port=port,
@@ -121,6 +122,7 @@ def run_simulator(settings: Settings, script: Path | None, latency: float, first
             )
             for port, name in enumerate(SYSTEM_NAMES, start=first_port)
         ]
+        systems.append(ServiceNowInstance(port=first_port + len(SYSTEM_NAMES), latency=latency))
         await run_systems(systems, _stop_event(), _print_addresses)
 
     try:

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 def run_service(
     settings: Settings, roles: Sequence[Role], spoke: str | None, *, accept_empty_store: bool = False
 ) -> int:
-    """Run `southbound run` for these roles, or for all roles if there are none; return its exit code.
+    """Run `southbound run` for these roles, or for those that run by default if there are none; return its exit code.
 
     Raises:
         CommandFailedError: files are wrong, something is unreachable, the spoke is unknown, or a worker failed.
@@ -43,6 +43,8 @@ def run_service(
         raise invalid_input([f"--spoke {spoke} applies to the role dispatch: add that role, or omit --spoke"])
     if accept_empty_store and roles and Role.ROUTING not in roles:
         raise invalid_input(["--accept-empty-store applies to the role routing: add that role, or omit the option"])
+    if Role.WRITEBACK in roles and not rules.targets:
+        raise invalid_input(["the role writeback has no target: set writeback.targets to the folder of their profiles"])
     configure_logs(settings.log)
     service = _SignalledService(
         settings, rules, tuple(roles) or default_roles(settings), spoke, accept=accept_empty_store
@@ -52,12 +54,13 @@ def run_service(
 
 def default_roles(settings: Settings) -> tuple[Role, ...]:
     """Return the roles of a process that names none."""
-    return (*DEFAULT_ROLES, Role.API) if settings.api.enabled else DEFAULT_ROLES
+    added = [role for role, enabled in ((Role.API, settings.api.enabled), (Role.HUB, settings.hub.enabled)) if enabled]
+    return (*DEFAULT_ROLES, *added)
 
 
 def _load_rules(settings: Settings) -> RoutingRules:
     try:
-        return load_rules(settings.routing)
+        return load_rules(settings.routing, settings.writeback.targets)
     except InvalidConfigurationError as error:
         raise invalid_input(error.mistakes) from None
 

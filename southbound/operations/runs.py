@@ -37,7 +37,7 @@ def list_runs(settings: Settings, *, phase: str | None, spoke: str | None, limit
         CommandFailedError: the run store cannot be read, or there is no such phase.
     """
     known_phase = _parse_phase(phase)
-    rows = _query_store(settings, lambda store: store.list_runs(phase=known_phase, spoke=spoke, limit=limit))
+    rows = query_store(settings, lambda store: store.list_runs(phase=known_phase, spoke=spoke, limit=limit))
     if as_json:
         for row in rows:
             _print_json(row)
@@ -59,7 +59,7 @@ def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
             return None, None, ()
         return row, await store.request(row.request_id), tuple(await store.runs_of_request(row.request_id))
 
-    row, request, related_runs = _query_store(settings, read)
+    row, request, related_runs = query_store(settings, read)
     if row is None:
         raise unknown_run_error(run_id)
     if as_json:
@@ -87,7 +87,7 @@ def find_run(settings: Settings, run_id: str) -> tuple[RunRow | None, RequestRow
         row = await store.run(run_id)
         return row, await store.request(row.request_id) if row else None
 
-    return _query_store(settings, read)
+    return query_store(settings, read)
 
 
 def unknown_run_error(run_id: str) -> CommandFailedError:
@@ -108,7 +108,12 @@ def _parse_phase(name: str | None) -> Phase | None:
     raise invalid_input([f"--phase {name}: there are {', '.join(known)}"])
 
 
-def _query_store(settings: Settings, query: Callable[[SqlRunStore], Awaitable[T]]) -> T:
+def query_store(settings: Settings, query: Callable[[SqlRunStore], Awaitable[T]]) -> T:
+    """Return the result of a query of the run store.
+
+    Raises:
+        CommandFailedError: the run store cannot be used.
+    """
     _check_store_exists(settings.store.url.get_secret_value())
 
     async def run_query() -> T:

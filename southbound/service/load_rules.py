@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from consumers.northbound.writeback.target import load_targets
 from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
 from consumers.table_topic.live_pair import PublishedTableIds
 from router.selection.load import RoutingTables
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from consumers.northbound.writeback.target import WritebackTarget
     from consumers.spokes.profile import Profile
     from southbound.settings.settings import RoutingSettings
 
@@ -37,21 +39,23 @@ class RoutingRules:
 
     tables: RoutingTables | PublishedTableIds
     profiles: tuple[Profile, ...]
+    targets: tuple[WritebackTarget, ...] = ()  # of the role `writeback`
 
 
-def load_rules(routing: RoutingSettings) -> RoutingRules:
-    """Load all profiles, and the two tables if they are files.
+def load_rules(routing: RoutingSettings, targets: Path | None = None) -> RoutingRules:
+    """Load all profiles, the two tables if they are files, and the profiles of targets in a folder, if there is one.
 
     Raises:
         InvalidConfigurationError: with every mistake of every file.
     """
     mistakes: list[str] = []
     profiles = _load_profiles_in(routing.spokes, mistakes)
+    written = _load_targets_in(targets, profiles, mistakes) if targets else ()
     names = None if mistakes else [profile.name for profile in profiles]
     tables = _topic_tables(routing) if routing.tables == "topic" else _load_table_files(routing, names, mistakes)
     if mistakes or tables is None:
         raise InvalidConfigurationError(mistakes)
-    return RoutingRules(tables=tables, profiles=profiles)
+    return RoutingRules(tables=tables, profiles=profiles, targets=written)
 
 
 def _topic_tables(routing: RoutingSettings) -> PublishedTableIds:
@@ -85,6 +89,25 @@ def _load_profiles_in(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:
     except ProfilesWrongError as error:
         mistakes += error.mistakes
         return ()
+
+
+def _load_targets_in(folder: Path, spokes: Sequence[Profile], mistakes: list[str]) -> tuple[WritebackTarget, ...]:
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    if not files:
+        mistakes.append(f"{folder}: has no profile of a target (*.yaml): correct or remove writeback.targets")
+        return ()
+    try:
+        targets = load_targets(files)
+    except ProfilesWrongError as error:
+        mistakes += error.mistakes
+        return ()
+    taken = {spoke.name for spoke in spokes}
+    mistakes += [
+        f"{folder}: target '{target.name}' has the name of a spoke: rename one"
+        for target in targets
+        if target.name in taken
+    ]
+    return targets
 
 
 def _read_text(path: Path, mistakes: list[str]) -> str | None:

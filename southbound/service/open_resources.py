@@ -28,6 +28,7 @@ from schemas.topics import TopicNames
 from southbound.service.composition.shared_resources import SharedResources, utc_now
 from southbound.service.kafka_settings import client_settings
 from southbound.service.roles import Role
+from southbound.service.specification_source import open_specifications
 from southbound.service.store_check import ContinuityCheck, StoreMarker, establish_continuity
 from southbound.service.table_sources import open_tables
 
@@ -85,7 +86,7 @@ async def open_resources(
     Raises:
         KafkaNotReadyError: Kafka does not answer, or topics are missing, for longer than `kafka.start_timeout`.
         RegistryError: the schema registry refuses, or does not answer for that long.
-        NoLiveTablesError: the tables topic has no usable live tables for that long.
+        NoLiveTablesError: the tables topic has no usable live tables, or specifications cannot be read, for that long.
         StoreUnavailableError: the database does not answer for longer than `store.start_timeout`.
         SchemaError: a newer version of Southbound wrote its tables.
         SecretMissingError: a profile names an environment variable for a secret that is not set.
@@ -94,12 +95,14 @@ async def open_resources(
         PartitionReadError: Kafka does not answer, or refuses to show the topic `testrun.store`.
         PublishError: Kafka does not take the mark of the store.
     """
-    client = SpokeClient(rules.profiles, os.environ, TRANSPORTS[settings.http.transport])
+    called = (*rules.profiles, *(rules.targets if Role.WRITEBACK in roles else ()))
+    client = SpokeClient(called, os.environ, TRANSPORTS[settings.http.transport])
     stack.push_async_callback(client.close)
     kafka = client_settings(settings.kafka)
     await wait_for_kafka(kafka, sorted(topics), max_wait=settings.kafka.start_timeout, on_reason=status.wait_for)
     envelope = await _open_envelope(settings.kafka, status)
     tables = await open_tables(stack, settings, rules, roles, metrics, status)
+    specifications = await open_specifications(stack, settings, roles, metrics, status)
     store = await _open_store(stack, settings.store, status)
     # The listener alone does not use the store, and may have none.
     marked = any(role is not Role.LISTENER for role in roles)
@@ -108,7 +111,9 @@ async def open_resources(
         settings=settings,
         rules=rules,
         tables=tables,
+        specifications=specifications,
         store=store,
+        subscriptions=store.subscriptions,
         orders=store.orders,
         events=events,
         client=client,

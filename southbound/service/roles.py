@@ -21,16 +21,19 @@ class Role(StrEnum):
     INBOUND = "inbound"
     LISTENER = "listener"
     POLLER = "poller"
+    HUB = "hub"
     API = "api"
+    WRITEBACK = "writeback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicScope:
-    """What the topics of a role depend on: names, the served spokes, and whether tables are on a topic."""
+    """What the topics of a role depend on: names, the served spokes, and what is on a topic."""
 
     names: TopicNames
     spokes: Sequence[str]
     published_tables: bool = False
+    specifications: bool = False
 
     @property
     def dispatch(self) -> set[str]:
@@ -60,6 +63,7 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
                 | scope.dispatch
                 | scope.published
                 | ({scope.names.tables} if scope.published_tables else set())
+                | ({scope.names.specifications} if scope.specifications else set())
             ),
         ),
         Role.DISPATCH: RoleDescription(
@@ -78,15 +82,22 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
             meaning="interprets what the listener and the poller received, and asks systems for what a run lacks",
             topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.published,
         ),
+        Role.HUB: RoleDescription(
+            meaning="notifies subscribers of what happens to runs, only if it is named or `hub.enabled` is set",
+            topics=lambda scope: {scope.names.store} | scope.published,
+        ),
         Role.API: RoleDescription(
             meaning="takes orders of runs over HTTP (TMF653), only if it is named or `api.enabled` is set",
-            topics=lambda scope: {scope.names.lifecycle, scope.names.store},
+            topics=lambda scope: {scope.names.lifecycle, scope.names.store, scope.names.specifications},
+        ),
+        Role.WRITEBACK: RoleDescription(
+            meaning="writes results and updates to the targets of `writeback.targets`, if there are any",
+            topics=lambda scope: {scope.names.store} | scope.published,
         ),
     }
 )
-
 # What runs if no role is named; a setting adds the others.
-DEFAULT_ROLES = tuple(role for role in Role if role is not Role.API)
+DEFAULT_ROLES = tuple(role for role in Role if role not in {Role.API, Role.HUB})
 
 
 def topics_for_roles(roles: Iterable[Role], scope: TopicScope) -> set[str]:

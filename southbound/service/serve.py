@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,12 +22,13 @@ from consumers.table_topic.live_pair import PublishedTableIds
 from producers.publisher import PublishError
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
-from southbound.service.composition.northbound import open_api_mistakes
+from southbound.service.composition.hub import UNSIGNED
 from southbound.service.composition.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
 from southbound.service.lanes_report import lanes_report
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.open_api import access_mistakes
 from southbound.service.open_callbacks import open_callback_mistakes
 from southbound.service.open_resources import open_resources
 from southbound.service.roles import DEFAULT_ROLES, Role, TopicScope, topics_for_roles
@@ -136,9 +138,10 @@ async def _start(
     status, metrics = StartupStatus(), Metrics()
     # Before anything else, so that a liveness probe does not kill a process that waits for Kafka.
     health = await _start_health_server(stack, settings, metrics, status)
-    rules = rules or load_rules(settings.routing)
+    rules = rules or load_rules(settings.routing, settings.writeback.targets)
     _refuse_open_callbacks(settings, rules, roles)
-    if Role.API in roles and (mistakes := open_api_mistakes(settings.api)):
+    _refuse_unsigned_events(settings, roles)
+    if Role.API in roles and (mistakes := access_mistakes(settings.api.host, settings.access, os.environ)):
         raise InvalidConfigurationError(mistakes)
     topics = _required_topics(settings, rules, roles, only_spoke)
     resources = await open_resources(
@@ -173,12 +176,22 @@ def _refuse_open_callbacks(settings: Settings, rules: RoutingRules, roles: Seque
         raise InvalidConfigurationError(mistakes)
 
 
+def _refuse_unsigned_events(settings: Settings, roles: Sequence[Role]) -> None:
+    if Role.HUB in roles and settings.hub.signing_key is None:
+        raise InvalidConfigurationError([UNSIGNED])
+
+
 def _required_topics(
     settings: Settings, rules: RoutingRules, roles: Sequence[Role], only_spoke: str | None
 ) -> set[str]:
     served = [profile.name for profile in rules.profiles if Role.ROUTING in roles or only_spoke in (None, profile.name)]
     published = isinstance(rules.tables, PublishedTableIds)
-    scope = TopicScope(names=TopicNames(settings.kafka.prefix), spokes=served, published_tables=published)
+    scope = TopicScope(
+        names=TopicNames(settings.kafka.prefix),
+        spokes=served,
+        published_tables=published,
+        specifications=settings.routing.specifications == "topic",
+    )
     return topics_for_roles(roles, scope)
 
 
@@ -211,7 +224,7 @@ def _warnings(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapp
         for role, worker in workers.items()
         for source, sentence in worker.warnings().items()
     }
-    return {**resources.tables.warnings(), **limited}
+    return {**resources.tables.warnings(), **resources.specifications.warnings(), **limited}
 
 
 def _store_check(resources: SharedResources) -> HealthCheck:

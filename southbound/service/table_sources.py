@@ -18,7 +18,7 @@ from southbound.service.kafka_settings import client_settings, consumer_override
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-    from contextlib import AsyncExitStack
+    from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
     from consumers.metrics import Metrics
     from consumers.table_topic.port import TableTopic, TableTopicRead
@@ -138,16 +138,52 @@ async def open_tables(
 async def _follow_until_live(
     stack: AsyncExitStack, topic: TableTopic, live: LivePair, seconds: float, status: StartupStatus
 ) -> TopicTables:
+    changes = await follow_until_complete(stack, topic, live, seconds, status, being_read=BEING_READ)
+    return TopicTables(live=live, changes=changes)
+
+
+class FollowedTopic(Protocol):
+    """A topic that has a follower."""
+
+    def follow(self) -> AbstractAsyncContextManager[AsyncIterator[TableTopicRead]]:
+        """Yield every record from the beginning, and then those that arrive, until the block ends."""
+
+
+class TopicFollower(Protocol):
+    """What is made of the records of a topic."""
+
+    @property
+    def missing(self) -> str | None:
+        """What is missing before it can be used; None if nothing is."""
+
+    async def process(self, read: TableTopicRead) -> None:
+        """Process records of the topic."""
+
+
+async def follow_until_complete(
+    stack: AsyncExitStack,
+    topic: FollowedTopic,
+    follower: TopicFollower,
+    seconds: float,
+    status: StartupStatus,
+    *,
+    being_read: str,
+) -> AsyncIterator[TableTopicRead]:
+    """Follow a topic until nothing is missing, and return what arrives after that; `stack` stops following it.
+
+    Raises:
+        NoLiveTablesError: something is missing for that long.
+    """
     changes = await stack.enter_async_context(topic.follow())
     try:
         async with asyncio.timeout(seconds):
-            while reason := live.missing:
-                if reason != BEING_READ:
+            while reason := follower.missing:
+                if reason != being_read:
                     status.wait_for(reason)
-                await live.process(await anext(changes))
+                await follower.process(await anext(changes))
     except TimeoutError:
-        raise NoLiveTablesError(live.missing) from None
-    return TopicTables(live=live, changes=changes)
+        raise NoLiveTablesError(follower.missing) from None
+    return changes
 
 
 class TableMonitor:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from southbound.settings.access import AccessSettings
 from southbound.settings.error_messages import error_messages
+from southbound.settings.hub import HubSettings
 from southbound.settings.kafka_client_names import refusal
+from southbound.settings.section import Section
 from southbound.settings.sources import (
     CONFIG_FILE_VARIABLE,
     CollectedSettings,
@@ -32,12 +35,6 @@ LOCAL_KAFKA = "127.0.0.1:9092"
 # The characters that Kafka allows in a topic name, and a length that leaves room for the longest name of ours.
 _INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,150}")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,150}")
-
-
-class Section(BaseModel):
-    """A group of settings; an unknown name is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class KafkaSettings(Section):
@@ -193,6 +190,16 @@ class RoutingSettings(Section):
         "spoke-selector", description="Id of the published spoke selector, if `tables` is `topic`."
     )
     spokes: Path = Field(DEFAULTS / "spokes", description="Folder of spoke profiles, one YAML file each.")
+    specifications: Literal["none", "topic"] = Field(
+        "none",
+        description="`topic`: runs take measures, their ids, units, thresholds and expected duration from the test"
+        " specifications that `southbound specs apply` wrote, followed without a restart. `none`: they take nothing.",
+    )
+    unknown_specification: Literal["accept", "warn", "refuse"] = Field(
+        "accept",
+        description="What is done with a run whose test specification is not known, if `specifications` is `topic`:"
+        " `accept` it as it is, `warn` (a log line and a metric), or `refuse` it (a dead letter).",
+    )
     max_runs: int = Field(500, ge=1, description="Largest number of runs in one hierarchical request.")
     max_depth: int = Field(10, ge=1, description="Deepest level of a hierarchical request.")
     children_deadline: float = Field(
@@ -200,6 +207,13 @@ class RoutingSettings(Section):
         gt=0,
         description="Seconds until a request that waits for children is given up; it is sent if they arrive later.",
     )
+
+    @field_validator("unknown_specification")
+    @classmethod
+    def _validate_unknown_specification(cls, unknown: str, info: ValidationInfo) -> str:
+        if unknown != "accept" and info.data.get("specifications") == "none":
+            raise ValueError("needs routing.specifications: topic, because without it no specification is known")
+        return unknown
 
 
 _HELD_TOPIC = re.compile(r"lifecycle|inbound|dispatch(\.[\w.-]+)?")
@@ -235,6 +249,16 @@ class WorkerSettings(Section):
         """Return whether later records of a key wait on a topic, by its name without prefix and `testrun.`."""
         named = self.hold.replace(",", " ").split()
         return topic in named or topic.partition(".")[0] in named
+
+
+class WritebackSettings(Section):
+    """The systems whose tables of test runs are kept up to date."""
+
+    targets: Path | None = Field(
+        None,
+        description="Folder of the profiles of targets, one YAML file each: [connect a ServiceNow instance]"
+        "(how-to/connect-a-servicenow-instance.md). Unset: the role `writeback` does nothing.",
+    )
 
 
 class HttpSettings(Section):
@@ -322,8 +346,11 @@ class Settings(Section):
     routing: RoutingSettings = RoutingSettings()
     worker: WorkerSettings = WorkerSettings()
     http: HttpSettings = HttpSettings()
+    writeback: WritebackSettings = WritebackSettings()
     listener: ListenerSettings = ListenerSettings()
+    hub: HubSettings = HubSettings()
     api: ApiSettings = ApiSettings()
+    access: AccessSettings = AccessSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
     broker: BrokerSettings = BrokerSettings()
@@ -428,5 +455,5 @@ def _known_settings() -> KnownSettings:
         maps=frozenset(
             key for key, field in fields.items() if isinstance(field.get_default(call_default_factory=True), dict)
         ),
-        paths=frozenset(key for key, field in fields.items() if field.annotation is Path),
+        paths=frozenset(key for key, field in fields.items() if field.annotation in (Path, Path | None)),
     )

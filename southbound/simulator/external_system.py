@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
     from consumers.spokes.transport import Transport
+    from southbound.simulator.execution import ServiceTest
 
 
 BASE_PATH = "/tmf-api/serviceTestManagement/v4"
@@ -94,6 +95,11 @@ class ExternalSystem:
     def base_url(self) -> str:
         """The base URL of the API, after the start."""
         return self._url
+
+    @property
+    def tests(self) -> dict[str, ServiceTest]:
+        """The tests that it has, by id, after the start."""
+        return self._execution.tests
 
     @property
     def received(self) -> Sequence[ReceivedRequest]:

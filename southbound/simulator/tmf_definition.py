@@ -11,7 +11,16 @@ import orjson
 from jsonschema_rs import Draft4Validator, ValidationError, ValidationErrorKind
 
 DEFINITION_FILE = "TMF653-ServiceTest-v4.1.0.swagger.json"
-ResourceType = Literal["ServiceTest", "ServiceTest_Create", "ServiceTest_Update", "EventSubscriptionInput", "Error"]
+ResourceType = Literal[
+    "ServiceTest",
+    "ServiceTest_Create",
+    "ServiceTest_Update",
+    "ServiceTestSpecification",
+    "ServiceTestSpecification_Create",
+    "ServiceTestSpecification_Update",
+    "EventSubscriptionInput",
+    "Error",
+]
 SENT_BY_CLIENTS = frozenset({"ServiceTest_Create", "ServiceTest_Update"})
 SERVER_OWNED = ("id", "href")
 

@@ -22,7 +22,8 @@ KAFKA_MODULES = (
     "consumers/table_topic/kafka_",
     "southbound/",
 )
-AIOHTTP_CLIENT_MODULES = ("consumers/spokes/", "southbound/simulator/")
+# An identity provider is no spoke: its keys are fetched without a profile, credentials or a circuit breaker.
+AIOHTTP_CLIENT_MODULES = ("consumers/spokes/", "consumers/northbound/tokens/jwks_fetcher.py", "southbound/simulator/")
 ENVIRONMENT_MODULES = ("southbound/",)
 # The parts of aiohttp that make calls. `aiohttp.web`, which answers calls, is not among them.
 CLIENT_NAMES = {"ClientSession", "ClientTimeout", "TCPConnector", "request", "BasicAuth"}

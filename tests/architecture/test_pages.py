@@ -15,9 +15,11 @@ import pytest
 import typer
 
 from consumers.metrics import METRICS
+from consumers.northbound.writeback.target import WritebackTarget, load_targets
 from consumers.spokes.profile import Profile
 from consumers.spokes.profile_loader import load_profiles
 from docs.generate.profiles import fields_of
+from router.northbound.principal import Scope
 from schemas.catalogue import CATALOGUE
 from southbound.cli.app import app
 from southbound.settings.settings import sections
@@ -175,7 +177,8 @@ def test_python_names_that_pages_name_exist(page: Path) -> None:
     imported = [name for language, block in FENCE.findall(text) if language == "python" for name in imports(block)]
     spans = [re.fullmatch(r"((?:[a-z]\w*\.)+\w+)(?:\(.*\))?", span) for span in code_spans(text)]
     named = [match[1] for match in spans if match and match[1].split(".")[0] in PACKAGES]
-    others = {entry.ce_type for entry in CATALOGUE} | {"southbound.yaml", "southbound.db"}
+    scopes = {scope.value for scope in Scope}
+    others = {entry.ce_type for entry in CATALOGUE} | scopes | {"southbound.yaml", "southbound.db"}
     assert [name for name in (*imported, *named) if name not in others and not python_name_exists(name)] == []
 
 
@@ -224,7 +227,8 @@ def test_profiles_that_pages_show_are_valid(page: Path, tmp_path: Path) -> None:
     for number, block in enumerate(block for block in blocks if re.search("^base_url:", block, re.MULTILINE)):
         file = tmp_path / f"{number}.yaml"
         file.write_text(block, encoding="utf-8")
-        assert load_profiles([file])
+        load = load_targets if "sn_sprb_mgmt" in block else load_profiles
+        assert load([file])
 
 
 @pytest.mark.parametrize("page", CURRENT_PAGES, ids=name_of)
@@ -248,7 +252,9 @@ def test_fields_of_profiles_are_recognised_on_pages() -> None:
     }
 
 
-PROFILE_FIELDS = set(dict(fields_of(Profile))) | set(Profile.model_fields)
+PROFILE_FIELDS = {
+    name for model in (Profile, WritebackTarget) for name in (*dict(fields_of(model)), *model.model_fields)
+}
 _FIELD = r"`([a-z_]+(?:\.[a-z_]+)?)(?:: [^`]*)?`"
 _PROFILE_GROUPS = "|".join(name for name in Profile.model_fields if f"{name}." in " ".join(PROFILE_FIELDS))
 

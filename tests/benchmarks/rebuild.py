@@ -1,4 +1,4 @@
-"""Measure how long a lost store takes to be rebuilt and compared, and in how much memory.
+"""Measure how long a lost store takes to be rebuilt and compared, and records to be replayed, in how much memory.
 
 Runs `southbound replay` in its own process, beside a broker: python -m tests.benchmarks.rebuild --runs 200000
 """
@@ -136,10 +136,17 @@ def main() -> None:
     with TemporaryDirectory() as name, jvm_broker(print) as broker:
         folder = Path(name)
         count = asyncio.run(publish(broker.bootstrap, runs))
-        for option in ("--rebuild", "--compare"):
-            seconds, mebibytes, output = measure(folder, broker.bootstrap, option)
-            rate = f"{seconds:.1f} s ({count / seconds:,.0f}/s)"
-            sys.stdout.write(f"{option}: {count:,} events in {rate}, at most {mebibytes} MiB\n{output}\n")
+        for option, events in (
+            ("--rebuild", count),
+            ("--compare", count),
+            ("--topic lifecycle --topic dispatch --all", 2 * runs),
+            ("--re-emit --topic results --run TR000000001", 2 * (runs - runs // OPEN_SHARE)),
+            ("--topic lifecycle --all --dry-run", 2 * runs),
+        ):
+            seconds, mebibytes, output = measure(folder, broker.bootstrap, *option.split())
+            rate = f"{seconds:.1f} s ({events / seconds:,.0f}/s)"
+            sys.stdout.write(f"{option}: {events:,} events in {rate}, at most {mebibytes} MiB\n{output[-400:]}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from router.runs.run import RunRow
 from router.runs.transitions import COMMANDED_PHASES
 from router.selection.thresholds import ThresholdUse, UseCount
 from schemas.vocabulary import Phase
+from tests.fakes.specification_store import InMemorySpecifications
+from tests.fakes.write_claims import InMemoryWriteClaims
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -35,6 +37,8 @@ class InMemoryRunStore:
         self.uses: dict[tuple[str, datetime], UseCount] = {}
         self.waiting_queue = InMemoryWaitingQueue(self)
         self.pruning = InMemoryPruning(self)
+        self.specifications = InMemorySpecifications()
+        self.write_claims = InMemoryWriteClaims()
         self.problems: list[Exception] = []
         self.closed = False
         self._store(rows)
@@ -206,6 +210,7 @@ class InMemoryPruning:
             return ()
         for row in family:
             del runs[row.run_id]
+            self.store.write_claims.delete(row.run_id)
         self.store.requests.pop(request_id, None)
         return family
 

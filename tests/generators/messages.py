@@ -31,6 +31,9 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "version": st.integers(1, 2**63 - 1),
     "json_text": st.sampled_from(['{"a":1}', "[1, 2.5]", '["ü"]']),
 }
+NULLABLE: dict[str, st.SearchStrategy[Any]] = dict.fromkeys(
+    ("expected_duration", "tolerance_seconds"), st.none() | st.integers(0, 2**63 - 1)
+)
 
 
 def messages() -> st.SearchStrategy[Message]:
@@ -68,4 +71,6 @@ def _field(field: Any, named: dict[str, Any], depth: int) -> st.SearchStrategy[A
         return st.just([])
     if field["name"] in SPECIAL and isinstance(field["type"], str):
         return SPECIAL[field["name"]]
+    if field["name"] in NULLABLE:
+        return NULLABLE[field["name"]]
     return _values(field["type"], named, depth)

@@ -28,6 +28,7 @@ from consumers.run_updates.acknowledgements import Acknowledgements
 from consumers.run_updates.announce import Announcer
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.handler import Attempt, DeadLetter, Done, Partition, Record, RetryLater
+from consumers.specifications.run_specifications import NO_SPECIFICATIONS
 from consumers.spokes.limits.circuit_breaker import Breakers
 from consumers.spokes.profile import BreakerSettings, Profile
 from consumers.spokes.registry import spoke_for
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.runtime.handler import Outcome
+    from consumers.specifications.run_specifications import RunSpecifications
     from consumers.spokes.port import Call
     from producers.publisher import Message, Publisher
     from router.responses import Purpose
@@ -130,6 +132,7 @@ class InMemoryGateway:
     profile: dict[str, Any] = field(default_factory=dict)
     limits: HierarchyLimits = field(default_factory=HierarchyLimits)
     decide: Decider = field(default_factory=a_decider)
+    specifications: RunSpecifications = NO_SPECIFICATIONS
     threshold_cache: ThresholdCache = field(default_factory=ThresholdCache)
     may_send: Callable[[], bool] = lambda: True
     may_repeat: Callable[[Record], bool] | None = None  # of lifecycle events that a lost store may have processed
@@ -369,6 +372,7 @@ class InMemoryGateway:
             decider=self.decide,
             limits=self.limits,
             threshold_cache=self.threshold_cache,
+            specifications=self.specifications,
         )
 
     @property

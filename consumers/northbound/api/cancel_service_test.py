@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from consumers.northbound.access.request_keys import name_run
 from consumers.northbound.api.openapi.cancel_service_test import cancel_paths, cancel_schemas
 from consumers.northbound.api.resource_routes import ResourceRoutes
 from consumers.northbound.api.responses import json_response
@@ -76,6 +77,7 @@ class _CancelServiceTestHandler:
         call = self._call(request, Scope.CANCEL)
         run_id, reason = read_cancellation(await self.reader.json_body(request))
         outcome = await OrderChanger(book=self.book).cancel(call, run_id, reason)
+        name_run(request, outcome.view.run_id)
         task = cancel_task_of(outcome.view, self.reader.base_url(request))
         return json_response(201 if outcome.is_published else 202, task, {"Location": str(task["href"])})
 

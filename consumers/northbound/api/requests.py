@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
@@ -21,13 +21,19 @@ from schemas.json_body import read_json_body
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from router.northbound.order import RunView
-
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context §3.2
 MAX_KEY_LENGTH = 255
 MERGE_PATCH_TYPES = frozenset({"application/json", "application/merge-patch+json"})
 JSON_PATCH_TYPE = "application/json-patch+json"
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
+
+
+class Revised(Protocol):
+    """A resource as it is now; `revision` differs after every change."""
+
+    @property
+    def revision(self) -> str:
+        """The revision, as an entity tag has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +90,7 @@ class RequestReader:
             async with asyncio.timeout(self.limits.body_timeout):
                 return await request.read()
         except web.HTTPRequestEntityTooLarge as error:
-            raise not_acceptable(f"the body is larger than {self.limits.max_body_bytes} bytes", 413) from error
+            raise not_acceptable(f"the body is larger than {request.client_max_size} bytes", 413) from error
         except (web.RequestPayloadError, ConnectionError) as error:
             raise not_acceptable("the body did not arrive whole: send it again", 400) from error
         except TimeoutError as error:
@@ -116,25 +122,25 @@ def idempotency_key(request: web.Request) -> str | None:
     return key
 
 
-def etag_of(view: RunView) -> str:
-    """Return the entity tag of a run: another one after every change."""
+def etag_of(view: Revised) -> str:
+    """Return the entity tag of a resource: another one after every change."""
     return f'"{view.revision}"'
 
 
-def matches_etag(header: str, view: RunView, *, weakly: bool) -> bool:
-    """Return whether a list of entity tags has that of the run; `*` is any."""
+def matches_etag(header: str, view: Revised, *, weakly: bool) -> bool:
+    """Return whether a list of entity tags has that of the resource; `*` is any."""
     if header.strip() == "*":
         return True
     tags = _ETAG.findall(header)
     return any(tag == view.revision and (weakly or not weak) for weak, tag in tags)
 
 
-def precondition(request: web.Request) -> Callable[[RunView], None]:
+def precondition(request: web.Request, noun: str = "run") -> Callable[[Revised], None]:
     """Return a check of `If-Match`, which raises a ApiRefusedError with 412."""
     header = request.headers.get("If-Match")
 
-    def check(view: RunView) -> None:
+    def check(view: Revised) -> None:
         if header is not None and not matches_etag(header, view, weakly=False):
-            raise refuse(412, MistakeCode.OTHER, "the run has changed since it was read: read it again")
+            raise refuse(412, MistakeCode.OTHER, f"the {noun} has changed since it was read: read it again")
 
     return check

@@ -11,7 +11,7 @@ from consumers.inbound.bounded_server import BoundedServer
 from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import bound_port, open_port
 from consumers.northbound.access.request_keys import PRINCIPAL
-from consumers.northbound.api.openapi.document import openapi_resource
+from consumers.northbound.api.openapi.document import KEY_HEADER, openapi_resource
 from consumers.northbound.api.responses import error_response, tmf_errors
 from router.northbound.errors import Mistake, MistakeCode
 from router.northbound.principal import LOCAL_PRINCIPAL
@@ -59,11 +59,12 @@ class ApiServer:
         resources: Sequence[ResourceRoutes],
         authenticate: Middleware = as_local_principal,
         on_response: Callable[[str, int], None] = lambda *_: None,  # called with the method and the status
+        key_header: str = KEY_HEADER,
         limits: ServerLimits | None = None,
     ) -> None:
         self._host = host
         self._port = port
-        self._resources = (*resources, openapi_resource(version, resources))
+        self._resources = (*resources, openapi_resource(version, resources, key_header))
         self._authenticate = authenticate
         self._on_response = on_response
         self._limits = limits or ServerLimits()

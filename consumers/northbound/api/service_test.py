@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from yarl import URL
 
+from consumers.northbound.access.request_keys import name_run
 from consumers.northbound.api.openapi.service_test import service_test_paths, service_test_schemas
 from consumers.northbound.api.pages import PageReader
 from consumers.northbound.api.requests import (
@@ -96,6 +97,7 @@ class _ServiceTestHandler:
         call = self._call(request, Scope.ORDER)
         key = idempotency_key(request)
         outcome = await OrderPlacer(book=self.book).place(call, await self.reader.json_body(request), key=key)
+        name_run(request, outcome.view.run_id)
         resource = to_resource(outcome.view, call.version, self.reader.base_url(request))
         replayed = {"Idempotency-Replayed": "true"} if outcome.is_repeated else {}
         headers = {"Location": str(resource["href"]), "ETag": etag_of(outcome.view), **replayed}
@@ -121,6 +123,7 @@ class _ServiceTestHandler:
         """Answer DELETE: the run is cancelled if it has not ended, and is shown no longer."""
         call = self._call(request, Scope.CANCEL)
         outcome = await OrderChanger(book=self.book).delete(call, request.match_info["id"], precondition(request))
+        name_run(request, outcome.view.run_id)
         return web.Response(status=204 if outcome.is_published else 202)
 
     def _call(self, request: web.Request, scope: Scope) -> ApiCall:
@@ -130,6 +133,7 @@ class _ServiceTestHandler:
 
     def _shown(self, request: web.Request, call: ApiCall, outcome: OrderOutcome) -> web.Response:
         view: RunView = outcome.view
+        name_run(request, view.run_id)
         headers: Mapping[str, str] = {"ETag": etag_of(view)}
         resource = to_resource(view, call.version, self.reader.base_url(request))
         return json_response(200 if outcome.is_published else 202, resource, headers)

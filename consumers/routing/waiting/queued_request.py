@@ -90,7 +90,9 @@ class RequestRelease:
         return anew and outcome.names != root.waits_for
 
     async def _find_blocking_definitions(self, root: RunRow) -> bool:
-        decided = self.decider.decide(root.requested, lambda selector: selector.thresholds)
+        applied = self.router.specifications.apply(root.requested)
+        run = root.requested if isinstance(applied, Problem) else applied
+        decided = self.decider.decide(run, lambda selector: selector.thresholds)
         self.foreign_waits.add(
             root.waits_for, decided.names if isinstance(decided, AllDefinitionsUsedUp) else (UNLIMITED,)
         )

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LOST = "LOST"
 UNKNOWN_STATE = "UNKNOWN_STATE"
 MEASURE_MISSING = "MEASURE_MISSING"
+MEASURES_AWAITED = "MEASURES_AWAITED"
+NOT_FOUND_AT_SYSTEM = "NOT_FOUND_AT_SYSTEM"
 _MAX_UNKNOWN_STATES = 5  # of one run, that are reported
 MAX_STATE_LENGTH = 100  # characters of a reported state in a sentence
 
@@ -66,7 +68,7 @@ def wait_for_measures(row: RunRow, at: datetime, grace: float) -> Transition | N
         return None if row.watch is None or watches.is_over(row.watch, at, grace) else Transition(row)
     first = missing[0].message + (f" And {len(missing) - 1} more." if missing[1:] else "")
     reason = Reason(
-        code="MEASURES_AWAITED",
+        code=MEASURES_AWAITED,
         message=f"The external system reports completed, and mandatory measures are missing: {first} "
         f"The result is published once they arrive, in {grace:g} s at the latest.",
     )
@@ -111,7 +113,7 @@ def count_not_found(row: RunRow, run_event: RunMissing, at: datetime) -> Transit
 
 def _not_found_update(row: RunRow, run_event: RunMissing) -> RunUpdate:
     reason = Reason(
-        code="NOT_FOUND_AT_SYSTEM",
+        code=NOT_FOUND_AT_SYSTEM,
         message=f"The external system does not find the run ({_quoted(run_event)}): it is asked again, and the run "
         f"counts as lost if it is not found for {run_event.lost_after:g} s.",
     )

@@ -30,6 +30,7 @@ def build_update(
         version=row.requested.version if version is None else version,
         reasons=bounded_reasons(reasons),
         revision=row.revision,
+        previous_revision=_previous_revision(row),
         occurred_at=row.updated_at,
     )
 
@@ -47,5 +48,12 @@ def build_result(row: RunRow) -> RunResult:
         test_measure=row.measures,
         reasons=bounded_reasons(row.reasons),
         revision=row.revision,
+        previous_revision=_previous_revision(row),
         occurred_at=row.finished_at or row.updated_at,
     )
+
+
+def _previous_revision(row: RunRow) -> int | None:
+    """Return the revision of what was published before, unless the row has forgotten it."""
+    last = row.last_notification
+    return last.revision if last is not None and last.revision < row.revision else None

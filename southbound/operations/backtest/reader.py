@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from consumers.runtime.kafka.partition_reader import PartitionReader
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from router.selection.backtest import BacktestTally
     from router.selection.load import LoadedTable
     from schemas.codec.schema_registry import RegistryIds
+    from schemas.run_document import AppliedSpecification
 
 CONSUME_BATCH = 2_000  # records fetched from the client at once
 
@@ -32,6 +33,7 @@ class ReaderTask:
     ranges: tuple[OffsetRange, ...]
     max_named_runs: int
     registry: RegistryIds | None
+    specifications: Mapping[str, AppliedSpecification] = field(default_factory=dict)
 
 
 def prepare_reader_process() -> None:
@@ -59,7 +61,13 @@ def redecide_ranges(task: ReaderTask, current: LoadedTable, draft: LoadedTable) 
     Raises:
         PartitionReadError: Kafka cannot be read up to their ends.
     """
-    decider = BacktestDecider(current=current, draft=draft, max_runs=task.max_named_runs, registry=task.registry)
+    decider = BacktestDecider(
+        current=current,
+        draft=draft,
+        max_runs=task.max_named_runs,
+        registry=task.registry,
+        specifications=task.specifications,
+    )
     with PartitionReader(task.client) as reader:
         records = reader.records(task.ranges, limit=CONSUME_BATCH)
         # A consumed record has its headers as a list of pairs.

@@ -8,7 +8,7 @@ import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from consumers.runtime.kafka.partition_reader import PartitionReader, PartitionReadError
 from router.selection.backtest import BacktestTally
 from router.selection.load import document_of, table_of
+from router.selection.redecide import reads_specification
 from router.tables.formats.yaml_writer import write_yaml
 from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
@@ -28,6 +29,7 @@ from southbound.operations.backtest.reader import (
 )
 from southbound.operations.backtest.split_ranges import split_ranges
 from southbound.operations.kafka import wait_until_reachable
+from southbound.operations.specifications.topic import read_specifications
 from southbound.service.gc_tuning import reduced_gc
 from southbound.service.kafka_settings import standalone_consumer_settings
 
@@ -80,6 +82,10 @@ def run_backtest(
     tasks = _reader_tasks(
         settings, topic, since, max_named_runs, lambda records: readers or reader_count(records, rows)
     )
+    if settings.routing.specifications == "topic" and reads_specification(current, draft):
+        known = read_specifications(settings).readable
+        specifications = {spec_id: one.applied for spec_id, one in known.items()}
+        tasks = [replace(task, specifications=specifications) for task in tasks]
     tally = BacktestTally(max_runs=max_named_runs)
     for part in _tallies(tasks, current, draft):
         tally.add(part)

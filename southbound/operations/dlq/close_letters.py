@@ -6,38 +6,26 @@ started last takes over, because both write under the same transactional id.
 
 from __future__ import annotations
 
-import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from producers.kafka_transaction import ProducerFencedError, TransactionalWriter
+from producers.kafka_transaction import ProducerFencedError
 from producers.publisher import PublishError, RecordTooLargeError
 from schemas.counts import count_noun
 from southbound.cli.exit_codes import unreachable
-from southbound.operations.console import print_status
 from southbound.operations.dlq.letter_status import status_message
-from southbound.service.kafka_settings import client_settings
+from southbound.operations.progress import show_progress
+from southbound.operations.publishing.paced_writing import batch_length, in_batches, wait_for_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable
 
     from consumers.hold.held_letters import HeldRelease
+    from producers.kafka_transaction import TransactionalWriter
     from producers.publisher import Message
-    from schemas.topics import TopicNames
     from southbound.operations.dlq.letter import Letter
     from southbound.operations.dlq.letter_status import LetterClosure
-    from southbound.settings.settings import Settings
-
-_STEP_TIMEOUT = 10.0  # seconds for each step of a transaction
-_MAX_LETTERS = 100  # in one transaction
-_MAX_BYTES = 4 * 2**20  # in one transaction; a single dead letter may have more
-_BATCHES_PER_SECOND = 4  # with a rate; so often the bar moves
-_STATUS_EVERY = 10.0  # seconds, where no bar can be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +64,12 @@ class LetterCloser:
         Raises:
             CommandFailedError: Kafka does not accept them, or another command took over; says how many were closed.
         """
-        with _progress(self.closure.state.value, self.total) as advance:
-            for batch in _batches(letters, self._batch_length()):
+        with show_progress(self.closure.state.value, self.total) as on_progress:
+            for batch in in_batches(letters, batch_length(self.rate)):
                 began = time.monotonic()
                 self._close(batch, on_closed)
-                advance(self.done)
-                if self.rate:
-                    # Time that was lost is not caught up: a pause must not end in a burst.
-                    time.sleep(max(0.0, began + len(batch) / self.rate - time.monotonic()))
+                on_progress(self.done)
+                wait_for_rate(began, len(batch), self.rate)
 
     def _close(self, batch: list[ClosedLetter], on_closed: Callable[[ClosedLetter], None]) -> None:
         try:
@@ -120,60 +106,3 @@ class LetterCloser:
     def so_far(self) -> str:
         """Return how many of all were closed."""
         return f"{self.done:,} of {count_noun(self.total, 'dead letter')} {self.closure.state.value}"
-
-    def _batch_length(self) -> int:
-        return min(_MAX_LETTERS, max(1, int(self.rate / _BATCHES_PER_SECOND))) if self.rate else _MAX_LETTERS
-
-
-def open_writer(settings: Settings, names: TopicNames, partitions: Mapping[str, object]) -> TransactionalWriter:
-    """Take over the writing of what becomes of dead letters.
-
-    Raises:
-        CommandFailedError: the topic is missing, or Kafka does not allow it.
-    """
-    if names.dlq_status not in partitions:
-        raise unreachable(f"Kafka does not have the topic {names.dlq_status}: run `southbound topics apply`")
-    writer = TransactionalWriter(client_settings(settings.kafka), names.dlq_status, step_timeout=_STEP_TIMEOUT)
-    try:
-        writer.init_transactions()
-    except PublishError as error:
-        raise unreachable(str(error)) from None
-    return writer
-
-
-def _batches(letters: Iterable[ClosedLetter], length: int) -> Iterator[list[ClosedLetter]]:
-    batch: list[ClosedLetter] = []
-    size = 0
-    for one in letters:
-        if batch and (len(batch) >= length or size + one.size > _MAX_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(one)
-        size += one.size
-    if batch:
-        yield batch
-
-
-@contextmanager
-def _progress(verb: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on a terminal, and a line every ten seconds elsewhere."""
-    console = Console(file=sys.stderr, stderr=True)
-    if not console.is_terminal:
-        yield _status_lines(verb, total)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(verb, total=total)
-        yield lambda done: bar.update(task, completed=done)
-
-
-def _status_lines(verb: str, total: int) -> Callable[[int], None]:
-    told_at = time.monotonic()
-
-    def tell(done: int) -> None:
-        nonlocal told_at
-        if time.monotonic() - told_at >= _STATUS_EVERY:
-            told_at = time.monotonic()
-            print_status(f"{done:,} of {total:,} {verb}")
-
-    return tell

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from consumers.hold.kafka_hold_reader import BATCH_SIZE, STALL_TIMEOUT
 from consumers.runtime.kafka.offset_range import OffsetRange
 from consumers.runtime.kafka.partition_reader import PartitionReader, PartitionReadError
 from schemas.topics import TopicNames
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from southbound.operations.dlq.letter_filter import LetterOptions
     from southbound.settings.settings import Settings
 
-_BATCH_SIZE = 100  # records that are read at once; a dead letter may have megabytes
-STALL_TIMEOUT = 10.0  # seconds without a record before reading is given up
 _OPEN_ONLY = frozenset({LetterState.OPEN})
 ALL_STATES = frozenset(LetterState)
 
@@ -58,7 +57,7 @@ class DeadLetterTopic:
         self, closed: ClosedLetters, ranges: Sequence[OffsetRange], states: Collection[LetterState] = _OPEN_ONLY
     ) -> Iterator[Letter]:
         """Yield the chosen dead letters in these states; those of one key are in order."""
-        for message in self.reader.records(ranges, limit=_BATCH_SIZE, stall_timeout=STALL_TIMEOUT):
+        for message in self.reader.records(ranges, limit=BATCH_SIZE, stall_timeout=STALL_TIMEOUT):
             letter = read_letter(message, self.names)
             if self.chosen.matches(letter) and closed.state_of(letter) in states:
                 yield letter

@@ -99,7 +99,7 @@ def make_filter(options: LetterOptions, names: TopicNames, now: datetime) -> Let
         codes=frozenset([code.upper() for code in options.codes]),
         classes=frozenset(options.classes),
         spokes=frozenset(options.spokes),
-        topics=frozenset([_full_name(topic, names) for topic in options.topics]),
+        topics=frozenset([full_topic_name(topic, names) for topic in options.topics]),
         runs=frozenset(options.runs),
         since=since,
         until=until,
@@ -141,11 +141,11 @@ def _parsed_moment(text: str | None, option: str, now: datetime, mistakes: list[
         return None
 
 
-def _full_name(topic: str, names: TopicNames) -> str:
+def full_topic_name(topic: str, names: TopicNames) -> str:
     """Return the full name for a short one; `dispatch` stands for the topics of all spokes."""
     if topic == "dispatch":
         return names.dispatch("")
-    if topic in {"lifecycle", "inbound"}:
+    if topic in {"lifecycle", "inbound", "inflight", "results"}:
         return str(getattr(names, topic))
     return names.dispatch(topic.removeprefix("dispatch.")) if topic.startswith("dispatch.") else topic
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from consumers.hold.kafka_hold_reader import STALL_TIMEOUT
 from consumers.runtime.kafka.offset_range import OffsetRange
 from schemas.codec.cloudevents import read_type
 from schemas.codec.printable import printable
 from schemas.counts import count_noun
 from southbound.cli.exit_codes import ExitCode
 from southbound.operations.console import print_json, print_status, print_text
-from southbound.operations.dlq.dlq_topic import STALL_TIMEOUT, open_dlq
+from southbound.operations.dlq.dlq_topic import open_dlq
 from southbound.operations.dlq.letter import text_of
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from schemas.codec.printable import printable
 from schemas.counts import count_noun
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_status, print_text
-from southbound.operations.dlq.close_letters import ClosedLetter, LetterCloser, open_writer
+from southbound.operations.dlq.close_letters import ClosedLetter, LetterCloser
 from southbound.operations.dlq.dlq_topic import open_dlq
 from southbound.operations.dlq.letter import text_of
 from southbound.operations.dlq.letter_status import ClosedLetters, LetterClosure, LetterState
@@ -31,6 +30,8 @@ from southbound.operations.dlq.redriven_message import (
 )
 from southbound.operations.input_file import MAX_INPUT_BYTES, read_input
 from southbound.operations.kafka import make_envelope
+from southbound.operations.publishing.authorship import author_name, checked_comment
+from southbound.operations.publishing.paced_writing import open_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     from southbound.settings.settings import Settings
 
 _MAX_NAMED = 10  # ids in one sentence
-_MAX_AUTHOR_LENGTH = 200  # characters
-_MAX_COMMENT_LENGTH = 2_000  # characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,20 +137,15 @@ def drop_letters(settings: Settings, chosen: LetterOptions, options: CloseOption
 
 
 def _make_closure(state: LetterState, options: CloseOptions) -> LetterClosure:
-    try:
-        by = options.author or getpass.getuser()
-    except (KeyError, OSError):
-        raise invalid_input(["--author NAME is needed: this system has no name for its user"]) from None
-    if len(options.comment) > _MAX_COMMENT_LENGTH:
-        raise invalid_input([f"--comment has more than {_MAX_COMMENT_LENGTH} characters: shorten it"])
-    return LetterClosure(state=state, by=by[:_MAX_AUTHOR_LENGTH], at=datetime.now(UTC), comment=options.comment)
+    by = author_name(options.author)
+    return LetterClosure(state=state, by=by, at=datetime.now(UTC), comment=checked_comment(options.comment))
 
 
 def _close(settings: Settings, chosen: LetterOptions, options: CloseOptions, closure: LetterClosure) -> int:
     if chosen.is_empty() and not options.every:
         raise invalid_input(["choose dead letters by their ids or with a filter, or use --all for every open one"])
     with open_dlq(settings, chosen) as topic:
-        writer = None if options.dry_run else open_writer(settings, topic.names, topic.partitions)
+        writer = None if options.dry_run else open_writer(settings, topic.names.dlq_status, topic.partitions)
         # Only now no other command can close one unseen.
         closed, ranges = topic.read_closed(), topic.ranges()
         selection = _Selection(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from consumers.hold.held_letters import HeldRelease
 from consumers.runtime.dead_letters import FIRST_FAILED_AT, REDRIVE_COUNT, REDRIVE_PREFIX
 from producers.publisher import Message
-from schemas.codec.cloudevents import read_headers
+from schemas.codec.cloudevents import REPLAY_HEADER, read_headers
 from schemas.files.event_file import EventFileError, read_events
 from schemas.partition_keys import key_of, topic_of
 from southbound.cli.exit_codes import invalid_input
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from schemas.topics import TopicNames
     from southbound.operations.dlq.letter import Headers, Letter
 
-_REPLAY = "southbound-replay"
 _EVENT_ID = "ce_id"
 
 
@@ -46,13 +45,15 @@ class EditedRecord:
 
 def is_redrivable(letter: Letter, names: TopicNames) -> bool:
     """Return whether the record came from a topic that Southbound consumes."""
-    return letter.topic in {names.lifecycle, names.inbound} or names.spoke_of(letter.topic) is not None
+    # The role `writeback` reads results and updates; their other readers recognise a repeated one by its id.
+    read = {names.lifecycle, names.inbound, names.results, names.inflight}
+    return letter.topic in read or names.spoke_of(letter.topic) is not None
 
 
 def redriven_message(letter: Letter, mark: RedriveMark, edited: EditedRecord | None = None) -> Message:
     """Return the original record, or an edited one, with the mark of the redrive."""
     headers = edited.headers if edited else letter.original_headers()
-    kept = tuple([header for header in headers if header[0] != _REPLAY])
+    kept = tuple([header for header in headers if header[0] != REPLAY_HEADER])
     return Message(
         letter.topic,
         edited.key if edited else letter.key,
@@ -127,7 +128,7 @@ def _missing_id(letter: Letter, headers: Headers) -> Headers:
 
 def _mark_headers(letter: Letter, mark: RedriveMark) -> Headers:
     return (
-        (_REPLAY, mark.redrive.encode()),
+        (REPLAY_HEADER, mark.redrive.encode()),
         (REDRIVE_COUNT, str(letter.redrives + 1).encode()),
         (f"{REDRIVE_PREFIX}by", mark.by.encode(errors="replace")),
         (f"{REDRIVE_PREFIX}time", mark.at.isoformat(timespec="milliseconds").encode()),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
-from sqlalchemy.engine import make_url
 
 from consumers.runtime.kafka.partition_reader import PartitionReader, PartitionReadError
 from consumers.store.migrate import SchemaError
@@ -21,10 +19,11 @@ from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_json, print_text
 from southbound.operations.kafka import make_envelope, wait_until_reachable
+from southbound.operations.progress import show_progress
 from southbound.operations.replay.event_spool import open_spool
-from southbound.operations.replay.progress import show_progress
 from southbound.operations.replay.read_topics import topics_of_runs
 from southbound.operations.replay.rebuild import SOURCE, spool_topics
+from southbound.operations.replay.store_reader import check_store_exists
 from southbound.service.kafka_settings import standalone_consumer_settings
 from southbound.service.open_resources import open_run_store
 
@@ -82,19 +81,13 @@ def compare_store(settings: Settings, *, other: str | None, as_json: bool) -> in
     Raises:
         CommandFailedError: they differ, or something cannot be read.
     """
-    _check_exists(settings.store.url.get_secret_value())
+    check_store_exists(settings.store.url.get_secret_value())
     try:
         return asyncio.run(_compare_stores(settings, other, as_json) if other else _compare(settings, as_json))
     except (StoreUnavailableError, PartitionReadError) as error:
         raise unreachable(str(error)) from None
     except (SchemaError, ValueError) as error:
         raise invalid_input([str(error)]) from None
-
-
-def _check_exists(address: str) -> None:
-    url = make_url(address)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise unreachable(f"There is no run store {url.database}: correct its address")
 
 
 async def _compare(settings: Settings, as_json: bool) -> int:  # noqa: FBT001 - private
@@ -154,7 +147,7 @@ async def _all_runs(store: SqlRunStore) -> AsyncIterator[RunRow]:
 
 
 async def _compare_stores(settings: Settings, other: str, as_json: bool) -> int:  # noqa: FBT001 - private
-    _check_exists(other)
+    check_store_exists(other)
     left = await open_run_store(settings.store)
     try:
         right = await open_store(other)

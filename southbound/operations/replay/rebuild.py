@@ -25,8 +25,8 @@ from schemas.topics import TopicNames
 from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_status, print_text
 from southbound.operations.kafka import make_envelope, open_publisher, wait_until_reachable
+from southbound.operations.progress import show_progress
 from southbound.operations.replay.event_spool import open_spool
-from southbound.operations.replay.progress import show_progress
 from southbound.operations.replay.read_topics import read_into, topics_of_runs
 from southbound.service.kafka_settings import standalone_consumer_settings
 from southbound.service.open_resources import open_run_store

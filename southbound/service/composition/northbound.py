@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -13,11 +14,15 @@ from consumers.northbound.api.cancel_service_test import cancel_service_test_res
 from consumers.northbound.api.requests import RequestLimits, RequestReader
 from consumers.northbound.api.server import ApiServer, ServerLimits
 from consumers.northbound.api.service_test import service_test_resource
+from consumers.northbound.api.service_test_specification import service_test_specification_resource
 from consumers.northbound.orders.order_book import OrderBook
 from consumers.northbound.orders.publish_orders import OrderPublisher
-from consumers.spokes.security.loopback import is_loopback
+from consumers.specifications.catalogue import SpecificationCatalogue
 from router.northbound.api_version import ApiVersion
+from southbound.service.composition.api_access import build_access_guard
+from southbound.service.composition.hub import hub_resources
 from southbound.service.composition.shared_resources import utc_now
+from southbound.service.specification_source import specification_topic
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -25,17 +30,9 @@ if TYPE_CHECKING:
 
     from consumers.store.orders.port import OrderStore
     from southbound.service.composition.shared_resources import SharedResources
-    from southbound.settings.settings import ApiSettings
 
 log = structlog.get_logger()
 PATIENCE = 2.0  # times the time for an acknowledgement, until an order of another process is published here
-
-
-def open_api_mistakes(settings: ApiSettings) -> list[str]:
-    """Return what is wrong with an interface that anyone who reaches it could use."""
-    if is_loopback(settings.host):
-        return []
-    return [f"api.host: {settings.host} is reached from elsewhere, and nobody is authenticated: set it to 127.0.0.1"]
 
 
 async def start_api(stack: AsyncExitStack, resources: SharedResources) -> int:
@@ -45,16 +42,33 @@ async def start_api(stack: AsyncExitStack, resources: SharedResources) -> int:
         max_body_bytes=settings.max_body, default_page=min(settings.page, settings.max_page), max_page=settings.max_page
     )
     book, reader = order_book(resources), RequestReader(v4=version, limits=limits, url=settings.url)
+    guard = build_access_guard(
+        stack,
+        resources.settings.access,
+        environment=os.environ,
+        metrics=resources.metrics,
+        max_body_bytes=settings.max_body,
+    )
     server = ApiServer(
         host=settings.host,
         port=settings.port,
         version=version,
-        resources=[service_test_resource(book, reader), cancel_service_test_resource(book, reader)],
+        resources=[
+            service_test_resource(book, reader),
+            cancel_service_test_resource(book, reader),
+            service_test_specification_resource(_catalogue(resources), reader, lambda: str(uuid4())),
+            *hub_resources(resources, reader),
+        ],
         on_response=lambda method, status: resources.metrics.count(API_REQUESTS, method, str(status)),
+        authenticate=guard.middleware(),
+        key_header=resources.settings.access.key_header,
         limits=ServerLimits(max_body_bytes=settings.max_body),
     )
     await stack.enter_async_context(server)
-    log.warning("northbound interface is open to every process of this machine: nobody is authenticated")
+    if resources.settings.access.is_off:
+        log.warning(
+            "API is open to every process of this machine: set access.keys or access.issuer to authenticate clients"
+        )
     return server.port
 
 
@@ -82,6 +96,12 @@ def order_book(resources: SharedResources) -> OrderBook:
         new_id=lambda: str(uuid4()),
         limits=resources.limits,
         publish_timeout=resources.settings.api.publish_timeout,
+    )
+
+
+def _catalogue(resources: SharedResources) -> SpecificationCatalogue:
+    return SpecificationCatalogue(
+        topic=specification_topic(resources.settings.kafka), store=resources.store.specifications, now=utc_now
     )
 
 

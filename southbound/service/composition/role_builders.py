@@ -12,6 +12,7 @@ import structlog
 from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import CallbackConfig, Listener
 from consumers.metrics import EVENT_IDS_REUSED
+from southbound.service.composition.hub import build_delivery_hub, hub_workers
 from southbound.service.composition.northbound import api_tasks, start_api
 from southbound.service.composition.observers import callback_counter
 from southbound.service.composition.shared_resources import utc_now
@@ -25,6 +26,7 @@ from southbound.service.composition.tasks import (
     waiting_queue_releaser,
 )
 from southbound.service.composition.workers import dispatch_worker, inbound_worker, routing_worker
+from southbound.service.composition.writeback import writeback_worker
 from southbound.service.open_callbacks import openly_accepted
 from southbound.service.roles import Role
 
@@ -79,6 +81,10 @@ def _dispatch_tasks(resources: SharedResources) -> Tasks:
     yield untried_run_notices(resources).run()
 
 
+def _writeback_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
+    return {f"writeback.{target.name}": writeback_worker(resources, target) for target in resources.rules.targets}
+
+
 def _inbound_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
     return {"inbound": inbound_worker(resources)}
 
@@ -90,6 +96,14 @@ def _inbound_tasks(resources: SharedResources) -> Tasks:
 def _poller_tasks(resources: SharedResources) -> Tasks:
     if poller := build_poller(resources):
         yield poller.run()
+
+
+def _hub_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
+    return hub_workers(resources)
+
+
+def _hub_tasks(resources: SharedResources) -> Tasks:
+    yield build_delivery_hub(resources).run()
 
 
 async def _start_listener(stack: AsyncExitStack, resources: SharedResources) -> int:
@@ -131,7 +145,9 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
         Role.INBOUND: RoleBuilder(workers=_inbound_workers, tasks=_inbound_tasks),
         Role.LISTENER: RoleBuilder(start_server=_start_listener),
         Role.POLLER: RoleBuilder(tasks=_poller_tasks),
+        Role.HUB: RoleBuilder(workers=_hub_workers, tasks=_hub_tasks),
         Role.API: RoleBuilder(tasks=api_tasks, start_server=start_api),
+        Role.WRITEBACK: RoleBuilder(workers=_writeback_workers),
     }
 )
 
@@ -153,6 +169,7 @@ def background_tasks(resources: SharedResources, roles: Iterable[Role]) -> Tasks
     """Yield the background tasks of these roles, which run on a timer instead of on records."""
     for role in roles:
         yield from BUILDERS[role].tasks(resources)
+    yield from resources.specifications.background_tasks(resources.store.specifications, utc_now)
 
 
 async def start_servers(stack: AsyncExitStack, resources: SharedResources, roles: Iterable[Role]) -> Mapping[Role, int]:

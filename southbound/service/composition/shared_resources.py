@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from southbound.service.composition.observers import (
     missing_input_counter,
     result_counter,
 )
+from southbound.service.specification_source import NO_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,9 +39,11 @@ if TYPE_CHECKING:
     from consumers.spokes.port import Spoke, SpokeCaller
     from consumers.store.orders.port import OrderStore
     from consumers.store.port import RunStore
+    from consumers.store.subscriptions.port import SubscriptionStore
     from producers.event_publisher import EventPublisher
     from router.store_continuity import TopicEnds
     from southbound.service.load_rules import RoutingRules
+    from southbound.service.specification_source import SpecificationSource
     from southbound.service.store_check import ContinuityCheck
     from southbound.service.table_sources import TableSource
     from southbound.settings.settings import Settings
@@ -57,13 +61,16 @@ class SharedResources:
     settings: Settings
     rules: RoutingRules
     tables: TableSource
+    specifications: SpecificationSource = NO_SOURCE
     store: RunStore
     events: EventPublisher
     client: SpokeCaller
     metrics: Metrics
+    subscriptions: SubscriptionStore | None = None  # of the store, if it has them
     orders: OrderStore | None = None  # None: the store of a test without a northbound interface
     continuity: ContinuityCheck | None = None  # None: no role of this process uses the store
     recorded: TopicEnds | None = None  # of the lifecycle events that a lost store may have processed
+    new_deliveries: asyncio.Event = field(default_factory=asyncio.Event)  # to subscribers
     threshold_cache: ThresholdCache = field(default_factory=lambda: ThresholdCache(log_used_up))
 
     @cached_property
@@ -96,6 +103,7 @@ class SharedResources:
             decider=self.decide,
             limits=self.limits,
             threshold_cache=self.threshold_cache,
+            specifications=self.specifications.runs,
             on_waiting=log_waiting,
         )
 
@@ -107,7 +115,8 @@ class SharedResources:
     @cached_property
     def breakers(self) -> Breakers:
         """The circuit breakers of all systems: what one role finds out about a system holds for all roles."""
-        policies = {profile.name: profile.circuit_breaker.policy() for profile in self.rules.profiles}
+        called = (*self.rules.profiles, *self.rules.targets)
+        policies = {profile.name: profile.circuit_breaker.policy() for profile in called}
         breakers = Breakers(policies, utc_now, random.random, log_breaker)
         for name in policies:
             for calls, breaker in (("writes", breakers.of(name).writes), ("reads", breakers.of(name).reads)):

@@ -40,13 +40,14 @@ from southbound.service.logs import log_problem
 from southbound.service.store_check import RecordedEvents, read_topic_ends
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from consumers.dispatch.call import Caller
     from consumers.event_handler import EventHandler
     from consumers.routing.commands import CommandPublisher
     from consumers.routing.route_request import RequestRouter
     from consumers.run_updates.updater import RunUpdater
+    from consumers.runtime.dead_letters import Describe
     from consumers.runtime.handler import Handler, Record, StartGate
     from router.runs.hierarchy_limits import HierarchyLimits
     from router.store_continuity import TopicEnds
@@ -84,7 +85,7 @@ def command_handler(updater: RunUpdater, caller: Caller) -> CommandHandler:
 def routing_worker(resources: SharedResources) -> Worker:
     """Build the consumer of lifecycle events."""
     routing = lifecycle_handler(resources.updater, resources.commands, resources.route, resources.limits)
-    return _build_worker(
+    return build_worker(
         resources,
         "routing",
         resources.events.topics.lifecycle,
@@ -100,7 +101,7 @@ def dispatch_worker(resources: SharedResources, spoke: str) -> Worker:
     def handler(may_send: Callable[[], bool]) -> EventHandler:
         return command_handler(resources.updater, resources.make_caller(may_send)).handle
 
-    return _build_worker(
+    return build_worker(
         resources,
         f"dispatch.{spoke}",
         resources.events.topics.dispatch(spoke),
@@ -121,12 +122,12 @@ def inbound_worker(resources: SharedResources) -> Worker:
             on_ignored=lambda spoke: resources.metrics.count(REPORTS_IGNORED, spoke),
         ).handle
 
-    return _build_worker(
+    return build_worker(
         resources, "inbound", resources.events.topics.inbound, handler, source_of=spoke_of, hanging_after=HANGING_AFTER
     )
 
 
-def _build_worker(
+def build_worker(  # noqa: PLR0913 - what only some roles need has a default
     resources: SharedResources,
     role: str,
     topic: str,
@@ -136,8 +137,13 @@ def _build_worker(
     hanging_after: float | None = None,
     notifies: bool = False,
     gate: StartGate | None = None,
+    more_topics: Sequence[str] = (),
+    describe: Describe | None = None,
 ) -> Worker:
-    """Build a worker; with `notifies`, it publishes an update about each request that becomes a dead letter."""
+    """Build a worker; with `notifies`, it publishes an update about each request that becomes a dead letter.
+
+    `more_topics` are read beside `topic`. `describe` finds what a dead letter is about, where that is not a request.
+    """
     config = _worker_config(resources, role, source_of=source_of, hanging_after=hanging_after, gate=gate)
     observer = WorkerMetrics(resources.metrics, role, log_problem)
     # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.
@@ -149,14 +155,14 @@ def _build_worker(
     subjects = SubjectFinder(
         store=resources.updater.store, envelope=resources.events.envelope, names=resources.events.topics
     )
-    hooks = DeadLetterHooks(notify=notices.notify if notifies else None, describe=subjects.find)
+    hooks = DeadLetterHooks(notify=notices.notify if notifies else None, describe=describe or subjects.find)
     handle_record: Handler = _decoding_handler(resources, role, topic, handle, observer).handle_record
     if (holding := _make_holding(resources, topic, handle_record, subjects)) is not None:
         handle_record = holding.handle_record
         hooks = replace(hooks, describe=holding.describe, hold=holding.hold)
     workers.append(
         Worker(
-            consumer=_group_consumer(resources, config, topic),
+            consumer=_group_consumer(resources, config, [topic, *more_topics]),
             handler=handle_record,
             publisher=resources.events.publisher,
             config=config,
@@ -194,11 +200,11 @@ def _worker_config(
     )
 
 
-def _group_consumer(resources: SharedResources, config: WorkerConfig, topic: str) -> KafkaGroupConsumer:
+def _group_consumer(resources: SharedResources, config: WorkerConfig, topics: Sequence[str]) -> KafkaGroupConsumer:
     kafka = resources.settings.kafka
     return KafkaGroupConsumer(
         consumer_settings(kafka.servers, config, member_overrides(kafka, config.role)),
-        [topic],
+        topics,
         session_timeout=config.session_timeout,
         revoke_timeout=config.revoke_timeout,
     )

@@ -33,7 +33,7 @@ def test_every_scenario_of_the_demo_succeeds_and_so_does_a_second_demo(kafka_boo
         assert run_demo(Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap)), Console(file=output)) == 0, (
             output.getvalue()
         )
-        assert "10 of 10 scenarios ended as expected" in output.getvalue()
+        assert "11 of 11 scenarios ended as expected" in output.getvalue()
         assert "outbound-policy@" in output.getvalue()
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     groups = admin.list_consumer_groups().result(10).valid

@@ -255,7 +255,7 @@ def test_a_dead_letter_that_comes_back_for_the_third_time_is_refused(letters: De
 
 
 def test_a_record_of_a_topic_that_is_not_ours_is_not_redriven(letters: DeadLetters) -> None:
-    letters.put("X", topic=letters.names.results)
+    letters.put("X", topic=letters.names.store)
     refused = letters.shell.southbound("dlq", "redrive", "--all")
     assert (refused.returncode, refused.stderr.count("\n")) == (ExitCode.INVALID_INPUT, 1)
     assert "came from no topic that Southbound reads" in refused.stderr

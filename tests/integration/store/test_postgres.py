@@ -19,9 +19,11 @@ from tests.contract.run_updates.test_redelivered_events import *  # noqa: F403 -
 from tests.contract.store.test_every_run_store import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_every_run_store import next_revision
 from tests.contract.store.test_order_store import *  # noqa: F403 - the same tests, on PostgreSQL
+from tests.contract.store.test_specifications import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_waiting_hierarchies import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_waiting_queue import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_waiting_queue import a_use, uses_by_window
+from tests.contract.store.test_write_claims import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.integration.store.postgres_database import execute, run_store_url
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ async def store(run_store_url: str) -> AsyncIterator[RunStore]:
 async def an_empty_store(url: str) -> AsyncIterator[SqlRunStore]:
     store = await open_store(url)
     try:
-        await execute(url, "TRUNCATE runs, run_measures, outbound_requests, definition_uses, orders")
+        await execute(url, "TRUNCATE runs, run_measures, outbound_requests, definition_uses, orders, specifications")
         yield store
     finally:
         await store.close()

@@ -54,3 +54,9 @@ def test_the_fold_of_all_events_equals_the_rows_of_the_store(scenario: CrashScen
     ]
     assert found == []
     assert [each for folded_one in folded for each in (*folded_one.uncommanded, *folded_one.unpublished)] == []
+    assert fold_of([*lifecycle_of(scenario), *map(replayed, lifecycle_of(scenario))], gateway) == folded
+
+
+def replayed(event: Event) -> Event:
+    """Return the copy of an event that a replay publishes."""
+    return event._replace(headers=event.headers._replace(replay="replay-1"))

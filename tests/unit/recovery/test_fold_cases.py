@@ -179,3 +179,15 @@ def test_a_difference_names_the_run_and_the_field() -> None:
     [missing] = differences("TR1", row, None)
     assert missing == ("TR1", "phase", "accepted", None)
     assert differences("TR1", row, replace(row, revision=9, updated_at=LATER)) == ()
+
+
+def test_a_replay_of_the_command_is_no_redrive_and_an_update_that_is_published_again_is_not_newer() -> None:
+    def at(hours: int, message: Message, replay: str | None = None) -> RecordedEvent:
+        headers = EventHeaders(id=f"{type(message).__name__}", replay=replay)
+        return RecordedEvent(Event(headers=headers, data=message), NOON + timedelta(hours=hours))
+
+    recorded = [at(0, a_send()), at(1, FALLOUT)]
+    [row] = fold_hierarchy("TR1", [*recorded, at(2, a_send(), "replay-1")], LATER).runs
+    assert row.phase is Phase.FALLOUT
+    [row] = fold_hierarchy("TR1", [*recorded, at(2, a_send(), "redrive-1"), at(3, FALLOUT, "replay-1")], LATER).runs
+    assert row.phase is Phase.IN_DOUBT

@@ -26,6 +26,7 @@ def test_the_whole_list_for_two_spokes_under_a_prefix() -> None:
         "acme.testrun.results",
         "acme.testrun.dlq",
         "acme.testrun.dlq.status",
+        "acme.testrun.replay",
         "acme.testrun.tables",
         "acme.testrun.store",
     ]
@@ -35,6 +36,7 @@ def test_only_these_topics_are_compacted_and_they_never_expire() -> None:
     compacted = [topic for topic in all_topics() if topic.cleanup == "compact"]
     assert [(topic.name, topic.retention_ms) for topic in compacted] == [
         ("testrun.dlq.status", None),
+        ("testrun.replay", None),
         ("testrun.tables", None),
         ("testrun.store", None),
     ]

@@ -20,6 +20,7 @@ from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.run_document import ServiceRef
 from tests.builders.decision_tables import a_file, a_row
 from tests.builders.runs import SINGLE, a_document, a_tree
+from tests.builders.specifications import a_specification
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -185,3 +186,20 @@ def test_two_readers_together_count_the_same_as_one(first: list[RunRequested], s
     total.add(tally_of(a_redecider(max_named_runs=2), *second))
     assert (total.changes, total.skipped, total.events) == (alone.changes, alone.skipped, alone.events)
     assert total.runs == alone.runs
+
+
+@pytest.mark.parametrize("writes", ["avro", "json"])
+def test_a_draft_that_reads_the_specification_decides_by_those_that_are_known_now(writes: str) -> None:
+    draft = """
+selector: spoke-selector
+inputs: [{name: technology, path: specification.technology, type: string}]
+rows:
+  - {id: S1, order: 1, when: {technology: fibre}, then: {spoke: fibre-lab}}
+  - {id: S2, order: 2, when: {}, then: {spoke: copper-lab}}
+"""
+    technology = {"name": "technology", "characteristicValueSpecification": [{"value": "fibre"}]}
+    known = {"fibre-line": a_specification("fibre-line", specCharacteristic=[technology])}
+    table = load_any(draft, "draft.yaml")
+    redecider = BacktestDecider(current=table, draft=table, max_runs=1, specifications=known)
+    tally = tally_of(redecider, a_request("A"), a_request("B", spec="copper-line"), writes=writes)
+    assert tally.by_row(lambda change: change.draft, ()) == {"S1": 1, "S2": 1}

@@ -14,6 +14,7 @@ from router.tables.facts import ExampleFactsError, UnknownFactError
 from router.tables.feel.values import Months
 from schemas.run_document import Characteristic, JsonText, RelatedParty, ServiceRef
 from tests.builders.runs import NOON, a_document, a_tree
+from tests.builders.specifications import a_specification
 
 
 def test_fields_are_read_by_their_path() -> None:
@@ -155,3 +156,54 @@ def test_impossible_values_of_a_run_are_refused_field_by_field() -> None:
     assert "'test_specification.idd' is not a field" in sentences
     assert "'priority' cannot be so" in sentences
     assert "'related_service' cannot be so" in sentences
+
+
+def a_characteristic(name: str, *values: object, value_type: str | None = None) -> dict[str, object]:
+    return {
+        "name": name,
+        "valueType": value_type,
+        "characteristicValueSpecification": [{"value": value} for value in values],
+    }
+
+
+def test_the_fields_and_characteristics_of_the_specification_are_facts() -> None:
+    specification = a_specification(
+        "fibre-line",
+        "TM-1",
+        specCharacteristic=[
+            a_characteristic("technology", "fibre"),
+            a_characteristic("speed", "1000", value_type="integer"),
+            a_characteristic("Line of service", {"vlan": 7}),
+            a_characteristic("type", "a characteristic"),
+        ],
+        lifecycleStatus="published",
+    ).model_copy(update={"type": "LineTest"})
+    facts = facts_of(a_document(specification=specification))
+    values = {
+        "specification.id": "fibre-line",
+        "specification.type": "LineTest",
+        "specification.lifecycle_status": "published",
+        "specification.technology": "fibre",
+        "specification.speed": Decimal(1000),
+        "specification.characteristic[Line of service].vlan": Decimal(7),
+        "specification.characteristic[type]": "a characteristic",
+        "specification.colour": None,
+    }
+    assert {path: facts.value(path) for path in values} == values
+
+
+def test_a_run_without_specification_lacks_all_of_its_facts() -> None:
+    facts = facts_of(a_document())
+    paths = ("specification.type", "specification.technology", "specification.characteristic[Line of service]")
+    assert [facts.value(path) for path in paths] == [None] * 3
+    assert (fact_path("specification.type").type, fact_path("specification.technology").type) == ("string", "any")
+
+
+def test_an_example_may_write_the_specification_as_its_paths_are() -> None:
+    facts = facts_from_example({"specification": {"type": "LineTest", "technology": "fibre"}})
+    assert (facts.value("specification.type"), facts.value("specification.technology")) == ("LineTest", "fibre")
+    assert (facts.value("specification.id"), facts.value("test_specification.id")) == (None, None)
+    named = facts_from_example({"specification": {"id": "A", "characteristic": {"type": "x"}}})
+    assert (named.value("specification.id"), named.value("specification.characteristic[type]")) == ("A", "x")
+    with pytest.raises(ExampleFactsError, match=r"specification\.version"):
+        facts_from_example({"specification": {"version": [1]}})

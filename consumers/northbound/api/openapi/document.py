@@ -23,8 +23,12 @@ _PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
+KEY_HEADER = "X-API-Key"  # in which clients send API keys, unless a setting names another one
 
-def openapi_document(version: ApiVersion, resources: Sequence[ResourceRoutes]) -> dict[str, object]:
+
+def openapi_document(
+    version: ApiVersion, resources: Sequence[ResourceRoutes], key_header: str = KEY_HEADER
+) -> dict[str, object]:
     """Return the document of these resources; `version` is how the paths of version 4 behave."""
     paths: dict[str, object] = {}
     schemas: dict[str, object] = {}
@@ -40,14 +44,16 @@ def openapi_document(version: ApiVersion, resources: Sequence[ResourceRoutes]) -
             f" paths of version 4 behave as {version.value}; those of version 5 read and write the same runs.",
         },
         "paths": paths,
-        "components": {"schemas": schemas, "securitySchemes": _security_schemes()},
+        "components": {"schemas": schemas, "securitySchemes": _security_schemes(key_header)},
         "security": [{}, {"bearer": []}, {"apiKey": []}],
     }
 
 
-def openapi_resource(version: ApiVersion, resources: Sequence[ResourceRoutes]) -> ResourceRoutes:
+def openapi_resource(
+    version: ApiVersion, resources: Sequence[ResourceRoutes], key_header: str = KEY_HEADER
+) -> ResourceRoutes:
     """Return the routes of the document and of the page."""
-    document = openapi_document(version, resources)
+    document = openapi_document(version, resources, key_header)
     page = files("consumers.northbound.api.openapi").joinpath("try_out.html").read_text(encoding="utf-8")
 
     async def show_document(_: web.Request) -> web.Response:
@@ -59,8 +65,8 @@ def openapi_resource(version: ApiVersion, resources: Sequence[ResourceRoutes]) -
     return ResourceRoutes(routes=[web.get("/openapi.json", show_document), web.get("/", show_page)])
 
 
-def _security_schemes() -> Mapping[str, object]:
+def _security_schemes(key_header: str) -> Mapping[str, object]:
     return {
         "bearer": {"type": "http", "scheme": "bearer"},
-        "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+        "apiKey": {"type": "apiKey", "in": "header", "name": key_header},
     }

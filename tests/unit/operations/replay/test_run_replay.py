@@ -18,8 +18,8 @@ from schemas.commands import SendRun
 from schemas.lifecycle import RunRequested
 from schemas.topics import TopicNames
 from schemas.vocabulary import Phase
+from southbound.operations.progress import progress_sentence
 from southbound.operations.replay.event_spool import SpooledEvent, open_spool
-from southbound.operations.replay.progress import progress_sentence
 from southbound.operations.replay.read_topics import topics_of_runs
 from tests.builders.runs import NOON, SINGLE, a_document, a_run
 from tests.harness.command_line import southbound
@@ -78,6 +78,7 @@ def test_the_topics_of_every_spoke_are_folded_even_if_it_has_no_profile_any_more
 def test_progress_names_the_rate_and_the_time_left() -> None:
     assert progress_sentence("reading", 250, 1_000, 5.0) == "reading: 250 of 1,000 (25%), 50/s, 15 s left"
     assert progress_sentence("reading", 0, 0, 0.0) == "reading: 0 of 0, 0/s"
+    assert progress_sentence("reading", 250, None, 5.0) == "reading: 250, 50/s"
 
 
 async def a_store(file: Path, *rows: RunRow) -> None:

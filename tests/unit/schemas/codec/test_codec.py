@@ -368,7 +368,7 @@ def test_a_byte_order_mark_before_json_is_skipped() -> None:
 
 def test_a_foreign_version_is_read_with_its_own_schema() -> None:
     entry = event_type_of(RunRequested)
-    foreign = load_schema(entry, 1)
+    foreign = load_schema(entry, entry.versions)
     foreign["fields"].append({"name": "colour", "type": "string", "default": "red", "doc": "New over there."})
     reader = AvroReader(RegistryIds(write_ids={}, read_schemas={9: (entry, foreign)}))
     known = reader.read(b"\x00\x00\x00\x00\x09" + SMALL[10:] + b"\x08blue")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from router.responses import RESPONSE_UNREADABLE
 from router.runs.reports.reasons import bounded_reasons
 from router.runs.transitions import ENDED_PHASES, PHASE_OF_STATE
 from schemas.results import RunResult, RunUpdate
@@ -21,7 +22,7 @@ _OF_ACCEPTED_VERSION = (UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED)
 
 
 @dataclass(slots=True)
-class Told:
+class PublishedState:
     """What the notifications of a run say, up to the newest.
 
     `was_accepted_unread`: the system answered a POST with success, and the answer could not be read.
@@ -42,42 +43,42 @@ class Told:
     last_reason: str | None = None  # the code of the newest update's last reason
 
 
-def build_told(run: RunHistory) -> Told:
+def build_published_state(run: RunHistory) -> PublishedState:
     """Apply the notifications of a run in order."""
-    told = Told()
+    published = PublishedState()
     for notification in run.notifications:
-        told.revision, told.updated_at = notification.revision, notification.occurred_at
-        told.external_id = notification.external_id or told.external_id
+        published.revision, published.updated_at = notification.revision, notification.occurred_at
+        published.external_id = notification.external_id or published.external_id
         if isinstance(notification, RunUpdate):
-            _apply_update(told, notification)
+            _apply_update(published, notification)
         else:
-            _apply_result(told, notification)
-    return told
+            _apply_result(published, notification)
+    return published
 
 
-def _apply_update(told: Told, update: RunUpdate) -> None:
-    if told.phase in ENDED_PHASES and update.phase not in ENDED_PHASES:  # a run that was lost is back
-        told.result, told.finished_at = None, None
-    told.phase, told.state = update.phase, update.state
-    told.external_href = update.external_href or told.external_href
-    told.last_reason = update.reasons[-1].code if update.reasons else None
+def _apply_update(published: PublishedState, update: RunUpdate) -> None:
+    if published.phase in ENDED_PHASES and update.phase not in ENDED_PHASES:  # a run that was lost is back
+        published.result, published.finished_at = None, None
+    published.phase, published.state = update.phase, update.state
+    published.external_href = update.external_href or published.external_href
+    published.last_reason = update.reasons[-1].code if update.reasons else None
     if update.kind in _OF_ACCEPTED_VERSION:
-        told.accepted_version = update.version
-    if update.kind is UpdateKind.ACCEPTED or (told.accepted_at is None and _shows_acceptance(update)):
-        told.accepted_at, told.was_accepted_unread = update.occurred_at, False
-    if update.kind is UpdateKind.IN_DOUBT and any(reason.code == "RESPONSE_UNREADABLE" for reason in update.reasons):
-        told.was_accepted_unread = True
+        published.accepted_version = update.version
+    if update.kind is UpdateKind.ACCEPTED or (published.accepted_at is None and _shows_acceptance(update)):
+        published.accepted_at, published.was_accepted_unread = update.occurred_at, False
+    if update.kind is UpdateKind.IN_DOUBT and any(reason.code == RESPONSE_UNREADABLE for reason in update.reasons):
+        published.was_accepted_unread = True
 
 
 def _shows_acceptance(update: RunUpdate) -> bool:
     return update.phase in (Phase.ACCEPTED, Phase.IN_PROGRESS)
 
 
-def _apply_result(told: Told, result: RunResult) -> None:
-    if told.phase not in ENDED_PHASES:
-        told.phase = PHASE_OF_STATE.get(result.state, Phase.FAILED)
-    told.state, told.result, told.measures = result.state, result.result, result.test_measure
-    told.finished_at = result.occurred_at
+def _apply_result(published: PublishedState, result: RunResult) -> None:
+    if published.phase not in ENDED_PHASES:
+        published.phase = PHASE_OF_STATE.get(result.state, Phase.FAILED)
+    published.state, published.result, published.measures = result.state, result.result, result.test_measure
+    published.finished_at = result.occurred_at
 
 
 def final_reasons(run: RunHistory) -> tuple[Reason, ...]:

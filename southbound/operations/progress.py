@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 LINE_INTERVAL = 10.0  # seconds
 
 
-def progress_sentence(what: str, done: int, total: int, seconds: float) -> str:
-    """Return how far a step has come, its rate, and the time left at this rate."""
+def progress_sentence(what: str, done: int, total: int | None, seconds: float) -> str:
+    """Return how far a step has come, its rate, and the time left at this rate; None: the total is not known."""
     rate = done / seconds if seconds > 0 else 0.0
     share = f" ({done / total:.0%})" if total else ""
     left = f", {max(total - done, 0) / rate:,.0f} s left" if rate and total else ""
-    return f"{what}: {done:,} of {total:,}{share}, {rate:,.0f}/s{left}"
+    of = f" of {total:,}" if total is not None else ""
+    return f"{what}: {done:,}{of}{share}, {rate:,.0f}/s{left}"
 
 
 @contextmanager
-def show_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def show_progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Return a function that is called with the number of things done so far."""
     if sys.stderr.isatty():
         yield from _bar(what, total)
@@ -35,7 +36,7 @@ def show_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield _lines(what, total)
 
 
-def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def _bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, TimeRemainingColumn(), console=Console(file=sys.stderr), transient=True) as progress:
         task, began = progress.add_task(what, total=total, rate=""), time.monotonic()
@@ -47,7 +48,7 @@ def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield update
 
 
-def _lines(what: str, total: int) -> Callable[[int], None]:
+def _lines(what: str, total: int | None) -> Callable[[int], None]:
     began = last = time.monotonic()
 
     def update(done: int) -> None:

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "r0012"
+revision = "r0011"
 down_revision = "r0010"
 
 MOMENT = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")

@@ -1,0 +1,216 @@
+"""Describe `serviceTestSpecification` in OpenAPI 3.1, as the server behaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consumers.northbound.api.openapi.service_test import NAME, Schema, reference, refusals
+from router.northbound.query import MAX_OFFSET
+from router.northbound.specification_resource import RESOURCE_NAME, TYPE_NAME
+from router.specifications.definition import MAX_CHARACTERISTICS, MAX_ID_LENGTH, MAX_MEASURES, MAX_RULES, MAX_VALUES
+
+if TYPE_CHECKING:
+    from router.northbound.api_version import ApiVersion
+
+_TEXT: Schema = {"type": ["string", "number", "null"]}
+_DURATION: Schema = {
+    "type": "object",
+    "required": ["amount", "units"],
+    "properties": {
+        "amount": {"type": "integer", "minimum": 0, "maximum": 10**12},
+        "units": {"type": "string", "enum": ["seconds", "minutes", "hours", "days"]},
+    },
+}
+
+
+def specification_paths(version: ApiVersion) -> dict[str, object]:
+    """Return the paths of one version."""
+    whole, one = f"{version.base}/{RESOURCE_NAME}", f"{version.base}/{RESOURCE_NAME}/{{id}}"
+    tags, suffix = [f"{RESOURCE_NAME} {version.value}"], "V5" if version.is_v5 else ""
+
+    def operation(verb: str, summary: str, **parts: object) -> Schema:
+        return {"operationId": f"{verb}{TYPE_NAME}{suffix}", "summary": summary, "tags": tags, **parts}
+
+    shown = reference(TYPE_NAME)
+    fields = _parameter("fields", "query", "First-level attributes to show, separated by commas.")
+    if_match = _parameter("If-Match", "header", "412 if the specification has another entity tag.")
+    merge = {"schema": reference(f"{TYPE_NAME}_Update")}
+    return {
+        whole: {
+            "get": operation(
+                "list",
+                "List specifications, by id. Every attribute is a filter too, such as `lifecycleStatus=published`.",
+                parameters=[fields, *_page_parameters(), _parameter("name", "query", "Those with this name.")],
+                responses={
+                    "200": _list_response("The whole list."),
+                    "206": _list_response("A part of it."),
+                    **refusals("400", "501"),
+                },
+            ),
+            "post": operation(
+                "create",
+                "Add a specification. Needs the scope southbound.administer.",
+                requestBody=_body({"application/json": {"schema": reference(f"{TYPE_NAME}_Create")}}),
+                responses={
+                    "201": _response("Kafka and the store have it.", shown),
+                    **refusals("400", "408", "409", "413", "415"),
+                },
+            ),
+        },
+        one: {
+            "parameters": [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}],
+            "get": operation(
+                "retrieve",
+                "Read a specification.",
+                parameters=[fields, _parameter("If-None-Match", "header", "304 if it still has this entity tag.")],
+                responses={
+                    "200": _response("The specification.", _with_fields(shown)),
+                    "304": {"description": "It has not changed."},
+                    **refusals("404"),
+                },
+            ),
+            "patch": operation(
+                "patch",
+                "Change a specification; runs that were routed before keep what they took from it.",
+                parameters=[if_match],
+                requestBody=_body(
+                    {
+                        "application/merge-patch+json": merge,
+                        "application/json": merge,
+                        "application/json-patch+json": {"schema": reference("JsonPatch")},
+                    }
+                ),
+                responses={
+                    "200": _response("The specification after the change.", shown),
+                    **refusals("400", "404", "408", "409", "412", "413", "415"),
+                },
+            ),
+            "delete": operation(
+                "delete",
+                "Delete a specification; runs that were routed before keep what they took from it.",
+                parameters=[if_match],
+                responses={"204": {"description": "It is deleted."}, **refusals("404", "409", "412")},
+            ),
+        },
+    }
+
+
+def specification_schemas() -> dict[str, object]:
+    """Return the schemas, which are those of both versions."""
+    properties: dict[str, object] = {
+        "id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+        "name": NAME,
+        "version": _TEXT,
+        "lifecycleStatus": _TEXT,
+        "@type": _TEXT,
+        "relatedServiceSpecification": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "object", "required": ["id"], "properties": {"id": NAME}},
+        },
+        "specCharacteristic": {"type": "array", "maxItems": MAX_CHARACTERISTICS, "items": _characteristic()},
+        "testMeasureDefinition": {"type": "array", "maxItems": MAX_MEASURES, "items": _measure()},
+        "expectedDuration": {"anyOf": [_DURATION, {"type": "null"}]},
+    }
+    required = ["name", "relatedServiceSpecification"]
+    return {
+        TYPE_NAME: {
+            "type": "object",
+            "required": ["id", "href", "lastUpdate", *required],
+            "properties": {
+                "id": {"type": "string"},
+                "href": {"type": "string"},
+                "lastUpdate": {"type": "string", "format": "date-time"},
+            },
+        },
+        f"{TYPE_NAME}_Create": {"type": "object", "required": required, "properties": properties},
+        f"{TYPE_NAME}_Update": {
+            "type": "object",
+            "description": "A JSON Merge Patch (RFC 7386): a list replaces the whole list.",
+            "properties": {name: schema for name, schema in properties.items() if name != "id"},
+            "not": {"anyOf": [{"required": ["id"]}, {"required": ["href"]}]},
+        },
+    }
+
+
+def _characteristic() -> Schema:
+    value: Schema = {
+        "type": "object",
+        "properties": {"value": {"type": ["string", "boolean", "null"]}, "isDefault": {"type": "boolean"}},
+    }
+    values = {"type": "array", "maxItems": MAX_VALUES, "items": value}
+    properties = {"name": NAME, "valueType": _TEXT, "characteristicValueSpecification": values}
+    return {"type": "object", "required": ["name"], "properties": properties}
+
+
+def _measure() -> Schema:
+    period = {"anyOf": [_DURATION, {"type": "null"}]}
+    count = {"type": ["integer", "null"], "minimum": 0, "maximum": 2**53}
+    texts = (
+        "name",
+        "thresholdRuleSeverity",
+        "conformanceTargetLower",
+        "conformanceTargetUpper",
+        "conformanceTargetExact",
+        "conformanceComparatorLower",
+        "conformanceComparatorUpper",
+    )
+    rule: Schema = {
+        "type": "object",
+        "properties": {
+            **dict.fromkeys(texts, _TEXT),
+            "conformanceComparatorExact": {"type": ["boolean", "null"]},
+            "numberOfAllowedCrossing": count,
+            "tolerancePeriod": period,
+        },
+    }
+    names = ("name", "metricHref", "metricUri", "unitOfMeasure")
+    return {
+        "type": "object",
+        "description": "Its id, else its name, else its metricName is the id of the measure, and no other's.",
+        "required": ["metricName"],
+        "properties": {
+            "id": {"type": "string", "maxLength": MAX_ID_LENGTH},
+            "metricName": NAME,
+            **dict.fromkeys(names, _TEXT),
+            "mandatory": {"type": "boolean"},
+            "thresholdRule": {"type": "array", "maxItems": MAX_RULES, "items": rule},
+        },
+    }
+
+
+def _with_fields(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "object", "required": ["id", "href"]}]}  # with `fields`, only some are shown
+
+
+def _response(description: str, schema: Schema) -> Schema:
+    headers = {"ETag": {"schema": {"type": "string"}}}
+    return {"description": description, "headers": headers, "content": {"application/json": {"schema": schema}}}
+
+
+def _list_response(description: str) -> Schema:
+    listed: Schema = {"type": "array", "items": _with_fields(reference(TYPE_NAME))}
+    names = ("X-Total-Count", "X-Result-Count", "Content-Range", "Link")
+    headers = {name: {"schema": {"type": "string"}} for name in names}
+    return {"description": description, "headers": headers, "content": {"application/json": {"schema": listed}}}
+
+
+def _body(content: Schema) -> Schema:
+    return {"required": True, "content": content}
+
+
+def _parameter(name: str, place: str, description: str) -> Schema:
+    return {"name": name, "in": place, "description": description, "schema": {"type": "string", "maxLength": 200}}
+
+
+def _page_parameters() -> list[Schema]:
+    numbers = {"offset": 0, "limit": 1}
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "description": f"The {name} of the page.",
+            "schema": {"type": "integer", "minimum": least, "maximum": MAX_OFFSET},
+        }
+        for name, least in numbers.items()
+    ]

@@ -1,0 +1,212 @@
+"""The resource `serviceTestSpecification`: list, read, create, change, delete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+from aiohttp import web
+from yarl import URL
+
+from consumers.northbound.api.openapi.service_test_specification import specification_paths, specification_schemas
+from consumers.northbound.api.pages import Page
+from consumers.northbound.api.requests import (
+    JSON_PATCH_TYPE,
+    MERGE_PATCH_TYPES,
+    etag_of,
+    matches_etag,
+    precondition,
+)
+from consumers.northbound.api.resource_routes import ResourceRoutes
+from consumers.northbound.api.responses import error_response, json_response
+from consumers.specifications.published_specifications import RefusedSpecificationError
+from consumers.table_topic.port import PlanOutdatedError, TableTopicError
+from router.northbound.api_version import ApiVersion
+from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
+from router.northbound.principal import Scope
+from router.northbound.query import read_fields, read_list_request
+from router.northbound.resource import select_fields
+from router.northbound.specification_resource import (
+    RESOURCE_NAME,
+    SPECIFICATION_ATTRIBUTES,
+    patched_specification,
+    read_new_specification,
+    to_specification_resource,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from typing import TypeVar
+
+    from consumers.northbound.api.requests import RequestReader, Revised
+    from consumers.northbound.orders.api_call import ApiCall
+    from consumers.specifications.catalogue import SpecificationCatalogue
+    from schemas.published_specifications import SpecificationRecord
+
+    T = TypeVar("T")
+
+_ACCEPT_PATCH = ", ".join(sorted({*MERGE_PATCH_TYPES, JSON_PATCH_TYPE}))
+
+
+def service_test_specification_resource(
+    catalogue: SpecificationCatalogue, reader: RequestReader, new_id: Callable[[], str]
+) -> ResourceRoutes:
+    """Return the routes of `serviceTestSpecification` below the paths of version 4 and of version 5."""
+    routes: list[web.AbstractRouteDef] = []
+    for version in (reader.v4, ApiVersion.V5):
+        handler = _SpecificationHandler(catalogue=catalogue, reader=reader, new_id=new_id, is_v5=version.is_v5)
+        whole, one = f"{version.base}/{RESOURCE_NAME}", f"{version.base}/{RESOURCE_NAME}/{{id}}"
+        routes += [
+            web.get(whole, handler.list_specifications),
+            web.post(whole, handler.create),
+            web.get(one, handler.read),
+            web.patch(one, handler.change),
+            web.delete(one, handler.delete),
+        ]
+    return ResourceRoutes(
+        routes=routes,
+        paths=specification_paths(reader.v4) | specification_paths(ApiVersion.V5),
+        schemas=specification_schemas(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A record, with its revision as an entity tag has it."""
+
+    record: SpecificationRecord
+
+    @property
+    def revision(self) -> str:
+        return str(self.record.revision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SpecificationHandler:
+    """Handles the requests of one version."""
+
+    catalogue: SpecificationCatalogue
+    reader: RequestReader
+    new_id: Callable[[], str]
+    is_v5: bool
+
+    async def list_specifications(self, request: web.Request) -> web.Response:
+        """Answer GET of the collection, by id."""
+        call, limits = self._call(request, Scope.READ), self.reader.limits
+        wanted = read_list_request(
+            request.query.items(),
+            default_limit=limits.default_page,
+            max_limit=limits.max_page,
+            attributes=SPECIFICATION_ATTRIBUTES,
+        )
+        base_url, shown, total = self.reader.base_url(request), [], 0
+        async for record in self.catalogue.all():
+            resource = to_specification_resource(record, call.version, base_url)
+            if wanted.matches(resource):
+                if wanted.offset <= total < wanted.offset + wanted.limit:
+                    shown.append(select_fields(resource, wanted.fields))
+                total += 1
+        page = Page(resources=shown, offset=wanted.offset, limit=wanted.limit, total=total)
+        headers = page.headers(URL(base_url + request.path_qs, encoded=True))
+        return json_response(200 if page.is_whole else 206, shown, headers)
+
+    async def read(self, request: web.Request) -> web.Response:
+        """Answer GET of one specification."""
+        call = self._call(request, Scope.READ)
+        record = _existing(await self.catalogue.find(request.match_info["id"]))
+        known = request.headers.get("If-None-Match")
+        if known is not None and matches_etag(known, _Shown(record), weakly=True):
+            return web.Response(status=304, headers={"ETag": etag_of(_Shown(record))})
+        fields = request.query.get("fields")
+        return self._response(request, call, record, fields=None if fields is None else read_fields(fields))
+
+    async def create(self, request: web.Request) -> web.Response:
+        """Answer POST: 201 once Kafka and the store have the specification."""
+        call = self._changing_call(request)
+        spec_id, document = read_new_specification(await self.reader.json_body(request), self.new_id())
+
+        def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
+            if known is not None:
+                raise refuse(409, MistakeCode.OTHER, "there is a specification with this id: change it by PATCH", "/id")
+            return document
+
+        record = await _answering(self.catalogue.change(spec_id, call.principal.name, edit))
+        return self._response(request, call, record, status=201)
+
+    async def change(self, request: web.Request) -> web.Response:
+        """Answer PATCH."""
+        call = self._changing_call(request)
+        kind = request.content_type
+        if kind not in MERGE_PATCH_TYPES and kind != JSON_PATCH_TYPE:
+            mistakes = [Mistake(MistakeCode.INVALID_FORMAT, f"a patch must be one of {_ACCEPT_PATCH}")]
+            return error_response(415, mistakes, {"Accept-Patch": _ACCEPT_PATCH})
+        patch, check = await self.reader.json_body(request), precondition(request, "specification")
+
+        def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
+            record = _existing(known)
+            check(_Shown(record))
+            return patched_specification(record, patch, is_json_patch=kind == JSON_PATCH_TYPE)
+
+        spec_id = request.match_info["id"]
+        record = await _answering(self.catalogue.change(spec_id, call.principal.name, edit))
+        return self._response(request, call, record)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Answer DELETE."""
+        self._changing_call(request)
+        check = partial(_check_existing, precondition(request, "specification"))
+        await _answering(self.catalogue.delete(request.match_info["id"], check))
+        return web.Response(status=204)
+
+    def _call(self, request: web.Request, scope: Scope) -> ApiCall:
+        call = self.reader.call(request, is_v5=self.is_v5)
+        call.require(scope)
+        return call
+
+    def _changing_call(self, request: web.Request) -> ApiCall:
+        call = self._call(request, Scope.ADMINISTER)
+        if call.principal.tenant is not None:
+            sentence = "specifications are those of all tenants: a client of one tenant cannot change them"
+            raise refuse(403, MistakeCode.OTHER, sentence)
+        return call
+
+    def _response(
+        self,
+        request: web.Request,
+        call: ApiCall,
+        record: SpecificationRecord,
+        *,
+        status: int = 200,
+        fields: frozenset[str] | None = None,
+    ) -> web.Response:
+        resource = to_specification_resource(record, call.version, self.reader.base_url(request))
+        location = {"Location": str(resource["href"])} if status == 201 else {}  # noqa: PLR2004 - Created
+        shown = select_fields(resource, fields)
+        return json_response(status, shown, {"ETag": etag_of(_Shown(record)), **location})
+
+
+def _existing(record: SpecificationRecord | None) -> SpecificationRecord:
+    if record is None:
+        raise refuse(404, MistakeCode.UNKNOWN_REFERENCE, "there is no such specification")
+    return record
+
+
+def _check_existing(check: Callable[[Revised], None], record: SpecificationRecord | None) -> None:
+    check(_Shown(_existing(record)))
+
+
+async def _answering(change: Awaitable[T]) -> T:
+    """Turn what prevents a change into the error of its request."""
+    try:
+        return await change
+    except RefusedSpecificationError as error:
+        _refuse_all(400, error.sentences)
+    except PlanOutdatedError:
+        raise refuse(409, MistakeCode.OTHER, "others change the specification at this moment: try again") from None
+    except TableTopicError:
+        raise refuse(503, MistakeCode.OTHER, "Kafka does not take the change: try again") from None
+
+
+def _refuse_all(status: int, sentences: tuple[str, ...]) -> NoReturn:
+    raise ApiRefusedError(status, [Mistake(MistakeCode.INVALID_VALUE, sentence) for sentence in sentences])

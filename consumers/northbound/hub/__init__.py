@@ -1,0 +1,1 @@
+"""Notify subscribers of what happens to runs."""

@@ -1,0 +1,73 @@
+"""Handle the published events of runs: store what subscribers are notified of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from consumers.runtime.backoff import Backoff
+from consumers.runtime.handler import Done, RetryLater
+from consumers.store.subscriptions.port import PlanRequest
+from router.northbound.hub.plan import RunNotice
+from schemas.problem import Problem
+from schemas.results import RunResult, RunUpdate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from consumers.runtime.handler import Attempt, Outcome
+    from consumers.store.orders.port import OrderStore
+    from consumers.store.subscriptions.port import SubscriptionStore
+    from router.northbound.hub.plan import DeliveryPlanner
+    from schemas.codec.envelope import Event
+
+# An event that precedes one on the other topic was acknowledged before it, so only a lag lies between the two.
+MAX_WAIT = 60.0  # seconds
+_READ_AGAIN = Backoff(initial_interval=0.02, max_interval=1.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubEventHandler:
+    """Handles `RunUpdate` and `RunResult`. `on_announced` is called when there are new deliveries."""
+
+    orders: OrderStore
+    subscriptions: SubscriptionStore
+    planner: DeliveryPlanner
+    now: Callable[[], datetime]
+    on_announced: Callable[[], None]
+    on_overtaken: Callable[[], None]
+
+    async def handle(self, event: Event, attempt: Attempt) -> Outcome:
+        """Store the deliveries that follow, unless an earlier event of the run is still to be read."""
+        notification = event.data
+        if not isinstance(notification, RunUpdate | RunResult) or notification.revision < 1:
+            return Done()  # of revision 0 is what the run store never had
+        view = await self.orders.view(notification.run_id)
+        if view is None or view.row is None:
+            return Done()  # deleted meanwhile: there is nothing that a subscriber could read
+        row = view.row
+        notice = RunNotice(
+            event_id=event.id,
+            notification=notification,
+            row=row,
+            order=view.order,
+            may_wait=attempt.elapsed < MAX_WAIT,
+        )
+        plan = await self.subscriptions.announce(
+            PlanRequest(
+                run_id=row.run_id,
+                tenant=row.tenant,
+                plan=lambda announced, known: self.planner.plan(notice, announced, known),
+                at=self.now(),
+            )
+        )
+        if plan.waits:
+            sentence = f"An earlier event of run {row.run_id} is on the other topic and was not read yet."
+            problem = Problem(code="EARLIER_EVENT_UNREAD", sentence=sentence)
+            return RetryLater(_READ_AGAIN.max_delay(attempt.number), problem)
+        if plan.overtaken:
+            self.on_overtaken()
+        if plan.deliveries:
+            self.on_announced()
+        return Done()

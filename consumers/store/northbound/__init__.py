@@ -1,0 +1,1 @@
+"""What the run store keeps for the systems that order runs."""

@@ -1,0 +1,1 @@
+"""Decide what subscribers are notified of, and what their responses mean."""

@@ -1,0 +1,1 @@
+"""Test specifications: what one says, and what a run takes from it."""

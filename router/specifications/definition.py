@@ -1,0 +1,216 @@
+"""Read a `ServiceTestSpecification` (TMF653 v4.1 and v5.0) as what a run can take from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from schemas.base import LONG_MAX
+from schemas.run_document import (
+    AppliedSpecification,
+    Characteristic,
+    RequestedMeasure,
+    ThresholdRule,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MAX_ID_LENGTH = 200
+MAX_MEASURES = 500
+MAX_RULES = 50  # of one measure
+MAX_CHARACTERISTICS = 200
+MAX_VALUES = 100  # of one characteristic
+MAX_MISTAKES = 20  # that an error names
+
+_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
+
+
+class SpecificationError(ValueError):
+    """A document is no test specification. Each of `sentences` begins with the JSON pointer of what is wrong."""
+
+    def __init__(self, sentences: Iterable[str]) -> None:
+        self.sentences = tuple(sentences)
+        super().__init__("; ".join(self.sentences))
+
+
+def _blank_is_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value  # ServiceNow writes "" for null
+
+
+Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
+Count = Annotated[int | None, BeforeValidator(_blank_is_none), Field(ge=0, le=LONG_MAX)]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class _Part(BaseModel):
+    """A part of the document. Fields that no run takes anything from are not read."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", str_strip_whitespace=True, coerce_numbers_to_str=True, allow_inf_nan=False
+    )
+
+
+class _Duration(_Part):
+    amount: Annotated[int, Field(ge=0, le=10**12)]
+    units: Annotated[str, Field(pattern=r"(?i)^(second|minute|hour|day)s?$")]
+
+    @property
+    def seconds(self) -> int:
+        return self.amount * _SECONDS[self.units.lower().removesuffix("s")]
+
+
+Period = Annotated[_Duration | None, BeforeValidator(_blank_is_none)]
+
+
+class _Rule(_Part):
+    id: Text = None
+    name: Text = None
+    description: Text = None
+    severity: Text = Field(None, alias="thresholdRuleSeverity")
+    target_lower: Text = Field(None, alias="conformanceTargetLower")
+    target_upper: Text = Field(None, alias="conformanceTargetUpper")
+    target_exact: Text = Field(None, alias="conformanceTargetExact")
+    comparator_lower: Text = Field(None, alias="conformanceComparatorLower")
+    comparator_upper: Text = Field(None, alias="conformanceComparatorUpper")
+    comparator_exact: Annotated[bool | None, BeforeValidator(_blank_is_none)] = Field(
+        None, alias="conformanceComparatorExact"
+    )
+    allowed_crossing: Count = Field(None, alias="numberOfAllowedCrossing")
+    tolerance: Period = Field(None, alias="tolerancePeriod")
+
+
+class _Measure(_Part):
+    id: Annotated[Id | None, BeforeValidator(_blank_is_none)] = None
+    name: Text = None
+    metric_name: Text = Field(None, alias="metricName")
+    metric_href: Text = Field(None, alias="metricHref")
+    metric_uri: Text = Field(None, alias="metricUri")
+    unit: Text = Field(None, alias="unitOfMeasure")
+    mandatory: bool = True
+    rules: Annotated[tuple[_Rule, ...], Field(max_length=MAX_RULES)] = Field((), alias="thresholdRule")
+
+
+class _Value(_Part):
+    value: object = None
+    is_default: bool = Field(default=False, alias="isDefault")
+
+
+class _Characteristic(_Part):
+    name: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+    value_type: Text = Field(None, alias="valueType")
+    values: Annotated[tuple[_Value, ...], Field(max_length=MAX_VALUES)] = Field(
+        (), alias="characteristicValueSpecification"
+    )
+
+
+class _Reference(_Part):
+    id: Annotated[str, Field(min_length=1)]
+
+
+class _Specification(_Part):
+    id: Id
+    name: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+    version: Text = None
+    type: Text = Field(None, alias="@type")
+    lifecycle_status: Text = Field(None, alias="lifecycleStatus")
+    # TMF653 requires it. It says which services can be tested, which no run takes anything from.
+    services: Annotated[tuple[_Reference, ...], Field(min_length=1, alias="relatedServiceSpecification")]
+    characteristics: Annotated[tuple[_Characteristic, ...], Field(max_length=MAX_CHARACTERISTICS)] = Field(
+        (), alias="specCharacteristic"
+    )
+    measures: Annotated[tuple[_Measure, ...], Field(max_length=MAX_MEASURES)] = Field((), alias="testMeasureDefinition")
+    expected_duration: Period = Field(None, alias="expectedDuration")
+
+
+def read_specification(document: Mapping[str, object], revision: int = 0) -> AppliedSpecification:
+    """Return what a run takes from this test specification.
+
+    The id of a measure is the `id` of its definition, else the definition's `name`, else its `metricName`.
+    `expectedDuration` and a measure's `mandatory` are extensions of TMF653, which has no such fields.
+
+    Raises:
+        SpecificationError: a required field is missing, a field is of the wrong type, or two measures share an id.
+    """
+    try:
+        read = _Specification.model_validate(document)
+    except ValidationError as error:
+        raise SpecificationError(map(_sentence_of, error.errors(include_url=False)[:MAX_MISTAKES])) from None
+    measures = _measures(read)
+    try:
+        return AppliedSpecification(
+            id=read.id,
+            revision=revision,
+            name=read.name,
+            version=read.version,
+            type=read.type,
+            lifecycle_status=read.lifecycle_status,
+            characteristic=tuple(map(_characteristic, read.characteristics)),
+            test_measure=measures,
+            expected_duration=read.expected_duration.seconds if read.expected_duration else None,
+        )
+    except ValidationError as error:  # a value that no event can have
+        raise SpecificationError(map(_sentence_of, error.errors(include_url=False)[:MAX_MISTAKES])) from None
+
+
+def _measures(read: _Specification) -> tuple[RequestedMeasure, ...]:
+    sentences, measures, places = [], [], dict[str, int]()
+    for place, definition in enumerate(read.measures):
+        pointer = f"/testMeasureDefinition/{place}"
+        metric_name = definition.metric_name or definition.name
+        if metric_name is None:
+            sentences.append(f"{pointer}/metricName: is missing, and so is the name")
+            continue
+        measure_id = definition.id or definition.name or metric_name
+        if measure_id in places:
+            other = f"/testMeasureDefinition/{places[measure_id]}"
+            sentences.append(f"{pointer}: has the id {measure_id[:80]!r}, as {other} has: write an id to each")
+        places.setdefault(measure_id, place)
+        measures.append(_measure(definition, measure_id, metric_name))
+    if sentences:
+        raise SpecificationError(sentences[:MAX_MISTAKES])
+    return tuple(measures)
+
+
+def _measure(definition: _Measure, measure_id: str, metric_name: str) -> RequestedMeasure:
+    return RequestedMeasure(
+        id=measure_id,
+        metric_name=metric_name,
+        metric_href=definition.metric_href or definition.metric_uri,
+        definition_id=definition.id,
+        unit_of_measure=definition.unit,
+        mandatory=definition.mandatory,
+        threshold_rule=tuple(map(_rule, definition.rules)),
+    )
+
+
+def _rule(rule: _Rule) -> ThresholdRule:
+    return ThresholdRule(
+        id=rule.id,
+        name=rule.name,
+        description=rule.description,
+        severity=rule.severity,
+        conformance_target_lower=rule.target_lower,
+        conformance_target_upper=rule.target_upper,
+        conformance_target_exact=rule.target_exact,
+        conformance_comparator_lower=rule.comparator_lower,
+        conformance_comparator_upper=rule.comparator_upper,
+        conformance_comparator_exact=rule.comparator_exact,
+        number_of_allowed_crossing=rule.allowed_crossing,
+        tolerance_seconds=rule.tolerance.seconds if rule.tolerance else None,
+    )
+
+
+def _characteristic(read: _Characteristic) -> Characteristic:
+    """Return its default value, else its only one, else the list of its values."""
+    values = [each.value for each in read.values if each.is_default][:1] or [each.value for each in read.values]
+    value = values[0] if len(values) == 1 else values or None
+    return Characteristic(name=read.name, value=value, value_type=read.value_type)
+
+
+def _sentence_of(problem: Mapping[str, object]) -> str:
+    place = problem["loc"]
+    pointer = "".join(f"/{part}" for part in place) if isinstance(place, tuple) else ""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{pointer or '/'}: {message[:1].lower()}{message[1:]}"

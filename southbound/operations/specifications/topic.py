@@ -1,0 +1,63 @@
+"""Read and write the topic of specifications for a command."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from consumers.specifications.published_specifications import RefusedSpecificationError
+from consumers.table_topic.port import PlanOutdatedError, TableTopicError
+from southbound.cli.exit_codes import invalid_input, unreachable
+from southbound.operations.kafka import wait_until_reachable
+from southbound.service.specification_source import specification_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from consumers.specifications.published_specifications import PublishedSpecifications
+    from consumers.table_topic.kafka_table_topic import KafkaCompactedTopic
+    from consumers.table_topic.publish_plan import PublishPlan
+    from southbound.settings.settings import Settings
+
+    SpecificationTopic = KafkaCompactedTopic[PublishedSpecifications]
+
+T = TypeVar("T")
+
+
+def query_specifications(settings: Settings, query: Callable[[SpecificationTopic], Awaitable[T]]) -> T:
+    """Run `query` on the topic of specifications.
+
+    Raises:
+        CommandFailedError: Kafka does not answer, or the change is refused.
+    """
+    topic = specification_topic(settings.kafka)
+
+    async def run_query() -> T:
+        await wait_until_reachable(settings, [topic.name])
+        return await query(topic)
+
+    try:
+        return asyncio.run(run_query())
+    except TableTopicError as error:
+        raise unreachable(str(error)) from None
+    except RefusedSpecificationError as error:
+        raise invalid_input(error.sentences) from None
+    except PlanOutdatedError:
+        raise invalid_input(
+            ["nothing was written, because the same specification was changed meanwhile: see it, then do it again"]
+        ) from None
+
+
+def read_specifications(settings: Settings) -> PublishedSpecifications:
+    """Read all specifications.
+
+    Raises:
+        CommandFailedError: Kafka does not answer.
+    """
+    return query_specifications(settings, lambda topic: topic.read())
+
+
+async def write_if_needed(topic: SpecificationTopic, plan: PublishPlan) -> None:
+    """Write a plan, unless it has no records."""
+    if plan.records:
+        await topic.write(plan)

@@ -1,0 +1,131 @@
+"""Subscribers hear of every run in order, although the process that notifies them is killed again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from southbound.settings.hub import HubSettings
+from southbound.simulator.behaviours import completes_by_callback
+from southbound.simulator.script import Script
+from tests.builders.runs import a_document
+from tests.builders.subscriptions import a_subscription
+from tests.fixtures.processes import a_deployment
+from tests.fixtures.subscriber import a_subscriber
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from schemas.results import RunResult, RunUpdate
+    from tests.fixtures.service import ServiceUnderTest
+    from tests.fixtures.subscriber import ReceivedEvent, Subscriber
+
+HUB = HubSettings(
+    signing_key=SecretStr("a key that only this test knows, 32 characters"),
+    allowed_networks=("127.0.0.0/8",),
+    allow_http=True,
+    max_pause=1.0,
+)
+RUNS = 20
+KILLS = 2
+
+
+@dataclass(slots=True)
+class Oracle:
+    """What a subscriber has to hear, from the published events alone; it shares no code with the hub."""
+
+    service: ServiceUnderTest
+    expected: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
+
+    def read(self) -> None:
+        """Read both topics, and put the events of each run in the order of their revisions."""
+        by_run: dict[str, dict[int, str]] = defaultdict(dict)
+        published: list[RunUpdate | RunResult] = [*self.service.updates(), *self.service.results()]
+        for event in published:
+            by_run[event.run_id][event.revision] = event.state.value if event.state else "acknowledged"
+        self.expected = {run_id: _told(states) for run_id, states in by_run.items()}
+
+    def mistakes(self, subscriber: Subscriber) -> list[str]:
+        """Return what is missing, out of order or repeated under another id."""
+        heard: dict[str, list[ReceivedEvent]] = defaultdict(list)
+        for event in subscriber.taken:
+            if event.event_id not in {known.event_id for known in heard[event.run_id]}:
+                heard[event.run_id].append(event)
+        return [
+            f"{run_id}: expected {told}, heard {found}"
+            for run_id, told in self.expected.items()
+            if (found := [(event.short_type, event.state) for event in heard[run_id]]) != told
+        ]
+
+
+def _told(states: Mapping[int, str]) -> list[tuple[str, str]]:
+    told, known = [("Create", "acknowledged")], "acknowledged"
+    for number, (_, state) in enumerate(sorted(states.items())):
+        if state != known:
+            told.append(("StateChange", state))
+        elif number:
+            told.append(("AttributeValueChange", state))
+        known = state
+    return told
+
+
+async def test_nothing_is_lost_or_out_of_order_at_a_subscriber_when_the_hub_is_killed(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    chance = random.Random(12)  # noqa: S311 - no secret
+    script = Script(default=completes_by_callback(0.2))
+    async with (
+        a_subscriber() as subscriber,
+        a_deployment(kafka_bootstrap, tmp_path, script=script, hub=HUB) as deployment,
+    ):
+        service = deployment.service
+        subscriber.status = lambda _: 503 if chance.random() < 0.05 else 204
+        subscriber.delay = 0.01
+        await service.start()
+        await _subscribe(service, subscriber)
+        process = await deployment.start("hub")
+        for batch in range(KILLS):
+            runs = [f"TR{batch}-{number}" for number in range(RUNS // KILLS)]
+            heard = len(subscriber.received)
+            await service.request(*[a_document(run_id) for run_id in runs])
+            await service.wait_until(partial(_has_received, subscriber, heard + 5), "events arrive")
+            process.send(signal.SIGKILL)
+            await process.wait_for_exit()
+            process = await deployment.start("hub")
+        await service.wait_until(
+            lambda: len({result.run_id for result in service.results()}) == RUNS,
+            "every run has ended",
+        )
+        oracle = Oracle(service)
+        oracle.read()
+        assert len(oracle.expected) == RUNS
+        try:
+            await service.wait_until(lambda: not oracle.mistakes(subscriber), "everything was heard", 90)
+        except AssertionError:
+            assert oracle.mistakes(subscriber) == [], process.log_text()[-3000:]
+        process.send(signal.SIGTERM)
+        assert await process.wait_for_exit() == 0
+        assert oracle.mistakes(subscriber) == []
+
+
+def _has_received(subscriber: Subscriber, count: int) -> bool:
+    return len(subscriber.received) >= count
+
+
+async def _subscribe(service: ServiceUnderTest, subscriber: Subscriber) -> None:
+    store = await service.store()
+    try:
+        now = datetime.now(UTC)
+        subscription = a_subscription(callback=subscriber.callback, created_at=now, next_attempt_at=now)
+        await store.subscriptions.add(subscription, "S1", 10)
+    finally:
+        await asyncio.shield(store.close())
