@@ -1,4 +1,4 @@
-"""Say what the gateway would do now with a recorded event: which decision, command and system, or nothing and why."""
+"""Decide what the gateway would do now with a recorded event: which decision, command and system, or nothing and why."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ KILLS = 2
 
 
 @dataclass(slots=True)
-class Oracle:
+class SubscriberOracle:
     """What a subscriber has to hear, from the published events alone; it shares no code with the hub."""
 
     service: ServiceUnderTest
@@ -105,7 +105,7 @@ async def test_nothing_is_lost_or_out_of_order_at_a_subscriber_when_the_hub_is_k
             lambda: len({result.run_id for result in service.results()}) == RUNS,
             "every run has ended",
         )
-        oracle = Oracle(service)
+        oracle = SubscriberOracle(service)
         oracle.read()
         assert len(oracle.expected) == RUNS
         try:
