@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from consumers.runtime.monitoring import unfinished_record, where_and_why
 from schemas.problem import Problem
-from schemas.text.counts import count_noun
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,8 +66,9 @@ def _rest(records: Sequence[Record]) -> list[Problem]:
     if not records:
         return []
     topics = ", ".join(sorted({record.partition.topic for record in records}))
-    more = f"more record of {topics} is", f"more records of {topics} are"
-    sentence = f"{count_noun(len(records), *more)} not finished for as long: see `southbound why`"
+    record = "record" if len(records) == 1 else "records"
+    are = "is" if len(records) == 1 else "are"
+    sentence = f"{len(records)} more {record} of {topics} {are} not finished for as long: see `southbound why`"
     return [Problem(code="RECORD_STUCK", sentence=sentence)]
 
 

@@ -1,4 +1,4 @@
-"""Decide what the gateway would do now with a recorded event: which decision, command and system, or nothing and why."""
+"""Decide what the gateway would do now with a recorded event: the decision, command and system, or why nothing."""
 
 from __future__ import annotations
 
