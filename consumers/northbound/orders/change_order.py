@@ -64,10 +64,11 @@ class OrderChanger:
         reader = self.book.reader(call)
         for _ in range(MAX_ATTEMPTS):
             view = await self.book.find_published(call, run_id)
-            request.check(view)
             resource = to_resource(view, call.version)
             patched = apply_patch(resource, request.patch, call.version, is_json_patch=request.is_json_patch)
-            outcome = await self._carry_out(call, view, plan_change(view, resource, patched, reader))
+            plan = plan_change(view, resource, patched, reader)
+            request.check(view)  # last: what is refused anyway is not refused because of a condition (RFC 9110 §13.2.1)
+            outcome = await self._carry_out(call, view, plan)
             if outcome is not None:
                 return outcome
         raise busy()

@@ -1,0 +1,56 @@
+"""Drop failures that schemathesis reports because OpenAPI cannot express a rule; loaded by its command.
+
+Each is recognised by the status and the sentence of the server, so that every other refusal is still a finding.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import schemathesis
+from schemathesis.core.failures import AcceptedNegativeData
+from schemathesis.openapi.checks import RejectedPositiveData
+
+if TYPE_CHECKING:
+    from schemathesis import Case, HookContext, Response
+    from schemathesis.core.failures import Failure
+
+# What is valid by its schema and refused all the same, with the sentence of the refusal.
+RULES_BEYOND_SCHEMAS = {
+    "JSON Schema compares whole entries of a list, and not one attribute of each": (
+        r"two measures of a run have the same id|has the id .* write an id to each"
+    ),
+    "a schema bounds a number, and does not say which fractions a binary number holds": (
+        r"64 bits do not hold the number"
+    ),
+    "which addresses may be called is a setting, and depends on the name service": r"the callback ",
+    "a query in a text has a grammar of its own": r"the query ",
+}
+_REASON = re.compile("|".join(RULES_BEYOND_SCHEMAS.values()))
+
+
+@schemathesis.hook
+def filter_failure(context: HookContext, failure: Failure, case: Case, response: Response) -> bool:
+    """Return whether a failure is a finding."""
+    del context
+    status = response.status_code
+    if isinstance(failure, RejectedPositiveData):
+        is_taken_key = status == 422 and "Idempotency-Key" in (case.headers or {})  # with another body, before
+        return not (_is_rule_beyond_schemas(case, response) or _is_unmet_condition(case, status) or is_taken_key)
+    if isinstance(failure, AcceptedNegativeData):
+        return status != 413 and not _is_unmet_condition(case, status)
+    return True
+
+
+def _is_rule_beyond_schemas(case: Case, response: Response) -> bool:
+    if response.status_code != 400:
+        return response.status_code == 413
+    reason = str(response.json().get("reason"))
+    # What the operations of a JSON Patch lead to depends on the resource as it is.
+    return case.media_type == "application/json-patch+json" or _REASON.search(reason) is not None
+
+
+def _is_unmet_condition(case: Case, status: int) -> bool:
+    """Return whether the resource has another entity tag than the request wants: no schema knows it."""
+    return status == 412 and "If-Match" in (case.headers or {})
