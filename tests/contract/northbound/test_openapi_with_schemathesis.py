@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 HOOKS = "tests.contract.northbound.schemathesis_hooks"
-EXAMPLES = 4  # that are generated at random of one operation, beside those that cover every keyword of its schemas
+EXAMPLES = 8  # that are generated at random of one operation, beside those that cover every keyword of its schemas
 DEADLINE = 400.0  # seconds, on a machine that does much else
-SPECIFICATION = {"name": "Fibre line", "relatedServiceSpecification": [{"id": "broadband"}]}
+SPECIFICATION: dict[str, object] = {"name": "Fibre line", "relatedServiceSpecification": [{"id": "broadband"}]}
 
 
 def other_resources(store: SqlRunStore, reader: RequestReader) -> Sequence[ResourceRoutes]:
@@ -42,7 +42,8 @@ def other_resources(store: SqlRunStore, reader: RequestReader) -> Sequence[Resou
     )
     subscribing = Subscribing(
         store=store.subscriptions,
-        policy=AddressPolicy(networks=(parse_network("127.0.0.0/8"),)),
+        # No name is resolved: that would be a request to the outside for every generated one.
+        policy=AddressPolicy(hosts=("127.0.0.1",), networks=(parse_network("127.0.0.0/8"),)),
         limit=100_000,
         now=lambda: datetime.now(UTC),
         new_id=lambda: f"subscription-{next(ids)}",

@@ -79,7 +79,7 @@ def hub_schemas() -> dict[str, object]:
         "EventSubscriptionInput": {
             "type": "object",
             "required": ["callback"],
-            "properties": {**given, **dict.fromkeys(IGNORED_MEMBERS, {})},
+            "properties": {**given, **{name: {} for name in IGNORED_MEMBERS}},
             "additionalProperties": False,
         },
         "EventSubscription": {

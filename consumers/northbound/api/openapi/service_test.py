@@ -238,7 +238,12 @@ def _service_reference(*more: str) -> Schema:
 
 
 def _create(version: ApiVersion) -> Schema:
-    own_id: Schema = {**NAME, "maxLength": MAX_ID_LENGTH, "description": "The client's own id of the run."}
+    own_id: Schema = {
+        **NAME,
+        "type": ["string", "null"],
+        "maxLength": MAX_ID_LENGTH,
+        "description": "The client's own id of the run.",
+    }
     return {
         "type": "object",
         "required": ["name", "relatedService", "testSpecification"],

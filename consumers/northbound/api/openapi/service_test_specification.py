@@ -16,6 +16,7 @@ from consumers.northbound.api.openapi.service_test import (
 from router.northbound.query import MAX_OFFSET, MAX_VALUE_LENGTH
 from router.northbound.specification_resource import RESOURCE_NAME, TYPE_NAME
 from router.specifications.definition import MAX_CHARACTERISTICS, MAX_ID_LENGTH, MAX_MEASURES, MAX_RULES, MAX_VALUES
+from schemas.base import LONG_MAX
 
 if TYPE_CHECKING:
     from router.northbound.api_version import ApiVersion
@@ -166,7 +167,7 @@ def _characteristic() -> Schema:
 
 def _measure() -> Schema:
     period = {"anyOf": [_DURATION, {"type": "null"}]}
-    count = {"type": ["integer", "string", "null"], "minimum": 0, "maximum": 2**53, "pattern": "^[0-9]{0,15}$"}
+    count = {"type": ["integer", "string", "null"], "minimum": 0, "maximum": LONG_MAX, "pattern": "^[0-9]{0,15}$"}
     texts = (
         "name",
         "thresholdRuleSeverity",
