@@ -23,14 +23,16 @@ def with_stored_changes(history: HierarchyHistory, rows: dict[str, RunRow]) -> d
     The change of a hierarchy is stored as a whole before its commands are published, one after the other.
     """
     rows = dict(rows)
-    requested: set[str] = set()  # a child that was added after a cancellation is not affected by it
+    ever = {event.data.run.run_id for event in history.lifecycle if isinstance(event.data, RunRequested)}
+    requested: set[str] = set()  # a child that was added after a cancellation or a change is not affected by it
     for event in history.lifecycle:
         match event.data:
             case RunCancelled() as cancelled:
                 _mark_cancelled(history, rows, event.id, cancelled, requested)
             case RunChanged() as changed:
-                _mark_changed(history, rows, event.id, changed.run)
-                requested |= {changed.run.run_id, *child_ids(changed.run)}
+                _mark_changed(history, rows, event.id, changed.run, requested)
+                if changed.run.run_id in requested or changed.run.run_id not in ever:  # else it was a dead letter
+                    requested |= {changed.run.run_id, *child_ids(changed.run)}
             case RunRequested() as request:
                 requested |= {request.run.run_id, *child_ids(request.run)}
             case _:
@@ -52,7 +54,9 @@ def _mark_cancelled(
             rows[row.run_id] = marked_as(replace(row, cancel_requested=True), event_id, CANCEL)
 
 
-def _mark_changed(history: HierarchyHistory, rows: dict[str, RunRow], event_id: str, document: RunDocument) -> None:
+def _mark_changed(
+    history: HierarchyHistory, rows: dict[str, RunRow], event_id: str, document: RunDocument, requested: set[str]
+) -> None:
     row = rows.get(document.run_id)
     if row is None or not history.runs[row.run_id].was_changed_by(event_id):
         return
@@ -62,9 +66,9 @@ def _mark_changed(history: HierarchyHistory, rows: dict[str, RunRow], event_id: 
     for child in document.children:
         if child.run_id in rows:
             _change_child(history, rows, event_id, child)
-    kept = {document.run_id, *child_ids(document)}
-    for removed in [each for each in rows.values() if each.run_id not in kept and each.phase not in ENDED_PHASES]:
-        rows[removed.run_id] = marked_as(replace(removed, cancel_requested=True), event_id, CANCEL)
+    for run_id in requested & rows.keys() - {document.run_id, *child_ids(document)}:
+        if rows[run_id].phase not in ENDED_PHASES:
+            rows[run_id] = marked_as(replace(rows[run_id], cancel_requested=True), event_id, CANCEL)
 
 
 def _change_child(history: HierarchyHistory, rows: dict[str, RunRow], event_id: str, child: RunDocument) -> None:

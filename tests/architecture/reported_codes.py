@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from router.responses import Verdict
@@ -52,11 +53,12 @@ def first_words(node: ast.Call | ast.Dict | ast.Tuple) -> Iterator[str]:
                 )
 
 
-def reported_codes() -> set[str]:
+@cache
+def reported_codes() -> frozenset[str]:
     """Return all codes."""
     found = {f"CALL_{verdict.name}" for verdict in Verdict if verdict is not Verdict.ACCEPTED}
     for folder in ("schemas", "router", "producers", "consumers", "southbound/service"):
         for path in (ROOT / folder).rglob("*.py"):
             if "migrations" not in path.parts:
                 found |= set(constants(ast.parse(path.read_text(encoding="utf-8"))))
-    return {code for code in found if re.fullmatch(CODE, code)} - NOT_CODES
+    return frozenset(code for code in found if re.fullmatch(CODE, code)) - NOT_CODES

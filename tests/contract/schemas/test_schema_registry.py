@@ -97,7 +97,7 @@ def test_an_event_of_one_process_is_read_by_another(registry: ThreadingHTTPServe
 
 def test_versions_registered_by_others_are_read_too(registry: ThreadingHTTPServer) -> None:
     ours = resolve_ids(address(registry))
-    newer = json.loads(FakeSchemaRegistry.subjects[SUBJECT][0][1])
+    newer = json.loads(FakeSchemaRegistry.subjects[SUBJECT][-1][1])
     newer["fields"].append({"name": "colour", "type": "string", "default": "red"})
     FakeSchemaRegistry.subjects[SUBJECT].append((900, json.dumps(newer)))
     message = RunRequested(run=a_document())
@@ -118,12 +118,13 @@ def test_a_schema_whose_values_could_be_endless_is_refused_when_it_is_loaded(
     registry: ThreadingHTTPServer, field: dict[str, Any], why: str
 ) -> None:
     resolve_ids(address(registry))
-    newer = json.loads(FakeSchemaRegistry.subjects[SUBJECT][0][1])
+    newer = json.loads(FakeSchemaRegistry.subjects[SUBJECT][-1][1])
     newer["fields"].append(field)
     FakeSchemaRegistry.subjects[SUBJECT].append((900, json.dumps(newer)))
     with pytest.raises(RegistryError) as caught:
         resolve_ids(address(registry))
-    for part in (f"under {SUBJECT} the schema 900 (version 2)", why, "delete that version"):
+    version = len(FakeSchemaRegistry.subjects[SUBJECT])
+    for part in (f"under {SUBJECT} the schema 900 (version {version})", why, "delete that version"):
         assert part in str(caught.value)
 
 

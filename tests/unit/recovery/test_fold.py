@@ -15,8 +15,8 @@ from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.partition_keys import root_run_key
-from tests.builders.runs import NOON
-from tests.harness.crash_scenarios import SCENARIOS, CrashScenario, run_scenario
+from tests.builders.runs import NOON, a_document
+from tests.harness.crash_scenarios import ROOTS, SCENARIOS, CrashScenario, run_scenario
 from tests.harness.crashing_gateway import CrashPoint
 
 if TYPE_CHECKING:
@@ -60,3 +60,20 @@ def test_the_fold_of_all_events_equals_the_rows_of_the_store(scenario: CrashScen
 def replayed(event: Event) -> Event:
     """Return the copy of an event that a replay publishes."""
     return event._replace(headers=event.headers._replace(replay="replay-1"))
+
+
+def test_a_change_does_not_remove_a_child_that_a_later_one_adds() -> None:
+    """The fold knows all children from the beginning, also those that were added after the change that it applies."""
+    root = ROOTS["B"]
+    added = a_document("B-9", parent="B", order=9)
+    newer = root.model_copy(update={"version": 2})
+    newest = root.model_copy(update={"version": 3, "children": (*root.children, added)})
+    events = (RunRequested(run=root), RunChanged(run=newer), RunChanged(run=newest), None)
+    scenario = CrashScenario(
+        events=events, max_requests=None, faults=(), crash_at=0, crash_after=False, reread_records=0
+    )
+    gateway = asyncio.run(run_scenario(scenario, CrashPoint()))
+    [folded] = fold_of(lifecycle_of(scenario), gateway)
+    rows = {row.run_id: row for row in folded.runs}
+    assert not rows["B-9"].cancel_requested
+    assert [each for run_id, row in rows.items() for each in differences(run_id, gateway.store.runs[run_id], row)] == []

@@ -140,7 +140,7 @@ def test_of_many_measures_the_requested_ones_stay_and_the_first_and_last_of_the_
     assert len(kept) == MAX_MEASURES
     assert requested in kept
     assert (kept[0], kept[-1]) == (others[0], others[-1])
-    assert (reason.code, reason.message.split()[0]) == (MEASURES_LEFT_OUT, "3001")
+    assert (reason.code, reason.message.split()[0]) == (MEASURES_LEFT_OUT, "3,001")
 
 
 @pytest.mark.parametrize("step", range(1, STEPS + 1))

@@ -28,6 +28,7 @@ def test_the_whole_list_for_two_spokes_under_a_prefix() -> None:
         "acme.testrun.dlq.status",
         "acme.testrun.replay",
         "acme.testrun.tables",
+        "acme.testrun.specifications",
         "acme.testrun.store",
     ]
 
@@ -38,6 +39,7 @@ def test_only_these_topics_are_compacted_and_they_never_expire() -> None:
         ("testrun.dlq.status", None),
         ("testrun.replay", None),
         ("testrun.tables", None),
+        ("testrun.specifications", None),
         ("testrun.store", None),
     ]
 

@@ -113,7 +113,14 @@ def test_a_redriven_record_says_who_when_and_of_which_dead_letter() -> None:
 
 @pytest.mark.parametrize(
     ("topic", "expected"),
-    [(NAMES.lifecycle, True), (NAMES.dispatch("x"), True), (NAMES.inbound, True), (NAMES.results, False), ("", False)],
+    [
+        (NAMES.lifecycle, True),
+        (NAMES.dispatch("x"), True),
+        (NAMES.inbound, True),
+        (NAMES.results, True),  # by the roles `hub` and `writeback`
+        (NAMES.store, False),
+        ("", False),
+    ],
 )
 def test_only_records_of_topics_that_are_consumed_can_be_redriven(topic: str, expected: bool) -> None:  # noqa: FBT001 - a parameter of the test
     assert is_redrivable(a_letter(topic=topic), NAMES) is expected
