@@ -29,6 +29,7 @@ RULES_BEYOND_SCHEMAS = {
     "how many runs and levels a whole hierarchy may have is a setting": (
         r"comes with \d+ runs, and one request may carry|runs may be nested \d+ levels deep"
     ),
+    "a schema does not bound the depth of values of any form": r"more than 64 levels deep",
     "a schema does not compare the two pointers of an operation": r"a value cannot be moved into itself",
     "a query in a text has a grammar of its own": r"the query ",
 }
