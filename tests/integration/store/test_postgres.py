@@ -14,6 +14,7 @@ from consumers.store.databases.address import database_at
 from consumers.store.databases.postgres import PostgresDatabase
 from consumers.store.port import RunStore, ThresholdReachedError, UnstorableError
 from consumers.store.sql_store import open_store
+from consumers.store.tables import metadata
 from tests.builders.runs import a_run
 from tests.contract.run_updates.test_redelivered_events import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_every_run_store import *  # noqa: F403 - the same tests, on PostgreSQL
@@ -45,7 +46,8 @@ async def store(run_store_url: str) -> AsyncIterator[RunStore]:
 async def an_empty_store(url: str) -> AsyncIterator[SqlRunStore]:
     store = await open_store(url)
     try:
-        await execute(url, "TRUNCATE runs, run_measures, outbound_requests, definition_uses, orders, specifications")
+        emptied = [name for name in metadata.tables if name != "store_identity"]
+        await execute(url, f"TRUNCATE {', '.join(emptied)}")
         yield store
     finally:
         await store.close()
