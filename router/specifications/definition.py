@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -24,6 +25,8 @@ MAX_CHARACTERISTICS = 200
 MAX_VALUES = 100  # of one characteristic
 MAX_MISTAKES = 20  # that an error names
 
+_NO_NUL = r"^[^\x00]*$"
+_DIGITS = re.compile(r"[0-9]{1,15}")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 
@@ -39,8 +42,34 @@ def _blank_is_none(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value  # ServiceNow writes "" for null
 
 
-Text = Annotated[str | None, BeforeValidator(_blank_is_none)]
-Count = Annotated[int | None, BeforeValidator(_blank_is_none), Field(ge=0, le=LONG_MAX)]
+def _whole(value: object) -> object:
+    """Return a whole number, or a text of its digits, as it is.
+
+    Raises:
+        ValueError: it is a Boolean, which Python counts as a number, or another text.
+    """
+    if isinstance(value, bool) or (isinstance(value, str) and not _DIGITS.fullmatch(value.strip())):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _boolean(value: object) -> object:
+    """Return a Boolean; ServiceNow writes it as a text.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    found = {"true": True, "false": False}.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004 - pydantic reports a ValueError with its place
+    return found
+
+
+Text = Annotated[Annotated[str, Field(pattern=_NO_NUL)] | None, BeforeValidator(_blank_is_none)]
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+Count = Annotated[
+    Annotated[int, Field(ge=0, le=LONG_MAX), BeforeValidator(_whole)] | None, BeforeValidator(_blank_is_none)
+]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
@@ -53,7 +82,7 @@ class _Part(BaseModel):
 
 
 class _Duration(_Part):
-    amount: Annotated[int, Field(ge=0, le=10**12)]
+    amount: Annotated[int, Field(ge=0, le=10**12), BeforeValidator(_whole)]
     units: Annotated[str, Field(pattern=r"(?i)^(second|minute|hour|day)s?$")]
 
     @property
@@ -74,7 +103,7 @@ class _Rule(_Part):
     target_exact: Text = Field(None, alias="conformanceTargetExact")
     comparator_lower: Text = Field(None, alias="conformanceComparatorLower")
     comparator_upper: Text = Field(None, alias="conformanceComparatorUpper")
-    comparator_exact: Annotated[bool | None, BeforeValidator(_blank_is_none)] = Field(
+    comparator_exact: Annotated[Boolean | None, BeforeValidator(_blank_is_none)] = Field(
         None, alias="conformanceComparatorExact"
     )
     allowed_crossing: Count = Field(None, alias="numberOfAllowedCrossing")
@@ -88,17 +117,17 @@ class _Measure(_Part):
     metric_href: Text = Field(None, alias="metricHref")
     metric_uri: Text = Field(None, alias="metricUri")
     unit: Text = Field(None, alias="unitOfMeasure")
-    mandatory: bool = True
+    mandatory: Boolean = True
     rules: Annotated[tuple[_Rule, ...], Field(max_length=MAX_RULES)] = Field((), alias="thresholdRule")
 
 
 class _Value(_Part):
     value: object = None
-    is_default: bool = Field(default=False, alias="isDefault")
+    is_default: Boolean = Field(default=False, alias="isDefault")
 
 
 class _Characteristic(_Part):
-    name: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+    name: Annotated[str, Field(min_length=1, pattern=_NO_NUL)]
     value_type: Text = Field(None, alias="valueType")
     values: Annotated[tuple[_Value, ...], Field(max_length=MAX_VALUES)] = Field(
         (), alias="characteristicValueSpecification"
@@ -106,12 +135,12 @@ class _Characteristic(_Part):
 
 
 class _Reference(_Part):
-    id: Annotated[str, Field(min_length=1)]
+    id: Annotated[str, Field(min_length=1, pattern=_NO_NUL)]
 
 
 class _Specification(_Part):
     id: Id
-    name: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+    name: Annotated[str, Field(min_length=1, pattern=_NO_NUL)]
     version: Text = None
     type: Text = Field(None, alias="@type")
     lifecycle_status: Text = Field(None, alias="lifecycleStatus")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import orjson
 from aiohttp import web
 
-from consumers.northbound.api.openapi.hub import hub_paths, hub_schemas
+from consumers.northbound.api.openapi.hub import IGNORED_MEMBERS, hub_paths, hub_schemas
 from consumers.northbound.api.resource_routes import ResourceRoutes
 from consumers.northbound.api.responses import json_response
 from consumers.northbound.hub.callback import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from router.northbound.hub.address_policy import AddressPolicy
     from router.northbound.principal import Principal
 
-_KNOWN_MEMBERS = frozenset({"id", "callback", "query", "@type", "@baseType", "@schemaLocation"})
+_KNOWN_MEMBERS = frozenset({"callback", "query", *IGNORED_MEMBERS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,8 +104,8 @@ class _ServiceTestHandler:
         return json_response(201 if outcome.is_published else 202, resource, headers)
 
     async def change(self, request: web.Request) -> web.Response:
-        """Answer PATCH."""
-        call = self._call(request, Scope.ORDER)
+        """Answer PATCH: what it needs depends on whether it changes or cancels the run."""
+        call = self._call(request, Scope.ORDER, Scope.CANCEL)
         kind = request.content_type
         if kind not in MERGE_PATCH_TYPES and kind != JSON_PATCH_TYPE:
             sentence = f"a patch must be one of {_ACCEPT_PATCH}"
@@ -126,9 +126,9 @@ class _ServiceTestHandler:
         name_run(request, outcome.view.run_id)
         return web.Response(status=204 if outcome.is_published else 202)
 
-    def _call(self, request: web.Request, scope: Scope) -> ApiCall:
+    def _call(self, request: web.Request, *scopes: Scope) -> ApiCall:
         call = self.reader.call(request, is_v5=self.is_v5)
-        call.require(scope)
+        call.require(*scopes)
         return call
 
     def _shown(self, request: web.Request, call: ApiCall, outcome: OrderOutcome) -> web.Response:

@@ -145,8 +145,9 @@ class _SpecificationHandler:
 
         def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
             record = _existing(known)
-            check(_Shown(record))
-            return patched_specification(record, patch, is_json_patch=kind == JSON_PATCH_TYPE)
+            document = patched_specification(record, patch, is_json_patch=kind == JSON_PATCH_TYPE)
+            check(_Shown(record))  # last, as RFC 9110 §13.2.1 says: what is refused anyway is not refused with 412
+            return document
 
         spec_id = request.match_info["id"]
         record = await _answering(self.catalogue.change(spec_id, call.principal.name, edit))

@@ -27,11 +27,12 @@ class ApiCall:
         """The client, whose ids and keys are its own: its tenant and name."""
         return orjson.dumps([self.principal.tenant, self.principal.name]).decode()
 
-    def require(self, scope: Scope) -> None:
-        """Refuse a principal without this scope.
+    def require(self, *scopes: Scope) -> None:
+        """Refuse a principal without any of these scopes.
 
         Raises:
             ApiRefusedError: 403.
         """
-        if not self.principal.may(scope):
-            raise refuse(403, MistakeCode.OTHER, f"the credentials do not include the scope {scope.value}")
+        if not any(self.principal.may(scope) for scope in scopes):
+            names = " or ".join(scope.value for scope in scopes)
+            raise refuse(403, MistakeCode.OTHER, f"the credentials do not include the scope {names}")

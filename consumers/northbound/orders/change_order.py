@@ -55,19 +55,20 @@ class OrderChanger:
     book: OrderBook
 
     async def change(self, call: ApiCall, run_id: str, request: PatchRequest) -> OrderOutcome:
-        """Change or cancel a run by a patch.
+        """Change a run by a patch, for which a client needs to order, or cancel it, for which it needs to cancel.
 
         Raises:
-            ApiRefusedError: 400, 404, 409 or 412.
+            ApiRefusedError: 400, 403, 404, 409 or 412.
         """
-        call.require(Scope.ORDER)
+        call.require(Scope.ORDER, Scope.CANCEL)
         reader = self.book.reader(call)
         for _ in range(MAX_ATTEMPTS):
             view = await self.book.find_published(call, run_id)
-            request.check(view)
             resource = to_resource(view, call.version)
             patched = apply_patch(resource, request.patch, call.version, is_json_patch=request.is_json_patch)
-            outcome = await self._carry_out(call, view, plan_change(view, resource, patched, reader))
+            plan = plan_change(view, resource, patched, reader)
+            request.check(view)  # last: what is refused anyway is not refused because of a condition (RFC 9110 §13.2.1)
+            outcome = await self._carry_out(call, view, plan)
             if outcome is not None:
                 return outcome
         raise busy()
@@ -111,6 +112,7 @@ class OrderChanger:
             case CancelWanted():
                 return await self._try_cancel(call, view, None)
             case DocumentWanted(document=document):
+                call.require(Scope.ORDER)
                 return await self._try_change(call, view, document)
             case _:
                 assert_never(plan)

@@ -655,15 +655,32 @@ async def test_a_scope_that_is_missing_is_403(api: NorthboundServer, missing: Sc
         ("DELETE", run["id"]): None,
     }
     refused = {key for key, body in calls.items() if (await api.call(*key, body)).status == 403}
-    patches = {("PATCH", run["id"]), ("PATCH", f"{V5}/serviceTest/{run['id']}")}
     assert (
         refused
         == {
             Scope.READ: {("GET", ""), ("GET", run["id"])},
-            Scope.ORDER: {("POST", ""), *patches},
+            Scope.ORDER: {("POST", ""), ("PATCH", run["id"])},
             Scope.CANCEL: {("PATCH", f"{V5}/serviceTest/{run['id']}"), ("DELETE", run["id"])},
         }[missing]
     )
+
+
+@pytest.mark.parametrize("kind", ["merge-patch", "json-patch"])
+async def test_a_client_that_may_only_cancel_cancels_by_patch_and_changes_nothing(
+    api: NorthboundServer, kind: str
+) -> None:
+    run = await api.order()
+    api.principal = replace(api.principal, scopes=frozenset({Scope.CANCEL}))
+    headers = {"Content-Type": f"application/{kind}+json"}
+
+    def patch(name: str, value: str) -> object:
+        return {name: value} if kind == "merge-patch" else [{"op": "replace", "path": f"/{name}", "value": value}]
+
+    changed = await api.call("PATCH", run["id"], patch("name", "another"), headers=headers)
+    assert (changed.status, "southbound.order" in changed.body["reason"]) == (403, True), changed.body
+    unpublished = len(api.events)
+    cancelled = await api.call("PATCH", run["id"], patch("state", "cancelled"), headers=headers)
+    assert (cancelled.status, len(api.events)) == (200, unpublished + 1), cancelled.body
 
 
 # What is no request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.northbound.api.openapi.service_test import NAME, reference, refusals
+from consumers.northbound.api.openapi.service_test import NAME, links, reference, refusals
 from router.northbound.api_version import ApiVersion
 from router.northbound.cancel_task import MAX_REASON_LENGTH
 
@@ -39,7 +39,11 @@ def cancel_paths() -> dict[str, object]:
                 "tags": ["cancelServiceTest"],
                 "requestBody": {"required": True, "content": body},
                 "responses": {
-                    "201": {"description": "Kafka has the cancellation.", "content": shown},
+                    "201": {
+                        "description": "Kafka has the cancellation.",
+                        "content": shown,
+                        "links": links("retrieveCancelServiceTest"),
+                    },
                     "202": {"description": "It is stored, and published once Kafka is available.", "content": shown},
                     **refusals("400", "404", "408", "409", "413", "415"),
                 },

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.northbound.api.openapi.service_test import reference, refusals
+from consumers.northbound.api.openapi.service_test import links, reference, refusals
 from consumers.northbound.hub.callback import MAX_CALLBACK_LENGTH
 from router.northbound.hub.event_query import MAX_QUERY_LENGTH
 
 if TYPE_CHECKING:
     from router.northbound.api_version import ApiVersion
+
+IGNORED_MEMBERS = ("id", "@type", "@baseType", "@schemaLocation")  # of what a client sends
 
 
 def hub_paths(version: ApiVersion) -> dict[str, object]:
@@ -26,7 +28,11 @@ def hub_paths(version: ApiVersion) -> dict[str, object]:
                 "tags": tag,
                 "requestBody": {"required": True, "content": wanted},
                 "responses": {
-                    "201": {"description": "The subscription.", "content": shown},
+                    "201": {
+                        "description": "The subscription.",
+                        "content": shown,
+                        "links": links(f"getHub{suffix}", f"deleteHub{suffix}"),
+                    },
                     **refusals("400", "408", "409", "413", "415"),
                 },
             }
@@ -52,7 +58,13 @@ def hub_paths(version: ApiVersion) -> dict[str, object]:
 
 def hub_schemas() -> dict[str, object]:
     """Return the schemas that the paths refer to."""
-    callback = {"type": "string", "minLength": 1, "maxLength": MAX_CALLBACK_LENGTH}
+    callback = {
+        "type": "string",
+        "format": "uri",
+        "maxLength": MAX_CALLBACK_LENGTH,
+        "pattern": "^https?://[^\\s\\\\@#]+$",
+        "description": "An address that the policy of the gateway allows, without credentials and fragment.",
+    }
     query = {"type": ["string", "null"], "maxLength": MAX_QUERY_LENGTH}
     given = {"callback": callback, "query": query}
     ours = {
@@ -64,7 +76,12 @@ def hub_schemas() -> dict[str, object]:
         "southbound.expired": {"type": "integer"},
     }
     return {
-        "EventSubscriptionInput": {"type": "object", "required": ["callback"], "properties": given},
+        "EventSubscriptionInput": {
+            "type": "object",
+            "required": ["callback"],
+            "properties": {**given, **{name: {} for name in IGNORED_MEMBERS}},
+            "additionalProperties": False,
+        },
         "EventSubscription": {
             "type": "object",
             "required": ["id", "callback"],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.northbound.query import MAX_OFFSET
+from router.northbound.patch import MAX_OPERATIONS
+from router.northbound.query import MAX_OFFSET, MAX_VALUE_LENGTH
 from router.northbound.service_test_body import MAX_ID_LENGTH, MAX_ITEMS
 from schemas.vocabulary import RunState
 
@@ -18,7 +19,8 @@ Schema = dict[str, object]
 TEXT: Schema = {"type": ["string", "null"]}
 # A name or id: it must have more than blanks around it, and no NUL, which databases do not keep.
 NAME: Schema = {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*[^\\u0000\\s][^\\u0000]*$"}
-MOMENT: Schema = {"type": ["string", "null"], "format": "date-time"}
+MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
+_KEY: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^([!#-~]|[!-~][ -~]*[!-~])$"}
 _REFUSALS = {
     "400": "The request is wrong; `propertyPath` is the JSON pointer of the mistake.",
     "401": "The credentials are missing or wrong.",
@@ -49,6 +51,11 @@ def refusals(*statuses: str) -> dict[str, object]:
     return {status: {"description": _REFUSALS[status], "content": content} for status in sorted({*statuses, *every})}
 
 
+def links(*operations: str) -> dict[str, object]:
+    """Return links from the response that shows a new resource to the operations on it."""
+    return {name: {"operationId": name, "parameters": {"id": "$response.body#/id"}} for name in operations}
+
+
 def schema_name(version: ApiVersion, name: str = "ServiceTest") -> str:
     """Return the name of a schema of this version."""
     return f"{name}V5" if version.is_v5 else name
@@ -60,6 +67,7 @@ def service_test_paths(version: ApiVersion) -> dict[str, object]:
     one = {"id": {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}}
     whole_path, one_path = f"{version.base}/serviceTest", f"{version.base}/serviceTest/{{id}}"
     tag, suffix = [f"serviceTest {version.value}"], "V5" if version.is_v5 else ""
+    next_ones = links(*(f"{verb}ServiceTest{suffix}" for verb in ("retrieve", "patch", "delete")))
     return {
         whole_path: {
             "get": _operation(
@@ -74,10 +82,10 @@ def service_test_paths(version: ApiVersion) -> dict[str, object]:
                 f"createServiceTest{suffix}",
                 "Order a run, or a root with its children.",
                 tag,
-                [_header("Idempotency-Key", "Repeating a POST with the same key orders one run.")],
+                [{**_header("Idempotency-Key", "Repeating a POST with the same key orders one run."), "schema": _KEY}],
                 {
-                    "201": _response("Kafka has the order.", shown),
-                    "202": _response("The order is stored, and published once Kafka is available.", shown),
+                    "201": {**response_with_etag("Kafka has the order.", shown), "links": next_ones},
+                    "202": response_with_etag("The order is stored, and published once Kafka is available.", shown),
                 },
                 refusals("400", "408", "409", "413", "415", "422"),
                 {"application/json": {"schema": reference(schema_name(version, "ServiceTest_Create"))}},
@@ -90,7 +98,10 @@ def service_test_paths(version: ApiVersion) -> dict[str, object]:
                 "Read a run, by its id or by the id under which this client ordered it.",
                 tag,
                 [_fields_parameter(), _header("If-None-Match", "304 if the run still has this entity tag.")],
-                {"200": _response("The run.", shown), "304": {"description": "The run has not changed."}},
+                {
+                    "200": response_with_etag("The run.", some_attributes(shown)),
+                    "304": {"description": "The run has not changed."},
+                },
                 refusals("404"),
             ),
             "patch": _operation(
@@ -99,8 +110,8 @@ def service_test_paths(version: ApiVersion) -> dict[str, object]:
                 tag,
                 [_header("If-Match", "412 if the run has another entity tag.")],
                 {
-                    "200": _response("Kafka has the change, or nothing was to be changed.", shown),
-                    "202": _response("The change is stored, and published once Kafka is available.", shown),
+                    "200": response_with_etag("Kafka has the change, or nothing was to be changed.", shown),
+                    "202": response_with_etag("The change is stored, and published once Kafka is available.", shown),
                 },
                 refusals("400", "404", "408", "409", "412", "413", "415"),
                 _patch_bodies(version),
@@ -133,7 +144,7 @@ def service_test_schemas(version: ApiVersion) -> dict[str, object]:
         schema_name(version, "ServiceTest_Update"): {
             "type": "object",
             "description": "A JSON Merge Patch (RFC 7386) of a run: a list replaces the whole list.",
-            "properties": changeable | {"state": TEXT},
+            "properties": changeable | {"state": {"type": "string", "enum": _states()}},
             "not": {"anyOf": [{"required": ["id"]}, {"required": ["href"]}]},
         },
         "JsonPatch": _json_patch(),
@@ -160,13 +171,14 @@ def _operation(
     return operation if body is None else operation | {"requestBody": {"required": True, "content": body}}
 
 
-def _response(description: str, schema: Schema) -> Schema:
+def response_with_etag(description: str, schema: Schema) -> Schema:
+    """Return the response that shows one resource, with its entity tag."""
     headers = {"ETag": {"schema": {"type": "string"}}}
     return {"description": description, "headers": headers, "content": {"application/json": {"schema": schema}}}
 
 
 def _list_response(description: str, schema: Schema) -> Schema:
-    listed: Schema = {"type": "array", "items": _without_required(schema)}
+    listed: Schema = {"type": "array", "items": some_attributes(schema)}
     names = ("X-Total-Count", "X-Result-Count", "Content-Range", "Link")
     return {
         "description": description,
@@ -175,8 +187,8 @@ def _list_response(description: str, schema: Schema) -> Schema:
     }
 
 
-def _without_required(schema: Schema) -> Schema:
-    # With `fields`, only some attributes are shown.
+def some_attributes(schema: Schema) -> Schema:
+    """Return the schema of a resource of which `fields` may have selected attributes."""
     return {"anyOf": [schema, {"type": "object", "required": ["id", "href"]}]}
 
 
@@ -198,7 +210,7 @@ def _list_parameters() -> list[Schema]:
     }
     offset: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0}
     limit: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_OFFSET}
-    text: Schema = {"type": "string", "maxLength": 200, "pattern": "^[^,\\u0000]*$"}
+    text: Schema = {"type": "string", "maxLength": MAX_VALUE_LENGTH, "pattern": "^[^\\u0000]*$"}
     return [
         _fields_parameter(),
         _query_parameter("offset", "How many runs are skipped.", offset),
@@ -226,7 +238,12 @@ def _service_reference(*more: str) -> Schema:
 
 
 def _create(version: ApiVersion) -> Schema:
-    own_id: Schema = {**NAME, "maxLength": MAX_ID_LENGTH, "description": "The client's own id of the run."}
+    own_id: Schema = {
+        **NAME,
+        "type": ["string", "null"],
+        "maxLength": MAX_ID_LENGTH,
+        "description": "The client's own id of the run.",
+    }
     return {
         "type": "object",
         "required": ["name", "relatedService", "testSpecification"],
@@ -278,7 +295,6 @@ def _requested_measure(version: ApiVersion) -> Schema:
 def _shown(version: ApiVersion) -> Schema:
     texts = ("description", "mode", "startDateTime", "endDateTime", "@baseType", "@schemaLocation")
     lists = ("characteristic", "relatedParty", "testMeasure", "externalIdentifier", "serviceTestRelationship")
-    states = [state.value for state in RunState if state is not RunState.UNKNOWN]
     return {
         "type": "object",
         "description": f"A run, as TMF653 {version.value} writes it. Characteristics with the prefix `southbound.` are"
@@ -288,7 +304,7 @@ def _shown(version: ApiVersion) -> Schema:
             "id": {"type": "string"},
             "href": {"type": "string"},
             "name": {"type": "string"},
-            "state": {"type": "string", "enum": states},
+            "state": {"type": "string", "enum": _states()},
             "relatedService": {"type": "object", "required": ["id"]},
             "testSpecification": {"type": "object", "required": ["id"]},
             "@type": {"type": "string"},
@@ -298,16 +314,35 @@ def _shown(version: ApiVersion) -> Schema:
     }
 
 
+def _states() -> list[str]:
+    return [state.value for state in RunState if state is not RunState.UNKNOWN]
+
+
 def _json_patch() -> Schema:
-    operations = ["add", "remove", "replace", "move", "copy", "test"]
-    properties = {
-        "op": {"enum": operations},
-        "path": {"type": "string"},
-        "from": {"type": "string"},
-        "value": {},
+    # A JSON pointer (RFC 6901); what is changed is not the whole resource, nor what cannot be changed.
+    read: Schema = {"type": "string", "pattern": "^(/[^/]*)*$"}
+    changed: Schema = {
+        "type": "string",
+        "pattern": "^/(?!(id|href|@type|@baseType|@schemaLocation)(/|$))[^/]*(/[^/]*)*$",
     }
-    operation: Schema = {"type": "object", "required": ["op", "path"], "properties": properties}
-    return {"type": "array", "description": "A JSON Patch (RFC 6902).", "items": operation}
+    operations = [
+        _patch_operation(["add", "replace"], {"path": changed, "value": {}}),
+        _patch_operation(["test"], {"path": read, "value": {}}),
+        _patch_operation(["remove"], {"path": changed}),
+        _patch_operation(["move"], {"path": changed, "from": changed}),
+        _patch_operation(["copy"], {"path": changed, "from": read}),
+    ]
+    return {
+        "type": "array",
+        "description": "A JSON Patch (RFC 6902).",
+        "maxItems": MAX_OPERATIONS,
+        "items": {"oneOf": operations},
+    }
+
+
+def _patch_operation(names: list[str], properties: Schema) -> Schema:
+    operation: Schema = {"type": "string", "enum": names}
+    return {"type": "object", "required": ["op", *properties], "properties": {"op": operation, **properties}}
 
 
 def _error() -> Schema:

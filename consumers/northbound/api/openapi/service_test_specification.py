@@ -4,21 +4,38 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.northbound.api.openapi.service_test import NAME, Schema, reference, refusals
-from router.northbound.query import MAX_OFFSET
+from consumers.northbound.api.openapi.service_test import (
+    NAME,
+    Schema,
+    links,
+    reference,
+    refusals,
+    response_with_etag,
+    some_attributes,
+)
+from router.northbound.query import MAX_OFFSET, MAX_VALUE_LENGTH
 from router.northbound.specification_resource import RESOURCE_NAME, TYPE_NAME
 from router.specifications.definition import MAX_CHARACTERISTICS, MAX_ID_LENGTH, MAX_MEASURES, MAX_RULES, MAX_VALUES
+from schemas.base import LONG_MAX
 
 if TYPE_CHECKING:
     from router.northbound.api_version import ApiVersion
 
-_TEXT: Schema = {"type": ["string", "number", "null"]}
+# Numbers are taken as texts, and texts of digits as numbers: systems write them in both ways.
+_NAME: Schema = {**NAME, "type": ["string", "number"]}
+_TEXT: Schema = {"type": ["string", "number", "null"], "pattern": "^[^\\u0000]*$"}
+_BOOLEAN: Schema = {"enum": [True, False, "true", "false"]}
+_DIGITS = "^[0-9]{1,12}$"
+_CONTROL_FREE = "^[^\\u0000-\\u001f\\u007f]*$"
+_ID_PATTERN = "^[^\\u0000-\\u001f\\u007f]*[^\\u0000-\\u001f\\u007f\\s][^\\u0000-\\u001f\\u007f]*$"
+_FILTER: Schema = {"type": "string", "maxLength": MAX_VALUE_LENGTH, "pattern": "^[^\\u0000]*$"}
+_UNITS = ("second", "minute", "hour", "day")
 _DURATION: Schema = {
     "type": "object",
     "required": ["amount", "units"],
     "properties": {
-        "amount": {"type": "integer", "minimum": 0, "maximum": 10**12},
-        "units": {"type": "string", "enum": ["seconds", "minutes", "hours", "days"]},
+        "amount": {"type": ["integer", "string"], "minimum": 0, "maximum": 10**12, "pattern": _DIGITS},
+        "units": {"type": "string", "enum": [f"{unit}{end}" for unit in _UNITS for end in ("s", "")]},
     },
 }
 
@@ -32,6 +49,7 @@ def specification_paths(version: ApiVersion) -> dict[str, object]:
         return {"operationId": f"{verb}{TYPE_NAME}{suffix}", "summary": summary, "tags": tags, **parts}
 
     shown = reference(TYPE_NAME)
+    next_ones = links(*(f"{verb}{TYPE_NAME}{suffix}" for verb in ("retrieve", "patch", "delete")))
     fields = _parameter("fields", "query", "First-level attributes to show, separated by commas.")
     if_match = _parameter("If-Match", "header", "412 if the specification has another entity tag.")
     merge = {"schema": reference(f"{TYPE_NAME}_Update")}
@@ -40,7 +58,11 @@ def specification_paths(version: ApiVersion) -> dict[str, object]:
             "get": operation(
                 "list",
                 "List specifications, by id. Every attribute is a filter too, such as `lifecycleStatus=published`.",
-                parameters=[fields, *_page_parameters(), _parameter("name", "query", "Those with this name.")],
+                parameters=[
+                    fields,
+                    *_page_parameters(),
+                    {**_parameter("name", "query", "Those with this name."), "schema": _FILTER},
+                ],
                 responses={
                     "200": _list_response("The whole list."),
                     "206": _list_response("A part of it."),
@@ -52,7 +74,7 @@ def specification_paths(version: ApiVersion) -> dict[str, object]:
                 "Add a specification. Needs the scope southbound.administer.",
                 requestBody=_body({"application/json": {"schema": reference(f"{TYPE_NAME}_Create")}}),
                 responses={
-                    "201": _response("Kafka and the store have it.", shown),
+                    "201": {**response_with_etag("Kafka and the store have it.", shown), "links": next_ones},
                     **refusals("400", "408", "409", "413", "415"),
                 },
             ),
@@ -64,7 +86,7 @@ def specification_paths(version: ApiVersion) -> dict[str, object]:
                 "Read a specification.",
                 parameters=[fields, _parameter("If-None-Match", "header", "304 if it still has this entity tag.")],
                 responses={
-                    "200": _response("The specification.", _with_fields(shown)),
+                    "200": response_with_etag("The specification.", some_attributes(shown)),
                     "304": {"description": "It has not changed."},
                     **refusals("404"),
                 },
@@ -81,7 +103,7 @@ def specification_paths(version: ApiVersion) -> dict[str, object]:
                     }
                 ),
                 responses={
-                    "200": _response("The specification after the change.", shown),
+                    "200": response_with_etag("The specification after the change.", shown),
                     **refusals("400", "404", "408", "409", "412", "413", "415"),
                 },
             ),
@@ -98,15 +120,15 @@ def specification_paths(version: ApiVersion) -> dict[str, object]:
 def specification_schemas() -> dict[str, object]:
     """Return the schemas, which are those of both versions."""
     properties: dict[str, object] = {
-        "id": {"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH, "pattern": "^[!-~]([ -~]*[!-~])?$"},
-        "name": NAME,
+        "id": {**_NAME, "maxLength": MAX_ID_LENGTH, "pattern": _ID_PATTERN},
+        "name": _NAME,
         "version": _TEXT,
         "lifecycleStatus": _TEXT,
         "@type": _TEXT,
         "relatedServiceSpecification": {
             "type": "array",
             "minItems": 1,
-            "items": {"type": "object", "required": ["id"], "properties": {"id": NAME}},
+            "items": {"type": "object", "required": ["id"], "properties": {"id": _NAME}},
         },
         "specCharacteristic": {"type": "array", "maxItems": MAX_CHARACTERISTICS, "items": _characteristic()},
         "testMeasureDefinition": {"type": "array", "maxItems": MAX_MEASURES, "items": _measure()},
@@ -136,16 +158,16 @@ def specification_schemas() -> dict[str, object]:
 def _characteristic() -> Schema:
     value: Schema = {
         "type": "object",
-        "properties": {"value": {"type": ["string", "boolean", "null"]}, "isDefault": {"type": "boolean"}},
+        "properties": {"value": {}, "isDefault": _BOOLEAN},
     }
     values = {"type": "array", "maxItems": MAX_VALUES, "items": value}
-    properties = {"name": NAME, "valueType": _TEXT, "characteristicValueSpecification": values}
+    properties = {"name": _NAME, "valueType": _TEXT, "characteristicValueSpecification": values}
     return {"type": "object", "required": ["name"], "properties": properties}
 
 
 def _measure() -> Schema:
     period = {"anyOf": [_DURATION, {"type": "null"}]}
-    count = {"type": ["integer", "null"], "minimum": 0, "maximum": 2**53}
+    count = {"type": ["integer", "string", "null"], "minimum": 0, "maximum": LONG_MAX, "pattern": "^[0-9]{0,15}$"}
     texts = (
         "name",
         "thresholdRuleSeverity",
@@ -159,37 +181,28 @@ def _measure() -> Schema:
         "type": "object",
         "properties": {
             **dict.fromkeys(texts, _TEXT),
-            "conformanceComparatorExact": {"type": ["boolean", "null"]},
+            "conformanceComparatorExact": {"enum": [True, False, "true", "false", None]},
             "numberOfAllowedCrossing": count,
             "tolerancePeriod": period,
         },
     }
-    names = ("name", "metricHref", "metricUri", "unitOfMeasure")
+    names = ("metricName", "name", "metricHref", "metricUri", "unitOfMeasure")
+    named = [{"required": [name], "properties": {name: _NAME}} for name in ("metricName", "name")]
     return {
         "type": "object",
         "description": "Its id, else its name, else its metricName is the id of the measure, and no other's.",
-        "required": ["metricName"],
+        "anyOf": named,
         "properties": {
-            "id": {"type": "string", "maxLength": MAX_ID_LENGTH},
-            "metricName": NAME,
+            "id": {"type": ["string", "number", "null"], "maxLength": MAX_ID_LENGTH, "pattern": _CONTROL_FREE},
             **dict.fromkeys(names, _TEXT),
-            "mandatory": {"type": "boolean"},
+            "mandatory": _BOOLEAN,
             "thresholdRule": {"type": "array", "maxItems": MAX_RULES, "items": rule},
         },
     }
 
 
-def _with_fields(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "object", "required": ["id", "href"]}]}  # with `fields`, only some are shown
-
-
-def _response(description: str, schema: Schema) -> Schema:
-    headers = {"ETag": {"schema": {"type": "string"}}}
-    return {"description": description, "headers": headers, "content": {"application/json": {"schema": schema}}}
-
-
 def _list_response(description: str) -> Schema:
-    listed: Schema = {"type": "array", "items": _with_fields(reference(TYPE_NAME))}
+    listed: Schema = {"type": "array", "items": some_attributes(reference(TYPE_NAME))}
     names = ("X-Total-Count", "X-Result-Count", "Content-Range", "Link")
     headers = {name: {"schema": {"type": "string"}} for name in names}
     return {"description": description, "headers": headers, "content": {"application/json": {"schema": listed}}}
@@ -200,7 +213,7 @@ def _body(content: Schema) -> Schema:
 
 
 def _parameter(name: str, place: str, description: str) -> Schema:
-    return {"name": name, "in": place, "description": description, "schema": {"type": "string", "maxLength": 200}}
+    return {"name": name, "in": place, "description": description, "schema": {"type": "string"}}
 
 
 def _page_parameters() -> list[Schema]:
