@@ -10,8 +10,8 @@ class CannotListenError(Exception):
     """The port is taken or the address is not ours; the sentence names it and what to do."""
 
 
-def open_port(host: str, port: int) -> socket.socket:
-    """Bind a TCP port; 0 takes a free one.
+def open_port(host: str, port: int, setting: str = "port") -> socket.socket:
+    """Bind a TCP port; 0 takes a free one. An error names the setting that chooses another one.
 
     Raises:
         CannotListenError: it cannot be bound.
@@ -20,7 +20,7 @@ def open_port(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise CannotListenError(_sentence(host, port, error)) from error
+        raise CannotListenError(_sentence(host, port, setting, error)) from error
 
 
 def bound_port(bound: socket.socket) -> int:
@@ -28,7 +28,7 @@ def bound_port(bound: socket.socket) -> int:
     return int(bound.getsockname()[1])
 
 
-def _sentence(host: str, port: int, error: OSError) -> str:
+def _sentence(host: str, port: int, setting: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} is taken: stop what listens on {host}:{port}, or choose another port"
+        return f"port {port} is taken: stop what listens on {host}:{port}, or choose another {setting}"
     return f"cannot listen on {host}:{port}: {error.strerror or error}; choose another one"

@@ -127,7 +127,7 @@ class Listener:
         Raises:
             CannotListenError: the port is taken.
         """
-        bound = open_port(self._host, self._port)
+        bound = open_port(self._host, self._port, "listener.port")
         self._port = bound_port(bound)
         app = web.Application(client_max_size=self._limits.max_body_bytes)
         for path in ("/{spoke}/listener", "/{spoke}/listener/{event:.*}"):

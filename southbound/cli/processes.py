@@ -46,7 +46,7 @@ def run(
 
     **Examples**
 
-    - `southbound run`: everything but the role `hub`
+    - `southbound run`: every role but `api` and `hub`, which `api.enabled` and `hub.enabled` add
     - `southbound run routing inbound listener`: everything except dispatch
     - `southbound run dispatch --spoke fibre-lab`: dispatch to one system only
     """

@@ -55,7 +55,8 @@ def run_service(
 def default_roles(settings: Settings) -> tuple[Role, ...]:
     """Return the roles of a process that names none."""
     added = [role for role, enabled in ((Role.API, settings.api.enabled), (Role.HUB, settings.hub.enabled)) if enabled]
-    return (*DEFAULT_ROLES, *added)
+    idle = () if settings.writeback.targets else (Role.WRITEBACK,)
+    return (*(role for role in DEFAULT_ROLES if role not in idle), *added)
 
 
 def _load_rules(settings: Settings) -> RoutingRules:

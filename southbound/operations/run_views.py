@@ -46,6 +46,7 @@ COLUMNS = ("run", "phase", "state", "result", "spoke", "external id", "decision"
 def run_table(rows: Sequence[RunRow]) -> Table:
     """Return a table with one line per run."""
     table = Table(*COLUMNS, box=None, pad_edge=False)
+    table.columns[0].no_wrap = True  # it is copied into the other commands
     for row in rows:
         table.add_row(
             _indented_run_id(row),

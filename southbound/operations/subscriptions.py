@@ -111,6 +111,7 @@ def _unknown(subscription_id: str) -> CommandFailedError:
 
 def _subscription_table(found: Sequence[tuple[RunSubscription, int]]) -> Table:
     table = Table(*COLUMNS, box=None, pad_edge=False)
+    table.columns[0].no_wrap = True  # it is copied into the other commands
     for subscription, waiting in found:
         parked = subscription.state is SubscriptionState.PARKED
         table.add_row(

@@ -76,7 +76,7 @@ class HealthServer:
                 web.get("/debug/lanes", self._lanes),
             ]
         )
-        listening = open_port(self.host, self.port)
+        listening = open_port(self.host, self.port, "health.port")
         self.port = bound_port(listening)
         self._server = BoundedServer(app, CONNECTION_LIMITS)
         await self._server.start(listening)

@@ -55,5 +55,5 @@ async def authenticate_by_one(
     if found:
         raise AccessRefusedError(400, "twoCredentials", "the request has credentials of two kinds: send one of them")
     challenges = ", ".join(authenticator.challenge for authenticator in authenticators)
-    sentence = "the request has no credentials: send an API key or a bearer token"
+    sentence = "the request has no credentials: send one of those that WWW-Authenticate names"
     raise AccessRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": challenges})

@@ -81,7 +81,7 @@ class ApiServer:
         Raises:
             CannotListenError: the port is taken.
         """
-        bound = open_port(self._host, self._port)
+        bound = open_port(self._host, self._port, "api.port")
         self._port = bound_port(bound)
         self._server = BoundedServer(
             self.application(), self._limits.connections, shutdown_timeout=self._limits.shutdown_timeout

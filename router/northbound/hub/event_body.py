@@ -50,7 +50,7 @@ def event_body(
 def _written(
     change: RunChange, shown: dict[str, object], *, version: ApiVersion, at: datetime, request_id: str | None
 ) -> bytes:
-    moment = at.isoformat().replace("+00:00", "Z")
+    moment = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     # v4 misspells it.
     occurred = "timeOccurred" if version.is_v5 else "timeOcurred"
     event = {

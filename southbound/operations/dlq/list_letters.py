@@ -8,11 +8,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from schemas.text.counts import count_noun
 from southbound.cli.exit_codes import ExitCode
-from southbound.operations.console import print_json, print_result, print_status
+from southbound.operations.console import console, print_json, print_result, print_status, print_text
 from southbound.operations.dlq.dlq_topic import ALL_STATES, open_dlq
 from southbound.operations.dlq.letter import text_of
 from southbound.operations.dlq.letter_status import LetterState
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from southbound.settings.settings import Settings
 
 _OPEN = frozenset({LetterState.OPEN})
+_MIN_REASON_WIDTH = 40  # columns; with less, a reason has a line of its own
+_MAX_WIDTH = 1_000  # columns of a dead letter without its reason
+_GAP = 2  # columns between two others
 _MAX_GROUPS = 1_000  # lines of `stats`; what more there are is counted in one line
 
 
@@ -52,7 +57,7 @@ def list_letters(
             print_json(json.dumps(letter_facts(letter, closed)))
         return ExitCode.SUCCESS
     if newest.count:
-        print_result(_letter_table(newest.letters(), closed, closed_too=closed_too))
+        print_letters(newest.letters(), closed, closed_too=closed_too)
     print_status(_count_sentence(newest, closed_too=closed_too))
     return ExitCode.SUCCESS
 
@@ -119,12 +124,36 @@ class _Newest:
         return [letter for _, _, letter in sorted(self._heap, key=lambda entry: entry[:2])]
 
 
-def _letter_table(letters: list[Letter], closed: ClosedLetters, *, closed_too: bool) -> Table:
+def print_letters(letters: list[Letter], closed: ClosedLetters, *, closed_too: bool) -> None:
+    """Print the reason of each dead letter beside it, or where that has no room, below it; ids are never shortened."""
+    out = console()
+    facts = _facts_table(letters, closed, closed_too=closed_too)
+    width = Measurement.get(out, out.options.update(max_width=_MAX_WIDTH), facts).maximum
+    if (room := out.width - width - _GAP) >= _MIN_REASON_WIDTH:
+        table = Table.grid(padding=(0, _GAP, 0, 0))
+        reasons = Table("reason", box=None, pad_edge=False)
+        reasons.columns[0].no_wrap = True
+        for letter in letters:
+            reasons.add_row(Text(_one_line(letter.reason), overflow="ellipsis"))
+        table.add_column(width=width, no_wrap=True)
+        table.add_column(width=room, no_wrap=True)
+        table.add_row(facts, reasons)
+        print_result(table)
+        return
+    lines = out.render_lines(facts, out.options.update(width=width), pad=False)
+    head, *rows = ("".join(segment.text for segment in line).rstrip() for line in lines)
+    print_text(head)
+    for row, letter in zip(rows, letters, strict=True):
+        print_text(f"{row}\n    {_one_line(letter.reason)}")
+
+
+def _facts_table(letters: list[Letter], closed: ClosedLetters, *, closed_too: bool) -> Table:
     state = ("state",) if closed_too else ()
-    table = Table("id", "time", *state, "class", "code", "run", "from", "redrives", box=None, pad_edge=False)
-    table.add_column("reason", no_wrap=True, overflow="ellipsis")
+    table = Table(box=None, pad_edge=False)
+    for name in ("id", "time", *state, "class", "code", "run", "from", "redrives"):
+        table.add_column(name, no_wrap=True)
     for letter in letters:
-        table.add_row(
+        facts = (
             str(letter.id),
             _local(letter.at),
             *([closed.state_of(letter).value] if closed_too else []),
@@ -133,9 +162,13 @@ def _letter_table(letters: list[Letter], closed: ClosedLetters, *, closed_too: b
             letter.run or text_of(letter.key) or "-",
             letter.topic,
             str(letter.redrives or ""),
-            letter.reason,
         )
+        table.add_row(*(Text(_one_line(fact)) for fact in facts))
     return table
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _count_sentence(newest: _Newest, *, closed_too: bool) -> str:

@@ -55,9 +55,8 @@ def event_summary(message: Message) -> str:  # noqa: C901, PLR0911 - one sentenc
         case InboundReceived():
             return f"{message.spoke} reports by {message.channel}: {message.event_type or ''} {excerpt(message.body)}"
         case RunUpdate():
-            return (
-                f"{message.kind} at {message.spoke}{_external_state_suffix(message)}{_reasons_suffix(message.reasons)}"
-            )
+            place = f" at {message.spoke}" if message.spoke else ""  # a run that was not routed has no system
+            return f"{message.kind}{place}{_external_state_suffix(message)}{_reasons_suffix(message.reasons)}"
         case RunResult():
             return f"{_end_summary(message)}{_measures_suffix(message.test_measure)}{_reasons_suffix(message.reasons)}"
         case RequestResult():

@@ -112,7 +112,7 @@ def test_the_deletion_of_a_run_has_the_same_id_each_time() -> None:
 def test_the_time_of_an_event_is_written_as_its_version_spells_it(version: ApiVersion, field: str) -> None:
     [delivery] = told(published(RunState.ACKNOWLEDGED), a_subscription(version=version))
     event = json.loads(delivery.body)
-    assert event[field] == event["eventTime"] == "2026-11-23T12:00:01Z"
+    assert event[field] == event["eventTime"] == "2026-11-23T12:00:01.000Z"
     assert event["event"]["serviceTest"]["href"] == f"{version.base}/serviceTest/TR0001"
     assert event["correlationId"] == "RQ0001"
 

@@ -55,6 +55,22 @@ def test_a_list_shows_what_is_parked_and_why_and_no_token(
     assert json.loads(shown.splitlines()[-1])["failures_in_a_row"] == 3
 
 
+def test_the_list_has_the_whole_id_of_a_subscription_on_a_narrow_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    address = f"sqlite:///{tmp_path}/runs.db"
+
+    async def prepare() -> None:
+        store = await open_store(address)
+        await store.subscriptions.add(a_subscription("79a13d2f-6455-4671-b384-b75510ae7382"), "one", 10)
+        await store.close()
+
+    asyncio.run(prepare())
+    assert list_subscriptions(Settings(store=StoreSettings(url=SecretStr(address))), as_json=False) == 0
+    assert "79a13d2f-6455-4671-b384-b75510ae7382" in capsys.readouterr().out
+
+
 def test_a_subscription_is_resumed_and_deleted(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert resume_subscription(settings, "S1") == 0
     assert show_subscription(settings, "S1", as_json=True) == 0

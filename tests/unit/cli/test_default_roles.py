@@ -1,0 +1,19 @@
+"""A process that names no role has those for which its settings have something to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from southbound.operations.run_service import default_roles
+from southbound.service.roles import Role
+from southbound.settings.settings import ApiSettings, Settings, WritebackSettings
+
+
+def test_the_role_writeback_is_named_only_if_there_are_targets() -> None:
+    assert Role.WRITEBACK not in default_roles(Settings())
+    assert Role.WRITEBACK in default_roles(Settings(writeback=WritebackSettings(targets=Path("targets"))))
+
+
+def test_the_role_api_is_named_only_if_it_is_enabled() -> None:
+    assert Role.API not in default_roles(Settings())
+    assert Role.API in default_roles(Settings(api=ApiSettings(enabled=True)))
