@@ -80,9 +80,9 @@ def _load(load: Callable[[], None], field: str, path: str) -> None:
     try:
         load()
     except FileNotFoundError:
-        raise SecretMissingError(f"there is no file for tls.{field} at {path}, or for its key") from None
+        other = ", or for its key" if field == "certificate" else ""
+        raise SecretMissingError(f"there is no file for tls.{field} at {path}{other}") from None
     except (OSError, ssl.SSLError, ValueError) as error:
         why = getattr(error, "reason", None) or type(error).__name__
-        raise SecretMissingError(
-            f"tls.{field} cannot be loaded from {path} ({why}): it must be PEM, with the key that belongs to it"
-        ) from None
+        needed = "PEM, with the key that belongs to it" if field == "certificate" else "certificates in PEM"
+        raise SecretMissingError(f"tls.{field} cannot be loaded from {path} ({why}): it must be {needed}") from None

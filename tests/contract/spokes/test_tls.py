@@ -95,7 +95,7 @@ def test_files_that_cannot_be_used_are_named_by_field_and_path(tmp_path: Path) -
     with pytest.raises(SecretMissingError) as error:
         open_connections(profiles, {})
     one, two, three, four = str(error.value).splitlines()
-    assert one == f"spoke 'one', field 'tls': there is no file for tls.ca at {absent}, or for its key"
+    assert one == f"spoke 'one', field 'tls': there is no file for tls.ca at {absent}"
     assert two.startswith(f"spoke 'two', field 'tls': tls.certificate cannot be loaded from {broken} (")
     assert three.startswith(f"spoke 'three', field 'tls': tls.certificate cannot be loaded from {CA} (")
     assert four.startswith(f"spoke 'four', field 'tls': there is no secret at file:{absent}")
