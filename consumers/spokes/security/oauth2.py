@@ -110,8 +110,8 @@ class OAuth2ClientCredentials:
         if isinstance(found, AccessToken):
             self._token, self._failure = found, None
             return found
-        host = self.settings.token_url
-        failure = NoResponse(perhaps_sent=False, cause=f"there is no access token from {host}: {found}")
+        cause = f"there is no access token from {self.settings.token_url}: {found}"
+        failure = NoResponse(perhaps_sent=False, cause=cause)
         self._failure = self.clock() + PAUSE_AFTER_FAILURE, failure
         return failure
 

@@ -25,10 +25,10 @@ class SecretSource:
             SecretMissingError: it is not there, or it is empty.
         """
         self.reference = reference
-        self._secret = fetch_secret(reference, environment)
         kind, _, location = reference.partition(":")
         self._path = Path(location) if kind == "file" else None
-        self._stamp = file_stamp(self._path) if self._path else None
+        self._stamp = file_stamp(self._path) if self._path else None  # before the file is read: it may change meanwhile
+        self._secret = fetch_secret(reference, environment)
 
     def current(self) -> SecretStr:
         """Return the secret; the last one that could be read, while the file is being replaced."""
