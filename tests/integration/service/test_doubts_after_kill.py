@@ -15,6 +15,7 @@ from schemas.vocabulary import UpdateKind
 from tests.builders.runs import a_document
 from tests.fixtures.odd_system import run_id_in
 from tests.fixtures.processes import a_deployment, unique_id
+from tests.harness.serve_app import serve_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -61,16 +62,11 @@ async def a_stalling_system() -> AsyncIterator[StallingSystem]:
     system = StallingSystem()
     app = web.Application()
     app.add_routes([web.post("/serviceTest", system.create), web.get("/serviceTest", system.list_runs)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        system.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield system
-    finally:
-        system.resumed.set()
-        await runner.cleanup()
+    async with serve_app(app) as system.base_url:
+        try:
+            yield system
+        finally:
+            system.resumed.set()
 
 
 async def test_only_the_runs_whose_post_was_under_way_are_looked_up_after_a_kill(
