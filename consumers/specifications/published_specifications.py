@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
+from consumers.table_topic.latest_records import with_later_records
 from consumers.table_topic.publish_plan import PublishPlan
 from consumers.table_topic.published_tables import UnreadableRecord
 from router.specifications.definition import SpecificationError, read_specification
@@ -41,14 +42,7 @@ class PublishedSpecifications:
 
     def with_records(self, records: Iterable[Entry]) -> PublishedSpecifications:
         """Return the state after more records (key and value), in the order of the topic."""
-        known = dict(self.records)
-        for raw, value in records:
-            key = (raw or b"").decode("utf-8", "backslashreplace")
-            if value is None:
-                known.pop(key, None)
-            else:
-                known[key] = _parse_record(key, value)
-        return PublishedSpecifications(records=MappingProxyType(known))
+        return PublishedSpecifications(records=with_later_records(self.records, records, _parse_record))
 
     @property
     def readable(self) -> dict[str, PublishedSpecification]:

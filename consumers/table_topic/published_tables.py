@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from consumers.table_topic.latest_records import with_later_records
 from schemas.published_tables import DRAFT, LivePointer, TableDraft, TableVersion, draft_key, version_key
 
 if TYPE_CHECKING:
@@ -35,14 +36,7 @@ class PublishedTables:
 
     def with_records(self, records: Iterable[tuple[bytes | None, bytes | None]]) -> PublishedTables:
         """Return the state after more records (key and value), in the order of the topic."""
-        known = dict(self.records)
-        for raw, value in records:
-            key = (raw or b"").decode("utf-8", "backslashreplace")
-            if value is None:
-                known.pop(key, None)
-            else:
-                known[key] = _parse_record(key, value)
-        return PublishedTables(records=MappingProxyType(known))
+        return PublishedTables(records=with_later_records(self.records, records, _parse_record))
 
     @property
     def tables(self) -> tuple[str, ...]:
