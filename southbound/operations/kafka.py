@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from consumers.runtime.kafka.readiness import KafkaNotReadyError, wait_for_kafka
+from consumers.table_topic.port import TableTopicError
 from producers.event_publisher import EventPublisher
 from producers.kafka_publisher import KafkaPublisher
 from schemas.catalogue import NOTIFICATIONS
@@ -19,10 +20,14 @@ from southbound.operations.console import print_status
 from southbound.service.kafka_settings import client_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
+    from consumers.table_topic.kafka_table_topic import KafkaCompactedTopic
     from southbound.settings.settings import Settings
 
+
+C = TypeVar("C", bound="KafkaCompactedTopic[Any]")
+T = TypeVar("T")
 
 MAX_WAIT = 8.0  # seconds; the last request may take two more. A person waits, while a service may start before Kafka.
 
@@ -41,6 +46,23 @@ async def wait_until_reachable(settings: Settings, topics: Collection[str] = ())
             on_reason=lambda reason: print_status(f"waiting: {reason}"),
         )
     except KafkaNotReadyError as error:
+        raise unreachable(str(error)) from None
+
+
+def query_compacted_topic(settings: Settings, topic: C, query: Callable[[C], Awaitable[T]]) -> T:
+    """Run `query` on a compacted topic.
+
+    Raises:
+        CommandFailedError: Kafka does not answer.
+    """
+
+    async def run_query() -> T:
+        await wait_until_reachable(settings, [topic.name])
+        return await query(topic)
+
+    try:
+        return asyncio.run(run_query())
+    except TableTopicError as error:
         raise unreachable(str(error)) from None
 
 

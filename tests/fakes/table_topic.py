@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from consumers.table_topic.port import PlanOutdatedError, TableTopicRead
 from consumers.table_topic.published_tables import PublishedTables
+from southbound.operations import kafka
 from southbound.operations.tables import lookup as table_shelf
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class InMemoryTableTopic:
         async def check_topics(_: Settings, topics: list[str]) -> None:
             assert topics == [self.name]
 
-        patch.setattr(table_shelf, "wait_until_reachable", check_topics)
+        patch.setattr(kafka, "wait_until_reachable", check_topics)
         patch.setattr(table_shelf, "table_topic", lambda _: self)
 
     async def _changes(self) -> AsyncIterator[TableTopicRead]:

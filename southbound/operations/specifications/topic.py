@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from consumers.specifications.published_specifications import RefusedSpecificationError
-from consumers.table_topic.port import PlanOutdatedError, TableTopicError
-from southbound.cli.exit_codes import invalid_input, unreachable
-from southbound.operations.kafka import wait_until_reachable
+from consumers.table_topic.port import PlanOutdatedError
+from southbound.cli.exit_codes import invalid_input
+from southbound.operations.kafka import query_compacted_topic
 from southbound.service.specification_source import specification_topic
 
 if TYPE_CHECKING:
@@ -30,16 +29,8 @@ def query_specifications(settings: Settings, query: Callable[[SpecificationTopic
     Raises:
         CommandFailedError: Kafka does not answer, or the change is refused.
     """
-    topic = specification_topic(settings.kafka)
-
-    async def run_query() -> T:
-        await wait_until_reachable(settings, [topic.name])
-        return await query(topic)
-
     try:
-        return asyncio.run(run_query())
-    except TableTopicError as error:
-        raise unreachable(str(error)) from None
+        return query_compacted_topic(settings, specification_topic(settings.kafka), query)
     except RefusedSpecificationError as error:
         raise invalid_input(error.sentences) from None
     except PlanOutdatedError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +9,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from consumers.table_topic.port import TableTopicError
 from consumers.table_topic.publish_plan import Authorship
 from consumers.table_topic.published_tables import UnreadableRecord
 from router.selection.load import load_as, table_kind, table_of
@@ -18,8 +16,8 @@ from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import TableErrors
 from schemas.published_tables import DRAFT, MAX_COMMENT_LENGTH, LivePointer, TableKind, TableVersion
-from southbound.cli.exit_codes import invalid_input, unreachable
-from southbound.operations.kafka import wait_until_reachable
+from southbound.cli.exit_codes import invalid_input
+from southbound.operations.kafka import query_compacted_topic
 from southbound.operations.tables.formats import SUFFIXES, load_file, yaml_text
 from southbound.service.table_sources import table_topic
 
@@ -58,16 +56,7 @@ def query_topic(settings: Settings, query: Callable[[KafkaTableTopic], Awaitable
     Raises:
         CommandFailedError: Kafka does not answer.
     """
-    topic = table_topic(settings.kafka)
-
-    async def run_query() -> T:
-        await wait_until_reachable(settings, [topic.name])
-        return await query(topic)
-
-    try:
-        return asyncio.run(run_query())
-    except TableTopicError as error:
-        raise unreachable(str(error)) from None
+    return query_compacted_topic(settings, table_topic(settings.kafka), query)
 
 
 def read_published(settings: Settings) -> PublishedTables:

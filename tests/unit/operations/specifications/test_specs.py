@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from southbound.cli.exit_codes import ExitCode
+from southbound.operations import kafka
 from southbound.operations.specifications import topic as commands
 from tests.builders.specifications import a_specification_document
 from tests.fakes.specification_topic import InMemorySpecificationTopic as Topic
@@ -28,7 +29,7 @@ def topic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Topic:
         assert topics == [found.name]
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "wait_until_reachable", check_topics)
+    monkeypatch.setattr(kafka, "wait_until_reachable", check_topics)
     monkeypatch.setattr(commands, "specification_topic", lambda _: found)
     return found
 
