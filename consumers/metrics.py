@@ -131,6 +131,12 @@ RUNS_PRUNED = Metric(
     labels=(),
     meaning="Runs that were deleted from the run store, because they ended longer ago than `store.keep_ended`.",
 )
+TIMELINE_DROPPED = Metric(
+    name="southbound_timeline_entries_dropped_total",
+    kind=Counter,
+    labels=(),
+    meaning="Entries of timelines of runs that were not stored, because the run store was away for long.",
+)
 CALLBACKS = Metric(
     name="southbound_callbacks_total",
     kind=Counter,
@@ -314,6 +320,7 @@ METRICS: Final = (
     CALL_SECONDS,
     RUNS_ENDED,
     RUNS_PRUNED,
+    TIMELINE_DROPPED,
     CALLBACKS,
     EVENT_IDS_REUSED,
     REPORTS_IGNORED,

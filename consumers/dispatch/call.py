@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from consumers.dispatch.outages import OutageTracker
 from consumers.runtime.backoff import Backoff, next_delay, outage_delay
@@ -15,7 +15,7 @@ from router.runs.events import Reported
 from schemas.results import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from consumers.runtime.handler import Attempt
@@ -67,14 +67,26 @@ class CallResult:
         return turned_away and self.meaning.verdict is Verdict.TRANSIENT
 
 
-class CallObserver(Protocol):
-    """Observes every call: the spoke, the purpose, the verdict, and how many seconds it took."""
+class ObservedCall(NamedTuple):
+    """A call that was made, and its response. `run_ids` are the runs that it is about."""
 
-    def __call__(self, spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
+    run_ids: Sequence[str]
+    system: SystemProfile
+    call: Call
+    response: HttpResponse | NoResponse
+    meaning: ResponseMeaning
+    began: datetime
+    ended: datetime
+
+
+class CallObserver(Protocol):
+    """Observes every call."""
+
+    def __call__(self, observed: ObservedCall, /) -> None:
         """Observe one call."""
 
 
-def observe_nothing(spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
+def observe_nothing(_: ObservedCall) -> None:
     """Observe nothing."""
 
 
@@ -114,15 +126,18 @@ class SystemCaller(ABC):
                 "This worker has had no response from Kafka for too long to be sure that it owns the run."
             )
 
-    async def call(self, name: str, call: Call, before: BeforeCall = do_nothing) -> CallResult:
+    async def call(
+        self, name: str, call: Call, before: BeforeCall = do_nothing, *, about: Sequence[str] = ()
+    ) -> CallResult:
         """Make one attempt and classify the response. `before` is awaited when the call has its connection.
 
-        While the circuit breaker of the system is open, no call is made, and the result says so.
+        `about` are the ids of the runs that the call is about, for their timelines. While the circuit breaker of the
+        system is open, no call is made, and the result says so.
 
         Raises:
             MembershipUncertainError: the last proof of its membership is too old.
         """
-        success, began = self.profile_of(name).success_codes, self.now()
+        profile, began = self.profile_of(name), self.now()
         breaker = self.breakers.of(name).breaker(writes=call.purpose not in _READS)
 
         def admit() -> None:
@@ -142,8 +157,8 @@ class SystemCaller(ABC):
         except CallPreventedError as error:
             return _prevented(call.purpose, name, str(error))
         ended = self.now()
-        judgement = classify(call.purpose, answer, success, now=ended)
-        self.on_call(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
+        judgement = classify(call.purpose, answer, profile.success_codes, now=ended)
+        self.on_call(ObservedCall(about, profile, call, answer, judgement, began, ended))
         self.outages.note_verdict(name, call.purpose, judgement.verdict)
         result = CallResult(purpose=call.purpose, response=answer, meaning=judgement, asked_at=began)
         self._note_result(name, call, result)

@@ -91,7 +91,7 @@ class CancelRunHandler:
     async def unclear(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """Read the run: the answer to the cancellation shows a run that goes on, or no run."""
         spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""))
+        result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""), about=(row.run_id,))
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)
         try:

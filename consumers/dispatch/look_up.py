@@ -98,7 +98,7 @@ class LookUp:
 
     async def find(self, row: RunRow, posted: RunDocument, call: Call) -> LookUpAnswer:
         """Ask for the run that was POSTed as `posted`; `call` is the spoke's look-up of it."""
-        answer = await self._page(row.spoke, call, posted)
+        answer = await self._page(row, call, posted)
         if isinstance(answer, NotProven):
             return answer
         page, result = answer
@@ -111,7 +111,7 @@ class LookUp:
 
     async def find_accepted(self, row: RunRow, posted: RunDocument, call: Call) -> ExternalReport | NotProven:
         """Ask for a run that the system has accepted; that it does not show the run need not be proven."""
-        answer = await self._page(row.spoke, call, posted)
+        answer = await self._page(row, call, posted)
         if isinstance(answer, NotProven):
             return answer
         page, result = answer
@@ -120,12 +120,12 @@ class LookUp:
             return listed.report if isinstance(listed, Found) else NotProven(result=result)
         return _found(page.found, result).report if page.found else NotProven(result=result)
 
-    async def _page(self, spoke: str, call: Call, posted: RunDocument) -> tuple[LookUpPage, CallResult] | NotProven:
-        result = await self.caller.call(spoke, call)
+    async def _page(self, row: RunRow, call: Call, posted: RunDocument) -> tuple[LookUpPage, CallResult] | NotProven:
+        result = await self.caller.call(row.spoke, call, about=(row.run_id,))
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return NotProven(result=result, answered=False)
         try:
-            return self.caller.spoke(spoke).read_page(result.accepted_response(), posted), result
+            return self.caller.spoke(row.spoke).read_page(result.accepted_response(), posted), result
         except NotUnderstoodError as error:
             return NotProven(result=result.as_unknown_outcome(str(error)))
 
@@ -136,7 +136,7 @@ class LookUp:
         for control in _controls(recent, posted):
             sent = control.sent or control.requested
             call = spoke.to_look_up(sent)
-            answer = await self._page(row.spoke, call, sent) if call else None
+            answer = await self._page(row, call, sent) if call else None
             if isinstance(answer, tuple) and _shows(answer[0], control):
                 return True
         return False
@@ -148,7 +148,7 @@ class LookUp:
         spoke, listing = self.caller.spoke(row.spoke), _Listing(possible={}, ids=set())
         call = spoke.to_list(0)
         for _ in range(MAX_PAGES):
-            answer = await self._page(row.spoke, call, posted)
+            answer = await self._page(row, call, posted)
             if isinstance(answer, NotProven):
                 return answer
             page, result = answer

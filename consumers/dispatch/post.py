@@ -115,7 +115,9 @@ class PostAttempt:
                 await asyncio.sleep(0)  # so that calls that were stored together are sent one after the other: ADR-0021
 
         try:
-            result = await self.caller.call(rows[0].spoke, self._post_call(rows), store_sending)
+            result = await self.caller.call(
+                rows[0].spoke, self._post_call(rows), store_sending, about=[row.run_id for row in rows]
+            )
         except MembershipUncertainError:
             if sending is not rows:
                 await self._record(sending, AttemptFailed())  # nothing was sent, so no look-up is needed

@@ -95,7 +95,7 @@ class Poller:
     async def _read(self, row: RunRow) -> CallResult:
         spoke = self.caller.spoke(row.spoke)
         call = replace(spoke.to_read(row.external_id or ""), is_poll=True)
-        result = await self.caller.call(row.spoke, call)
+        result = await self.caller.call(row.spoke, call, about=(row.run_id,))
         if result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result):
             try:
                 spoke.read_reply(result.accepted_response())

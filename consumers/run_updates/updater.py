@@ -14,6 +14,7 @@ from router.runs.events import RunEventKind
 from router.runs.notifications.last_notification import last_notifications
 from router.runs.processed_events import is_repeated, notifications_of
 from router.runs.request_result import request_result
+from router.runs.run import RunRow
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.lifecycle import RunRequested
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from consumers.run_updates.batch import CommandsFor, RowUpdate
     from consumers.store.port import RunStore
     from router.runs.events import RunEvent
-    from router.runs.run import LastNotification, RequestRow, RunRow
+    from router.runs.run import LastNotification, RequestRow
     from router.selection.thresholds import ThresholdUse
     from schemas.results import RequestResult, RunUpdate
 
@@ -47,12 +48,14 @@ class RunUpdater:
         announcer: Announcer,
         now: Callable[[], datetime],
         on_ended: Callable[[RunResult], None] = lambda _: None,
+        on_stored: Callable[[RunRow | None, RunRow], None] = lambda *_: None,
         acknowledgements: Acknowledgements | None = None,
     ) -> None:
         self.store = store
         self.announcer = announcer
         self.now = now
         self._on_ended = on_ended
+        self._on_stored = on_stored  # called with the row of a run before and after
         self.acknowledgements = acknowledgements or Acknowledgements()
         self._batches: GroupCommit[UpdateRequest, UpdateResult] = GroupCommit(
             self._apply, max_weight=MAX_BATCH_ROWS, weight=rows_written
@@ -90,11 +93,20 @@ class RunUpdater:
         await self.publish_earlier([row for row, run_events in updates if run_events])
         with self.acknowledgements.publishing(cause.id, updates):
             result = await self._batches.submit(request)
+            self._note_stored(request, result)
             await (result.published or self._publish(request, result))
         for word in result.notifications:
             if isinstance(word, RunResult):
                 self._on_ended(word)
         return result.rows
+
+    def _note_stored(self, request: UpdateRequest, result: UpdateResult) -> None:
+        for row in request.new_rows:
+            if isinstance(row, RunRow):
+                self._on_stored(None, row)
+        for (before, run_events), after in zip(request.updates, result.rows, strict=True):
+            if run_events:
+                self._on_stored(before, after)
 
     async def _apply(self, requests: Sequence[UpdateRequest]) -> Sequence[UpdateResult | Exception]:
         return await apply_together(

@@ -285,6 +285,13 @@ class SystemProfile(ProfileModel):
             " larger of 60 and four times `timeouts.read`."
         ),
     )
+    keep_bodies: bool = Field(
+        default=False,
+        description=(
+            "Whether the timeline of a run (`southbound runs show`) keeps the bodies of its calls: shortened, and with"
+            " the values of fields masked that are named like secrets. The digests are kept anyway."
+        ),
+    )
     max_response_bytes: int = Field(default=5_000_000, ge=1_000, description="Maximum size of the body of a response.")
 
     @property

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from consumers.northbound.writeback.claims import WriteClaims
     from consumers.specifications.port import SpecificationStore
+    from consumers.timeline.port import TimelineStore
     from router.runs.run import RequestRow, RunRow
     from router.selection.thresholds import ThresholdUse, UseCount
     from schemas.vocabulary import Phase
@@ -113,6 +114,10 @@ class RunStore(Protocol):
     @property
     def write_claims(self) -> WriteClaims:
         """What the targets of the role `writeback` have of each run."""
+
+    @property
+    def timelines(self) -> TimelineStore:
+        """What happened to each run: its HTTP attempts and states."""
 
     async def run(self, run_id: str) -> RunRow | None:
         """Return one run."""

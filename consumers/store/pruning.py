@@ -74,6 +74,7 @@ def _delete(connection: Connection, sql: Statements, requests: Collection[str], 
     run_ids = [run_id for name in chosen for run_id, *_ in ended[name]]
     connection.exec_driver_sql(sql.delete_measures, (sql.id_list(run_ids),))
     connection.exec_driver_sql(sql.delete_orders, (sql.id_list(run_ids),))
+    connection.exec_driver_sql(sql.delete_timelines, (sql.id_list(run_ids),))
     connection.exec_driver_sql(sql.delete_written, (sql.id_list(run_ids),))
     connection.exec_driver_sql(sql.delete_runs, (sql.id_list(chosen),))
     connection.exec_driver_sql(sql.delete_requests, (sql.id_list(chosen),))

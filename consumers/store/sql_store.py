@@ -46,6 +46,7 @@ from consumers.store.transactions import (
 )
 from consumers.store.waiting_queue import SqlWaitingQueue
 from consumers.store.write_plan import RunWrite, Save
+from consumers.timeline.sql_timeline import SqlTimelines
 from router.runs.request_result import in_request_order
 from router.runs.run import RequestRow, RunRow
 from router.selection.thresholds import ThresholdUse
@@ -80,6 +81,7 @@ class SqlRunStore:
         self.subscriptions = SqlSubscriptionStore(database)
         self.orders = SqlOrderStore(database, self._documents)
         self.write_claims = SqlWriteClaims(database)
+        self.timelines = SqlTimelines(database)
         self._routed: dict[str, RunRow] = {}
         self._reads: GroupCommit[Query, QueryResult] = GroupCommit(self._run_queries, max_weight=MAX_GROUP_ROWS)
         # Writes of one process take turns, in the order in which they came. `RunUpdater` groups them before: ADR-0020.

@@ -14,7 +14,15 @@ import orjson
 from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from consumers.store.tables import definition_uses, orders, outbound_requests, run_measures, runs, written_runs
+from consumers.store.tables import (
+    definition_uses,
+    orders,
+    outbound_requests,
+    run_measures,
+    run_timeline,
+    runs,
+    written_runs,
+)
 from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, COMMANDED_PHASES
 from schemas.vocabulary import Phase
@@ -53,6 +61,7 @@ class Statements:
     delete_written: str  # run ids
     delete_requests: str  # request ids
     delete_orders: str  # run ids
+    delete_timelines: str  # run ids
     lists_as_json: bool
     dialect: Dialect
 
@@ -95,6 +104,7 @@ def statements_for(dialect: Dialect) -> Statements:
         delete_written=text(delete(written_runs).where(among(written_runs.c.run_id))),
         delete_requests=text(delete(outbound_requests).where(among(outbound_requests.c.request_id))),
         delete_orders=text(delete(orders).where(among(orders.c.run_id))),
+        delete_timelines=text(delete(run_timeline).where(among(run_timeline.c.run_id))),
         lists_as_json=dialect.name == "sqlite",
         dialect=dialect,
     )

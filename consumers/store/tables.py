@@ -194,3 +194,15 @@ written_runs = Table(
     Column("claimed_at", Moment),
 )
 Index("written_runs_by_run", written_runs.c.run_id)
+
+# Rows of a run's timeline, each with the entries that were written together (JSON); `entry_count` is 0 in a row that is
+# limited already. See `consumers.timeline`.
+run_timeline = Table(
+    "run_timeline",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("run_id", Text, nullable=False),
+    Column("entry_count", Integer, nullable=False),
+    Column("entries", Text, nullable=False),
+)
+Index("run_timeline_by_run", run_timeline.c.run_id)

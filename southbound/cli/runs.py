@@ -43,12 +43,17 @@ def show(
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Show everything that is stored about one run: decision, phase, state, measures, reasons, documents.
+    """Show everything that is stored about one run: decision, phase, state, measures, reasons, timeline, documents.
+
+    The timeline has every HTTP call about the run and every change of its phase and state: the last 50 of each, and how
+    many there were before. The eight digits after *sent* are the beginning of the digest of what was sent: the same for
+    the same body.
 
     **Examples**
 
     - `southbound runs show TR0001`
     - `southbound runs show TR0001 --json | jq .run.measures`
+    - `southbound runs show TR0001 --json | jq '.timeline[] | select(.kind == "attempt")'`
     """
     settings = read_settings(config)
     from southbound.operations.runs import show_run

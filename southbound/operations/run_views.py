@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -12,6 +13,7 @@ from router.responses import Purpose
 from router.runs.checks.watch import Missing
 from router.runs.notifications.last_notification import last_notifications
 from router.tables.explain.explanation import explanation_text
+from router.timeline.entries import HttpAttempt, OmittedEntries, StateChange
 from schemas.codec.printable import printable
 from schemas.results import RunUpdate
 from schemas.run_document import value_to_json
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from router.runs.run import RequestRow, RunRow
+    from router.timeline.entries import TimelineEntry
     from schemas.run_document import RunDocument
 
 
@@ -61,8 +64,19 @@ def run_table(rows: Sequence[RunRow]) -> Table:
     return table
 
 
-def run_details(row: RunRow, request: RequestRow | None, related_runs: Sequence[RunRow]) -> Group:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun:
+    """Everything that is stored about one run."""
+
+    row: RunRow
+    request: RequestRow | None
+    related_runs: Sequence[RunRow]
+    timeline: Sequence[TimelineEntry]
+
+
+def run_details(stored: StoredRun) -> Group:
     """Return everything that is stored about one run."""
+    row, request, related_runs = stored.row, stored.request, stored.related_runs
     parts: list[RenderableType] = [_fields_table(row)]
     if request is not None:
         parts += [_heading("decision"), _printable_lines(explanation_text(request.explanation))]
@@ -72,6 +86,8 @@ def run_details(row: RunRow, request: RequestRow | None, related_runs: Sequence[
         parts += [_heading("reasons"), *(Text(printable(reason_text(reason))) for reason in row.reasons)]
     if updates := _last_updates(row):
         parts += [_heading("published last"), *(Text(printable(line)) for line in updates)]
+    if stored.timeline:
+        parts += [_heading("timeline"), timeline_table(stored.timeline)]
     parts += [_heading("requested document"), _document_text(row.requested)]
     if row.sent is not None:
         same = row.sent == row.requested
@@ -79,6 +95,48 @@ def run_details(row: RunRow, request: RequestRow | None, related_runs: Sequence[
     if len(related_runs) > 1:
         parts += [_heading("runs of this request"), run_table(related_runs)]
     return Group(*parts)
+
+
+def timeline_table(timeline: Sequence[TimelineEntry]) -> Table:
+    """Return what happened to a run, in order of time: changes of its phase and state, and HTTP attempts."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for entry in timeline:
+        table.add_row(Text(_precise_time(entry.at), style="dim"), *map(printable, _described(entry)))
+        for name, body in _bodies(entry):
+            table.add_row("", Text(name, style="dim"), printable(body))
+    return table
+
+
+def _precise_time(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _described(entry: TimelineEntry) -> tuple[str, str]:
+    """Return the kind of an entry and what it says."""
+    match entry:
+        case StateChange():
+            return entry.phase.value, f"{entry.state or '-'}, revision {entry.revision}"
+        case OmittedEntries():
+            return "omitted", (
+                f"{count_noun(entry.attempts, 'attempt')} and {count_noun(entry.changes, 'change')} until"
+                f" {_precise_time(entry.until)}"
+            )
+        case HttpAttempt():
+            outcome = entry.failure if entry.status is None else str(entry.status)
+            codes = f" ({', '.join(entry.codes)})" if entry.codes else ""
+            digests = f", sent {entry.request_digest[:8]}" if entry.request_digest else ""
+            return entry.purpose.value, (
+                f"{entry.method} {entry.url} → {outcome}, {entry.verdict}{codes} in {entry.seconds:g} s{digests}"
+            )
+
+
+def _bodies(entry: TimelineEntry) -> Iterator[tuple[str, str]]:
+    if isinstance(entry, HttpAttempt):
+        yield from (
+            (name, body)
+            for name, body in (("request", entry.request_body), ("response", entry.response_body))
+            if body is not None
+        )
 
 
 def _fields_table(row: RunRow) -> Table:

@@ -17,7 +17,7 @@ from router.tables.explain.explanation import explanation_text
 from schemas.vocabulary import Phase
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_json, print_result
-from southbound.operations.run_views import run_details, run_table
+from southbound.operations.run_views import StoredRun, run_details, run_table
 from southbound.service.open_resources import open_run_store
 
 if TYPE_CHECKING:
@@ -53,26 +53,33 @@ def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
         CommandFailedError: the run store cannot be read, or has no such run.
     """
 
-    async def read(store: SqlRunStore) -> tuple[RunRow | None, RequestRow | None, tuple[RunRow, ...]]:
+    async def read(store: SqlRunStore) -> StoredRun | None:
         row = await store.run(run_id)
         if row is None:
-            return None, None, ()
-        return row, await store.request(row.request_id), tuple(await store.runs_of_request(row.request_id))
+            return None
+        return StoredRun(
+            row=row,
+            request=await store.request(row.request_id),
+            related_runs=tuple(await store.runs_of_request(row.request_id)),
+            timeline=tuple(await store.timelines.read(run_id)),
+        )
 
-    row, request, related_runs = query_store(settings, read)
-    if row is None:
+    stored = query_store(settings, read)
+    if stored is None:
         raise unknown_run_error(run_id)
+    request = stored.request
     if as_json:
         readable_request = replace(request, explanation=explanation_text(request.explanation)) if request else None
         _print_json(
             {
-                "run": row,
+                "run": stored.row,
                 "request": readable_request,
-                "runs_of_request": [related_run.run_id for related_run in related_runs],
+                "runs_of_request": [related_run.run_id for related_run in stored.related_runs],
+                "timeline": stored.timeline,
             }
         )
     else:
-        print_result(run_details(row, request, related_runs))
+        print_result(run_details(stored))
     return ExitCode.SUCCESS
 
 

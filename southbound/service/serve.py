@@ -165,9 +165,12 @@ async def _work(service: RunningService, roles: Sequence[Role], stop: asyncio.Ev
     resources = service.resources
     marking = [resources.continuity.run()] if resources.continuity else []
     try:
-        return await _run_until_stopped(stop, service.workers, [*background_tasks(resources, roles), *marking])
+        background = [*background_tasks(resources, roles), *marking, resources.timelines.run()]
+        clean = await _run_until_stopped(stop, service.workers, background)
+        await resources.timelines.flush()  # of what the workers finished last
     except StoreDiscontinuedError as error:
         raise NotConfiguredError(str(error)) from error
+    return clean
 
 
 def _refuse_open_callbacks(settings: Settings, rules: RoutingRules, roles: Sequence[Role]) -> None:

@@ -17,6 +17,7 @@ from router.runs.request_result import in_request_order, is_over
 from router.runs.run import RunRow
 from router.runs.transitions import COMMANDED_PHASES
 from router.selection.thresholds import ThresholdUse, UseCount
+from router.timeline.entries import limit_entries
 from schemas.vocabulary import Phase
 from tests.fakes.specification_store import InMemorySpecifications
 from tests.fakes.write_claims import InMemoryWriteClaims
@@ -26,6 +27,21 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.runs.run import RequestRow
+    from router.timeline.entries import TimelineEntry
+
+
+class InMemoryTimelines:
+    """Keeps timelines in a dictionary."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, tuple[TimelineEntry, ...]] = {}
+
+    async def append(self, entries: Mapping[str, Sequence[TimelineEntry]]) -> None:
+        for run_id, added in entries.items():
+            self.entries[run_id] = limit_entries((*self.entries.get(run_id, ()), *added))
+
+    async def read(self, run_id: str) -> Sequence[TimelineEntry]:
+        return self.entries.get(run_id, ())
 
 
 class InMemoryRunStore:
@@ -39,6 +55,7 @@ class InMemoryRunStore:
         self.pruning = InMemoryPruning(self)
         self.specifications = InMemorySpecifications()
         self.write_claims = InMemoryWriteClaims()
+        self.timelines = InMemoryTimelines()
         self.problems: list[Exception] = []
         self.closed = False
         self._store(rows)
@@ -211,6 +228,7 @@ class InMemoryPruning:
         for row in family:
             del runs[row.run_id]
             self.store.write_claims.delete(row.run_id)
+            self.store.timelines.entries.pop(row.run_id, None)
         self.store.requests.pop(request_id, None)
         return family
 

@@ -98,13 +98,13 @@ class RunWriter:
     async def _write(self, known: WrittenRun) -> WriteOutcome | RetryLater | DeadLetter:
         look_up = self._calls.look_up(self.row)
         if known.target_id is None and known.posted_at is not None and look_up is not None:
-            result = await self.caller.call(self.target.name, look_up)
+            result = await self.caller.call(self.target.name, look_up, about=(self.row.run_id,))
             return await self._after_look_up(known, result)
         return await self._update(known, known.target_id or self.row.run_id)
 
     async def _update(self, known: WrittenRun, target_id: str) -> WriteOutcome | RetryLater | DeadLetter:
         call = self._calls.update(self.row, target_id)
-        result = await self.caller.call(self.target.name, call, self._claiming())
+        result = await self.caller.call(self.target.name, call, self._claiming(), about=(self.row.run_id,))
         verdict = result.meaning.verdict
         is_absent = verdict is Verdict.ACCEPTED and self._calls.shows_no_run(result.accepted_response())
         if verdict is Verdict.LOST or is_absent:
@@ -153,7 +153,7 @@ class RunWriter:
 
     async def _create(self) -> WriteOutcome | RetryLater | DeadLetter:
         call = self._calls.create(self.row)
-        result = await self.caller.call(self.target.name, call, self._claiming(posts=True))
+        result = await self.caller.call(self.target.name, call, self._claiming(posts=True), about=(self.row.run_id,))
         match result.meaning.verdict:
             case Verdict.ACCEPTED:
                 return await self._created(result)
@@ -171,7 +171,10 @@ class RunWriter:
             return await self._failed(result.as_unknown_outcome("the response names no id"), posted=True)
         if self._calls.shows_other_state(response, self.row):
             followed = await self.caller.call(
-                self.target.name, self._calls.update(self.row, target_id), self._claiming()
+                self.target.name,
+                self._calls.update(self.row, target_id),
+                self._claiming(),
+                about=(self.row.run_id,),
             )
             if followed.meaning.verdict is not Verdict.ACCEPTED:
                 return await self._failed(followed, posted=True)

@@ -21,13 +21,13 @@ from consumers.metrics import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from consumers.dispatch.call import CallObserver
+    from consumers.dispatch.call import CallObserver, ObservedCall
     from consumers.inbound.listener import CountCallback
     from consumers.metrics import Metrics
     from consumers.runtime.faults import ProblemReporter
     from consumers.runtime.handler import Record
     from consumers.spokes.limits.circuit_breaker import CircuitBreaker
-    from router.responses import Purpose, Verdict
+    from consumers.timeline.recorder import TimelineRecorder
     from router.runs.run import RunRow
     from router.selection.thresholds import ThresholdUse
     from schemas.problem import Problem
@@ -52,6 +52,11 @@ def log_breaker(spoke: str, calls: str, breaker: CircuitBreaker) -> None:
         )
     else:
         log.info("system is back", spoke=spoke, calls=calls)
+
+
+def log_timeline_trouble(sentence: str) -> None:
+    """Log that timelines are stored later, or not at all."""
+    log.warning("timelines of runs not stored", problem=sentence)
 
 
 def log_waiting(run_id: str, definitions: tuple[str, ...]) -> None:
@@ -97,14 +102,16 @@ def missing_input_counter(metrics: Metrics) -> Callable[[str, str], None]:
     return lambda table, name: metrics.count(INPUTS_MISSING, table, name)
 
 
-def call_observer(metrics: Metrics) -> CallObserver:
-    """Return a function that counts the calls of external systems, and records their durations."""
+def call_observer(metrics: Metrics, timelines: TimelineRecorder) -> CallObserver:
+    """Return a function that counts the calls of external systems, and records their durations and timelines."""
 
-    def count(spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:
-        metrics.count(CALLS, spoke, purpose, verdict)
-        metrics.observe_duration(CALL_SECONDS, seconds, spoke, purpose)
+    def observe(observed: ObservedCall) -> None:
+        spoke, purpose = observed.system.name, observed.call.purpose
+        metrics.count(CALLS, spoke, purpose, observed.meaning.verdict)
+        metrics.observe_duration(CALL_SECONDS, (observed.ended - observed.began).total_seconds(), spoke, purpose)
+        timelines.call_made(observed)
 
-    return count
+    return observe
 
 
 def result_counter(metrics: Metrics) -> Callable[[RunResult], None]:

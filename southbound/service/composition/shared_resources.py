@@ -10,9 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.call import Caller
-from consumers.metrics import (
-    CIRCUIT_OPEN,
-)
+from consumers.metrics import CIRCUIT_OPEN, TIMELINE_DROPPED
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.route_request import RequestRouter
@@ -21,10 +19,12 @@ from consumers.run_updates.announce import Announcer
 from consumers.run_updates.updater import RunUpdater
 from consumers.spokes.limits.circuit_breaker import Breakers
 from consumers.spokes.registry import spoke_for
+from consumers.timeline.recorder import TimelineRecorder
 from router.runs.hierarchy_limits import HierarchyLimits
 from southbound.service.composition.observers import (
     call_observer,
     log_breaker,
+    log_timeline_trouble,
     log_used_up,
     log_waiting,
     missing_input_counter,
@@ -74,10 +74,25 @@ class SharedResources:
     threshold_cache: ThresholdCache = field(default_factory=lambda: ThresholdCache(log_used_up))
 
     @cached_property
+    def timelines(self) -> TimelineRecorder:
+        """The recorder of timelines; it stores what all roles of this process do."""
+        return TimelineRecorder(
+            self.store.timelines,
+            warn=log_timeline_trouble,
+            on_dropped=lambda entries: self.metrics.count(TIMELINE_DROPPED, by=entries),
+        )
+
+    @cached_property
     def updater(self) -> RunUpdater:
         """The updater of runs. It stores concurrent updates of all handlers together (ADR-0021)."""
         announcer = Announcer(events=self.events, now=utc_now)
-        return RunUpdater(store=self.store, announcer=announcer, now=utc_now, on_ended=result_counter(self.metrics))
+        return RunUpdater(
+            store=self.store,
+            announcer=announcer,
+            now=utc_now,
+            on_ended=result_counter(self.metrics),
+            on_stored=self.timelines.row_stored,
+        )
 
     @cached_property
     def decide(self) -> Decider:
@@ -135,5 +150,5 @@ class SharedResources:
             now=utc_now,
             random=random.random,  # jitter, not a secret
             may_send=may_send,
-            on_call=call_observer(self.metrics),
+            on_call=call_observer(self.metrics, self.timelines),
         )

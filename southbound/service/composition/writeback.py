@@ -42,7 +42,7 @@ def writeback_worker(resources: SharedResources, target: WritebackTarget) -> Wor
             now=utc_now,
             random=random.random,  # jitter, not a secret
             may_send=may_send,
-            on_call=call_observer(resources.metrics),
+            on_call=call_observer(resources.metrics, resources.timelines),
             breakers=resources.breakers,
         )
         return WritebackHandler(

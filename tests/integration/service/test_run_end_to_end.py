@@ -8,12 +8,14 @@ import orjson
 
 from consumers.spokes.port import do_nothing
 from consumers.spokes.session_transport import SessionTransport
+from router.timeline.entries import HttpAttempt, StateChange
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from southbound.settings.settings import HttpSettings, RoutingSettings
 from tests.builders.runs import a_document, a_tree
 from tests.fixtures.service import a_service
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import pytest
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from consumers.spokes.port import BeforeCall
     from consumers.spokes.transport import HttpRequest
     from router.responses import HttpResponse, NoResponse
+    from router.timeline.entries import TimelineEntry
     from schemas.results import RunResult
     from tests.fixtures.service import ServiceUnderTest
 
@@ -45,6 +48,19 @@ async def test_a_run_and_a_hierarchy_get_their_results(service: ServiceUnderTest
     )
     assert closing[0].counts == {"completed": 4}
     assert await service.stop()
+    timeline = await timeline_of("TR1", service)
+    assert [(each.method, each.status) for each in timeline if isinstance(each, HttpAttempt)] == [("POST", 201)]
+    phases = [each.phase for each in timeline if isinstance(each, StateChange)]
+    assert phases == [Phase.ROUTED, Phase.SENDING, Phase.FULFILLED]
+
+
+async def timeline_of(run_id: str, service: ServiceUnderTest) -> Sequence[TimelineEntry]:
+    """Read the timeline of a run from the store."""
+    store = await service.store()
+    try:
+        return await store.timelines.read(run_id)
+    finally:
+        await store.close()
 
 
 async def test_a_run_gets_its_result_over_a_plain_client_session(

@@ -12,12 +12,13 @@ from consumers.dispatch.call import Caller, MembershipUncertainError
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.limits.circuit_breaker import Breakers
 from consumers.spokes.port import Call, do_nothing
-from router.responses import HttpResponse, Purpose, Verdict
+from router.responses import HttpResponse, Purpose
 from tests.builders.runs import NOON
 from tests.builders.spokes import a_profile, a_spoke
 from tests.fakes.transport import FakeTransport
 
 if TYPE_CHECKING:
+    from consumers.dispatch.call import ObservedCall
     from consumers.spokes.port import BeforeCall
     from consumers.spokes.transport import HttpRequest
 
@@ -54,8 +55,8 @@ class OneConnectionCaller:
             breakers=Breakers({}, lambda: self.transport.now, lambda: 0.5),
         )
 
-    def _note(self, spoke: str, purpose: Purpose, verdict: Verdict, seconds: float) -> None:  # noqa: ARG002 - the port
-        self.seconds.append(seconds)
+    def _note(self, observed: ObservedCall) -> None:
+        self.seconds.append((observed.ended - observed.began).total_seconds())
 
 
 async def test_waiting_for_a_free_connection_does_not_count_as_the_systems_time() -> None:

@@ -24,7 +24,7 @@ from router.tables.explain.explanation import CellComparison, Explanation, Match
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind
 from southbound.cli.exit_codes import ExitCode
-from southbound.operations.run_views import format_time, run_details, status_sentences
+from southbound.operations.run_views import StoredRun, format_time, run_details, status_sentences
 from tests.builders.runs import NOON, TREE, a_document, a_run
 from tests.harness.command_line import southbound
 
@@ -248,7 +248,7 @@ def test_why_and_show_name_the_reasons_of_what_was_published_last(kind: UpdateKi
     assert sentence.startswith(f"published last: {kind} at ")
     console = Console(width=200)
     with console.capture() as capture:
-        console.print(run_details(row, None, ()))
+        console.print(run_details(StoredRun(row=row, request=None, related_runs=(), timeline=())))
     assert "CALL_503: busy" in capture.get()
     assert "\x07" not in capture.get()
 
@@ -265,7 +265,7 @@ def test_why_and_show_name_the_last_attempt_and_the_next(phase: Phase) -> None:
     row = a_run(phase=phase, failed_attempt=failed)
     console = Console(width=250)
     with console.capture() as capture:
-        console.print(run_details(row, None, ()))
+        console.print(run_details(StoredRun(row=row, request=None, related_runs=(), timeline=())))
     for text in ("\n".join(status_sentences(row)), capture.get()):
         assert f"number 3 at {format_time(NOON)}: CALL_TRANSIENT: busy" in text
         assert ("next attempt" in text) == (phase in {Phase.RETRYING, Phase.IN_DOUBT})
@@ -287,7 +287,7 @@ def test_why_and_show_name_the_attempts_at_a_change_or_cancellation_that_waits(p
     row = a_run(phase=phase, failed_attempt=failed)
     console = Console(width=250)
     with console.capture() as capture:
-        console.print(run_details(row, None, ()))
+        console.print(run_details(StoredRun(row=row, request=None, related_runs=(), timeline=())))
     for text in ("\n".join(status_sentences(row)), capture.get()):
         assert f"number 3 at {format_time(NOON)}: CALL_TRANSIENT: The change could not be sent" in text
         assert format_time(NOON + timedelta(minutes=1)) in text

@@ -1,0 +1,1 @@
+"""Record the timeline of every run, beside the work on it."""

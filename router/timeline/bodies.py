@@ -1,0 +1,57 @@
+"""What is kept of the body of a call: a digest, or its text with secrets masked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+MAX_BODY_LENGTH = 16_000  # characters of a body that is kept
+MASK = "***"
+_DIGEST_LENGTH = 32  # hexadecimal digits
+_MAX_DEPTH = 50
+_MAX_PARSED = 4 * MAX_BODY_LENGTH  # bytes of a body that are looked at
+_SECRET_NAME = re.compile(
+    r"passw|secret|token|credential|authori[sz]ation|api[-_ ]?key|private[-_ ]?key|cookie", re.IGNORECASE
+)
+# Without repetition that backtracks: the text is an outsider's.
+_SECRET_TEXT = re.compile(
+    rf"(?i)((?:{_SECRET_NAME.pattern})[\w-]{{0,40}}[\"']?\s{{0,5}}[:=]\s{{0,5}})"
+    r"(\"[^\"]{0,500}\"|'[^']{0,500}'|[^\n&,;<>]{1,500})"
+)
+
+
+def digest_of(body: bytes | None) -> str | None:
+    """Return the digest of a body; None if there is none."""
+    return hashlib.sha256(body).hexdigest()[:_DIGEST_LENGTH] if body else None
+
+
+def masked_body(body: bytes | None) -> str | None:
+    """Return the text of a body, shortened, without the values of fields that are named like secrets."""
+    if not body:
+        return None
+    text = _masked_text(body)
+    return text if len(text) <= MAX_BODY_LENGTH and len(body) <= _MAX_PARSED else f"{text[:MAX_BODY_LENGTH]}…"
+
+
+def _masked_text(body: bytes) -> str:
+    text = body[:_MAX_PARSED].decode(errors="replace").replace("\x00", "")
+    try:
+        return json.dumps(_masked(json.loads(text), 0), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return _SECRET_TEXT.sub(rf"\1{MASK}", text)
+
+
+def _masked(value: object, depth: int) -> object:
+    if depth > _MAX_DEPTH:
+        return MASK
+    if isinstance(value, list):
+        return [_masked(item, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    # A characteristic has its name in one field and its value in another.
+    hides_value = any(isinstance(value.get(key), str) and _SECRET_NAME.search(value[key]) for key in ("name", "key"))
+    return {
+        name: MASK if _SECRET_NAME.search(name) or (hides_value and name == "value") else _masked(item, depth + 1)
+        for name, item in value.items()
+    }

@@ -1,0 +1,49 @@
+"""The contract of every store of timelines."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from router.timeline.entries import MAX_ATTEMPTS, HttpAttempt, OmittedEntries
+from schemas.vocabulary import Phase, RunState
+from tests.builders.runs import NOON, a_run
+from tests.contract.store.test_every_run_store import store  # noqa: F401 - a fixture
+from tests.unit.timeline.test_entries import a_change, an_attempt
+
+if TYPE_CHECKING:
+    from consumers.store.port import RunStore
+    from consumers.timeline.port import TimelineStore
+
+
+@pytest.fixture
+def timelines(store: RunStore) -> TimelineStore:  # noqa: F811 - the fixture
+    """A store without timelines."""
+    return store.timelines
+
+
+async def test_what_was_appended_is_read_back_in_order_of_time(timelines: TimelineStore) -> None:
+    await timelines.append({"TR1": [an_attempt(2), a_change(3)], "TR2": [a_change(1)]})
+    await timelines.append({"TR1": [a_change(1)]})
+    assert list(await timelines.read("TR1")) == [a_change(1), an_attempt(2), a_change(3)]
+    assert list(await timelines.read("TR2")) == [a_change(1)]
+    assert list(await timelines.read("TR3")) == []
+
+
+async def test_a_long_timeline_is_summarised(timelines: TimelineStore) -> None:
+    for start in range(0, 400, 20):
+        await timelines.append({"TR1": [an_attempt(second) for second in range(start, start + 20)]})
+    summary, *kept = await timelines.read("TR1")
+    assert isinstance(summary, OmittedEntries)
+    assert (summary.attempts, len(kept)) == (400 - MAX_ATTEMPTS, MAX_ATTEMPTS)
+    assert all(isinstance(entry, HttpAttempt) for entry in kept)
+
+
+async def test_a_deleted_run_takes_its_timeline_with_it(store: RunStore) -> None:  # noqa: F811 - the fixture
+    await store.save(a_run("TR1", phase=Phase.FULFILLED, state=RunState.COMPLETED))
+    await store.timelines.append({"TR1": [a_change(1)], "TR2": [a_change(1)]})
+    await store.pruning.prune(NOON + timedelta(days=99), 10)
+    assert list(await store.timelines.read("TR1")) == []
+    assert list(await store.timelines.read("TR2")) == [a_change(1)]
