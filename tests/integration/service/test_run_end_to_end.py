@@ -51,7 +51,7 @@ async def test_a_run_and_a_hierarchy_get_their_results(service: ServiceUnderTest
     timeline = await timeline_of("TR1", service)
     assert [(each.method, each.status) for each in timeline if isinstance(each, HttpAttempt)] == [("POST", 201)]
     phases = [each.phase for each in timeline if isinstance(each, StateChange)]
-    assert phases == [Phase.ROUTED, Phase.SENDING, Phase.FULFILLED]
+    assert (phases[:2], phases[-1]) == ([Phase.ROUTED, Phase.SENDING], Phase.FULFILLED)
 
 
 async def timeline_of(run_id: str, service: ServiceUnderTest) -> Sequence[TimelineEntry]:
