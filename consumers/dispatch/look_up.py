@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from consumers.store.port import RunStore
     from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
     from schemas.run_document import RunDocument
 
 MAX_PAGES = 20  # of the whole list, read when the filter proves nothing
@@ -95,10 +96,11 @@ class LookUp:
 
     caller: Caller
     store: RunStore
+    cause: Event | None = None  # that leads to the look-up
 
     async def find(self, row: RunRow, posted: RunDocument, call: Call) -> LookUpAnswer:
         """Ask for the run that was POSTed as `posted`; `call` is the spoke's look-up of it."""
-        answer = await self._page(row.spoke, call, posted)
+        answer = await self._page(row, call, posted)
         if isinstance(answer, NotProven):
             return answer
         page, result = answer
@@ -111,7 +113,7 @@ class LookUp:
 
     async def find_accepted(self, row: RunRow, posted: RunDocument, call: Call) -> ExternalReport | NotProven:
         """Ask for a run that the system has accepted; that it does not show the run need not be proven."""
-        answer = await self._page(row.spoke, call, posted)
+        answer = await self._page(row, call, posted)
         if isinstance(answer, NotProven):
             return answer
         page, result = answer
@@ -120,12 +122,12 @@ class LookUp:
             return listed.report if isinstance(listed, Found) else NotProven(result=result)
         return _found(page.found, result).report if page.found else NotProven(result=result)
 
-    async def _page(self, spoke: str, call: Call, posted: RunDocument) -> tuple[LookUpPage, CallResult] | NotProven:
-        result = await self.caller.call(spoke, call)
+    async def _page(self, row: RunRow, call: Call, posted: RunDocument) -> tuple[LookUpPage, CallResult] | NotProven:
+        result = await self.caller.call_about(row, call, self.cause)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return NotProven(result=result, answered=False)
         try:
-            return self.caller.spoke(spoke).read_page(result.accepted_response(), posted), result
+            return self.caller.spoke(row.spoke).read_page(result.accepted_response(), posted), result
         except NotUnderstoodError as error:
             return NotProven(result=result.as_unknown_outcome(str(error)))
 
@@ -136,7 +138,7 @@ class LookUp:
         for control in _controls(recent, posted):
             sent = control.sent or control.requested
             call = spoke.to_look_up(sent)
-            answer = await self._page(row.spoke, call, sent) if call else None
+            answer = await self._page(row, call, sent) if call else None
             if isinstance(answer, tuple) and _shows(answer[0], control):
                 return True
         return False
@@ -148,7 +150,7 @@ class LookUp:
         spoke, listing = self.caller.spoke(row.spoke), _Listing(possible={}, ids=set())
         call = spoke.to_list(0)
         for _ in range(MAX_PAGES):
-            answer = await self._page(row.spoke, call, posted)
+            answer = await self._page(row, call, posted)
             if isinstance(answer, NotProven):
                 return answer
             page, result = answer

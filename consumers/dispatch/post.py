@@ -115,7 +115,7 @@ class PostAttempt:
                 await asyncio.sleep(0)  # so that calls that were stored together are sent one after the other: ADR-0021
 
         try:
-            result = await self.caller.call(rows[0].spoke, self._post_call(rows), store_sending)
+            result = await self.caller.call_about(rows[0], self._post_call(rows), self.event, store_sending)
         except MembershipUncertainError:
             if sending is not rows:
                 await self._record(sending, AttemptFailed())  # nothing was sent, so no look-up is needed
@@ -171,7 +171,7 @@ class PostAttempt:
         call = self.caller.spoke(row.spoke).to_look_up(posted)
         if call is None:
             return None
-        return await LookUp(caller=self.caller, store=self.updater.store).find(row, posted, call)
+        return await LookUp(caller=self.caller, store=self.updater.store, cause=self.event).find(row, posted, call)
 
     async def _absent(self, rows: Rows, as_of: datetime) -> Outcome:
         row = rows[0]

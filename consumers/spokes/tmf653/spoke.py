@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import orjson
 
 from consumers.spokes.port import Call
-from consumers.spokes.profile import CancelMethod, LookUpMethod
+from consumers.spokes.profile import CancelMethod, ListPaging, LookUpMethod
 from consumers.spokes.tmf653 import callbacks, echo, look_up, replies, requests
 from consumers.spokes.tmf653.requests import OutboundIds
 from router.responses import Purpose
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from schemas.results import Reason
     from schemas.run_document import RunDocument
 
-_RUNS_PATH = "/serviceTest"
-
 
 class Tmf653Spoke:
     """A `Spoke` for TMF653 v4.0, v4.1 and v4.2: for what is sent and read here, the three are the same."""
@@ -48,7 +46,7 @@ class Tmf653Spoke:
         return Call(
             purpose=Purpose.SEND,
             method="POST",
-            path=_RUNS_PATH,
+            path=self.profile.paths.create,
             body=orjson.dumps(write(self.profile, command.run, sender)),
             content_type=self.profile.media_types.send,
         )
@@ -72,7 +70,8 @@ class Tmf653Spoke:
         """Cancel, by the method of the profile."""
         if self.profile.cancel is CancelMethod.PATCH:
             return self._patch(Purpose.CANCEL, row, {"state": self._cancelled_spelling()}, idempotency_key)
-        return Call(purpose=Purpose.CANCEL, method="DELETE", path=_path_of(row), idempotency_key=idempotency_key)
+        path = self.profile.paths.of_cancellation(row.external_id or "")
+        return Call(purpose=Purpose.CANCEL, method="DELETE", path=path, idempotency_key=idempotency_key)
 
     def to_look_up(self, run: RunDocument) -> Call | None:
         """Return the look-up of our run by the filters that every TMF653 server must have (or by our id)."""
@@ -80,11 +79,11 @@ class Tmf653Spoke:
             LookUpMethod.NAME: ("name", requests.outbound_name(self.profile, run)),
             LookUpMethod.EXTERNAL_IDENTIFIER: ("externalIdentifier.id", run.run_id),
         }.get(self.profile.look_up)
-        return Call(purpose=Purpose.LOOK_UP, method="GET", path=_RUNS_PATH, query=(by,)) if by else None
+        return Call(purpose=Purpose.LOOK_UP, method="GET", path=self.profile.paths.search, query=(by,)) if by else None
 
     def to_read(self, external_id: str) -> Call:
         """GET one run."""
-        return Call(purpose=Purpose.READ, method="GET", path=f"{_RUNS_PATH}/{_path_segment(external_id)}")
+        return Call(purpose=Purpose.READ, method="GET", path=self.profile.paths.of_run(external_id))
 
     def read_reply(self, response: HttpResponse) -> ExternalReport:
         """Read the body of a 2xx response about one run.
@@ -97,7 +96,7 @@ class Tmf653Spoke:
     def to_list(self, offset: int) -> Call:
         """GET a page of all runs, without a filter."""
         page = (("offset", str(offset)), ("limit", str(look_up.PAGE_SIZE)))
-        return Call(purpose=Purpose.LOOK_UP, method="GET", path=_RUNS_PATH, query=page)
+        return Call(purpose=Purpose.LOOK_UP, method="GET", path=self.profile.paths.search, query=page)
 
     def read_page(self, response: HttpResponse, run: RunDocument) -> LookUpPage:
         """Read the response to a look-up or to a page of the list.
@@ -106,7 +105,9 @@ class Tmf653Spoke:
             NotUnderstoodError: the body is not a list of runs.
         """
         name = requests.outbound_name(self.profile, run)
-        return look_up.read_page(self._spellings, response, name, run, _RUNS_PATH)
+        page = look_up.read_page(self._spellings, response, name, run, self.profile.paths.search)
+        whole = self.profile.paging is ListPaging.NONE and page.total is None
+        return replace(page, total=page.shown) if whole else page
 
     def check_callback(self, received: InboundReceived) -> None:
         """Return if a notification perhaps names a run.
@@ -125,10 +126,12 @@ class Tmf653Spoke:
         return callbacks.read_callback(self._spellings, received)
 
     def _patch(self, purpose: Purpose, row: RunRow, body: requests.Body, idempotency_key: str) -> Call:
+        paths, external_id = self.profile.paths, row.external_id or ""
+        cancels = purpose is Purpose.CANCEL
         return Call(
             purpose=purpose,
             method="PATCH",
-            path=_path_of(row),
+            path=paths.of_cancellation(external_id) if cancels else paths.of_change(external_id),
             body=orjson.dumps(body),
             content_type=self.profile.media_types.change,
             idempotency_key=idempotency_key,
@@ -138,12 +141,3 @@ class Tmf653Spoke:
         """Return the system's spelling of `cancelled`, if the profile has one."""
         spellings = (raw for raw, state in self.profile.state_spellings.items() if state is RunState.CANCELLED)
         return next(spellings, "cancelled")
-
-
-def _path_of(row: RunRow) -> str:
-    return f"{_RUNS_PATH}/{_path_segment(row.external_id or '')}"
-
-
-def _path_segment(external_id: str) -> str:
-    # `.` and `..` would name another resource.
-    return external_id.replace(".", "%2E") if external_id in {".", ".."} else quote(external_id, safe="")
