@@ -159,8 +159,8 @@ class ProxySettings(ProfileModel):
     username: Annotated[str, Field(min_length=1, pattern=r"^[^:]+$")] | None = Field(
         default=None, description="User name at the proxy."
     )
-    password: SecretReference | None = Field(
-        default=None, description="Where the password at the proxy is: `env:NAME` or `file:PATH`."
+    password: Annotated[SecretReference, Field(pattern="^file:")] | None = Field(
+        default=None, description="Where the password at the proxy is: `file:PATH`."
     )
 
     @model_validator(mode="after")

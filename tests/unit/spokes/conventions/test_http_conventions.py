@@ -101,7 +101,7 @@ def test_calls_use_the_paths_of_the_profile() -> None:
         ({"proxy": {"url": "http://user:word@proxy:3128"}}, "must not carry credentials"),
         ({"proxy": {"url": "proxy:3128"}}, "must be an address such as"),
         ({"proxy": {"url": "http://proxy:3128", "username": "us"}}, "needed both"),
-        ({"proxy": {"username": "us", "password": "env:P"}}, "need a url"),
+        ({"proxy": {"username": "us", "password": "file:P"}}, "need a url"),
     ],
 )
 def test_a_mistake_is_named(fields: dict[str, Any], sentence: str) -> None:
