@@ -144,5 +144,5 @@ async def test_a_proxy_that_is_down_proves_that_nothing_was_sent(kind: str, tmp_
 
 def test_a_password_that_is_missing_is_named() -> None:
     proxy = {"url": "http://127.0.0.1:3128", "username": "us", "password": "file:/nowhere/word"}
-    with pytest.raises(SecretMissingError, match=r"there is no secret at file:/nowhere/word"):
+    with pytest.raises(SecretMissingError, match=r"field 'proxy': there is no secret at file:/nowhere/word"):
         open_connections([a_profile(proxy=proxy)], {})
