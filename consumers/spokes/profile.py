@@ -28,6 +28,7 @@ from consumers.spokes.conventions.http_conventions import (
 from consumers.spokes.conventions.payload_form import PLAIN, PayloadForm
 from consumers.spokes.credentials import Auth, CallbackAuth, HeaderName, NoAuth, ProfileModel, TlsSettings
 from consumers.spokes.limits.circuit_breaker import BreakerPolicy
+from consumers.spokes.mapping.rules import NOTHING, MappingSettings
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -389,6 +390,7 @@ class Profile(SystemProfile):
     paths: Paths = Paths()
     run_headers: RunHeaders = RunHeaders()
     payload: PayloadForm = PLAIN
+    mapping: MappingSettings = NOTHING
     end_of_run: EndOfRun = Field(
         default=EndOfRun.STATE,
         description=(
@@ -457,6 +459,16 @@ class Profile(SystemProfile):
     def takes_callbacks(self) -> bool:
         """Whether the listener has an address for the system: not for one that is only polled, without credentials."""
         return self.authenticates_callbacks or ResultChannel.CALLBACK in self.result_channels
+
+    @model_validator(mode="after")
+    def _check_mapping_has_fields(self) -> Self:
+        if self.mapping is NOTHING:
+            return self
+        if self.dialect != "tmf653":
+            raise ValueError(f"mapping is for the fields of TMF653, and the dialect is {self.dialect}")
+        if "json-patch" in self.media_types.change and (self.mapping.send or self.mapping.change):
+            raise ValueError("mapping.send and mapping.change need a PATCH that is an object, not a JSON patch")
+        return self
 
     @field_validator("version")
     @classmethod
