@@ -165,6 +165,8 @@ class SystemCaller(ABC):
         status = None if isinstance(answer, NoResponse) else answer.status
         declared = profile.meanings.get((call.method, status)) if status is not None and profile.meanings else None
         success = profile.success_codes_of(call.method)
+        if call.also_success:
+            success |= call.also_success
         judgement = classify(call.purpose, answer, success, now=ended, declared=declared)
         self.on_call(name, call.purpose, judgement.verdict, (ended - began).total_seconds())
         self.outages.note_verdict(name, call.purpose, judgement.verdict)

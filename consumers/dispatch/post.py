@@ -217,11 +217,11 @@ class PostAttempt:
         if report.external_id is not None:
             return await self._adopt(rows, report)
         # It may come later, by a callback or a look-up; a system that accepted a run is not sent it again.
-        return await self._adopt(rows, await self._find(rows[0]) or report)
+        return await self._adopt(rows, await self._find(rows[0], report.href) or report)
 
-    async def _find(self, row: RunRow) -> ExternalReport | None:
-        """Ask once for a run; None proves nothing."""
-        return await ExternalIdFinder(updater=self.updater, caller=self.caller).look_up(row)
+    async def _find(self, row: RunRow, href: str | None = None) -> ExternalReport | None:
+        """Ask once for a run; None proves nothing. `href` is the address that the system named for it."""
+        return await ExternalIdFinder(updater=self.updater, caller=self.caller).look_up(row, href)
 
     async def _adopt(self, rows: Rows, report: ExternalReport) -> Outcome:
         reports = reports_by_run(rows, report)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from consumers.spokes.aiohttp_connection import origin_of
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.authentication import authentication_for
 from consumers.spokes.conventions.http_conventions import ProxySettings
@@ -168,7 +169,7 @@ def _build_request(connection: SpokeConnection, call: Call) -> HttpRequest:
     query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
     return HttpRequest(
         method=call.method,
-        url=f"{connection.base_url}{call.path}{query}",
+        url=f"{origin_of(connection.base_url) if call.from_root else connection.base_url}{call.path}{query}",
         headers=connection.headers | _call_headers(call),
         body=call.body,
     )

@@ -185,6 +185,8 @@ class LookUpMethod(StrEnum):
     """How to find out whether a POST with unknown outcome arrived."""
 
     NAME = "name"
+    NAME_AND_SERVICE = "name_and_service"
+    LOCATION = "location"
     EXTERNAL_IDENTIFIER = "external_identifier"
     NONE = "none"
 
@@ -201,6 +203,9 @@ class EndOfRun(StrEnum):
 
     STATE = "state"
     MEASURES = "measures"
+
+
+LOOK_UPS_BY_NAME = frozenset({LookUpMethod.NAME, LookUpMethod.NAME_AND_SERVICE, LookUpMethod.LOCATION})
 
 
 class CancelMethod(StrEnum):
@@ -419,7 +424,9 @@ class Profile(SystemProfile):
     look_up: LookUpMethod = Field(
         default=LookUpMethod.NAME,
         description=(
-            "How to find out whether a POST with unknown outcome arrived. `none`: such a run becomes `fallout`."
+            "How to find out whether a POST with unknown outcome arrived. `name_and_service`: by name and"
+            " `relatedService.id`. `location`: as `name`, and a run that was accepted without an id is found by the"
+            " `Location` of that response, also by way of a monitor. `none`: such a run becomes `fallout`."
         ),
     )
     id_deadline: Seconds = Field(

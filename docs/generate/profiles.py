@@ -164,20 +164,31 @@ def _kind(annotation: Any) -> str:  # noqa: ANN401, PLR0911 - any annotation; on
     if origin is types.UnionType or "Union" in str(origin):
         known = [one for one in arguments if one is not types.NoneType]
         return "credentials" if isinstance(known[0], type) and issubclass(known[0], BaseModel) else _kind(known[0])
+    if origin is tuple:
+        return "list of rules"
     if origin is frozenset:
         return f"list of {_kind(arguments[0])}"
     if origin is dict:
-        return "texts and states" if "RunState" in str(arguments[1]) else "texts"
+        return _kind_of_map(str(arguments[1]))
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return " or ".join(f"`{one.value}`" for one in annotation if one.value != "unknown")
     return {int: "whole number", float: "number", bool: "true or false"}.get(annotation, "text")
+
+
+def _kind_of_map(values: str) -> str:
+    named = {
+        "RunState": "texts and states",
+        "DeclaredMeaning": "statuses and meanings",
+        "frozenset": "methods and lists",
+    }
+    return next((kind for word, kind in named.items() if word in values), "texts")
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     match field.get_default(call_default_factory=True):
-        case None | {}:
+        case None | {} | ():
             return "none"
         case NoAuth():
             return "`{kind: none}`"

@@ -9,7 +9,7 @@ import orjson
 
 from consumers.spokes.mapping.compiled import compile_rules
 from consumers.spokes.mapping.pointers import find, parse_pointer
-from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.port import FollowsLocation, NotUnderstoodError
 from consumers.spokes.tmf653.fields import CHILDREN
 from consumers.spokes.tmf653.lenient_json import parse_json
 from schemas.vocabulary import Channel
@@ -74,6 +74,18 @@ class MappedSpoke:
             NotUnderstoodError: the body is not usable.
         """
         return self._inner.read_reply(self._mapped(response))
+
+    def to_follow(self, href: str) -> Call | None:
+        """GET an address that the system named, if the spoke follows it."""
+        return self._inner.to_follow(href) if isinstance(self._inner, FollowsLocation) else None
+
+    def read_followed(self, response: HttpResponse) -> ExternalReport | str | None:
+        """Return the run that a mapped answer shows or names, the address where to ask next, or nothing yet.
+
+        Raises:
+            NotUnderstoodError: the body is not JSON.
+        """
+        return self._inner.read_followed(self._mapped(response)) if isinstance(self._inner, FollowsLocation) else None
 
     def contradictions(self, response: HttpResponse, row: RunRow, changes: Sequence[FieldChange]) -> tuple[Reason, ...]:
         """Return why the mapped response shows that the changes are not made."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.spokes.conventions.payload_form import PLAIN, PartyForm
-from consumers.spokes.profile import LookUpMethod, Profile, RelationshipEncoding
+from consumers.spokes.profile import LOOK_UPS_BY_NAME, LookUpMethod, Profile, RelationshipEncoding
 from consumers.spokes.tmf653 import fields as wire
 from consumers.spokes.tmf653.forms import write_characteristic, write_measure, write_party
 from router.runs.hierarchy import build_tree
@@ -38,7 +38,7 @@ def outbound_name(profile: Profile, run: RunDocument) -> str:
     A comma means "or" in a TMF filter (TMF630), so a name that is to be found has none; and no space that a system may
     drop.
     """
-    if profile.look_up is not LookUpMethod.NAME:
+    if profile.look_up not in LOOK_UPS_BY_NAME:
         return run.name
     name = " ".join(run.name.replace(",", ";").split())
     return name if _contains_token(name[:_KEPT_BY_SYSTEMS], run.run_id) else f"{run.run_id} {name}"

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import orjson
 
 from consumers.spokes.port import Call
-from consumers.spokes.profile import CancelMethod, ListPaging, LookUpMethod
-from consumers.spokes.tmf653 import callbacks, echo, look_up, replies, requests
+from consumers.spokes.profile import LOOK_UPS_BY_NAME, CancelMethod, ListPaging, LookUpMethod
+from consumers.spokes.tmf653 import callbacks, echo, look_up, monitor, replies, requests
 from consumers.spokes.tmf653.requests import OutboundIds
 from router.responses import Purpose
 from router.runs.changes import CHANGEABLE_FIELDS
+from router.runs.reports.report import ExternalReport
 from router.runs.states import merge_spellings
 from schemas.vocabulary import RunState
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from consumers.spokes.profile import Profile
     from router.responses import HttpResponse
     from router.runs.changes import FieldChange, FieldValue
-    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.commands import SendRun
     from schemas.inbound import InboundReceived
@@ -75,11 +75,14 @@ class Tmf653Spoke:
 
     def to_look_up(self, run: RunDocument) -> Call | None:
         """Return the look-up of our run by the filters that every TMF653 server must have (or by our id)."""
-        by = {
-            LookUpMethod.NAME: ("name", requests.outbound_name(self.profile, run)),
-            LookUpMethod.EXTERNAL_IDENTIFIER: ("externalIdentifier.id", run.run_id),
-        }.get(self.profile.look_up)
-        return Call(purpose=Purpose.LOOK_UP, method="GET", path=self.profile.paths.search, query=(by,)) if by else None
+        by: tuple[tuple[str, str], ...] = ()
+        if self.profile.look_up in LOOK_UPS_BY_NAME:
+            by = (("name", requests.outbound_name(self.profile, run)),)
+        elif self.profile.look_up is LookUpMethod.EXTERNAL_IDENTIFIER:
+            by = (("externalIdentifier.id", run.run_id),)
+        if self.profile.look_up is LookUpMethod.NAME_AND_SERVICE:
+            by += (("relatedService.id", run.related_service.id),)
+        return Call(purpose=Purpose.LOOK_UP, method="GET", path=self.profile.paths.search, query=by) if by else None
 
     def to_read(self, external_id: str) -> Call:
         """GET one run."""
@@ -91,7 +94,22 @@ class Tmf653Spoke:
         Raises:
             NotUnderstoodError: the body is not a run.
         """
+        if self.profile.look_up is LookUpMethod.LOCATION and monitor.is_elsewhere(self.profile.paths, response):
+            return ExternalReport(external_id=None, href=response.headers.get("location"))
         return replies.read_reply(self._spellings, response)
+
+    def to_follow(self, href: str) -> Call | None:
+        """GET an address that the system named; None unless the profile says so and it is at the system itself."""
+        by_location = self.profile.look_up is LookUpMethod.LOCATION
+        return monitor.follow_call(self.profile.base_url, href) if by_location else None
+
+    def read_followed(self, response: HttpResponse) -> ExternalReport | str | None:
+        """Return the run that an answer shows or names, the address where to ask next, or nothing yet.
+
+        Raises:
+            NotUnderstoodError: the body is not JSON.
+        """
+        return monitor.read_followed(self._spellings, self.profile.paths, response)
 
     def to_list(self, offset: int) -> Call:
         """GET a page of all runs, without a filter."""
