@@ -26,6 +26,7 @@ from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import do_nothing
 from consumers.spokes.profile import CancelMethod, Profile
 from consumers.spokes.registry import spoke_for
+from docs.generate import mapping
 from docs.generate.markdown import table
 from router.responses import HttpResponse
 from router.runs.changes import FieldChange
@@ -48,7 +49,9 @@ INTRODUCTION = """# Profiles of external systems
 
 A spoke is an external system and the way in which Southbound talks to it. Its profile is one YAML file in the folder
 `routing.spokes`; every field but `name` and `base_url` has a default. `southbound config check` reports every mistake
-in all of them, with its line. An unknown field is a mistake.
+in all of them, with its line. An unknown field is a mistake. [How to connect a system](how-to/connect-a-system.md)
+goes through it step by step, `southbound spokes probe` tries it, and `southbound spokes schema` prints its JSON
+Schema for editors.
 
 ```yaml
 name: fibre-lab
@@ -101,9 +104,10 @@ POST http://HOST:PORT/NAME/listener/EVENT-TYPE
 
 ## The HTTP that is sent
 
-Every request carries the headers shown here, `Host`, and the credentials of `auth`. Redirects are not followed, and the
-HTTP client never repeats a POST or PATCH. `Idempotency-Key` and `X-Request-ID` are the same for every attempt with the
-same body. The code writes these examples, for a profile with the defaults and `patchable: [description]`.
+Every request carries the headers shown here, `Host`, the credentials of `auth`, and those of `run_headers`. Redirects
+are not followed, and the HTTP client never repeats a POST or PATCH. `Idempotency-Key` and `X-Request-ID` are the same
+for every attempt with the same body. The code writes these examples, for a profile with the defaults and `patchable:
+[description]`.
 
 """
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -127,7 +131,8 @@ def page() -> str:
     listener = ListenerSettings()
     address, body = f"`{listener.host}:{listener.port}`", ListenerLimits().max_body_bytes
     callbacks = CALLBACKS.format(listener=address, body=body)
-    parts = (table(("field", "kind", "default", "meaning"), rows), _credentials(), callbacks, asyncio.run(_examples()))
+    fields = table(("field", "kind", "default", "meaning"), rows)
+    parts = (fields, mapping.section(), _credentials(), callbacks, asyncio.run(_examples()))
     return INTRODUCTION + "".join(parts)
 
 
