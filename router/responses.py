@@ -82,6 +82,15 @@ class Verdict(StrEnum):
     LOST = "lost"  # 404 for an id that the system issued
 
 
+class DeclaredMeaning(StrEnum):
+    """What a profile says that a status means at its system."""
+
+    BUSY = "busy"  # it processes nothing at the moment
+    TRANSIENT = "transient"  # nothing was done; this call can be repeated
+    REFUSED = "refused"
+    CONFIGURATION = "configuration"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseMeaning:
     """A verdict with its details: reasons for people, and the seconds to wait if the system asks for them."""
@@ -89,6 +98,7 @@ class ResponseMeaning:
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
     retry_after: float | None = None  # seconds
+    declared: DeclaredMeaning | None = None  # what the profile says of this status
 
 
 _WRITES = (Purpose.SEND, Purpose.CHANGE, Purpose.CANCEL)
@@ -160,13 +170,35 @@ _NOT_DONE = (Verdict.REFUSED, Verdict.TRANSIENT, Verdict.CONFIGURATION)
 _ACCEPTED = ResponseMeaning(verdict=Verdict.ACCEPTED)
 
 
+_VERDICTS_BY_DECLARATION: Mapping[DeclaredMeaning, Verdict] = {
+    DeclaredMeaning.BUSY: Verdict.TRANSIENT,
+    DeclaredMeaning.TRANSIENT: Verdict.TRANSIENT,
+    DeclaredMeaning.REFUSED: Verdict.REFUSED,
+    DeclaredMeaning.CONFIGURATION: Verdict.CONFIGURATION,
+}
+
+
 def classify(
-    purpose: Purpose, reply: HttpResponse | NoResponse, success: frozenset[int], *, now: datetime
+    purpose: Purpose,
+    reply: HttpResponse | NoResponse,
+    success: frozenset[int],
+    *,
+    now: datetime,
+    declared: DeclaredMeaning | None = None,
 ) -> ResponseMeaning:
-    """Return what the response to a call means; `success` are the statuses that mean success for this system."""
+    """Return what the response to a call means; `success` are the statuses that mean success for this system.
+
+    `declared` is what the system's profile says of this status: it counts more than the table, unless the status means
+    success or the response to a POST shows a run. A read cannot be refused.
+    """
     if isinstance(reply, NoResponse):
         return _meaning_of_silence(purpose, reply)
-    verdict = Verdict.CONFIGURATION if _refuses_connection(reply) else _verdict(purpose, reply.status, success)
+    if reply.status in success or (declared is DeclaredMeaning.REFUSED and purpose in _READS):
+        declared = None
+    if declared is not None:
+        verdict = _VERDICTS_BY_DECLARATION[declared]
+    else:
+        verdict = Verdict.CONFIGURATION if _refuses_connection(reply) else _verdict(purpose, reply.status, success)
     if purpose is Purpose.SEND and verdict in _NOT_DONE and _shows_run(reply):
         verdict = Verdict.AMBIGUOUS
     header = reply.headers.get("retry-after")
@@ -176,6 +208,7 @@ def classify(
         verdict=verdict,
         reasons=() if verdict is Verdict.ACCEPTED else reasons_in(reply),
         retry_after=retry_after_seconds(header, now),
+        declared=declared,
     )
 
 

@@ -6,11 +6,22 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from consumers.dispatch.correlation import with_run_headers
 from consumers.dispatch.outages import OutageTracker
 from consumers.runtime.backoff import Backoff, next_delay, outage_delay
 from consumers.spokes.limits.circuit_breaker import Breakers, BreakerState, CallFailure
 from consumers.spokes.port import CallPreventedError, UnknownSpokeError, do_nothing
-from router.responses import RESPONSE_UNREADABLE, HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict, classify
+from consumers.spokes.profile import EndOfRun
+from router.responses import (
+    RESPONSE_UNREADABLE,
+    DeclaredMeaning,
+    HttpResponse,
+    NoResponse,
+    Purpose,
+    ResponseMeaning,
+    Verdict,
+    classify,
+)
 from router.runs.events import Reported
 from schemas.results import Reason
 
@@ -22,6 +33,8 @@ if TYPE_CHECKING:
     from consumers.spokes.port import BeforeCall, Call, Spoke, SpokeCaller
     from consumers.spokes.profile import SystemProfile
     from router.runs.reports.report import ExternalReport
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
 
 _REREAD = Backoff(initial_interval=0.5, max_interval=8.0)
 MAX_SENTENCE_LENGTH = 500  # characters of the last failure, in what is said of calls that are not made
@@ -63,8 +76,15 @@ class CallResult:
         """
         if self.meaning.verdict is Verdict.CONFIGURATION:
             return True
-        turned_away = isinstance(self.response, NoResponse) or self.response.status in _BUSY_STATUSES
+        turned_away = isinstance(self.response, NoResponse) or self.says_busy
         return turned_away and self.meaning.verdict is Verdict.TRANSIENT
+
+    @property
+    def says_busy(self) -> bool:
+        """Whether the status says that the system processes nothing at the moment."""
+        if self.meaning.declared is not None:
+            return self.meaning.declared is DeclaredMeaning.BUSY
+        return not isinstance(self.response, NoResponse) and self.response.status in _BUSY_STATUSES
 
 
 class ObservedCall(NamedTuple):
@@ -157,7 +177,12 @@ class SystemCaller(ABC):
         except CallPreventedError as error:
             return _prevented(call.purpose, name, str(error))
         ended = self.now()
-        judgement = classify(call.purpose, answer, profile.success_codes, now=ended)
+        status = None if isinstance(answer, NoResponse) else answer.status
+        declared = profile.meanings.get((call.method, status)) if status is not None and profile.meanings else None
+        success = profile.success_codes_of(call.method)
+        if call.also_success:
+            success |= call.also_success
+        judgement = classify(call.purpose, answer, success, now=ended, declared=declared)
         self.on_call(ObservedCall(about, profile, call, answer, judgement, began, ended))
         self.outages.note_verdict(name, call.purpose, judgement.verdict)
         result = CallResult(purpose=call.purpose, response=answer, meaning=judgement, asked_at=began)
@@ -231,11 +256,33 @@ class Caller(SystemCaller):
         except KeyError:
             raise UnknownSpokeError.named(name, self.spokes) from None
 
+    async def call_about(
+        self,
+        row: RunRow,
+        call: Call,
+        cause: Event | None,
+        before: BeforeCall = do_nothing,
+        *,
+        others: Sequence[RunRow] = (),
+    ) -> CallResult:
+        """Make one attempt at a call about a run, with its headers; `cause` is the event that leads to it.
+
+        `others` are further runs that the call is about.
+        """
+        traceparent = cause.headers.traceparent if cause is not None else None
+        names = self.spoke(row.spoke).profile.run_headers
+        about = [row.run_id, *(other.run_id for other in others)]
+        return await self.call(row.spoke, with_run_headers(call, names, row, traceparent), before, about=about)
+
     def reported(self, name: str, report: ExternalReport, report_id: str) -> Reported:
         """Return the run event of a report, with the times that the profile of its system sets."""
         profile = self.spoke(name).profile
         return Reported(
-            report_id=report_id, report=report, measures_grace=profile.measures_grace, id_deadline=profile.id_deadline
+            report_id=report_id,
+            report=report,
+            measures_grace=profile.measures_grace,
+            id_deadline=profile.id_deadline,
+            ends_with_measures=profile.end_of_run is EndOfRun.MEASURES,
         )
 
 
@@ -252,7 +299,7 @@ def _failure_of(call: Call, result: CallResult) -> CallFailure | None:
     response = result.response
     unreachable = isinstance(response, NoResponse)
     status = None if isinstance(response, NoResponse) else response.status
-    if not (unreachable or status in _BUSY_STATUSES or result.meaning.verdict is Verdict.CONFIGURATION):
+    if not (unreachable or result.says_busy or result.meaning.verdict is Verdict.CONFIGURATION):
         return None
     return CallFailure(
         sentence=_sentence_of(result),

@@ -61,6 +61,9 @@ class CancelRunHandler:
         return with_count(wait or await self._cancel(event, row, command, counted), counted)
 
     async def _cancel(self, event: Event, row: RunRow, command: CancelRun, attempt: Attempt) -> Outcome:
+        cancelable = self.caller.spoke(row.spoke).profile.cancelable_states
+        if row.state is not None and row.state not in cancelable:
+            return await self.refused(event, row, (_past_point_of_no_return(row),))
         finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
         row = await finder.find(event, row)
         if row.external_id is None:
@@ -91,7 +94,7 @@ class CancelRunHandler:
     async def unclear(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """Read the run: the answer to the cancellation shows a run that goes on, or no run."""
         spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call(row.spoke, spoke.to_read(row.external_id or ""), about=(row.run_id,))
+        result = await self.caller.call_about(row, spoke.to_read(row.external_id or ""), event)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)
         try:
@@ -135,6 +138,11 @@ def _with_end(row: RunRow, report: ExternalReport | None) -> ExternalReport:
     """Return the report of a run that was deleted: its body may show the run as it was before."""
     report = report or ExternalReport(external_id=row.external_id)
     return report if report.state in TERMINAL else replace(report, state=RunState.CANCELLED)
+
+
+def _past_point_of_no_return(row: RunRow) -> Reason:
+    message = f"{row.spoke} takes no cancellation of a run in the state {row.state}: wait for its end."
+    return Reason(code="PAST_POINT_OF_NO_RETURN", message=message)
 
 
 def _not_shown(message: str) -> Reason:

@@ -94,9 +94,7 @@ class ChangeRunHandler:
 
     async def unclear(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """Read the run, and act on what the system shows now."""
-        result = await self.caller.call(
-            row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""), about=(row.run_id,)
-        )
+        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)
         if reasons := self._contradictions(row, result):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from consumers.dispatch.look_up import LookUp, NotProven
+from consumers.spokes.port import FollowsLocation, NotUnderstoodError
+from router.responses import Verdict
 from router.runs.ids import derive_event_id
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 _FIRST_DELAY = 1.0
 _MAX_DELAY = 60.0
 _MAX_DOUBLINGS = 6
+MAX_STEPS = 3  # from an address that a system named to the run
 
 
 class LookedUp(NamedTuple):
@@ -55,13 +58,20 @@ class ExternalIdFinder:
         doublings = min(attempt.number - 1, _MAX_DOUBLINGS)
         return min(math.ldexp(_FIRST_DELAY, doublings), _MAX_DELAY)
 
-    async def look_up(self, row: RunRow) -> ExternalReport | None:
-        """Return what the system reports about the run that was POSTed; None if nothing."""
-        return (await self.ask(row)).found
+    async def look_up(self, row: RunRow, href: str | None = None) -> ExternalReport | None:
+        """Return what the system reports about the run that was POSTed; None if nothing.
 
-    async def ask(self, row: RunRow) -> LookedUp:
+        `href` is the address that it named when it accepted the run.
+        """
+        return (await self.ask(row, href)).found
+
+    async def ask(self, row: RunRow, href: str | None = None) -> LookedUp:
         """Look the run up once; a system without look-ups has answered that it names no id."""
         spoke, posted = self.caller.spoke(row.spoke), row.sent or row.requested
+        if isinstance(spoke, FollowsLocation) and (href := href or row.external_href):
+            followed = await self._follow(spoke, row, href)
+            if followed is not None:
+                return LookedUp(found=followed, answered=True)
         call = spoke.to_look_up(posted)
         if call is None:
             return LookedUp(found=None, answered=True)
@@ -69,3 +79,21 @@ class ExternalIdFinder:
         if isinstance(answer, NotProven):
             return LookedUp(found=None, answered=answer.answered)  # the id may still arrive by another way
         return LookedUp(found=answer, answered=True)
+
+    async def _follow(self, spoke: FollowsLocation, row: RunRow, href: str) -> ExternalReport | None:
+        """Return the run to which an address leads, in a few steps; None if it leads to none, or not yet."""
+        for _ in range(MAX_STEPS):
+            call = spoke.to_follow(href)
+            if call is None:
+                return None
+            result = await self.caller.call_about(row, call, None)
+            if result.meaning.verdict is not Verdict.ACCEPTED:
+                return None
+            try:
+                found = spoke.read_followed(result.accepted_response())
+            except NotUnderstoodError:
+                return None
+            if not isinstance(found, str):
+                return found and replace(found, as_of=result.asked_at)
+            href = found
+        return None

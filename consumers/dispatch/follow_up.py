@@ -58,7 +58,7 @@ class FollowUp(Protocol):
 
 async def call_about_run(command: FollowUp, event: Event, row: RunRow, call: Call, attempt: Attempt) -> Outcome:
     """Make one attempt and act on the response: store it, wait for the next attempt, or give up."""
-    result = await command.caller.call(row.spoke, call, about=(row.run_id,))
+    result = await command.caller.call_about(row, call, event)
     if result.meaning.verdict is Verdict.ACCEPTED:
         return await command.accepted(event, row, result, attempt)
     return await act_on_failure(command, event, row, result, attempt)

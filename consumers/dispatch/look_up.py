@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from consumers.store.port import RunStore
     from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
     from schemas.run_document import RunDocument
 
 MAX_PAGES = 20  # of the whole list, read when the filter proves nothing
@@ -95,6 +96,7 @@ class LookUp:
 
     caller: Caller
     store: RunStore
+    cause: Event | None = None  # that leads to the look-up
 
     async def find(self, row: RunRow, posted: RunDocument, call: Call) -> LookUpAnswer:
         """Ask for the run that was POSTed as `posted`; `call` is the spoke's look-up of it."""
@@ -121,7 +123,7 @@ class LookUp:
         return _found(page.found, result).report if page.found else NotProven(result=result)
 
     async def _page(self, row: RunRow, call: Call, posted: RunDocument) -> tuple[LookUpPage, CallResult] | NotProven:
-        result = await self.caller.call(row.spoke, call, about=(row.run_id,))
+        result = await self.caller.call_about(row, call, self.cause)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return NotProven(result=result, answered=False)
         try:

@@ -115,8 +115,8 @@ class PostAttempt:
                 await asyncio.sleep(0)  # so that calls that were stored together are sent one after the other: ADR-0021
 
         try:
-            result = await self.caller.call(
-                rows[0].spoke, self._post_call(rows), store_sending, about=[row.run_id for row in rows]
+            result = await self.caller.call_about(
+                rows[0], self._post_call(rows), self.event, store_sending, others=rows[1:]
             )
         except MembershipUncertainError:
             if sending is not rows:
@@ -173,7 +173,7 @@ class PostAttempt:
         call = self.caller.spoke(row.spoke).to_look_up(posted)
         if call is None:
             return None
-        return await LookUp(caller=self.caller, store=self.updater.store).find(row, posted, call)
+        return await LookUp(caller=self.caller, store=self.updater.store, cause=self.event).find(row, posted, call)
 
     async def _absent(self, rows: Rows, as_of: datetime) -> Outcome:
         row = rows[0]
@@ -219,11 +219,11 @@ class PostAttempt:
         if report.external_id is not None:
             return await self._adopt(rows, report)
         # It may come later, by a callback or a look-up; a system that accepted a run is not sent it again.
-        return await self._adopt(rows, await self._find(rows[0]) or report)
+        return await self._adopt(rows, await self._find(rows[0], report.href) or report)
 
-    async def _find(self, row: RunRow) -> ExternalReport | None:
-        """Ask once for a run; None proves nothing."""
-        return await ExternalIdFinder(updater=self.updater, caller=self.caller).look_up(row)
+    async def _find(self, row: RunRow, href: str | None = None) -> ExternalReport | None:
+        """Ask once for a run; None proves nothing. `href` is the address that the system named for it."""
+        return await ExternalIdFinder(updater=self.updater, caller=self.caller).look_up(row, href)
 
     async def _adopt(self, rows: Rows, report: ExternalReport) -> Outcome:
         reports = reports_by_run(rows, report)

@@ -13,7 +13,7 @@ from consumers.inbound.due_checks import REPUBLISH_AFTER
 from consumers.inbound.run_check import is_not_there
 from consumers.problems import call_failed
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.profile import ResultChannel
+from consumers.spokes.profile import EndOfRun, ResultChannel
 from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
 from router.responses import HttpResponse, Verdict
@@ -95,7 +95,7 @@ class Poller:
     async def _read(self, row: RunRow) -> CallResult:
         spoke = self.caller.spoke(row.spoke)
         call = replace(spoke.to_read(row.external_id or ""), is_poll=True)
-        result = await self.caller.call(row.spoke, call, about=(row.run_id,))
+        result = await self.caller.call_about(row, call, None)
         if result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result):
             try:
                 spoke.read_reply(result.accepted_response())
@@ -139,8 +139,9 @@ class Poller:
         response = result.accepted_response()
         spoke = self.caller.spoke(row.spoke)
         report = replace(spoke.read_reply(response), as_of=result.asked_at)
+        by_measures = spoke.profile.end_of_run is EndOfRun.MEASURES
         role = f"poll:{sha256(response.body).hexdigest()}"
-        if has_news(row, report, self.now(), spoke.profile.measures_grace):
+        if has_news(row, report, self.now(), spoke.profile.measures_grace, ends_with_measures=by_measures):
             # The same answer may be news again after the run has changed, so its id names the revision, too.
             role = f"{role}:{row.revision}"
         elif self._was_last_published(row, response.body):

@@ -165,9 +165,7 @@ class ReportHandler:
 
     async def _hydrate(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
         spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call(
-            row.spoke, spoke.to_read(thin.external_id or row.external_id or ""), about=(row.run_id,)
-        )
+        result = await self.caller.call_about(row, spoke.to_read(thin.external_id or row.external_id or ""), event)
         if is_not_there(result) and (result.meaning.verdict is Verdict.LOST or attempt.number >= MAX_EMPTY_ANSWERS):
             return await self._record_not_there(event, row, thin, result)
         if result.meaning.verdict is not Verdict.ACCEPTED:
@@ -188,9 +186,7 @@ class ReportHandler:
 
     async def _record_answer_first(self, event: Event, row: RunRow) -> None:
         """Read a run that was reported as completed without all measures; record the answer if there is one."""
-        result = await self.caller.call(
-            row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""), about=(row.run_id,)
-        )
+        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
         answer = None if is_not_there(result) else self._run_check.readable(row, result)
         if answer is not None:
             answer = replace(answer, as_of=result.asked_at)

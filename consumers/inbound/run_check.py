@@ -51,9 +51,7 @@ class RunCheck:
             return Done()
         if row.external_id is None:
             return await self._look_up(event, row)
-        result = await self.caller.call(
-            row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id), about=(row.run_id,)
-        )
+        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id), event)
         if is_not_there(result):
             return await self.not_there(event, row, result)
         report = self.readable(row, result)

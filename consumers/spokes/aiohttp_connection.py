@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aiohttp.http import RawResponseMessage
 
     from consumers.spokes.profile import Timeouts
+    from consumers.spokes.security.client_proxy import ClientProxy
     from consumers.spokes.transport import HttpRequest
 
     Head = RawResponseMessage
@@ -43,9 +44,13 @@ class OriginConnections:
         UnfitRequestError: at construction, if the origin is not an HTTP address.
     """
 
-    def __init__(self, origin: str, connector: aiohttp.TCPConnector, timeouts: Timeouts) -> None:
+    def __init__(
+        self, origin: str, connector: aiohttp.TCPConnector, timeouts: Timeouts, proxy: ClientProxy | None = None
+    ) -> None:
         self._origin = origin
+        self._proxy = proxy
         self._door = _connection_request(origin)
+        self._is_forwarded = proxy is not None and not self._door.is_ssl()  # the proxy reads each request
         self._same = [f"{name}: {self._door.headers[name]}" for name in ("Host", "Accept-Encoding")]
         self._connector = connector
         self._timeouts = timeouts
@@ -58,7 +63,12 @@ class OriginConnections:
             UnfitRequestError: a header has two lines, or the address a space.
         """
         target = request.url.removeprefix(self._origin)
-        head = [f"{request.method} {target if target.startswith('/') else f'/{target}'} HTTP/1.1", *self._same]
+        target = target if target.startswith("/") else f"/{target}"
+        if self._is_forwarded:
+            target = self._origin + target  # RFC 9112 §3.2.2
+        head = [f"{request.method} {target} HTTP/1.1", *self._same]
+        if self._is_forwarded and self._proxy is not None:
+            head += [f"{name}: {value}" for name, value in self._proxy.headers().items()]
         head += [f"{name}: {value}" for name, value in request.headers.items()]
         if request.body is not None or request.method in _WITH_BODY:
             head.append(f"Content-Length: {len(request.body or b'')}")
@@ -73,12 +83,13 @@ class OriginConnections:
             ClientConnectorError: no connection can be made.
             ConnectionTimeoutError: not in time.
         """
+        door = self._door if self._proxy is None else _connection_request(self._origin, self._proxy)
         try:
-            connection = await self._connector.connect(self._door, [], self._to_connect)
+            connection = await self._connector.connect(door, [], self._to_connect)
             # What the system sent on an idle connection must not be taken for the response to the next request.
             while connection.protocol is not None and connection.protocol.should_close:
                 connection.close()
-                connection = await self._connector.connect(self._door, [], self._to_connect)
+                connection = await self._connector.connect(door, [], self._to_connect)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(f"no connection to {self._origin} in time") from error
         return connection
@@ -140,13 +151,15 @@ def abort(connection: Connection) -> None:
     connection.close()
 
 
-def _connection_request(origin: str) -> aiohttp.ClientRequest:
+def _connection_request(origin: str, proxy: ClientProxy | None = None) -> aiohttp.ClientRequest:
     """Return a request that is never sent: aiohttp reads from it where and how to connect, and its own headers."""
     try:
         url = URL(origin)
         if url.scheme not in _SCHEMES:
             raise UnfitRequestError(f"{origin!r} is no address of HTTP")
-        return aiohttp.ClientRequest("GET", url)
+        if proxy is None:
+            return aiohttp.ClientRequest("GET", url)
+        return aiohttp.ClientRequest("GET", url, proxy=proxy.url, proxy_headers=proxy.headers())
     except (aiohttp.InvalidURL, ValueError) as error:
         raise UnfitRequestError(f"{origin!r} is no address") from error
 

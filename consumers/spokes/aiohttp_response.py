@@ -34,6 +34,7 @@ FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
 NEVER_SENT = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
     ConnectionRefusedAfterHandshakeError,
     UnfitRequestError,
 )
@@ -132,6 +133,8 @@ def _sentence(error: Exception, where: str) -> str:
 
 def _code(error: Exception) -> str:
     # The numbers of TLS errors are OpenSSL's own.
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f" ({error.status})"
     of_tls = isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError)
     number = error.errno if isinstance(error, OSError) and not of_tls else None
     return f" ({errno.errorcode[number]})" if number is not None and number in errno.errorcode else ""
@@ -139,6 +142,7 @@ def _code(error: Exception) -> str:
 
 _SENTENCES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (_CERTIFICATE, "the certificate of {where} is not valid"),
+    (aiohttp.ClientProxyConnectionError, "no connection could be made to the proxy to {where}"),
     (aiohttp.ClientConnectorSSLError, "no TLS connection could be made to {where}"),
     (aiohttp.ClientConnectorDNSError, "the name in {where} could not be resolved"),
     (aiohttp.ClientConnectorError, "no connection could be made to {where}"),
@@ -147,6 +151,7 @@ _SENTENCES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], s
         "{where} closed the connection right after the TLS handshake: it perhaps requires a client certificate",
     ),
     (aiohttp.ConnectionTimeoutError, "no connection to {where} in time"),
+    (aiohttp.ClientHttpProxyError, "the proxy makes no connection to {where}"),
     (UnfitRequestError, "the address of {where} cannot be used"),
     (aiohttp.SocketTimeoutError, "{where} was silent for too long"),
     (asyncio.TimeoutError, "{where} did not answer in time"),

@@ -12,6 +12,7 @@ from consumers.spokes.aiohttp_connection import OriginConnections, abort, is_usa
 from consumers.spokes.aiohttp_response import FAILURES, NEVER_SENT, NotHttpError, ResponseReader
 from consumers.spokes.bounded_connector import BoundedConnector
 from consumers.spokes.port import do_nothing
+from consumers.spokes.security.client_proxy import client_proxy
 from consumers.spokes.security.client_tls import client_tls
 from consumers.spokes.transport import PreventedError
 from router.responses import NoResponse
@@ -36,10 +37,11 @@ class AiohttpTransport:
         """Make a transport; nothing is connected yet.
 
         Raises:
-            SecretMissingError: a file of the profile's `tls` cannot be used.
+            SecretMissingError: a file of the profile's `tls` or `proxy` cannot be used.
         """
         self._profile = profile
         self._tls = client_tls(profile.tls)
+        self._proxy = client_proxy(profile.proxy)
         self._resolver = resolver
         self._connector: aiohttp.TCPConnector | None = None
         self._origins: dict[str, OriginConnections] = {}  # by origin; a spoke has one
@@ -112,7 +114,8 @@ class AiohttpTransport:
     def _connections_to(self, origin: str) -> OriginConnections:
         connections = self._origins.get(origin)
         if connections is None:
-            connections = self._origins[origin] = OriginConnections(origin, self._open(), self._profile.timeouts)
+            connections = OriginConnections(origin, self._open(), self._profile.timeouts, self._proxy)
+            self._origins[origin] = connections
         return connections
 
     def _open(self) -> aiohttp.TCPConnector:

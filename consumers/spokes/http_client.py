@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from consumers.spokes.aiohttp_connection import origin_of
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.authentication import authentication_for
+from consumers.spokes.conventions.http_conventions import ProxySettings
 from consumers.spokes.credentials import SecretMissingError, TlsSettings
 from consumers.spokes.limits.adaptive_limit import AdaptiveLimit
 from consumers.spokes.limits.rate_limit import RateLimit
@@ -142,11 +144,13 @@ def _open_connection(
     try:
         transport = transport_for(profile)
     except SecretMissingError as error:
-        missing.append(f"{profile.noun} '{profile.name}', field 'tls': {error}")
-    tls = profile.tls if transport else TlsSettings()  # what is wrong with its files is said once
+        field = "proxy" if profile.proxy.password and profile.proxy.password in str(error) else "tls"
+        missing.append(f"{profile.noun} '{profile.name}', field '{field}': {error}")
+    # What is wrong with their files is said once.
+    tls, proxy = (profile.tls, profile.proxy) if transport else (TlsSettings(), ProxySettings())
 
     def transport_to(address: str) -> Transport:
-        return transport_for(profile.model_copy(update={"base_url": address, "tls": tls}))
+        return transport_for(profile.model_copy(update={"base_url": address, "tls": tls, "proxy": proxy}))
 
     try:
         authentication = authentication_for(profile.auth, environment, transport_to)
@@ -165,7 +169,7 @@ def _build_request(connection: SpokeConnection, call: Call) -> HttpRequest:
     query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
     return HttpRequest(
         method=call.method,
-        url=f"{connection.base_url}{call.path}{query}",
+        url=f"{origin_of(connection.base_url) if call.from_root else connection.base_url}{call.path}{query}",
         headers=connection.headers | _call_headers(call),
         body=call.body,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -40,6 +40,8 @@ class Call:
     idempotency_key: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     is_poll: bool = False  # no record waits for it, so it comes after other calls
+    from_root: bool = False  # `path` begins at the root of the system's host, and may have a query
+    also_success: frozenset[int] = frozenset()  # statuses that mean success of this call, besides the profile's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,21 @@ class Spoke(Protocol):
 
     def read_callback(self, received: InboundReceived) -> ExternalReport:
         """Read a notification or polled body.
+
+        Raises:
+            NotUnderstoodError: the body is not usable.
+        """
+
+
+@runtime_checkable
+class FollowsLocation(Protocol):
+    """A spoke that finds a run by the address which its system named when it accepted the run without an id."""
+
+    def to_follow(self, href: str) -> Call | None:
+        """Return the GET of an address; None if it is not followed."""
+
+    def read_followed(self, response: HttpResponse) -> ExternalReport | str | None:
+        """Return the run that an answer shows or names, the address where to ask next, or nothing yet.
 
         Raises:
             NotUnderstoodError: the body is not usable.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -16,9 +17,24 @@ from pydantic import (
 )
 
 from consumers.runtime.backoff import RetryPolicy
+from consumers.spokes.conventions.http_conventions import (
+    Meanings,
+    Method,
+    Paths,
+    ProxySettings,
+    RunHeaders,
+    meanings_by_call,
+)
+from consumers.spokes.conventions.payload_form import PLAIN, PayloadForm
 from consumers.spokes.credentials import Auth, CallbackAuth, HeaderName, NoAuth, ProfileModel, TlsSettings
 from consumers.spokes.limits.circuit_breaker import BreakerPolicy
+from consumers.spokes.mapping.rules import NOTHING, MappingSettings
 from schemas.vocabulary import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from router.responses import DeclaredMeaning
 
 # Spoke names become parts of topic names and of listener paths.
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -169,8 +185,27 @@ class LookUpMethod(StrEnum):
     """How to find out whether a POST with unknown outcome arrived."""
 
     NAME = "name"
+    NAME_AND_SERVICE = "name_and_service"
+    LOCATION = "location"
     EXTERNAL_IDENTIFIER = "external_identifier"
     NONE = "none"
+
+
+class ListPaging(StrEnum):
+    """How a system returns its list of runs."""
+
+    OFFSET = "offset"
+    NONE = "none"
+
+
+class EndOfRun(StrEnum):
+    """What shows that a run has ended."""
+
+    STATE = "state"
+    MEASURES = "measures"
+
+
+LOOK_UPS_BY_NAME = frozenset({LookUpMethod.NAME, LookUpMethod.NAME_AND_SERVICE, LookUpMethod.LOCATION})
 
 
 class CancelMethod(StrEnum):
@@ -247,16 +282,30 @@ class SystemProfile(ProfileModel):
 
     name: Annotated[str, AfterValidator(check_spoke_name)] = Field(description="Name of the system.")
     base_url: Annotated[str, AfterValidator(_check_address)] = Field(
-        description="Address of the API, up to the version; `/serviceTest` is appended."
+        description="Address of the API, up to the version; a path such as `/serviceTest` is appended (`paths`)."
     )
     auth: Auth = Field(default=NoAuth(), description="Credentials that Southbound sends: see below.")
     tls: TlsSettings = TlsSettings()
+    proxy: ProxySettings = ProxySettings()
     headers: dict[FixedHeaderName, FixedHeaderValue] = Field(
         default_factory=dict, max_length=20, description="Headers of every request, such as the name of a tenant."
     )
     media_types: MediaTypes = MediaTypes()
     success_codes: frozenset[SuccessCode] = Field(
         default=frozenset({200, 201, 202, 204}), description="Statuses that mean success."
+    )
+    success_codes_by_method: dict[Method, frozenset[SuccessCode]] = Field(
+        default_factory=dict,
+        description="Statuses that mean success of one method, instead of `success_codes`, such as `{PATCH: [201]}`.",
+    )
+    status_meanings: Meanings = Field(
+        default_factory=dict,
+        max_length=100,
+        description=(
+            "What single statuses mean at this system, such as `{403: busy, POST 404: refused}`: `busy` (it processes"
+            " nothing at the moment), `transient` (this call can be repeated), `refused` (the answer is no), or"
+            " `configuration` (an operator has to act). `busy` and `transient` say that nothing was done."
+        ),
     )
     timeouts: Timeouts = Timeouts()
     retry: RetrySettings = RetrySettings()
@@ -293,6 +342,16 @@ class SystemProfile(ProfileModel):
         ),
     )
     max_response_bytes: int = Field(default=5_000_000, ge=1_000, description="Maximum size of the body of a response.")
+
+    def success_codes_of(self, method: str) -> frozenset[SuccessCode]:
+        """Return the statuses that mean success of a method."""
+        by_method = self.success_codes_by_method
+        return by_method.get(Method(method), self.success_codes) if by_method else self.success_codes
+
+    @cached_property
+    def meanings(self) -> Mapping[tuple[str, int], DeclaredMeaning]:
+        """What single statuses mean, by method."""
+        return meanings_by_call(self.status_meanings)
 
     @property
     def effective_settle_time(self) -> float:
@@ -336,6 +395,25 @@ class Profile(SystemProfile):
     cancel: CancelMethod = Field(
         default=CancelMethod.PATCH, description="How a run is cancelled: by a PATCH of its state, or by DELETE."
     )
+    cancelable_states: frozenset[KnownState] = Field(
+        default=_CHANGEABLE_STATES,
+        description="States in which a run may still be cancelled; beyond them is the point of no return.",
+    )
+    paths: Paths = Paths()
+    run_headers: RunHeaders = RunHeaders()
+    payload: PayloadForm = PLAIN
+    mapping: MappingSettings = NOTHING
+    end_of_run: EndOfRun = Field(
+        default=EndOfRun.STATE,
+        description=(
+            "`measures`: a run has also ended once all mandatory measures, or all if none is mandatory, have values:"
+            " for a system that never sets `state`."
+        ),
+    )
+    paging: ListPaging = Field(
+        default=ListPaging.OFFSET,
+        description="`none`: the list of runs is returned whole in one response, whatever `offset` says.",
+    )
     state_spellings: dict[str, KnownState] = Field(
         default_factory=dict,
         description="The system's states in terms of ours, beyond the spellings that are known anyway.",
@@ -353,7 +431,9 @@ class Profile(SystemProfile):
     look_up: LookUpMethod = Field(
         default=LookUpMethod.NAME,
         description=(
-            "How to find out whether a POST with unknown outcome arrived. `none`: such a run becomes `fallout`."
+            "How to find out whether a POST with unknown outcome arrived. `name_and_service`: by name and"
+            " `relatedService.id`. `location`: as `name`, and a run that was accepted without an id is found by the"
+            " `Location` of that response, also by way of a monitor. `none`: such a run becomes `fallout`."
         ),
     )
     id_deadline: Seconds = Field(
@@ -393,6 +473,16 @@ class Profile(SystemProfile):
     def takes_callbacks(self) -> bool:
         """Whether the listener has an address for the system: not for one that is only polled, without credentials."""
         return self.authenticates_callbacks or ResultChannel.CALLBACK in self.result_channels
+
+    @model_validator(mode="after")
+    def _check_mapping_has_fields(self) -> Self:
+        if self.mapping is NOTHING:
+            return self
+        if self.dialect != "tmf653":
+            raise ValueError(f"mapping is for the fields of TMF653, and the dialect is {self.dialect}")
+        if "json-patch" in self.media_types.change and (self.mapping.send or self.mapping.change):
+            raise ValueError("mapping.send and mapping.change need a PATCH that is an object, not a JSON patch")
+        return self
 
     @field_validator("version")
     @classmethod

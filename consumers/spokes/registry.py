@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from consumers.spokes.mapping.mapped_spoke import MappedSpoke
+from consumers.spokes.mapping.rules import NOTHING
 from consumers.spokes.tmf653.spoke import Tmf653Spoke
 
 if TYPE_CHECKING:
@@ -19,4 +21,5 @@ SPOKE_FACTORIES: Mapping[str, Callable[[Profile], Spoke]] = {
 
 def spoke_for(profile: Profile) -> Spoke:
     """Return the spoke of a loaded profile, whose dialect is known."""
-    return SPOKE_FACTORIES[profile.dialect](profile)
+    spoke = SPOKE_FACTORIES[profile.dialect](profile)
+    return spoke if profile.mapping is NOTHING else MappedSpoke(spoke)

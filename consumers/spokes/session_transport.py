@@ -17,11 +17,14 @@ from consumers.spokes.aiohttp_connection import is_usable
 from consumers.spokes.aiohttp_response import FAILURES, ResponseReader
 from consumers.spokes.bounded_connector import MAX_HEADER_BYTES, BoundedConnector
 from consumers.spokes.port import do_nothing
+from consumers.spokes.security.client_proxy import client_proxy
 from consumers.spokes.security.client_tls import client_tls
 from consumers.spokes.transport import PreventedError, UnfitRequestError
 from router.responses import NoResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aiohttp.abc import AbstractResolver
     from aiohttp.connector import Connection
 
@@ -49,10 +52,11 @@ class SessionTransport:
         """Make a transport; nothing is connected yet.
 
         Raises:
-            SecretMissingError: a file of the profile's `tls` cannot be used.
+            SecretMissingError: a file of the profile's `tls` or `proxy` cannot be used.
         """
         self._profile = profile
         self._tls = client_tls(profile.tls)
+        self._proxy = client_proxy(profile.proxy)
         self._resolver = resolver
         self._connector: _Connector | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -82,7 +86,13 @@ class SessionTransport:
 
     async def _attempt(self, session: aiohttp.ClientSession, request: HttpRequest) -> HttpResponse | NoResponse:
         response = await session.request(
-            request.method, _address(request), headers=request.headers, data=_data(request.body), allow_redirects=False
+            request.method,
+            _address(request),
+            headers=self._headers(request),
+            data=_data(request.body),
+            allow_redirects=False,
+            proxy=self._proxy.url if self._proxy else None,
+            proxy_headers=self._proxy.headers() if self._proxy else None,
         )
         try:
             answer = await self._responses.read(
@@ -96,6 +106,12 @@ class SessionTransport:
         else:
             response.release()  # which closes the connection where the body was not read to its end
         return answer
+
+    def _headers(self, request: HttpRequest) -> Mapping[str, str]:
+        """Return the headers of a request, with the proxy's credentials if the proxy reads and forwards it."""
+        if self._proxy is None or request.url.startswith("https:"):
+            return request.headers
+        return {**request.headers, **self._proxy.headers()}
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

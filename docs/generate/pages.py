@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from consumers.spokes.profile_schema import profile_schema
 from docs.generate import command_line, metrics, profiles, settings, states, targets, topics
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ PAGES: Mapping[str, Callable[[], str]] = {
 NOTICE = "<!-- Generated from the code by `make docs`: change the code, not this page. -->\n\n"
 
 
+# Beside the shipped profiles, which name it, so that it is part of the installed package.
+SCHEMA_OF_PROFILES = "../southbound/defaults/profile.schema.json"
+
+
 def pages() -> dict[str, str]:
-    """Return the text of every generated page by its file name."""
-    return {name: NOTICE + page() for name, page in PAGES.items()}
+    """Return the text of every generated page by its file name, relative to `docs/`."""
+    return {name: NOTICE + page() for name, page in PAGES.items()} | {SCHEMA_OF_PROFILES: profile_schema()}

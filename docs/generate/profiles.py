@@ -26,6 +26,7 @@ from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import do_nothing
 from consumers.spokes.profile import CancelMethod, Profile
 from consumers.spokes.registry import spoke_for
+from docs.generate import mapping
 from docs.generate.markdown import table
 from router.responses import HttpResponse
 from router.runs.changes import FieldChange
@@ -48,7 +49,9 @@ INTRODUCTION = """# Profiles of external systems
 
 A spoke is an external system and the way in which Southbound talks to it. Its profile is one YAML file in the folder
 `routing.spokes`; every field but `name` and `base_url` has a default. `southbound config check` reports every mistake
-in all of them, with its line. An unknown field is a mistake.
+in all of them, with its line. An unknown field is a mistake. [How to connect a system](how-to/connect-a-system.md)
+goes through it step by step, `southbound spokes probe` tries it, and `southbound spokes schema` prints its JSON
+Schema for editors.
 
 ```yaml
 name: fibre-lab
@@ -101,9 +104,10 @@ POST http://HOST:PORT/NAME/listener/EVENT-TYPE
 
 ## The HTTP that is sent
 
-Every request carries the headers shown here, `Host`, and the credentials of `auth`. Redirects are not followed, and the
-HTTP client never repeats a POST or PATCH. `Idempotency-Key` and `X-Request-ID` are the same for every attempt with the
-same body. The code writes these examples, for a profile with the defaults and `patchable: [description]`.
+Every request carries the headers shown here, `Host`, the credentials of `auth`, and those of `run_headers`. Redirects
+are not followed, and the HTTP client never repeats a POST or PATCH. `Idempotency-Key` and `X-Request-ID` are the same
+for every attempt with the same body. The code writes these examples, for a profile with the defaults and `patchable:
+[description]`.
 
 """
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -127,7 +131,8 @@ def page() -> str:
     listener = ListenerSettings()
     address, body = f"`{listener.host}:{listener.port}`", ListenerLimits().max_body_bytes
     callbacks = CALLBACKS.format(listener=address, body=body)
-    parts = (table(("field", "kind", "default", "meaning"), rows), _credentials(), callbacks, asyncio.run(_examples()))
+    fields = table(("field", "kind", "default", "meaning"), rows)
+    parts = (fields, mapping.section(), _credentials(), callbacks, asyncio.run(_examples()))
     return INTRODUCTION + "".join(parts)
 
 
@@ -164,20 +169,31 @@ def _kind(annotation: Any) -> str:  # noqa: ANN401, PLR0911 - any annotation; on
     if origin is types.UnionType or "Union" in str(origin):
         known = [one for one in arguments if one is not types.NoneType]
         return "credentials" if isinstance(known[0], type) and issubclass(known[0], BaseModel) else _kind(known[0])
+    if origin is tuple:
+        return "list of rules"
     if origin is frozenset:
         return f"list of {_kind(arguments[0])}"
     if origin is dict:
-        return "texts and states" if "RunState" in str(arguments[1]) else "texts"
+        return _kind_of_map(str(arguments[1]))
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return " or ".join(f"`{one.value}`" for one in annotation if one.value != "unknown")
     return {int: "whole number", float: "number", bool: "true or false"}.get(annotation, "text")
+
+
+def _kind_of_map(values: str) -> str:
+    named = {
+        "RunState": "texts and states",
+        "DeclaredMeaning": "statuses and meanings",
+        "frozenset": "methods and lists",
+    }
+    return next((kind for word, kind in named.items() if word in values), "texts")
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     match field.get_default(call_default_factory=True):
-        case None | {}:
+        case None | {} | ():
             return "none"
         case NoAuth():
             return "`{kind: none}`"

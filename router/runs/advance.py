@@ -281,6 +281,8 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
 def _apply_state(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     report = run_event.report
     state = missing_parts.state_to_enter(row, report)
+    if run_event.ends_with_measures and state not in TERMINAL and missing_parts.is_measured(row):
+        state = RunState.COMPLETED
     if state is None and report.raw_state:
         return missing_parts.report_unknown_state(row, report, at)
     if state is None or not is_forward(row.state, state):

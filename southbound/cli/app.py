@@ -18,6 +18,7 @@ from southbound.cli import (
 )
 from southbound.cli.command_group import CommandGroup
 from southbound.cli.options import EXIT_CODES
+from southbound.cli.spokes import spokes
 from southbound.cli.tables import tables
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ replay.add_to(app)
 topics.add_to(app)
 tables.add_to(app)
 specs.add_to(app)
+spokes.add_to(app)
 configuration.add_to(app)
 
 

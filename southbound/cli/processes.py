@@ -103,8 +103,12 @@ def simulate(
     ] = None,
     latency: Annotated[float, typer.Option(min=0, help="Seconds added to every response.")] = 0.0,
     port: Annotated[
-        int, typer.Option(min=1, max=65533, help="The port of fibre-lab; copper-lab and servicenow use the next two.")
+        int, typer.Option(min=1, max=65532, help="The port of fibre-lab; copper-lab and servicenow use the next two.")
     ] = 8701,
+    open_slice: Annotated[
+        bool,
+        typer.Option("--open-slice", help="Also simulate a system like OpenSlice, on the port after servicenow's."),
+    ] = False,
     config: ConfigOption = None,
 ) -> int:
     """Simulate until Ctrl-C: the systems fibre-lab on port 8701, copper-lab on 8702, a ServiceNow instance on 8703.
@@ -120,8 +124,9 @@ def simulate(
 
     - `southbound simulate`
     - `southbound simulate --script behaviours.yaml --latency 0.2`
+    - `southbound simulate --open-slice`
     """
     settings = read_settings(config)
     from southbound.operations.local_processes import run_simulator
 
-    return run_simulator(settings, script, latency, port)
+    return run_simulator(settings, script, latency, port, open_slice=open_slice)

@@ -47,7 +47,7 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
         rules = load_rules(settings.routing, settings.writeback.targets)
     except InvalidConfigurationError as error:
         raise invalid_input(error.mistakes) from None
-    mistakes = list(dict.fromkeys(_missing_secrets(rules.profiles, environment)))
+    mistakes = list(dict.fromkeys(missing_secrets(rules.profiles, environment)))
     mistakes += _missing_target_secrets(rules.targets, environment)
     mistakes += open_callback_mistakes(settings.listener.host, rules.profiles)
     mistakes += access_mistakes(settings.api.host, settings.access, environment)
@@ -58,7 +58,8 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
     return ExitCode.SUCCESS
 
 
-def _missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, str]) -> Iterator[str]:
+def missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each secret or file of these profiles that is missing or wrong."""
     try:
         open_connections(profiles, environment)
     except SecretMissingError as error:

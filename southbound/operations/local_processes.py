@@ -23,6 +23,7 @@ from southbound.service.logs import configure_logs
 from southbound.service.serve import NotConfiguredError, NotReachableError
 from southbound.simulator.external_system import ExternalSystem, run_systems
 from southbound.simulator.instance.service_now import ServiceNowInstance
+from southbound.simulator.presets.open_slice import OpenSliceLikeSystem
 from southbound.simulator.script import ScriptError, demo_script, read_script
 from southbound.simulator.tmf_definition import DefinitionMissingError
 
@@ -94,8 +95,10 @@ SYSTEM_NAMES = ("fibre-lab", "copper-lab")
 LOOPBACK_FOR_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - where a listener on all addresses is reached
 
 
-def run_simulator(settings: Settings, script: Path | None, latency: float, first_port: int) -> int:
-    """Run `southbound simulate` from port `first_port`. `latency` is in seconds.
+def run_simulator(
+    settings: Settings, script: Path | None, latency: float, first_port: int, *, open_slice: bool = False
+) -> int:
+    """Run `southbound simulate` from port `first_port`, with a system like OpenSlice or without; `latency` in seconds.
 
     Raises:
         CommandFailedError: the script is wrong, a port is taken, or the TMF653 definition is missing.
@@ -123,6 +126,8 @@ def run_simulator(settings: Settings, script: Path | None, latency: float, first
             for port, name in enumerate(SYSTEM_NAMES, start=first_port)
         ]
         systems.append(ServiceNowInstance(port=first_port + len(SYSTEM_NAMES), latency=latency))
+        if open_slice:
+            systems.append(OpenSliceLikeSystem(port=first_port + len(SYSTEM_NAMES) + 1, latency=latency))
         await run_systems(systems, _stop_event(), _print_addresses)
 
     try:

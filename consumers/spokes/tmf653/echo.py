@@ -88,7 +88,7 @@ def _is_same(new: object, shown: object) -> bool:
 def _is_same_object(new: Json, shown: Json) -> bool:
     """Compare the fields that both have; what a system adds or leaves out says nothing."""
     compared = [key for key in new if key in shown and key not in _NOT_COMPARED and not key.startswith("@")]
-    return all(_is_same(new[key], _unwrapped(new[key], shown[key])) for key in compared)
+    return all(_is_same(_unwrapped(shown[key], new[key]), _unwrapped(new[key], shown[key])) for key in compared)
 
 
 def _unwrapped(new: object, shown: object) -> object:

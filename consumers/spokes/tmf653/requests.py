@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.spokes.profile import LookUpMethod, Profile, RelationshipEncoding
+from consumers.spokes.conventions.payload_form import PLAIN, PartyForm
+from consumers.spokes.profile import LOOK_UPS_BY_NAME, LookUpMethod, Profile, RelationshipEncoding
 from consumers.spokes.tmf653 import fields as wire
+from consumers.spokes.tmf653.forms import write_characteristic, write_measure, write_party
 from router.runs.hierarchy import build_tree
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def outbound_name(profile: Profile, run: RunDocument) -> str:
     A comma means "or" in a TMF filter (TMF630), so a name that is to be found has none; and no space that a system may
     drop.
     """
-    if profile.look_up is not LookUpMethod.NAME:
+    if profile.look_up not in LOOK_UPS_BY_NAME:
         return run.name
     name = " ".join(run.name.replace(",", ";").split())
     return name if _contains_token(name[:_KEPT_BY_SYSTEMS], run.run_id) else f"{run.run_id} {name}"
@@ -98,10 +100,15 @@ def _fields(profile: Profile, run: RunDocument, ids: OutboundIds, fields: Iterab
 def _field(profile: Profile, run: RunDocument, ids: OutboundIds, field: str) -> object:
     if field == "name":
         return outbound_name(profile, run)
+    form = profile.payload
     if field == "characteristic":
-        return [*map(wire.characteristic, run.characteristic), *_our_characteristics(profile, run, ids)]
+        written = [*map(wire.characteristic, run.characteristic), *_our_characteristics(profile, run, ids)]
+        return written if form is PLAIN else [write_characteristic(form, one) for one in written]
     if field == "testMeasure":
-        return [wire.requested_measure(one, with_id=profile.send_measure_ids) for one in run.test_measure]
+        measures = run.test_measure if form.measures else ()
+        return [write_measure(form, one, with_id=profile.send_measure_ids) for one in measures]
+    if field == "relatedParty" and form is not PLAIN:
+        return [write_party(form, one) for one in run.related_party if form.related_party is not PartyForm.NONE]
     return wire.PLAIN_FIELDS[field](run)
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import orjson
 
 from consumers.spokes.port import Call
-from consumers.spokes.profile import CancelMethod, LookUpMethod
-from consumers.spokes.tmf653 import callbacks, echo, look_up, replies, requests
+from consumers.spokes.profile import LOOK_UPS_BY_NAME, CancelMethod, ListPaging, LookUpMethod
+from consumers.spokes.tmf653 import callbacks, echo, look_up, monitor, replies, requests
 from consumers.spokes.tmf653.requests import OutboundIds
 from router.responses import Purpose
 from router.runs.changes import CHANGEABLE_FIELDS
+from router.runs.reports.report import ExternalReport
 from router.runs.states import merge_spellings
 from schemas.vocabulary import RunState
 
@@ -23,14 +24,11 @@ if TYPE_CHECKING:
     from consumers.spokes.profile import Profile
     from router.responses import HttpResponse
     from router.runs.changes import FieldChange, FieldValue
-    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.commands import SendRun
     from schemas.inbound import InboundReceived
     from schemas.results import Reason
     from schemas.run_document import RunDocument
-
-_RUNS_PATH = "/serviceTest"
 
 
 class Tmf653Spoke:
@@ -48,7 +46,7 @@ class Tmf653Spoke:
         return Call(
             purpose=Purpose.SEND,
             method="POST",
-            path=_RUNS_PATH,
+            path=self.profile.paths.create,
             body=orjson.dumps(write(self.profile, command.run, sender)),
             content_type=self.profile.media_types.send,
         )
@@ -72,19 +70,23 @@ class Tmf653Spoke:
         """Cancel, by the method of the profile."""
         if self.profile.cancel is CancelMethod.PATCH:
             return self._patch(Purpose.CANCEL, row, {"state": self._cancelled_spelling()}, idempotency_key)
-        return Call(purpose=Purpose.CANCEL, method="DELETE", path=_path_of(row), idempotency_key=idempotency_key)
+        path = self.profile.paths.of_cancellation(row.external_id or "")
+        return Call(purpose=Purpose.CANCEL, method="DELETE", path=path, idempotency_key=idempotency_key)
 
     def to_look_up(self, run: RunDocument) -> Call | None:
         """Return the look-up of our run by the filters that every TMF653 server must have (or by our id)."""
-        by = {
-            LookUpMethod.NAME: ("name", requests.outbound_name(self.profile, run)),
-            LookUpMethod.EXTERNAL_IDENTIFIER: ("externalIdentifier.id", run.run_id),
-        }.get(self.profile.look_up)
-        return Call(purpose=Purpose.LOOK_UP, method="GET", path=_RUNS_PATH, query=(by,)) if by else None
+        by: tuple[tuple[str, str], ...] = ()
+        if self.profile.look_up in LOOK_UPS_BY_NAME:
+            by = (("name", requests.outbound_name(self.profile, run)),)
+        elif self.profile.look_up is LookUpMethod.EXTERNAL_IDENTIFIER:
+            by = (("externalIdentifier.id", run.run_id),)
+        if self.profile.look_up is LookUpMethod.NAME_AND_SERVICE:
+            by += (("relatedService.id", run.related_service.id),)
+        return Call(purpose=Purpose.LOOK_UP, method="GET", path=self.profile.paths.search, query=by) if by else None
 
     def to_read(self, external_id: str) -> Call:
         """GET one run."""
-        return Call(purpose=Purpose.READ, method="GET", path=f"{_RUNS_PATH}/{_path_segment(external_id)}")
+        return Call(purpose=Purpose.READ, method="GET", path=self.profile.paths.of_run(external_id))
 
     def read_reply(self, response: HttpResponse) -> ExternalReport:
         """Read the body of a 2xx response about one run.
@@ -92,12 +94,27 @@ class Tmf653Spoke:
         Raises:
             NotUnderstoodError: the body is not a run.
         """
+        if self.profile.look_up is LookUpMethod.LOCATION and monitor.is_elsewhere(self.profile.paths, response):
+            return ExternalReport(external_id=None, href=response.headers.get("location"))
         return replies.read_reply(self._spellings, response)
+
+    def to_follow(self, href: str) -> Call | None:
+        """GET an address that the system named; None unless the profile says so and it is at the system itself."""
+        by_location = self.profile.look_up is LookUpMethod.LOCATION
+        return monitor.follow_call(self.profile.base_url, href) if by_location else None
+
+    def read_followed(self, response: HttpResponse) -> ExternalReport | str | None:
+        """Return the run that an answer shows or names, the address where to ask next, or nothing yet.
+
+        Raises:
+            NotUnderstoodError: the body is not JSON.
+        """
+        return monitor.read_followed(self._spellings, self.profile.paths, response)
 
     def to_list(self, offset: int) -> Call:
         """GET a page of all runs, without a filter."""
         page = (("offset", str(offset)), ("limit", str(look_up.PAGE_SIZE)))
-        return Call(purpose=Purpose.LOOK_UP, method="GET", path=_RUNS_PATH, query=page)
+        return Call(purpose=Purpose.LOOK_UP, method="GET", path=self.profile.paths.search, query=page)
 
     def read_page(self, response: HttpResponse, run: RunDocument) -> LookUpPage:
         """Read the response to a look-up or to a page of the list.
@@ -106,7 +123,9 @@ class Tmf653Spoke:
             NotUnderstoodError: the body is not a list of runs.
         """
         name = requests.outbound_name(self.profile, run)
-        return look_up.read_page(self._spellings, response, name, run, _RUNS_PATH)
+        page = look_up.read_page(self._spellings, response, name, run, self.profile.paths.search)
+        whole = self.profile.paging is ListPaging.NONE and page.total is None
+        return replace(page, total=page.shown) if whole else page
 
     def check_callback(self, received: InboundReceived) -> None:
         """Return if a notification perhaps names a run.
@@ -125,10 +144,12 @@ class Tmf653Spoke:
         return callbacks.read_callback(self._spellings, received)
 
     def _patch(self, purpose: Purpose, row: RunRow, body: requests.Body, idempotency_key: str) -> Call:
+        paths, external_id = self.profile.paths, row.external_id or ""
+        cancels = purpose is Purpose.CANCEL
         return Call(
             purpose=purpose,
             method="PATCH",
-            path=_path_of(row),
+            path=paths.of_cancellation(external_id) if cancels else paths.of_change(external_id),
             body=orjson.dumps(body),
             content_type=self.profile.media_types.change,
             idempotency_key=idempotency_key,
@@ -138,12 +159,3 @@ class Tmf653Spoke:
         """Return the system's spelling of `cancelled`, if the profile has one."""
         spellings = (raw for raw, state in self.profile.state_spellings.items() if state is RunState.CANCELLED)
         return next(spellings, "cancelled")
-
-
-def _path_of(row: RunRow) -> str:
-    return f"{_RUNS_PATH}/{_path_segment(row.external_id or '')}"
-
-
-def _path_segment(external_id: str) -> str:
-    # `.` and `..` would name another resource.
-    return external_id.replace(".", "%2E") if external_id in {".", ".."} else quote(external_id, safe="")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from router.runs.checks import watch as watches
 from router.runs.checks.doubt import Doubt
 from router.runs.checks.watch import MIN_NOT_FOUND_ANSWERS, RETURN_WITHIN, UNKNOWN_STATE_WITHIN, Missing
+from router.runs.measures.checks import is_readable
 from router.runs.measures.measures import judge_result, match_measures, merge_measures, missing_measures
 from router.runs.notifications import build as announcements
 from router.runs.run import replace
@@ -57,6 +58,14 @@ def lacks_measures(row: RunRow, report: ExternalReport) -> bool:
         return False
     matched = match_measures(expected, report.measures, row.spoke, row.external_id or row.run_id, known=row.measures)
     return bool(missing_measures(expected, merge_measures(row.measures, matched.measures)))
+
+
+def is_measured(row: RunRow) -> bool:
+    """Return whether all mandatory measures have readable values: all, if none is mandatory; any, if none is named."""
+    readable = {measure.id for measure in row.measures if is_readable(measure.value, measure.value_type)}
+    expected = expected_measures(row)
+    wanted = [measure for measure in expected if measure.mandatory] or expected
+    return bool(readable) and all(measure.id in readable for measure in wanted)
 
 
 def wait_for_measures(row: RunRow, at: datetime, grace: float) -> Transition | None:

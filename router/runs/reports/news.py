@@ -15,9 +15,14 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
 
 
-def has_news(row: RunRow, report: ExternalReport, at: datetime, measures_grace: float) -> bool:
+def has_news(
+    row: RunRow, report: ExternalReport, at: datetime, measures_grace: float, *, ends_with_measures: bool = False
+) -> bool:
     """Return whether a report about a run that is out would publish something or change what is known of the run."""
-    step = advance(row, (Reported(report_id="", report=report, measures_grace=measures_grace),), at)
+    reported = Reported(
+        report_id="", report=report, measures_grace=measures_grace, ends_with_measures=ends_with_measures
+    )
+    step = advance(row, (reported,), at)
     # A reason that the row does not keep would look new in every response.
     with_reasons = all(reason.code != LEFT_OUT for reason in row.reasons)
     return bool(step.notifications) or _knowledge(step.row, with_reasons) != _knowledge(row, with_reasons)

@@ -1,0 +1,114 @@
+"""Rules as functions: pointers are parsed and tables are read once, when a profile is loaded."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from consumers.spokes.mapping.pointers import find, parse_pointer, put, remove
+from consumers.spokes.mapping.rules import EPOCH_MILLISECONDS, EPOCH_SECONDS, text_of
+from consumers.spokes.tmf653.fields import format_rfc3339
+from consumers.spokes.tmf653.lenient_json import as_moment, as_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from consumers.spokes.mapping.pointers import Json
+    from consumers.spokes.mapping.rules import MappingRule
+
+    Step = Callable[[Json], None]
+    Translate = Callable[[object], object]
+
+
+def compile_rules(rules: Iterable[MappingRule], *, writes: bool) -> Callable[[Json], Json]:
+    """Return the function that applies rules to an object, which it changes; `writes` is False for what is read."""
+    steps = [_step(rule, writes=writes) for rule in rules]
+
+    def apply(body: Json) -> Json:
+        for step in steps:
+            step(body)
+        return body
+
+    return apply
+
+
+def _step(rule: MappingRule, *, writes: bool) -> Step:
+    if rule.drop is not None:
+        dropped = parse_pointer(rule.drop)
+        return lambda body: remove(body, dropped)
+    if rule.source is None:
+        place, constant = parse_pointer(rule.to or ""), rule.constant
+        return lambda body: put(body, place, (), _copy(constant))
+    return _move(rule, _translation(rule, writes=writes))
+
+
+def _move(rule: MappingRule, translate: Translate) -> Step:
+    source = parse_pointer(rule.source or "")
+    target = parse_pointer(rule.to) if rule.to else source
+    removes = not rule.keep and source != target
+
+    def move(body: Json) -> None:
+        found = [*find(body, source)]
+        if removes:
+            remove(body, source)
+        for at, value in found:
+            put(body, target, at, translate(value))
+
+    return move
+
+
+def _translation(rule: MappingRule, *, writes: bool) -> Translate:
+    steps: list[Translate] = []
+    if (table := rule.values) is not None:
+        otherwise = rule.otherwise
+        keeps_unknown = "otherwise" not in rule.model_fields_set
+        steps.append(lambda value: table.get(text_of(value), value if keeps_unknown else otherwise))
+    if rule.date is not None:
+        form, zone = rule.date, ZoneInfo(rule.zone)
+        convert = _to_system if writes else _from_system
+        steps.append(lambda value: convert(value, form, zone))
+
+    def translate(value: object) -> object:
+        for step in steps:
+            value = step(value)
+        return value
+
+    return translate
+
+
+def _to_system(value: object, form: str, zone: ZoneInfo) -> object:
+    """Return a moment in the system's format; what is no moment stays as it is."""
+    moment = as_moment(value)
+    if moment is None:
+        return value
+    if form == EPOCH_SECONDS:
+        return int(moment.timestamp())
+    if form == EPOCH_MILLISECONDS:
+        return round(moment.timestamp() * 1000)
+    return moment.astimezone(zone).strftime(form)
+
+
+def _from_system(value: object, form: str, zone: ZoneInfo) -> object:
+    try:
+        moment = _moment(value, form, zone)
+    except (ValueError, OverflowError, OSError):
+        return value
+    return format_rfc3339(moment.astimezone(UTC)) if moment else value
+
+
+def _moment(value: object, form: str, zone: ZoneInfo) -> datetime | None:
+    if form in {EPOCH_SECONDS, EPOCH_MILLISECONDS}:
+        number = as_number(value)
+        return None if number is None else datetime.fromtimestamp(number / (1 if form == EPOCH_SECONDS else 1000), UTC)
+    if not isinstance(value, str):
+        return None
+    found = datetime.strptime(value.strip(), form)  # noqa: DTZ007 - the zone follows
+    return found if found.tzinfo else found.replace(tzinfo=zone)
+
+
+def _copy(value: object) -> object:
+    """Return a constant that later rules may change for one body only."""
+    if isinstance(value, dict):
+        return {name: _copy(each) for name, each in value.items()}
+    return [_copy(each) for each in value] if isinstance(value, list) else value

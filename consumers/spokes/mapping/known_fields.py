@@ -1,0 +1,94 @@
+"""The names of the fields of TMF653 that are written, and of those that are read: what a rule may refer to."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Union
+
+from consumers.spokes.mapping.pointers import EACH, NEW, Select
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from consumers.spokes.mapping.pointers import Token
+
+# A field is a leaf (nothing below it), anything (whatever is below it), an object, or a list of objects.
+LEAF, ANYTHING = "leaf", "anything"
+Fields = Union[str, "Mapping[str, Fields]", "list[Fields]"]
+
+_REFERENCE: Fields = {"id": LEAF, "href": LEAF, "name": LEAF, "version": LEAF}
+_CHARACTERISTIC: Fields = {"id": LEAF, "name": LEAF, "valueType": LEAF, "value": ANYTHING}
+_PARTY: Fields = {"id": LEAF, "href": LEAF, "name": LEAF, "role": LEAF, "partyOrPartyRole": _REFERENCE}
+_IDENTIFIER: Fields = {"id": LEAF, "owner": LEAF, "externalIdentifierType": LEAF}
+_RELATIONSHIP: Fields = {"id": LEAF, "href": LEAF, "name": LEAF, "relationshipType": LEAF, "role": LEAF}
+_REQUESTED: dict[str, Fields] = {
+    "id": LEAF,
+    "metricName": LEAF,
+    "metricHref": LEAF,
+    "metricUri": LEAF,
+    "unitOfMeasure": LEAF,
+    "testMeasureDefinitionId": LEAF,
+}
+_MEASURED: Fields = _REQUESTED | {
+    "value": ANYTHING,
+    "valueType": LEAF,
+    "unit": LEAF,
+    "accuracy": ANYTHING,
+    "captureDateTime": LEAF,
+    "captureMethod": LEAF,
+    "ruleViolation": [ANYTHING],
+}
+_COMMON: dict[str, Fields] = {
+    "name": LEAF,
+    "description": LEAF,
+    "mode": LEAF,
+    "state": LEAF,
+    "startDateTime": LEAF,
+    "endDateTime": LEAF,
+    "relatedService": _REFERENCE,
+    "testSpecification": _REFERENCE,
+    "characteristic": [_CHARACTERISTIC],
+    "relatedParty": [_PARTY],
+    "externalIdentifier": [_IDENTIFIER],
+    "serviceTestRelationship": [_RELATIONSHIP],
+    "childServiceTest": [ANYTHING],
+}
+SENT: Fields = _COMMON | {"testMeasure": [_REQUESTED]}
+READ: Fields = _COMMON | {"id": LEAF, "href": LEAF, "testMeasure": [_MEASURED]}
+EVENT: Fields = {
+    "eventId": LEAF,
+    "eventType": LEAF,
+    "eventTime": LEAF,
+    "event": {"serviceTest": READ, "id": LEAF, "href": LEAF},
+}
+
+
+def unknown_field(tokens: tuple[Token, ...], fields: Fields) -> str | None:
+    """Return what is wrong with a pointer into these fields; None if it leads to one of them."""
+    for number, token in enumerate(tokens):
+        if fields == ANYTHING:
+            return None
+        name = _written(token)
+        if isinstance(fields, list):
+            if not isinstance(token, int | Select) and token not in {EACH, NEW}:
+                return f"'{_path(tokens[:number])}' is a list: put *, -, a number or [name=…] before '{name}'"
+            fields = fields[0]
+        elif isinstance(fields, str):
+            return f"'{_path(tokens[:number])}' has no fields, so there is no '{name}' in it"
+        elif name.startswith("@"):
+            return None
+        elif name not in fields:
+            close = get_close_matches(name, fields, n=1)
+            where = f" in '{_path(tokens[:number])}'" if number else ""
+            return f"there is no field '{name}'{where}" + (f": did you mean '{close[0]}'?" if close else "")
+        else:
+            fields = fields[name]
+    return None
+
+
+def _path(tokens: tuple[Token, ...]) -> str:
+    return "/" + "/".join(map(_written, tokens))
+
+
+def _written(token: Token) -> str:
+    return f"[{token.field}={token.value}]" if isinstance(token, Select) else str(token)

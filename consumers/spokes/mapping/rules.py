@@ -1,0 +1,155 @@
+"""The rules of a mapping as a profile writes them; a mistake in one is found when the profile is loaded."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+
+from consumers.spokes.credentials import ProfileModel
+from consumers.spokes.mapping.known_fields import EVENT, READ, SENT, Fields, unknown_field
+from consumers.spokes.mapping.pointers import EACH, NEW, parse_pointer
+
+EPOCH_SECONDS, EPOCH_MILLISECONDS = "epochSeconds", "epochMilliseconds"
+MAX_RULES = 200
+
+
+def _check_pointer(text: str) -> str:
+    parse_pointer(text)
+    return text
+
+
+def _check_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise ValueError(f"'{name[:100]}' is no time zone: write one such as Europe/Berlin") from None
+    return name
+
+
+def _check_date_format(text: str) -> str:
+    if text not in {EPOCH_SECONDS, EPOCH_MILLISECONDS} and "%" not in text:
+        raise ValueError(f"must be a format such as %Y-%m-%d %H:%M:%S, {EPOCH_SECONDS} or {EPOCH_MILLISECONDS}")
+    return text
+
+
+def text_of(value: object) -> str:
+    """Return a JSON value as the key of a table of values: true as `true`, 2 as `2`."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return str(value)
+
+
+def _keys_as_texts(table: object) -> object:
+    return {text_of(key): value for key, value in table.items()} if isinstance(table, dict) else table
+
+
+Pointer = Annotated[str, Field(max_length=500), AfterValidator(_check_pointer)]
+Table = Annotated[dict[str, Any], BeforeValidator(_keys_as_texts), Field(min_length=1, max_length=1000)]
+
+
+class MappingRule(ProfileModel):
+    """One rule: `from` moves or translates a field, `constant` sets one, `drop` removes one."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    reads: ClassVar[Fields | None] = None  # the fields that `from` and `drop` may name
+    writes: ClassVar[Fields | None] = None  # the fields that `to` may name
+
+    source: Pointer | None = Field(default=None, alias="from", description="The field that is moved or translated.")
+    to: Pointer | None = Field(default=None, description="Where it is written. None: where it was.")
+    keep: bool = Field(default=False, description="Whether it also stays where it was.")
+    constant: Any = Field(default=None, description="A value that is written to `to`.")
+    drop: Pointer | None = Field(default=None, description="The field that is removed.")
+    values: Table | None = Field(default=None, description="Value that is found: value that is written.")
+    otherwise: Any = Field(default=None, description="What is written for a value that `values` does not have.")
+    date: Annotated[str, AfterValidator(_check_date_format)] | None = Field(
+        default=None, description="The system's format of the moment, as of `strptime`, or `epochSeconds`."
+    )
+    zone: Annotated[str, AfterValidator(_check_zone)] = Field(
+        default="UTC", description="Time zone of a format without one."
+    )
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Self:
+        given = self.model_fields_set
+        kinds = [name for name in ("source", "constant", "drop") if name in given]
+        if len(kinds) != 1:
+            raise ValueError("must have one of 'from', 'constant' and 'drop'")
+        allowed = {
+            "source": {"source", "to", "keep", "values", "otherwise", "date", "zone"},
+            "constant": {"constant", "to"},
+            "drop": {"drop"},
+        }[kinds[0]]
+        if wrong := sorted(given - allowed):
+            raise ValueError(f"'{wrong[0]}' has no place in a rule with '{kinds[0].replace('source', 'from')}'")
+        if kinds[0] == "constant" and self.to is None:
+            raise ValueError("a rule with 'constant' needs 'to'")
+        if "otherwise" in given and self.values is None:
+            raise ValueError("'otherwise' needs 'values'")
+        return self
+
+    @model_validator(mode="after")
+    def _check_pointers(self) -> Self:
+        source = parse_pointer(self.source) if self.source else ()
+        to = parse_pointer(self.to) if self.to else source
+        if source.count(EACH) != to.count(EACH) and self.source:
+            raise ValueError("'from' and 'to' must have the same number of *")
+        if self.source is None and EACH in to:
+            raise ValueError("'to' of a constant has no *")
+        if NEW in source or (self.drop and NEW in parse_pointer(self.drop)):
+            raise ValueError("- is a new item, so only 'to' may have it")
+        return self
+
+    @model_validator(mode="after")
+    def _check_fields(self) -> Self:
+        name, place = ("from", self.source) if self.source else ("drop", self.drop)
+        if self.reads is not None and place and (mistake := unknown_field(parse_pointer(place), self.reads)):
+            raise ValueError(f"'{name}': {mistake}")
+        if self.writes is not None and self.to and (mistake := unknown_field(parse_pointer(self.to), self.writes)):
+            raise ValueError(f"'to': {mistake}")
+        return self
+
+
+class SendRule(MappingRule):
+    """A rule for what is sent, from the fields of TMF653."""
+
+    reads: ClassVar[Fields | None] = SENT
+
+
+class ReceiveRule(MappingRule):
+    """A rule for a run that is read, to the fields of TMF653."""
+
+    writes: ClassVar[Fields | None] = READ
+
+
+class EventRule(MappingRule):
+    """A rule for a notification, to the envelope of TMF653."""
+
+    writes: ClassVar[Fields | None] = EVENT
+
+
+Rules = Annotated[tuple[SendRule, ...], Field(max_length=MAX_RULES)]
+
+
+class MappingSettings(ProfileModel):
+    """What a system has instead of fields of TMF653. The rules of a list are applied in their order."""
+
+    send: Rules = Field(default=(), description="Rules for the bodies of POST and PATCH: see [mapping](#mapping).")
+    create: Rules = Field(default=(), description="Rules for the body of a POST, after those of `mapping.send`.")
+    change: Rules = Field(default=(), description="Rules for the body of a PATCH, after those of `mapping.send`.")
+    receive: Annotated[tuple[ReceiveRule, ...], Field(max_length=MAX_RULES)] = Field(
+        default=(), description="Rules for a run in a response or a notification."
+    )
+    event: Annotated[tuple[EventRule, ...], Field(max_length=MAX_RULES)] = Field(
+        default=(), description="Rules for a notification as a whole, before those of `mapping.receive`."
+    )
+    run_at: Pointer | None = Field(
+        default=None, description="Where the run is in a response about one run. None: it is the response."
+    )
+    runs_at: Pointer | None = Field(
+        default=None, description="Where the list of runs is in the response to a look-up. None: it is the response."
+    )
+
+
+NOTHING = MappingSettings()

@@ -1,0 +1,109 @@
+"""Follow the `Location` of a run that was accepted without an id: to the run, or to a monitor that names it (TMF630).
+
+A monitor is a resource about the processing of a request. Once that is over it names the run: by a redirect, in
+`Location`, in `sourceHref`, or in the response that it keeps.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+import orjson
+
+from consumers.spokes.port import Call
+from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json
+from consumers.spokes.tmf653.replies import to_report
+from router.responses import Purpose
+from router.runs.reports.report import ExternalReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from consumers.spokes.conventions.http_conventions import Paths
+    from consumers.spokes.tmf653.lenient_json import Json
+    from consumers.spokes.tmf653.replies import Spellings
+    from router.responses import HttpResponse
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ACCEPTED_FOR_LATER = 202
+_MAX_ADDRESS = 2_000  # characters
+_RUN_FIELDS = ("testSpecification", "relatedService", "testMeasure")
+
+
+def follow_call(base_url: str, href: str) -> Call | None:
+    """Return the GET of an address; None unless it is at the system itself."""
+    try:
+        base, found = urlsplit(base_url), urlsplit(href[:_MAX_ADDRESS])
+        is_path = not found.scheme and not found.netloc
+        same = is_path or (found.scheme, found.netloc.lower()) == (base.scheme, base.netloc.lower())
+    except ValueError:
+        return None
+    if not same or not found.path.startswith("/") or found.path.startswith("//") or not found.path.isprintable():
+        return None
+    path = f"{found.path}?{found.query}" if found.query else found.path
+    return Call(purpose=Purpose.LOOK_UP, method="GET", path=path, from_root=True, also_success=REDIRECTS)
+
+
+def run_id_in(paths: Paths, href: str) -> str | None:
+    """Return the id that an address has if it is the address of a run."""
+    before, _, after = paths.run.partition("{id}")
+    path = urlsplit(href[:_MAX_ADDRESS]).path.rstrip("/")
+    if after and not path.endswith(after):
+        return None
+    above, _, run_id = path.removesuffix(after).rpartition("/")
+    return unquote(run_id) or None if f"{above}/".endswith(before) else None
+
+
+def read_followed(spellings: Spellings, paths: Paths, response: HttpResponse) -> ExternalReport | str | None:
+    """Return the run that an answer shows or names, the address where to ask next, or nothing yet.
+
+    Raises:
+        NotUnderstoodError: the body is not JSON.
+    """
+    location = response.headers.get("location")
+    if location:
+        return _named(paths, location) or location
+    body = as_mapping(parse_json(response.body, response.headers.get("content-type"))) if response.body.strip() else {}
+    if first_text(body, "id") and any(field in body for field in _RUN_FIELDS):
+        return to_report(spellings, body)
+    found = (_named(paths, address) for address in _addresses(body))
+    return next((each for each in found if each is not None), None)
+
+
+def _named(paths: Paths, address: str) -> ExternalReport | None:
+    run_id = run_id_in(paths, address)
+    return ExternalReport(external_id=run_id, href=address) if run_id else None
+
+
+def _addresses(monitor: Json) -> Iterator[str]:
+    """Yield the addresses that a monitor names."""
+    kept = as_mapping(monitor.get("response"))
+    for header in map(as_mapping, as_list(kept.get("headers") or kept.get("header"))):
+        if str(header.get("name")).lower() == "location" and (value := first_text(header, "value")):
+            yield value
+    places = (monitor, as_mapping(monitor.get("resource")), as_mapping(monitor.get("serviceTest")), _body_of(kept))
+    for place in places:
+        if address := first_text(place, "sourceHref", "href"):
+            yield address
+
+
+def _body_of(kept: Json) -> Json:
+    body = kept.get("body")
+    if not isinstance(body, str):
+        return as_mapping(body)
+    try:
+        return as_mapping(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return {}
+
+
+def is_elsewhere(paths: Paths, response: HttpResponse) -> bool:
+    """Return whether an answer names the address of something else than a run, as a 202 does."""
+    location = response.headers.get("location")
+    if response.status != _ACCEPTED_FOR_LATER and response.body.strip():
+        return False
+    try:
+        return bool(location) and run_id_in(paths, location or "") is None
+    except ValueError:
+        return True

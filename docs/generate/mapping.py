@@ -1,0 +1,80 @@
+"""The section about mapping on the page about spoke profiles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+from ruamel.yaml import YAML
+
+from consumers.spokes.mapping.rules import MappingRule
+from consumers.spokes.profile import Profile
+from consumers.spokes.registry import spoke_for
+from docs.generate.markdown import table
+from schemas.commands import PinnedDecision, SendRun
+from schemas.run_document import Characteristic, RunDocument, ServiceRef, SpecificationRef
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+EXAMPLE = """name: copper-tester
+base_url: https://copper.example/jobs
+mapping:
+  send:
+    - {from: /relatedService/id, to: /line}
+    - {from: /mode, to: /when, values: {ONDEMAND: 1, PROACTIVE: 2}}
+    - {from: "/characteristic/[name=port]/value", to: /port}
+    - {drop: /characteristic}
+  create:
+    - {constant: assurance, to: /orderedBy}
+  receive:
+    - {from: /status, to: /state, values: {2: inProgress, 3: completed}, otherwise: failed}
+    - {from: /readings/*/what, to: /testMeasure/*/metricName}
+    - {from: /readings/*/number, to: /testMeasure/*/value/value}
+    - {from: /readings/*/at, to: /testMeasure/*/captureDateTime, date: epochSeconds}
+  run_at: /data
+"""
+BEFORE = """
+## Mapping
+
+Rules translate names, places and values of fields. A place is a JSON pointer (RFC 6901); `*` is every item of a list,
+`[name=port]` the item with that field, and in `to` `-` is a new item. The rules of a list are applied in their order,
+to each run of a bundle. `from` and `drop` of what is sent, and `to` of what is read, name fields of TMF653: another
+name is a mistake, reported with its line. What a rule does not find, or cannot translate, stays as it is.
+
+"""
+AFTER = """
+An example:
+
+```yaml
+{example}```
+
+The body of a POST is then:
+
+```json
+{body}
+```
+"""
+RUN = RunDocument(
+    run_id="TR0001",
+    name="Line test TR0001",
+    test_specification=SpecificationRef(id="copper-line"),
+    related_service=ServiceRef(id="SVC-88120"),
+    characteristic=(Characteristic(name="port", value="7/1"),),
+)
+DECISION = PinnedDecision(policy="outbound-policy@1#R1", selector="spoke-selector@1#S1", hierarchical=False)
+
+
+def section() -> str:
+    """Return the text of the section; the body is written by the code."""
+    profile = Profile.model_validate(YAML(typ="safe").load(EXAMPLE))
+    call = spoke_for(profile).to_send(
+        SendRun(run=RUN, request_id="RQ0001", spoke=profile.name, decision=DECISION), None
+    )
+    body = orjson.dumps(orjson.loads(call.body or b"{}"), option=orjson.OPT_INDENT_2).decode()
+    rows = [(f"`{_name(name, field)}`", field.description or "") for name, field in MappingRule.model_fields.items()]
+    return BEFORE + table(("field of a rule", "meaning"), rows) + AFTER.format(example=EXAMPLE, body=body)
+
+
+def _name(name: str, field: FieldInfo) -> str:
+    return field.alias or name

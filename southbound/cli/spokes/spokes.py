@@ -1,0 +1,99 @@
+"""The commands `southbound spokes list`, `check`, `show`, `probe` and `schema`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_file_settings
+
+SpokeArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="The name of a spoke, or the file of its profile, such as ./lab.yaml.")
+]
+
+spokes = typer.Typer(help="Connect external systems: check, show and try their profiles.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    app.add_typer(spokes, name="spokes")
+
+
+@spokes.command("list", epilog=EXIT_CODES)
+def list_(json: JsonOption = False, config: ConfigOption = None) -> int:
+    """List the spokes of `routing.spokes` with their address, credentials and ways of reporting results.
+
+    **Examples**
+
+    - `southbound spokes list`
+    - `southbound spokes list --json | jq -r .base_url`
+    """
+    settings = read_file_settings(config)
+    from southbound.operations.spokes.show import list_spokes
+
+    return list_spokes(settings, as_json=json)
+
+
+@spokes.command(epilog=EXIT_CODES)
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file of one profile.")],
+) -> int:
+    """Check one profile and its secrets, without any connection. Every mistake is named with its line.
+
+    **Example**
+
+    - `southbound spokes check spokes/fibre-lab.yaml`
+    """
+    from southbound.operations.spokes.show import check_profile
+
+    return check_profile(file, os.environ)
+
+
+@spokes.command(epilog=EXIT_CODES)
+def show(name: SpokeArgument, json: JsonOption = False, config: ConfigOption = None) -> int:
+    """Show every field of a profile with its value, and whether it is set or the default. There are no secrets in it.
+
+    **Examples**
+
+    - `southbound spokes show fibre-lab`
+    - `southbound spokes show ./lab.yaml --json | jq .retry`
+    """
+    settings = read_file_settings(config)
+    from southbound.operations.spokes.show import show_spoke
+
+    return show_spoke(settings, name, as_json=json)
+
+
+@spokes.command(epilog=EXIT_CODES)
+def probe(name: SpokeArgument, json: JsonOption = False, config: ConfigOption = None) -> int:
+    """Find out whether a system can be reached: its name, the connection, TLS, and the credentials, in this order.
+
+    The last step is a GET of the list of runs, which changes nothing. The first step that fails is named with its
+    cause, and ends the probe with exit code 3. No secret is printed. Through a proxy, names are the proxy's to resolve.
+
+    **Examples**
+
+    - `southbound spokes probe fibre-lab`
+    - `southbound spokes probe ./lab.yaml --json`
+    """
+    settings = read_file_settings(config)
+    from southbound.operations.spokes.probe import probe_spoke
+
+    return probe_spoke(settings, name, os.environ, as_json=json)
+
+
+@spokes.command(epilog=EXIT_CODES)
+def schema() -> int:
+    """Print the JSON Schema of profiles, for editors.
+
+    An editor with the YAML language server uses it for a profile whose first line is
+    `# yaml-language-server: $schema=profile.schema.json`.
+
+    **Example**
+
+    - `southbound spokes schema > profile.schema.json`
+    """
+    from southbound.operations.spokes.show import print_schema
+
+    return print_schema()

@@ -1,0 +1,172 @@
+"""Run `southbound spokes probe`: find out which step on the way to a system fails."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import orjson
+
+from consumers.spokes.credentials import NoAuth, SecretMissingError
+from consumers.spokes.http_client import SpokeClient
+from consumers.spokes.registry import spoke_for
+from consumers.spokes.security.client_tls import client_tls
+from router.responses import NoResponse
+from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.operations.console import print_json, print_text
+from southbound.operations.spokes.profiles import one_profile
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from consumers.spokes.profile import Profile
+    from router.responses import HttpResponse
+    from southbound.settings.settings import Settings
+
+_CREDENTIALS_REFUSED = (401, 403, 407)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a probe. `seconds` is how long it took."""
+
+    step: str
+    ok: bool
+    detail: str
+    seconds: float
+
+
+def probe_spoke(settings: Settings, name: str, environment: Mapping[str, str], *, as_json: bool) -> int:
+    """Run `southbound spokes probe`.
+
+    Raises:
+        CommandFailedError: the profile has mistakes, or one of its secrets is missing.
+    """
+    profile = one_profile(settings, name)
+    try:
+        return asyncio.run(_print_steps(profile, environment, as_json=as_json))
+    except SecretMissingError as error:
+        raise invalid_input(str(error).splitlines()) from None
+
+
+async def _print_steps(profile: Profile, environment: Mapping[str, str], *, as_json: bool) -> int:
+    code = ExitCode.SUCCESS
+    async for step in probe(profile, environment):
+        if as_json:
+            print_json(orjson.dumps(asdict(step)).decode())
+        else:
+            print_text(f"{'ok' if step.ok else 'failed':<8}{step.step:<13}{step.detail} ({step.seconds:.3f} s)")
+        code = code if step.ok else ExitCode.UNREACHABLE
+    return code
+
+
+async def probe(profile: Profile, environment: Mapping[str, str]) -> AsyncIterator[Step]:
+    """Yield the steps up to the first that fails.
+
+    Raises:
+        SecretMissingError: a secret of the profile is missing.
+    """
+    client = SpokeClient([profile], environment)  # first, so that missing secrets are named before anything is tried
+    try:
+        async for step in _connection_steps(profile):
+            yield step
+            if not step.ok:
+                return
+        yield await _call(profile, client)
+    finally:
+        await client.close()
+
+
+async def _connection_steps(profile: Profile) -> AsyncIterator[Step]:
+    """Yield name, connection and TLS: to the proxy, if there is one, whose matter the rest is."""
+    url = urlsplit(profile.proxy.url or profile.base_url)
+    host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+    what = "proxy " if profile.proxy.url else ""
+    began, addresses = time.monotonic(), list[str]()
+    try:
+        addresses = await asyncio.wait_for(_resolve(host, port), profile.timeouts.connect)
+        yield _step("name", began, f"{what}{host} is {', '.join(addresses)}")
+    except (OSError, TimeoutError, UnicodeError) as error:
+        yield _step("name", began, f"{what}{host} cannot be resolved ({_cause(error)})", ok=False)
+        return
+    began = time.monotonic()
+    try:
+        await _connect(host, port, profile.timeouts.connect, None)
+        yield _step("connection", began, f"{what}{host}:{port} accepts connections")
+    except (OSError, TimeoutError) as error:
+        yield _step("connection", began, f"{what}{host}:{port} accepts none ({_cause(error)})", ok=False)
+        return
+    if url.scheme == "https":
+        yield await _tls_step(profile, host, port)
+
+
+async def _tls_step(profile: Profile, host: str, port: int) -> Step:
+    began, tls = time.monotonic(), client_tls(profile.tls)
+    try:
+        version = await _connect(
+            host, port, profile.timeouts.connect, tls.context if tls else ssl.create_default_context()
+        )
+    except ssl.SSLCertVerificationError as error:
+        return _step("TLS", began, f"the certificate of {host} is not valid ({error.verify_message})", ok=False)
+    except (OSError, TimeoutError) as error:
+        return _step("TLS", began, f"no TLS connection to {host} ({_cause(error)})", ok=False)
+    return _step("TLS", began, f"{version}, the certificate of {host} is valid")
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))[:4]
+
+
+async def _connect(host: str, port: int, seconds: float, context: ssl.SSLContext | None) -> str:
+    """Open a connection, and close it; return the version of TLS."""
+    opening = asyncio.open_connection(host, port, ssl=context, server_hostname=host if context else None)
+    _, writer = await asyncio.wait_for(opening, seconds)
+    tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+    version = tls.version() if tls is not None else None
+    writer.transport.abort()
+    return version or ""
+
+
+async def _call(profile: Profile, client: SpokeClient) -> Step:
+    """Return what a GET of the list of runs shows: credentials, and the path."""
+    began, call = time.monotonic(), spoke_for(profile).to_list(0)
+    response = await client.call(profile.name, call)
+    if isinstance(response, NoResponse):
+        # A client certificate that is missing, or a token endpoint that refuses, shows here.
+        return _step("credentials" if "token" in response.cause else "answer", began, response.cause, ok=False)
+    return _answer_step(profile, f"GET {call.path}", began, response)
+
+
+def _answer_step(profile: Profile, what: str, began: float, response: HttpResponse) -> Step:
+    if response.status in _CREDENTIALS_REFUSED and ("GET", response.status) not in profile.meanings:
+        sent = "without credentials" if isinstance(profile.auth, NoAuth) else f"with auth {profile.auth.kind}"
+        return _step("credentials", began, f"{what} {sent} was refused with {response.status}", ok=False)
+    if response.status not in profile.success_codes_of("GET"):
+        # The body is not repeated: a system may repeat there what it was sent.
+        return _step("answer", began, f"{what} was answered with {response.status}{_hint(response)}", ok=False)
+    sent = "without credentials" if isinstance(profile.auth, NoAuth) else f"with auth {profile.auth.kind}"
+    return _step("credentials", began, f"{what} {sent} was answered with {response.status}")
+
+
+def _hint(response: HttpResponse) -> str:
+    if response.status in (404, 405, 410):
+        return ": correct base_url, or paths.search"
+    return ": correct base_url, as the system redirects" if 300 <= response.status < 400 else ""  # noqa: PLR2004
+
+
+def _step(step: str, began: float, detail: str, *, ok: bool = True) -> Step:
+    return Step(step=step, ok=ok, detail=detail, seconds=round(time.monotonic() - began, 3))
+
+
+def _cause(error: BaseException) -> str:
+    """Return the cause without the text of what was sent."""
+    if isinstance(error, TimeoutError):
+        return "not in time"
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None)
+    return str(reason) if reason else type(error).__name__

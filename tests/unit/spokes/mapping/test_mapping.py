@@ -1,0 +1,220 @@
+"""A profile maps the fields of TMF653 to those of its system and back; a mistake in a rule is named with its line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumers.spokes.mapping.compiled import compile_rules
+from consumers.spokes.mapping.mapped_spoke import MappedSpoke
+from consumers.spokes.mapping.rules import MappingRule, SendRule
+from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
+from consumers.spokes.registry import spoke_for
+from consumers.spokes.tmf653.spoke import Tmf653Spoke
+from router.responses import HttpResponse
+from router.runs.changes import find_field_changes
+from schemas.run_document import Characteristic
+from schemas.vocabulary import Channel, RunState
+from tests.builders.runs import a_document, a_run, a_tree
+from tests.builders.spokes import a_command, a_notification, a_profile, json_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from consumers.spokes.port import Spoke
+
+MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
+MAPPING = {
+    "send": [
+        {"from": "/name", "to": "/title"},
+        {"from": "/relatedService/id", "to": "/line"},
+        {"from": "/mode", "to": "/when", "values": {"ONDEMAND": 1, "PROACTIVE": 2}, "otherwise": 0},
+        {"from": "/startDateTime", "to": "/begin", "date": "%d.%m.%Y %H:%M", "zone": "Europe/Berlin"},
+        {"from": "/characteristic/*/value", "to": "/parameters/*/val"},
+        {"from": "/characteristic/*/name", "to": "/parameters/*/key"},
+        {"drop": "/testSpecification/version"},
+        {"from": "/state", "to": "/status", "values": {"cancelled": 9}},
+    ],
+    "create": [{"constant": {"owner": "assurance"}, "to": "/meta"}],
+    "change": [{"constant": "changed", "to": "/reason"}],
+    "receive": [
+        {"from": "/key", "to": "/id"},
+        {"from": "/title", "to": "/name"},
+        {"from": "/status", "to": "/state", "values": {2: "inProgress", 3: "completed", True: "completed"}},
+        {"from": "/readings/*/what", "to": "/testMeasure/*/metricName"},
+        {"from": "/readings/*/number", "to": "/testMeasure/*/value/value"},
+        {"from": "/readings/*/at", "to": "/testMeasure/*/captureDateTime", "date": "epochSeconds"},
+    ],
+    "event": [{"from": "/payload/job", "to": "/event/serviceTest"}, {"from": "/kind", "to": "/eventType"}],
+    "run_at": "/data",
+    "runs_at": "/data/jobs",
+}
+SHOWN = {"key": 7, "title": "t", "status": 3, "readings": [{"what": "loss", "number": 0.5, "at": 1_700_000_000}]}
+
+
+def a_mapped_spoke(**mapping: object) -> Spoke:
+    return spoke_for(a_profile(mapping=mapping or MAPPING))
+
+
+def reply(body: object) -> HttpResponse:
+    return HttpResponse(status=200, body=orjson.dumps(body))
+
+
+def test_a_post_has_the_fields_of_the_system() -> None:
+    run = a_document(
+        characteristic=(Characteristic(name="port", value="1"),),
+        start_date_time=datetime(2026, 7, 1, 8, 0, tzinfo=UTC),
+    )
+    body = json_of(a_mapped_spoke().to_send(a_command(run), None))
+    assert body == {
+        "title": "Line test TR0001",
+        "line": "PI0001",
+        "when": 1,
+        "begin": "01.07.2026 10:00",
+        "parameters": [{"val": "1", "key": "port"}],
+        "testSpecification": {"id": "fibre-line"},
+        "meta": {"owner": "assurance"},
+    }
+
+
+def test_a_change_and_a_cancellation_are_mapped_and_have_no_constants_of_a_post() -> None:
+    spoke, row = a_mapped_spoke(), a_run(document=a_document(description="new"))
+    change = spoke.to_change(row, find_field_changes(a_document(), row.requested), "key")
+    assert json_of(change) == {"description": "new", "reason": "changed"}
+    assert json_of(spoke.to_cancel(row, None, "key")) == {"status": 9, "reason": "changed"}
+
+
+def test_runs_of_a_bundle_are_mapped_each() -> None:
+    mapping = {"send": [{"from": "/name", "to": "/title"}]}
+    tree = a_command(a_tree(children=2))
+    tree = tree.model_copy(update={"decision": tree.decision.model_copy(update={"payload": "bundle"})})
+    body = json_of(a_mapped_spoke(**mapping).to_send(tree, None))
+    assert "title" in body
+    assert [("title" in child, "name" in child) for child in body["childServiceTest"]] == [(True, False)] * 2
+
+
+@pytest.mark.parametrize("kind", ["reply", "poll", "callback"])
+def test_a_run_of_the_system_is_read_wherever_it_stands(kind: str) -> None:
+    spoke = a_mapped_spoke()
+    if kind == "reply":
+        report = spoke.read_reply(reply({"data": SHOWN}))
+    elif kind == "poll":
+        report = spoke.read_callback(a_notification({"data": SHOWN}, channel=Channel.POLL))
+    else:
+        event = a_notification({"kind": "JobStateChange", "payload": {"job": SHOWN}})
+        spoke.check_callback(event)
+        report = spoke.read_callback(event)
+    (measure,) = report.measures
+    assert (report.external_id, report.state, report.thin) == ("7", RunState.COMPLETED, False)
+    assert (measure.metric_name, measure.value) == ("loss", 0.5)
+    assert measure.capture_date_time == datetime.fromtimestamp(1_700_000_000, UTC)
+
+
+def test_what_was_posted_is_found_in_the_list_of_the_system() -> None:
+    spoke = a_mapped_spoke()
+    posted = json_of(spoke.to_send(a_command(), None))
+    listed = {"data": {"jobs": [SHOWN, {**posted, "key": 8}]}}
+    found = spoke.read_page(reply(listed), a_document()).found
+    assert found is not None
+    assert found.external_id == "8"
+
+
+def test_an_error_and_an_empty_answer_are_read_as_they_are() -> None:
+    spoke = a_mapped_spoke()
+    assert spoke.read_reply(HttpResponse(status=202, headers={"location": "/serviceTest/9"})).external_id == "9"
+    row = a_run()
+    assert spoke.contradictions(HttpResponse(status=200, body=b"<html>"), row, ()) != ()
+
+
+def test_a_change_that_the_system_shows_in_its_own_words_is_no_contradiction() -> None:
+    spoke, row = a_mapped_spoke(receive=[{"from": "/note", "to": "/description"}]), a_run()
+    changes = find_field_changes(a_document(), a_document(description="new"))
+    row = a_run(document=a_document(description="new"))
+    assert spoke.contradictions(reply({"id": row.external_id, "note": "new"}), row, changes) == ()
+    assert spoke.contradictions(reply({"id": row.external_id, "note": "old"}), row, changes) != ()
+
+
+def test_a_profile_without_a_mapping_has_no_wrapper() -> None:
+    assert type(spoke_for(a_profile())) is Tmf653Spoke
+    assert isinstance(spoke_for(a_profile(mapping={"run_at": "/data"})), MappedSpoke)
+
+
+@given(moment=MOMENTS, form=st.sampled_from(["%Y-%m-%d %H:%M:%S", "epochSeconds", "epochMilliseconds"]))
+def test_a_moment_is_the_same_after_both_ways(moment: datetime, form: str) -> None:
+    moment = moment.replace(microsecond=0)
+    rule = MappingRule.model_validate({"from": "/m", "date": form, "zone": "Asia/Kolkata"})
+    sent = compile_rules([rule], writes=True)({"m": moment.isoformat()})
+    back = compile_rules([rule], writes=False)(sent)["m"]
+    assert isinstance(back, str)
+    assert datetime.fromisoformat(back) == moment
+
+
+@given(value=st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers()))
+def test_what_is_no_moment_or_in_no_table_stays(value: object) -> None:
+    rules = [
+        MappingRule.model_validate({"from": "/m", "date": "%H hours"}),
+        MappingRule.model_validate({"from": "/m", "values": {"one": "two"}}),
+    ]
+    assert compile_rules(rules, writes=False)({"m": value}) == {"m": "two" if value == "one" else value}
+
+
+def test_constants_are_the_same_for_every_body() -> None:
+    rules = [
+        SendRule.model_validate({"constant": {"a": []}, "to": "/x"}),
+        SendRule.model_validate({"from": "/name", "to": "/x/a/-"}),
+    ]
+    apply = compile_rules(rules, writes=True)
+    assert [apply({"name": name}) for name in "pq"] == [{"x": {"a": ["p"]}}, {"x": {"a": ["q"]}}]
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ("{from: /relatedServce/id, to: /x}", "there is no field 'relatedServce': did you mean 'relatedService'?"),
+        ("{from: /relatedService/idd, to: /x}", "there is no field 'idd' in '/relatedService'"),
+        ("{from: /characteristic/value, to: /x}", "'/characteristic' is a list"),
+        ("{from: /name/first, to: /x}", "'/name' has no fields"),
+        ("{drop: /nme}", "did you mean 'name'"),
+        ("{from: name, to: /x}", "must be a JSON pointer"),
+        ("{from: /name, constant: 1, to: /x}", "must have one of 'from', 'constant' and 'drop'"),
+        ("{constant: 1}", "needs 'to'"),
+        ("{drop: /name, to: /x}", "'to' has no place in a rule with 'drop'"),
+        ("{from: /characteristic/*/value, to: /x}", "the same number of *"),
+        ("{from: /startDateTime, date: iso}", "must be a format such as"),
+        ("{from: /startDateTime, date: '%H', zone: Mars/Base}", "is no time zone"),
+        ("{from: /name, otherwise: 1}", "'otherwise' needs 'values'"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(rule: str, sentence: str, tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    first = "{from: /description, to: /text}"
+    file.write_text(f"name: lab\nbase_url: http://lab/v4\nmapping:\n  send:\n    - {first}\n    - {rule}\n", "utf-8")
+    with pytest.raises(ProfilesWrongError) as caught:
+        load_profiles([file])
+    (mistake,) = caught.value.mistakes
+    assert mistake.startswith(f"{file}:6: spoke 'lab', field 'mapping.send"), mistake
+    assert 3 <= int(mistake.split(":")[1]) <= 6
+    assert sentence in mistake
+
+
+@pytest.mark.parametrize(
+    ("mapping", "sentence"),
+    [
+        ({"receive": [{"from": "/x", "to": "/stat"}]}, "did you mean 'state'"),
+        ({"event": [{"from": "/x", "to": "/events"}]}, "there is no field 'events'"),
+    ],
+)
+def test_what_is_read_goes_to_fields_that_are_known(mapping: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        a_profile(mapping=mapping)
+
+
+def test_a_mapping_needs_bodies_that_are_objects() -> None:
+    patches = {"change": "application/json-patch+json"}
+    with pytest.raises(ValueError, match="not a JSON patch"):
+        a_profile(mapping={"send": [{"drop": "/mode"}]}, media_types=patches)
