@@ -12,6 +12,7 @@ import structlog
 from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import CallbackConfig, Listener
 from consumers.metrics import EVENT_IDS_REUSED
+from consumers.spokes.tmf653.versions import VERSIONS
 from southbound.service.composition.hub import build_delivery_hub, hub_workers
 from southbound.service.composition.northbound import api_tasks, start_api
 from southbound.service.composition.observers import callback_counter
@@ -113,6 +114,7 @@ async def _start_listener(stack: AsyncExitStack, resources: SharedResources) -> 
         port=settings.port,
         spokes={
             profile.name: CallbackConfig(
+                success_status=VERSIONS[profile.version].listener_status,
                 authenticator=authenticator_for(profile.callback_auth, os.environ),
                 check=resources.spokes[profile.name].check_callback,
             )
