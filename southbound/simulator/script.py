@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
@@ -32,8 +32,12 @@ class ScriptError(Exception):
 
 
 class Script(Model):
-    """Behaviours by specification id; for a test that names a parent, `children` is searched first."""
+    """Behaviours by specification id; for a test that names a parent, `children` is searched first.
 
+    A system of `version` 5.0 is strict: what a type of TMF653 v5.0 does not have is refused.
+    """
+
+    version: Literal["4.0", "4.1", "4.2", "5.0"] = "4.1"
     specifications: dict[str, Behaviour] = Field(default_factory=dict)
     children: dict[str, Behaviour] = Field(default_factory=dict)
     default: Behaviour = Field(default_factory=completes_immediately)
