@@ -6,6 +6,7 @@ from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING, assert_never
 
 from router.responses import Purpose
+from router.runs.changes import answered_fields
 from router.runs.checks import missing_parts
 from router.runs.checks.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
 from router.runs.checks.missing_parts import MAX_STATE_LENGTH
@@ -42,7 +43,7 @@ from router.runs.measures.measures import match_measures, merge_measures
 from router.runs.notifications import build as announcements
 from router.runs.notifications.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
-from router.runs.reports.information import add_questions, without_answered
+from router.runs.reports.information import add_questions, without_answered, without_questions_about
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
 from router.runs.reports.report_order import without_outdated_fields
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
@@ -176,6 +177,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return Transition(replace(row, requested=run_event.document))
         case ChangeAccepted():
             version = run_event.document.version
+            row = without_questions_about(row, answered_fields(row, run_event.document))
             row = replace(_forget_attempts(row, Purpose.CHANGE), sent=run_event.document, accepted_version=version)
             return _notify(row, UpdateKind.CHANGE_ACCEPTED, version=version)
         case ChangeRefused():

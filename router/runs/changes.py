@@ -99,6 +99,13 @@ def changes_of(row: RunRow) -> tuple[FieldChange, ...]:
     return (*changes, measures)
 
 
+def answered_fields(row: RunRow, accepted: RunDocument) -> frozenset[str]:
+    """Return which of the fields that the system asks for an accepted change has brought."""
+    sent = row.sent or row.requested
+    named = {field: FIELDS_THAT_ARE_SENT[field] for field in asked_fields(row) if field in FIELDS_THAT_ARE_SENT}
+    return frozenset(field for field, ours in named.items() if getattr(sent, ours) != getattr(accepted, ours))
+
+
 def refusal_of_measures(row: RunRow) -> Reason | None:
     """Return why other measures cannot be requested of the run; None if there are none, or the system asks for them."""
     if MEASURES_FIELD in asked_fields(row):

@@ -37,7 +37,19 @@ def without_answered(row: RunRow, state: RunState) -> RunRow:
     return replace(row, reasons=tuple(reason for reason in row.reasons if reason.code not in _ABOUT))
 
 
+def without_questions_about(row: RunRow, fields: frozenset[str]) -> RunRow:
+    """Return the row of a run to which a change has brought these fields: asked for again, they are told again."""
+    if not fields:
+        return row
+    return replace(row, reasons=tuple(reason for reason in row.reasons if _asked_field(reason) not in fields))
+
+
 def asked_fields(row: RunRow) -> frozenset[str]:
     """Return the first-level fields of the run that its system asks for, by their TMF653 names."""
-    paths = (reason.property_path or "" for reason in row.reasons if reason.code == INFORMATION_REQUIRED)
-    return frozenset(path.removeprefix("/").partition("/")[0] for path in paths)
+    return frozenset(field for reason in row.reasons if (field := _asked_field(reason)) is not None)
+
+
+def _asked_field(reason: Reason) -> str | None:
+    if reason.code != INFORMATION_REQUIRED:
+        return None
+    return (reason.property_path or "").removeprefix("/").partition("/")[0]
