@@ -7,13 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from consumers.inbound.callback_auth import AllowAnyone
-from consumers.inbound.listener import CallbackConfig, Listener
+from consumers.inbound.listener import Listener
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import admit_all, do_nothing
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
-from consumers.spokes.tmf653.versions import VERSIONS
+from southbound.service.composition.role_builders import callback_config
 from southbound.simulator.external_system import ExternalSystem
 from southbound.simulator.script import Script
 from tests.builders.runs import NOON
@@ -86,10 +85,8 @@ async def a_gateway_and_system(
     """Serve a strict system of this version, and a gateway whose profile names the version."""
     publisher = RecordingInboundPublisher()
     settings = {"version": version, "patchable": ["description", "characteristic"], **profile}
-    spoke = spoke_for(Profile.model_validate({"name": "fibre-lab", "base_url": "http://127.0.0.1:9", **settings}))
-    callbacks = CallbackConfig(
-        success_status=VERSIONS[version].listener_status, authenticator=AllowAnyone(), check=spoke.check_callback
-    )
+    unreachable = Profile.model_validate({"name": "fibre-lab", "base_url": "http://127.0.0.1:9", **settings})
+    callbacks = callback_config(unreachable, {}, spoke_for(unreachable).check_callback)
     listener = Listener(
         host="127.0.0.1",
         port=0,

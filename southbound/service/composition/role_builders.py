@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from consumers.runtime.worker import Worker
+    from consumers.spokes.profile import Profile
+    from schemas.inbound import InboundReceived
     from southbound.service.composition.shared_resources import SharedResources
 
     Tasks = Iterator[Coroutine[None, None, None]]
@@ -107,17 +109,24 @@ def _hub_tasks(resources: SharedResources) -> Tasks:
     yield build_delivery_hub(resources).run()
 
 
+def callback_config(
+    profile: Profile, environment: Mapping[str, str], check: Callable[[InboundReceived], None]
+) -> CallbackConfig:
+    """Return how callbacks of a system are received: with the credentials and the response that its profile names."""
+    return CallbackConfig(
+        success_status=VERSIONS[profile.version].listener_status,
+        authenticator=authenticator_for(profile.callback_auth, environment),
+        check=check,
+    )
+
+
 async def _start_listener(stack: AsyncExitStack, resources: SharedResources) -> int:
     settings = resources.settings.listener
     listener = Listener(
         host=settings.host,
         port=settings.port,
         spokes={
-            profile.name: CallbackConfig(
-                success_status=VERSIONS[profile.version].listener_status,
-                authenticator=authenticator_for(profile.callback_auth, os.environ),
-                check=resources.spokes[profile.name].check_callback,
-            )
+            profile.name: callback_config(profile, os.environ, resources.spokes[profile.name].check_callback)
             for profile in resources.rules.profiles
             if profile.takes_callbacks
         },
