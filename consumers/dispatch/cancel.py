@@ -15,6 +15,7 @@ from consumers.spokes.profile import CancelMethod
 from router.responses import Purpose, Verdict
 from router.runs.events import CancelAccepted, CancelledBeforeSending, CancelRefused
 from router.runs.processed_events import has_led_to
+from router.runs.reports.cancel_task import TaskState
 from router.runs.reports.report import ExternalReport, not_found_as_cancelled
 from router.runs.states import RANK, TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES, UNSENT_PHASES
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
+    from consumers.spokes.port import Call
     from router.responses import HttpResponse
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -69,7 +71,32 @@ class CancelRunHandler:
         if row.external_id is None:
             return await wait_for_id(self, event, row, attempt, finder.delay(row, attempt))
         call = self.caller.spoke(row.spoke).to_cancel(row, command.reason, event.id)
+        if self._cancels_by_task(row):
+            return await self._create_task(event, row, call, attempt)
         return await call_about_run(self, event, row, call, attempt)
+
+    def _cancels_by_task(self, row: RunRow) -> bool:
+        return self.caller.spoke(row.spoke).profile.cancel is CancelMethod.TASK
+
+    async def _create_task(self, event: Event, row: RunRow, call: Call, attempt: Attempt) -> Outcome:
+        """POST the task; what would be said of the run by its own address is not said by that of the tasks."""
+        result = await self.caller.call(row.spoke, call)
+        verdict = result.meaning.verdict
+        if verdict is Verdict.ACCEPTED:
+            return await self.accepted(event, row, result, attempt)
+        if verdict is Verdict.CONFLICT and attempt.number > 1:
+            # The task of an earlier attempt, whose response was lost, is under way.
+            return await self.unclear(event, row, attempt)
+        if verdict is Verdict.LOST:
+            return await self._after_404(event, row, result, attempt)
+        return await act_on_failure(self, event, row, result, attempt)
+
+    async def _after_404(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
+        """Refuse what the system has no such tasks for, unless it does not have the run either."""
+        read = await self.caller.call(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
+        if read.meaning.verdict is Verdict.ACCEPTED:
+            return await self.refused(event, row, result.meaning.reasons)
+        return await act_on_failure(self, event, row, read, attempt)
 
     async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Store what was accepted, and what the response reports, unless the system shows that the run goes on."""
@@ -80,6 +107,8 @@ class CancelRunHandler:
             return await self.refused(event, row, (_not_shown(f"The external system answered, but {error}."),))
         except NotUnderstoodError:
             report = None
+        if report is not None and report.cancel_task is not None and report.cancel_task.state is TaskState.REFUSED:
+            return await self.refused(event, row, report.cancel_task.reasons)
         if response.status != ACCEPTED_FOR_LATER and self._is_done_by(row, response):
             return await self._store_end(event, row, _with_end(row, report))
         if response.status != ACCEPTED_FOR_LATER and (report is None or report.state in RANK.keys() - TERMINAL):
@@ -89,7 +118,7 @@ class CancelRunHandler:
     def _is_done_by(self, row: RunRow, response: HttpResponse) -> bool:
         """Return whether a success means that the run has ended; its body may show what was deleted."""
         deletes = self.caller.spoke(row.spoke).profile.cancel is CancelMethod.DELETE
-        return deletes or response.status == NO_CONTENT
+        return deletes or (response.status == NO_CONTENT and not self._cancels_by_task(row))
 
     async def unclear(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """Read the run: the answer to the cancellation shows a run that goes on, or no run."""

@@ -12,9 +12,18 @@ from consumers.problems import run_unknown
 from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Purpose, Verdict, says_nothing
-from router.runs.changes import PermittedChanges, find_field_changes, measures_refusal, permit_changes, run_has_ended
+from router.runs.changes import (
+    PermittedChanges,
+    changes_of,
+    find_field_changes,
+    measures_refusal,
+    permit_changes,
+    refusal_of_measures,
+    run_has_ended,
+)
 from router.runs.events import ChangeAccepted, ChangeRefused
 from router.runs.processed_events import has_led_to
+from router.runs.reports.information import asked_fields
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
 from schemas.results import Reason
 from schemas.vocabulary import UpdateKind
@@ -71,11 +80,12 @@ class ChangeRunHandler:
         return await self._send_change(event, row, attempt)
 
     async def _send_change(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
-        sent = row.sent or row.requested
-        changes = find_field_changes(sent, row.requested)
+        changes = changes_of(row)
         profile = self.caller.spoke(row.spoke).profile
-        permission = permit_changes(changes, profile.patchable, profile.changeable_states, row.state)
-        other_measures = measures_refusal(sent, row.requested)
+        # What the system itself asks for, it takes.
+        patchable = profile.patchable | asked_fields(row)
+        permission = permit_changes(changes, patchable, profile.changeable_states, row.state)
+        other_measures = refusal_of_measures(row)
         reasons = () if isinstance(permission, PermittedChanges) else permission.reasons
         if reasons or other_measures:
             return await self.refused(event, row, (*reasons, *((other_measures,) if other_measures else ())))
@@ -104,8 +114,7 @@ class ChangeRunHandler:
         return await self._store_accepted(event, row, result)
 
     def _contradictions(self, row: RunRow, result: CallResult) -> tuple[Reason, ...]:
-        changes = find_field_changes(row.sent or row.requested, row.requested)
-        return self.caller.spoke(row.spoke).contradictions(result.accepted_response(), row, changes)
+        return self.caller.spoke(row.spoke).contradictions(result.accepted_response(), row, changes_of(row))
 
     async def _store_accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
         accepted = ChangeAccepted(document=row.requested)

@@ -91,6 +91,10 @@ def _candidates(content: Json) -> Iterator[Json]:
     for holder in (event, content):
         if isinstance(holder, dict) and isinstance(test := holder.get("serviceTest"), dict):
             yield test
+        # The task that cancels a run (TMF653 v5) has an id of its own.
+        task = holder.get("cancelServiceTest") if isinstance(holder, dict) else None
+        if isinstance(task, dict) and isinstance(test := task.get("serviceTest"), dict):
+            yield test
     if isinstance(event, dict):
         yield event
     elif "eventType" not in content:  # the resource itself instead of an event about it

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from consumers.dispatch.bundle import identifies_run, match_nested, run_id_candidates
 from consumers.dispatch.find_external_id import ExternalIdFinder
+from consumers.inbound.cancel_reports import CancelReports, needs_task
 from consumers.inbound.run_check import RunCheck, is_not_there
 from consumers.inbound.unknown_ids import UnknownIds
 from consumers.problems import (
@@ -73,6 +74,21 @@ class ReportHandler:
             return DeadLetter(event_misplaced(event, "the inbound topic"))
         if received.channel is Channel.POLL and not received.body:
             return await self._check(event, received)
+        report = await self._understand(event, received, attempt)
+        if not isinstance(report, ExternalReport):
+            return report
+        if report.raw_state and report.state is None and attempt.number == 1:
+            self.on_unknown_state(received.spoke)
+        row = await self._find_reported_run(event, received, report, attempt)
+        if row is None:
+            return self._handle_unknown_run(event, received, report, attempt)
+        self.unknown_ids.found(received.spoke, report.external_id)
+        if report.cancel_task is not None:
+            return await self._cancel_reports.record(event, row, report)
+        return await self._handle(event, row, report, attempt, authentic=self._is_authentic(received))
+
+    async def _understand(self, event: Event, received: InboundReceived, attempt: Attempt) -> ExternalReport | Outcome:
+        """Return what is reported, or what becomes of an event that reports nothing about a run."""
         try:
             report = self._read_report(received)
         except NotAboutARunError:
@@ -80,14 +96,11 @@ class ReportHandler:
             return Done()
         except NotUnderstoodError as error:
             return DeadLetter(report_unreadable(received.spoke, str(error)))
-        report = replace(report, external_id=report.external_id or received.external_id or None)
-        if report.raw_state and report.state is None and attempt.number == 1:
-            self.on_unknown_state(received.spoke)
-        row = await self._find_reported_run(event, received, report, attempt)
-        if row is None:
-            return self._handle_unknown_run(event, received, report, attempt)
-        self.unknown_ids.found(received.spoke, report.external_id)
-        return await self._handle(event, row, report, attempt, authentic=self._is_authentic(received))
+        if needs_task(report):
+            return await self._cancel_reports.read_task(event, received.spoke, report, attempt)
+        if report.cancel_task is not None:
+            return report
+        return replace(report, external_id=report.external_id or received.external_id or None)
 
     async def _check(self, event: Event, received: InboundReceived) -> Outcome:
         """Ask for the run that the event names: its check is due, or the poller was answered that it is not there."""
@@ -102,6 +115,10 @@ class ReportHandler:
     @property
     def _run_check(self) -> RunCheck:
         return RunCheck(updater=self.updater, caller=self.caller)
+
+    @property
+    def _cancel_reports(self) -> CancelReports:
+        return CancelReports(updater=self.updater, caller=self.caller)
 
     def _read_report(self, received: InboundReceived) -> ExternalReport:
         report = self.caller.spoke(received.spoke).read_callback(received)

@@ -105,8 +105,11 @@ class Spoke(Protocol):
     def to_read(self, external_id: str) -> Call:
         """GET one run."""
 
+    def to_read_cancellation(self, task_id: str) -> Call | None:
+        """GET the task that cancels a run; None if the system has no such tasks."""
+
     def read_reply(self, response: HttpResponse) -> ExternalReport:
-        """Read the body of a 2xx response to a POST, PATCH or GET of one run.
+        """Read the body of a 2xx response to a POST, PATCH or GET of one run, or of a task that cancels one.
 
         Raises:
             NotUnderstoodError: the body is not usable.

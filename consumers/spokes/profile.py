@@ -29,6 +29,7 @@ from consumers.spokes.conventions.payload_form import PLAIN, PayloadForm
 from consumers.spokes.credentials import Auth, CallbackAuth, HeaderName, NoAuth, ProfileModel, TlsSettings
 from consumers.spokes.limits.circuit_breaker import BreakerPolicy
 from consumers.spokes.mapping.rules import NOTHING, MappingSettings
+from consumers.spokes.tmf653.versions import VERSIONS, path_mistake, with_defaults_of_version
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -73,7 +74,11 @@ class MediaTypes(ProfileModel):
 
     send: MediaType = Field(default="application/json", description="`Content-Type` of a POST.")
     change: MediaType = Field(
-        default="application/json", description="`Content-Type` of a PATCH, such as `application/merge-patch+json`."
+        default="application/json",
+        description=(
+            "`Content-Type` of a PATCH, such as `application/merge-patch+json`, the default for 5.0. With"
+            " `application/json-patch+json` a change is a list of operations (RFC 6902)."
+        ),
     )
     accept: MediaType = Field(default="application/json", description="`Accept` of every request.")
 
@@ -213,6 +218,7 @@ class CancelMethod(StrEnum):
 
     PATCH = "patch"
     DELETE = "delete"
+    TASK = "task"
 
 
 Patchable = Literal[
@@ -370,7 +376,10 @@ class Profile(SystemProfile):
     dialect: str = Field(default="tmf653", min_length=1, description="The translation. Only `tmf653` is shipped.")
     version: Version = Field(
         default="4.1",
-        description="Version of TMF653: 4.0, 4.1 or 4.2. A declaration: all three have the same form here.",
+        description=(
+            "Version of TMF653: 4.0, 4.1, 4.2 or 5.0. What is sent has its form, and some defaults follow from it: see"
+            " [support of TMF653](tmf653-support.md)."
+        ),
     )
     callback_auth: CallbackAuth = Field(
         default=NoAuth(), description="Credentials that callbacks must carry: see below."
@@ -390,10 +399,15 @@ class Profile(SystemProfile):
         description="States in which a change may still be sent; beyond them is the point of no return.",
     )
     relationship_encoding: RelationshipEncoding = Field(
-        default=RelationshipEncoding.EXTENSION, description="How a child's POST names its parent."
+        default=RelationshipEncoding.EXTENSION,
+        description="How a child's POST names its parent. Default for 5.0: `native`.",
     )
     cancel: CancelMethod = Field(
-        default=CancelMethod.PATCH, description="How a run is cancelled: by a PATCH of its state, or by DELETE."
+        default=CancelMethod.PATCH,
+        description=(
+            "How a run is cancelled: by a PATCH of its state, by DELETE, or by a task at `/cancelServiceTest`, the"
+            " default for 5.0."
+        ),
     )
     cancelable_states: frozenset[KnownState] = Field(
         default=_CHANGEABLE_STATES,
@@ -462,7 +476,9 @@ class Profile(SystemProfile):
         ),
     )
     send_state: bool = Field(default=False, description="Whether a POST carries `state`.")
-    send_measure_ids: bool = Field(default=True, description="Whether requested measures are sent with their ids.")
+    send_measure_ids: bool = Field(
+        default=True, description="Whether requested measures are sent with their ids. Default for 5.0: `false`."
+    )
 
     @property
     def authenticates_callbacks(self) -> bool:
@@ -484,11 +500,20 @@ class Profile(SystemProfile):
             raise ValueError("mapping.send and mapping.change need a PATCH that is an object, not a JSON patch")
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _add_defaults_of_version(cls, fields: object) -> object:
+        return with_defaults_of_version(fields) if isinstance(fields, dict) else fields
+
     @field_validator("version")
     @classmethod
     def _check_version(cls, version: str) -> str:
-        if version == "5.0":
-            raise ValueError("5.0 is not spoken yet: use 4.0, 4.1 or 4.2 if the system offers one of them")
-        if version not in {"4.0", "4.1", "4.2"}:
-            raise ValueError("must be 4.0, 4.1 or 4.2")
+        if version not in VERSIONS:
+            raise ValueError(f"must be one of {', '.join(VERSIONS)}")
         return version
+
+    @model_validator(mode="after")
+    def _check_address_of_version(self) -> Self:
+        if (mistake := path_mistake(self.version, self.base_url)) is not None:
+            raise ValueError(f"base_url {mistake}")
+        return self

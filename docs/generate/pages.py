@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumers.spokes.profile_schema import profile_schema
-from docs.generate import command_line, metrics, profiles, settings, states, targets, topics
+from docs.generate import command_line, metrics, profiles, settings, states, targets, tmf653_support, topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,6 +17,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "settings.md": settings.page,
     "states.md": states.page,
     "targets.md": targets.page,
+    "tmf653-support.md": tmf653_support.page,
     "topics.md": topics.page,
 }
 NOTICE = "<!-- Generated from the code by `make docs`: change the code, not this page. -->\n\n"

@@ -93,8 +93,8 @@ POST http://HOST:PORT/NAME/listener/EVENT-TYPE
 - The body is a TMF653 event (`{{"eventType": …, "event": {{"serviceTest": {{…}}}}}}`) or the run itself, as JSON of at
   most {body:,} bytes: in UTF-8 with or without a byte order mark, in UTF-16, or in the charset of `Content-Type`.
   An event about a run without state or measures is thin: the run is read with a GET.
-- The response is 201 once the notification is stored. 503 with `Retry-After` means: send it again. 400, 401, 404 and
-  413 say in the field `reason` what to correct.
+- The response is 201 once the notification is stored, or 204 for a profile with `version: "5.0"`. 503 with
+  `Retry-After` means: send it again. 400, 401, 404 and 413 say in the field `reason` what to correct.
 - With `callback_auth: {{kind: token}}` the token stands alone in its header, or as `Authorization: Bearer TOKEN` if the
   header is `Authorization`. With `kind: basic` the request carries user name and password.
 - If the listener is not on loopback, the service does not start with a profile that takes callbacks without
@@ -283,6 +283,8 @@ def _calls(profile: Profile) -> Iterator[tuple[str, Call]]:
     )
     yield "A cancellation", spoke.to_cancel(row, None, "K3")
     yield "A cancellation with `cancel: delete`", deleting.to_cancel(row, None, "K3")
+    tasks = spoke_for(profile.model_copy(update={"cancel": CancelMethod.TASK}))
+    yield "A cancellation with `cancel: task`, for TMF653 5.0", tasks.to_cancel(row, "The fault is gone", "K3")
 
 
 def request_text(request: HttpRequest) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING, assert_never
 
 from router.responses import Purpose
+from router.runs.changes import answered_fields
 from router.runs.checks import missing_parts
 from router.runs.checks.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
 from router.runs.checks.missing_parts import MAX_STATE_LENGTH
@@ -42,6 +43,7 @@ from router.runs.measures.measures import match_measures, merge_measures
 from router.runs.notifications import build as announcements
 from router.runs.notifications.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
+from router.runs.reports.information import add_questions, without_answered, without_questions_about
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
 from router.runs.reports.report_order import without_outdated_fields
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
@@ -175,6 +177,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return Transition(replace(row, requested=run_event.document))
         case ChangeAccepted():
             version = run_event.document.version
+            row = without_questions_about(row, answered_fields(row, run_event.document))
             row = replace(_forget_attempts(row, Purpose.CHANGE), sent=run_event.document, accepted_version=version)
             return _notify(row, UpdateKind.CHANGE_ACCEPTED, version=version)
         case ChangeRefused():
@@ -274,11 +277,12 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     row = missing_parts.end_watch(_add_measures(row, run_event), report)
     if returned and row.external_id is None:
         row = replace(row, watch=begin(Missing.EXTERNAL_ID, at, run_event.id_deadline))
-    step = _apply_state(row, run_event, at)
+    row, asked = add_questions(row, report)
+    step = _apply_state(row, run_event, at, asked)
     return Transition(step.row, (*returned, *step.notifications))
 
 
-def _apply_state(row: RunRow, run_event: Reported, at: datetime) -> Transition:
+def _apply_state(row: RunRow, run_event: Reported, at: datetime, asked: tuple[Reason, ...]) -> Transition:
     report = run_event.report
     state = missing_parts.state_to_enter(row, report)
     if run_event.ends_with_measures and state not in TERMINAL and missing_parts.is_measured(row):
@@ -286,8 +290,8 @@ def _apply_state(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     if state is None and report.raw_state:
         return missing_parts.report_unknown_state(row, report, at)
     if state is None or not is_forward(row.state, state):
-        return Transition(row)
-    return _enter_state(row, state, at, run_event.measures_grace)
+        return _notify(row, UpdateKind.PROGRESS, asked) if asked else Transition(row)
+    return _enter_state(row, state, at, run_event.measures_grace, asked)
 
 
 def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
@@ -360,10 +364,13 @@ def _merge_in_order(
     return merge_measures(new, known) if new_is_older else merge_measures(known, new)
 
 
-def _enter_state(row: RunRow, state: RunState, at: datetime, measures_grace: float) -> Transition:
+def _enter_state(
+    row: RunRow, state: RunState, at: datetime, measures_grace: float, asked: tuple[Reason, ...]
+) -> Transition:
+    row = without_answered(row, state)
     if state not in TERMINAL:
         changed = state is not row.state
         row = replace(row, phase=PHASE_OF_STATE[state], state=state)
-        return _notify(row, UpdateKind.PROGRESS) if changed else Transition(row)
+        return _notify(row, UpdateKind.PROGRESS, asked) if changed or asked else Transition(row)
     waiting = missing_parts.wait_for_measures(row, at, measures_grace) if state is RunState.COMPLETED else None
     return waiting or missing_parts.complete(row, state, at)

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 
 from router.runs.events import ChangeRefused, ChangeRequested
 from router.runs.processed_events import CHANGE, has_led_to
+from router.runs.reports.information import asked_fields
 from router.runs.transitions import ENDED_PHASES
 from schemas.results import Reason
-from schemas.run_document import Characteristic, RelatedParty, ServiceRef, SpecificationRef, value_to_json
+from schemas.run_document import (
+    Characteristic,
+    RelatedParty,
+    RequestedMeasure,
+    ServiceRef,
+    SpecificationRef,
+    value_to_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +31,14 @@ if TYPE_CHECKING:
 
 
 FieldValue = (
-    str | datetime | ServiceRef | SpecificationRef | tuple[Characteristic, ...] | tuple[RelatedParty, ...] | None
+    str
+    | datetime
+    | ServiceRef
+    | SpecificationRef
+    | tuple[Characteristic, ...]
+    | tuple[RelatedParty, ...]
+    | tuple[RequestedMeasure, ...]
+    | None
 )
 
 
@@ -39,6 +54,8 @@ CHANGEABLE_FIELDS: Mapping[str, str] = {
     "startDateTime": "start_date_time",
     "endDateTime": "end_date_time",
 }
+MEASURES_FIELD = "testMeasure"
+FIELDS_THAT_ARE_SENT: Mapping[str, str] = {**CHANGEABLE_FIELDS, MEASURES_FIELD: "test_measure"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +87,30 @@ def find_field_changes(sent: RunDocument, requested: RunDocument) -> tuple[Field
     return tuple(
         FieldChange(field=field, old=old, new=new) for field, old, new in both if not _are_equivalent(old, new)
     )
+
+
+def changes_of(row: RunRow) -> tuple[FieldChange, ...]:
+    """Return the fields in which what was sent differs from what is requested now, and other measures if asked for."""
+    sent = row.sent or row.requested
+    changes = find_field_changes(sent, row.requested)
+    if MEASURES_FIELD not in asked_fields(row) or measures_refusal(sent, row.requested) is None:
+        return changes
+    measures = FieldChange(field=MEASURES_FIELD, old=sent.test_measure, new=row.requested.test_measure)
+    return (*changes, measures)
+
+
+def answered_fields(row: RunRow, accepted: RunDocument) -> frozenset[str]:
+    """Return which of the fields that the system asks for an accepted change has brought."""
+    sent = row.sent or row.requested
+    named = {field: FIELDS_THAT_ARE_SENT[field] for field in asked_fields(row) if field in FIELDS_THAT_ARE_SENT}
+    return frozenset(field for field, ours in named.items() if getattr(sent, ours) != getattr(accepted, ours))
+
+
+def refusal_of_measures(row: RunRow) -> Reason | None:
+    """Return why other measures cannot be requested of the run; None if there are none, or the system asks for them."""
+    if MEASURES_FIELD in asked_fields(row):
+        return None
+    return measures_refusal(row.sent or row.requested, row.requested)
 
 
 def permit_changes(
@@ -116,7 +157,7 @@ def _are_equivalent(old: FieldValue, new: FieldValue) -> bool:
     return old == new
 
 
-def _to_canonical_json(item: Characteristic | RelatedParty) -> str:
+def _to_canonical_json(item: Characteristic | RelatedParty | RequestedMeasure) -> str:
     # As JSON, because True == 1 in Python, and key order and spaces of a JSON value do not matter.
     plain = item.model_dump()
     if isinstance(item, Characteristic):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -43,6 +43,9 @@ class Behaviour(Model):
     minimal_events: bool = False  # events have id, href and state only
     separate_measures_event: bool = False  # measures are sent in an event of their own, before the final state
     cancelable: bool = True
+    cancel_status: Literal[200, 201, 202] = 201  # of the response to a task that cancels (v5.0)
+    cancel_after: Seconds = 0.0  # until such a task has cancelled the test
+    asks_for: tuple[str, ...] = ()  # JSON pointers that the system needs before the transitions (v5.0)
     changeable: bool = True
     values: dict[str, bool | int | float | str] = Field(default_factory=dict)  # metric name -> measured value
     echo_characteristics: bool = False  # measures return the values of characteristics, first the one changed last

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from consumers.spokes.tmf653.versions import VERSIONS
 from schemas.vocabulary import RunState
 from southbound.simulator import notifications
 from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.measures import fill_measures, objects_in
 from southbound.simulator.merge_patch import MergePatch, apply_merge_patch, parent_id
+from southbound.simulator.v5.typed_measures import typed_measures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from consumers.spokes.tmf653.versions import TmfVersion
     from southbound.simulator.behaviours import Behaviour
     from southbound.simulator.measures import Json
     from southbound.simulator.notifications import NotificationSender
@@ -36,6 +38,8 @@ class ServiceTest:
     behaviour: Behaviour
     changed_characteristic: str | None = None  # the characteristic that was changed last
     transitions_task: asyncio.Task[None] | None = None
+    asked_for: set[str] = field(default_factory=set)  # the first-level fields that the system still needs
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def id(self) -> str:
@@ -59,13 +63,15 @@ class TestExecution:
         notifications: NotificationSender,
         now: Callable[[], datetime],
         new_id: Callable[[], str],
+        version: TmfVersion = VERSIONS["4.1"],
     ) -> None:
         self.tests: dict[str, ServiceTest] = {}
         self._url = url
         self._script = script
         self._notifications = notifications
         self._now = now
-        self._new_id = new_id
+        self.new_id = new_id
+        self._version = version
 
     def behaviour_for(self, body: Json) -> Behaviour:
         """Return the behaviour for a test, by its specification and by whether it names a parent."""
@@ -75,7 +81,7 @@ class TestExecution:
 
     def create(self, body: Json) -> ServiceTest:
         """Create a test, and the ones nested in it, and start their transitions."""
-        test_id = self._new_id()
+        test_id = self.new_id()
         behaviour = self.behaviour_for(body)
         resource = {
             **body,
@@ -99,7 +105,7 @@ class TestExecution:
             state = test.resource["state"]
             raise RequestRefusedError(409, "illegalState", f"the test has ended already: {state}", "/state")
         if change.cancels:
-            self._cancel(test)
+            self.cancel(test)
         else:
             self._apply_patch(test, change)
 
@@ -119,13 +125,26 @@ class TestExecution:
     def _start(self, test: ServiceTest) -> None:
         if test.ended:
             self._fill_measures(test)
-        elif test.behaviour.transitions:
+        elif test.behaviour.transitions or test.behaviour.asks_for:
             test.transitions_task = asyncio.create_task(self._run_transitions(test))
 
     async def _run_transitions(self, test: ServiceTest) -> None:
+        if test.behaviour.asks_for:
+            self._ask(test)
+            await test.answered.wait()
         for step in test.behaviour.transitions:
             await asyncio.sleep(step.after)
             self._set_state(test, step.state)
+
+    def _ask(self, test: ServiceTest) -> None:
+        """Ask for information; the test is pending until changes have brought all of it."""
+        asked = test.behaviour.asks_for
+        test.asked_for = {pointer.removeprefix("/").partition("/")[0] for pointer in asked}
+        test.resource["state"] = RunState.PENDING.value
+        reference = {"id": test.id, "href": test.resource["href"], **self._version.type_of("ServiceTestRef")}
+        operations = [{"op": "add", "path": pointer} for pointer in asked]
+        event = notifications.INFORMATION_REQUIRED
+        self.notify(test, event, reference, "serviceTest", more={"informationRequired": operations})
 
     def _set_state(self, test: ServiceTest, state: RunState) -> None:
         if state is RunState.COMPLETED:
@@ -141,10 +160,15 @@ class TestExecution:
 
     def _fill_measures(self, test: ServiceTest) -> None:
         if measures := fill_measures(test.resource, test.behaviour, test.changed_characteristic, self._now()):
-            test.resource["testMeasure"] = measures
+            test.resource["testMeasure"] = typed_measures(measures) if self._version.typed else measures
 
-    def _cancel(self, test: ServiceTest) -> None:
-        if not test.behaviour.cancelable:
+    def cancel(self, test: ServiceTest) -> None:
+        """Cancel a test.
+
+        Raises:
+            RequestRefusedError: it has ended, or its behaviour does not allow that.
+        """
+        if test.ended or not test.behaviour.cancelable:
             raise RequestRefusedError(409, "illegalState", "this test cannot be cancelled any more", "/state")
         self._stop_transitions(test)
         self._set_state(test, RunState.CANCELLED)
@@ -157,16 +181,44 @@ class TestExecution:
         test.resource.clear()  # the same object is nested in its parent's resource
         test.resource.update(patched)
         self._notify(test, notifications.ATTRIBUTE_CHANGED, path=change.pointer.removeprefix("/"))
+        test.asked_for -= change.fields.keys()
+        if not test.asked_for:
+            test.answered.set()
 
     def _stop_transitions(self, test: ServiceTest) -> None:
         if test.transitions_task is not None:
             test.transitions_task.cancel()
 
     def _notify(self, test: ServiceTest, event_type: str, *, only: Fields = None, path: str | None = None) -> None:
+        fields = notifications.MINIMAL_FIELDS if test.behaviour.minimal_events else only
+        self.notify(test, event_type, test.resource, "serviceTest", only=self._with_type(fields), path=path)
+
+    def _with_type(self, fields: Fields) -> Fields:
+        return fields if fields is None or not self._version.typed else (*fields, "@type")
+
+    def notify(
+        self,
+        test: ServiceTest,
+        event_type: str,
+        resource: Json,
+        name: str,
+        *,
+        only: Fields = None,
+        path: str | None = None,
+        more: Json | None = None,
+    ) -> None:
+        """Send an event about a test, or about what belongs to it, after the earlier events of the test."""
         if not test.behaviour.notifies:
             return
-        build = partial(
-            notifications.make_notification, event_type, test.resource, event_id=self._new_id(), at=self._now()
+        event = notifications.make_notification(
+            event_type,
+            resource,
+            event_id=self.new_id(),
+            at=self._now(),
+            only=only,
+            field_path=path or None,
+            name=name,
+            more=more,
+            version=self._version,
         )
-        fields = notifications.MINIMAL_FIELDS if test.behaviour.minimal_events else only
-        self._notifications.send(test.id, build(only=fields, field_path=path or None))
+        self._notifications.send(test.id, event)

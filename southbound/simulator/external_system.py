@@ -1,4 +1,4 @@
-"""An external test system that implements TMF653 v4.1 and behaves as its script says."""
+"""An external test system that implements a version of TMF653 and behaves as its script says."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from aiohttp import web
 from consumers.inbound.listen_socket import bound_port, open_port
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.profile import Profile
+from consumers.spokes.tmf653.versions import VERSIONS
 from southbound.simulator import http_responses
 from southbound.simulator.execution import TestExecution
 from southbound.simulator.hub import Hub
@@ -21,6 +22,7 @@ from southbound.simulator.request_log import ReceivedRequest, RequestLog
 from southbound.simulator.script import Script, demo_script
 from southbound.simulator.service_test_resource import ServiceTestResource
 from southbound.simulator.tmf_definition import official_definition
+from southbound.simulator.v5.cancel_tasks import CancelTasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from southbound.simulator.execution import ServiceTest
 
 
-BASE_PATH = "/tmf-api/serviceTestManagement/v4"
+API_PATH = "/tmf-api/serviceTestManagement"
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # enough for a bundle of ten thousand children
 
@@ -77,9 +79,13 @@ class ExternalSystem:
         self.request_log = RequestLog()
         self._transport = transport or _default_transport()
         self._owns_transport = transport is None
-        self.notifications = NotificationSender(self._transport)
         self._address = (host, port)
         self._script = script or demo_script()
+        self._version = VERSIONS[self._script.version]
+        self._base = f"{API_PATH}/{self._version.path}"
+        # v5.0 says how a notification is answered; systems of v4 in use take any success.
+        accepted = {"accepted": frozenset({204})} if self._version.typed else {}
+        self.notifications = NotificationSender(self._transport, **accepted)
         self._latency = latency
         self._now = now
         self._new_id = new_id
@@ -113,17 +119,25 @@ class ExternalSystem:
             CannotListenError: the port is taken.
             DefinitionMissingError: the official definition is not installed.
         """
-        definition = official_definition()
+        definition = official_definition(self._version.number)
         listening = open_port(*self._address)
-        self._url = f"http://{self._address[0]}:{bound_port(listening)}{BASE_PATH}"
+        self._url = f"http://{self._address[0]}:{bound_port(listening)}{self._base}"
         self._execution = TestExecution(
-            url=self._url, script=self._script, notifications=self.notifications, now=self._now, new_id=self._new_id
+            url=self._url,
+            script=self._script,
+            notifications=self.notifications,
+            now=self._now,
+            new_id=self._new_id,
+            version=self._version,
         )
+        self._cancel_tasks = CancelTasks(self._execution, definition, self._url)
         app = web.Application(
             middlewares=[http_responses.tmf_error_middleware, self._log_request], client_max_size=MAX_BODY_BYTES
         )
-        app.add_routes(ServiceTestResource(self._execution, definition).routes(BASE_PATH))
-        app.add_routes(Hub(self.notifications, definition, self._new_id).routes(BASE_PATH))
+        app.add_routes(ServiceTestResource(self._execution, definition, self._version).routes(self._base))
+        app.add_routes(Hub(self.notifications, definition, self._new_id, self._version).routes(self._base))
+        if "CancelServiceTestCreateEvent" in self._version.events:
+            app.add_routes(self._cancel_tasks.routes(self._base))
         app.add_routes([web.get("/_simulator/received", self._list_received)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
         await self._runner.setup()
@@ -132,6 +146,7 @@ class ExternalSystem:
     async def stop(self) -> None:
         """Release the port, and cancel all transitions and notifications."""
         await self._runner.cleanup()
+        await self._cancel_tasks.stop()
         await self._execution.stop()
         await self.notifications.stop()
         if self._owns_transport:
@@ -146,7 +161,7 @@ class ExternalSystem:
 
     @web.middleware
     async def _log_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith(BASE_PATH):
+        if request.path.startswith(self._base):
             self.request_log.requests.append(await self._read_request(request))
             if self._latency:
                 await asyncio.sleep(self._latency)
@@ -159,7 +174,7 @@ class ExternalSystem:
             number=len(self.request_log.requests) + 1,
             at=self._now(),
             method=request.method,
-            path=request.path.removeprefix(BASE_PATH),
+            path=request.path.removeprefix(self._base),
             query=request.query_string,
             headers={name.lower(): value for name, value in request.headers.items()},
             body=body,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from schemas.results import Reason
 
+JSON_TYPES = ("application/json", "application/merge-patch+json")
 ABORT_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: on, zero seconds
 
 
@@ -32,7 +33,8 @@ def error_response(status: int, code: str, reason: str, message: str, pointer: s
     """Return a TMF `Error`; `pointer` names the place in the body, if there is one."""
     text = f"{pointer}: {message}" if pointer else message
     path = {"propertyPath": pointer} if pointer else {}
-    return json_response(status, {"code": code, "reason": reason, "message": text, "status": str(status), **path})
+    error = {"@type": "Error", "code": code, "reason": reason, "message": text, "status": str(status)}
+    return json_response(status, error | path)
 
 
 def rejection_response(refusal: RequestRefusedError) -> web.Response:
@@ -67,14 +69,24 @@ async def read_json_body(request: web.Request) -> dict[str, object]:
     Raises:
         RequestRefusedError: it is something else.
     """
-    if request.content_type not in {"application/json", "application/merge-patch+json"}:
-        raise RequestRefusedError(415, "unsupportedMediaType", f"send application/json, not {request.content_type}")
-    try:
-        content = orjson.loads(await request.read())
-    except orjson.JSONDecodeError as malformed:
-        raise RequestRefusedError(400, "malformed", f"the body is not JSON: {malformed}") from malformed
+    content = await read_json(request, JSON_TYPES)
     if not isinstance(content, dict):
         raise RequestRefusedError(400, "malformed", "the body must be a JSON object")
+    return content
+
+
+async def read_json(request: web.Request, media_types: Sequence[str]) -> object:
+    """Return the JSON in the body of a request.
+
+    Raises:
+        RequestRefusedError: it is something else, or has another media type.
+    """
+    if request.content_type not in media_types:
+        raise RequestRefusedError(415, "unsupportedMediaType", f"send application/json, not {request.content_type}")
+    try:
+        content: object = orjson.loads(await request.read())
+    except orjson.JSONDecodeError as malformed:
+        raise RequestRefusedError(400, "malformed", f"the body is not JSON: {malformed}") from malformed
     return content
 
 

@@ -1,4 +1,4 @@
-"""The resource `/hub` of an external system: subscriptions to notifications (TMF653 v4.1)."""
+"""The resource `/hub` of an external system: subscriptions to notifications."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from consumers.spokes.tmf653.versions import VERSIONS
 from southbound.simulator import http_responses
 from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.notifications import Subscription
@@ -13,6 +14,7 @@ from southbound.simulator.notifications import Subscription
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from consumers.spokes.tmf653.versions import TmfVersion
     from southbound.simulator.measures import Json
     from southbound.simulator.notifications import NotificationSender
     from southbound.simulator.tmf_definition import TmfDefinition
@@ -21,22 +23,39 @@ if TYPE_CHECKING:
 class Hub:
     """Handles requests that add and remove subscriptions."""
 
-    def __init__(self, notifications: NotificationSender, definition: TmfDefinition, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        notifications: NotificationSender,
+        definition: TmfDefinition,
+        new_id: Callable[[], str],
+        version: TmfVersion = VERSIONS["4.1"],
+    ) -> None:
+        self._version = version
         self._subscriptions = notifications.subscriptions
         self._definition = definition
         self._new_id = new_id
 
     def routes(self, base: str) -> list[web.RouteDef]:
         """Return the routes below the base path."""
-        return [web.post(f"{base}/hub", self._subscribe), web.delete(f"{base}/hub/{{id}}", self._unsubscribe)]
+        one = f"{base}/hub/{{id}}"
+        return [web.post(f"{base}/hub", self._subscribe), web.get(one, self._read), web.delete(one, self._unsubscribe)]
 
     async def _subscribe(self, request: web.Request) -> web.Response:
         body = await http_responses.read_json_body(request)
         for violation in self._definition.violations("EventSubscriptionInput", body)[:1]:
             raise RequestRefusedError(400, "invalidBody", violation.message, violation.pointer)
-        subscription = self._add(body)
+        return http_responses.json_response(201, self._shown(self._add(body)))
+
+    async def _read(self, request: web.Request) -> web.Response:
+        subscription_id = request.match_info["id"]
+        if (known := self._subscriptions.get(subscription_id)) is None:
+            raise RequestRefusedError(404, "notFound", f"there is no subscription {subscription_id}")
+        return http_responses.json_response(200, self._shown(known))
+
+    def _shown(self, subscription: Subscription) -> Json:
         query = {"query": subscription.query} if subscription.query else {}
-        return http_responses.json_response(201, {"id": subscription.id, "callback": subscription.callback, **query})
+        typed = self._version.type_of("Hub")
+        return {"id": subscription.id, "callback": subscription.callback, **query, **typed}
 
     def _add(self, body: Json) -> Subscription:
         callback, query = str(body["callback"]), str(body.get("query", "")) or None

@@ -31,7 +31,8 @@ class MergePatch:
     @property
     def pointer(self) -> str:
         """The JSON pointer to the changed field; empty if there are several."""
-        return f"/{next(iter(self.fields))}" if len(self.fields) == 1 else ""
+        changed = [name for name in self.fields if not name.startswith("@")]
+        return f"/{changed[0]}" if len(changed) == 1 else ""
 
     def check_required_fields(self) -> None:
         """Check that it deletes no required field.

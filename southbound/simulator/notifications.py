@@ -1,4 +1,4 @@
-"""Notifications to subscribers (TMF653 v4.1): built, and sent in order per test until they are acknowledged."""
+"""Notifications to subscribers, as a version of TMF653 writes them: sent in order per test until acknowledged."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from consumers.spokes.tmf653.versions import VERSIONS
 from consumers.spokes.transport import HttpRequest
 from router.responses import HttpResponse
 
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from consumers.spokes.tmf653.versions import TmfVersion
     from consumers.spokes.transport import Transport
     from southbound.simulator.measures import Json
 
 STATE_CHANGED = "ServiceTestStateChangeEvent"  # defined by v4.2; v4.1 systems in use send it too
 ATTRIBUTE_CHANGED = "ServiceTestAttributeValueChangeEvent"
 DELETED = "ServiceTestDeleteEvent"
+INFORMATION_REQUIRED = "ServiceTestInformationRequiredEvent"  # v5.0
 MINIMAL_FIELDS = ("id", "href", "state")
 RETRY_DELAYS = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each retry
 
@@ -48,7 +51,7 @@ class Subscription:
         return HttpRequest(method="POST", url=url, headers=headers, body=orjson.dumps(event))
 
 
-def make_notification(
+def make_notification(  # noqa: PLR0913 - what an event says
     event_type: str,
     resource: Json,
     *,
@@ -56,27 +59,42 @@ def make_notification(
     at: datetime,
     only: tuple[str, ...] | None = None,
     field_path: str | None = None,
+    name: str = "serviceTest",
+    more: Json | None = None,
+    version: TmfVersion = VERSIONS["4.1"],
 ) -> Json:
-    """Return the v4.1 event for a test, with all of its fields or `only` some of them."""
-    content = resource if only is None else {name: resource[name] for name in only if name in resource}
+    """Return the event for a test, or for another resource of this name, with all of its fields or `only` some.
+
+    `more` is what the event says beside the resource.
+    """
+    content = resource if only is None else {key: resource[key] for key in only if key in resource}
     time = at.isoformat()
-    # `timeOcurred` is spelled as the v4 definition spells it.
+    # v4 misspells it.
+    occurred = "timeOccurred" if version.typed else "timeOcurred"
     envelope: Json = {
         "eventId": event_id,
         "eventType": event_type,
         "eventTime": time,
-        "timeOcurred": time,
+        occurred: time,
+        **version.type_of(event_type),
     }
-    path: Json = {"fieldPath": field_path} if field_path else {}
-    return {**envelope, **path, "event": {"serviceTest": dict(content)}}
+    path: Json = {"fieldPath": field_path} if field_path and not version.typed else {}
+    return {**envelope, **path, "event": {name: dict(content), **(more or {})}}
 
 
 class NotificationSender:
     """Sends events to subscribers; the events of one test are sent in order."""
 
-    def __init__(self, transport: Transport, *, retry_delays: Iterable[float] = RETRY_DELAYS) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        retry_delays: Iterable[float] = RETRY_DELAYS,
+        accepted: frozenset[int] = frozenset(range(200, 300)),
+    ) -> None:
         self._transport = transport
         self._retry_delays = tuple(retry_delays)
+        self._accepted = accepted
         self._last_delivery: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.subscriptions: dict[str, Subscription] = {}
@@ -112,7 +130,7 @@ class NotificationSender:
     async def _deliver_one(self, request: HttpRequest) -> bool:
         for delay in (*self._retry_delays, None):
             response = await self._transport.send(request)
-            if isinstance(response, HttpResponse) and 200 <= response.status < 300:  # noqa: PLR2004 - HTTP's range of success
+            if isinstance(response, HttpResponse) and response.status in self._accepted:
                 return True
             if delay is not None:
                 await asyncio.sleep(delay)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from schemas.base import Model
 from schemas.files.yaml_file import YamlFile, YamlFileError, read_yaml_file
@@ -27,13 +27,22 @@ if TYPE_CHECKING:
 _MAX_MISTAKES = 1_000  # nobody reads more of them
 
 
+def _as_text(version: object) -> object:
+    # YAML reads 5.0 as a number.
+    return str(version) if isinstance(version, float) else version
+
+
 class ScriptError(Exception):
     """A script cannot be used; the message has one line per mistake."""
 
 
 class Script(Model):
-    """Behaviours by specification id; for a test that names a parent, `children` is searched first."""
+    """Behaviours by specification id; for a test that names a parent, `children` is searched first.
 
+    A system of `version` 5.0 is strict: what a type of TMF653 v5.0 does not have is refused.
+    """
+
+    version: Annotated[Literal["4.0", "4.1", "4.2", "5.0"], BeforeValidator(_as_text)] = "4.1"
     specifications: dict[str, Behaviour] = Field(default_factory=dict)
     children: dict[str, Behaviour] = Field(default_factory=dict)
     default: Behaviour = Field(default_factory=completes_immediately)

@@ -1,4 +1,4 @@
-"""The resource `/serviceTest` of an external system (TMF653 v4.1)."""
+"""The resource `/serviceTest` of an external system."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from consumers.spokes.tmf653.v5.patches import is_json_patch
+from consumers.spokes.tmf653.versions import JSON_PATCH, VERSIONS
 from southbound.simulator import filters, http_responses
 from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.measures import objects_in
 from southbound.simulator.merge_patch import MergePatch, apply_merge_patch, parent_relationship
+from southbound.simulator.v5.json_patches import as_merge_patch
 
 if TYPE_CHECKING:
+    from consumers.spokes.tmf653.versions import TmfVersion
     from southbound.simulator.behaviours import Behaviour
     from southbound.simulator.execution import ServiceTest, TestExecution
     from southbound.simulator.measures import Json
@@ -23,8 +27,11 @@ if TYPE_CHECKING:
 class ServiceTestResource:
     """Handles requests: validates them, applies the scripted failures, creates and changes tests."""
 
-    def __init__(self, execution: TestExecution, definition: TmfDefinition) -> None:
+    def __init__(
+        self, execution: TestExecution, definition: TmfDefinition, version: TmfVersion = VERSIONS["4.1"]
+    ) -> None:
         self._execution = execution
+        self._version = version
         self._definition = definition
         self._attempts: Counter[str] = Counter()
 
@@ -62,7 +69,7 @@ class ServiceTestResource:
 
     async def _change(self, request: web.Request) -> web.Response:
         test = self._find_test(request)
-        body = await http_responses.read_json_body(request)
+        body = await self._read_change(request, test)
         change = MergePatch(body)
         change.check_required_fields()
         self._validate(
@@ -70,6 +77,14 @@ class ServiceTestResource:
         )  # without nulls, which delete a field (RFC 7386)
         self._execution.change(test, change)
         return http_responses.json_response(200, test.resource)
+
+    async def _read_change(self, request: web.Request, test: ServiceTest) -> Json:
+        if not (self._version.typed and is_json_patch(request.content_type)):
+            return await http_responses.read_json_body(request)
+        operations = await http_responses.read_json(request, (JSON_PATCH,))
+        for violation in self._definition.violations("JsonPatchOperations", operations)[:1]:
+            raise RequestRefusedError(400, "invalidBody", violation.message, violation.pointer)
+        return {**as_merge_patch(test.resource, operations), "@type": test.resource["@type"]}
 
     async def _delete(self, request: web.Request) -> web.Response:
         self._execution.delete(self._find_test(request))

@@ -26,6 +26,7 @@ OFFICIAL = {
     "4.0": "TMF653-ServiceTest-v4.0.0.swagger.json",
     "4.1": "TMF653-ServiceTest-v4.1.0.swagger.json",
     "4.2": "TMF653_Service_Test_Management_API_v4.2.0_swagger.json",
+    "5.0": "TMF653-ServiceTest-v5.0.0.types.json",
 }
 
 
@@ -55,12 +56,32 @@ def json_of(call: Call) -> dict[str, Any]:
 
 
 @cache
-def _schema_validator(kind: str, version: str) -> jsonschema_rs.Draft4Validator:
+def _schema_validator(
+    kind: str, version: str, *, closed: bool
+) -> jsonschema_rs.Draft4Validator | jsonschema_rs.Draft202012Validator:
     official = orjson.loads((DATA / OFFICIAL[version]).read_bytes())
-    schema = {"$ref": f"#/definitions/{kind}", "definitions": official["definitions"]}
-    return jsonschema_rs.Draft4Validator(schema, validate_formats=True)
+    container, definitions = next((name, official[name]) for name in ("definitions", "$defs") if name in official)
+    schema = {"$ref": f"#/{container}/{kind}", container: _read_as(definitions, closed=closed)}
+    validator = jsonschema_rs.Draft4Validator if container == "definitions" else jsonschema_rs.Draft202012Validator
+    return validator(schema, validate_formats=True)
 
 
-def violations(kind: str, body: object, version: str = "4.1") -> list[str]:
-    """Return the violations of `body` against the official schema of this version."""
-    return [f"{error.instance_path}: {error.message}" for error in _schema_validator(kind, version).iter_errors(body)]
+def _read_as(schema: Any, *, closed: bool) -> Any:  # noqa: ANN401 - any JSON
+    """Return a schema that refuses properties that it does not name, or one that takes them."""
+    if isinstance(schema, list):
+        return [_read_as(each, closed=closed) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    read = {name: _read_as(each, closed=closed) for name, each in schema.items() if name != "additionalProperties"}
+    if closed and schema.get("type") == "object" and schema.get("properties") and "allOf" not in schema:
+        read["additionalProperties"] = False
+    return read
+
+
+def violations(kind: str, body: object, version: str = "4.1", *, closed: bool = False) -> list[str]:
+    """Return the violations of `body` against the official schema of this version.
+
+    `closed`: properties that a type does not name are violations too.
+    """
+    validator = _schema_validator(kind, version, closed=closed)
+    return [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(body)]

@@ -58,18 +58,19 @@ class Paths(ProfileModel):
 
     def of_run(self, external_id: str) -> str:
         """Return the path of a run."""
-        return _with_id(self.run, external_id)
+        return path_with_id(self.run, external_id)
 
     def of_change(self, external_id: str) -> str:
         """Return the path of a PATCH."""
-        return _with_id(self.change or self.run, external_id)
+        return path_with_id(self.change or self.run, external_id)
 
     def of_cancellation(self, external_id: str) -> str:
         """Return the path of a cancellation."""
-        return _with_id(self.cancel or self.run, external_id)
+        return path_with_id(self.cancel or self.run, external_id)
 
 
-def _with_id(path: str, external_id: str) -> str:
+def path_with_id(path: str, external_id: str) -> str:
+    """Return the path with an id of the system in the place of `{id}`, escaped."""
     # `.` and `..` would name another resource.
     segment = external_id.replace(".", "%2E") if external_id in {".", ".."} else quote(external_id, safe="")
     return path.replace(ID, segment)

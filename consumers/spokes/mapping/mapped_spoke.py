@@ -53,7 +53,12 @@ class MappedSpoke:
 
     def to_cancel(self, row: RunRow, reason: str | None, idempotency_key: str) -> Call:
         """Cancel; the body of a PATCH is mapped."""
-        return _with_body(self._inner.to_cancel(row, reason, idempotency_key), self._change)
+        call = self._inner.to_cancel(row, reason, idempotency_key)
+        return _with_body(call, self._change) if call.method == "PATCH" else call
+
+    def to_read_cancellation(self, task_id: str) -> Call | None:
+        """GET the task that cancels a run, if the spoke has one."""
+        return self._inner.to_read_cancellation(task_id)
 
     def to_look_up(self, run: RunDocument) -> Call | None:
         """Return the look-up of the profile."""

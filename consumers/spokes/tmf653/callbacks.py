@@ -6,8 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
-from consumers.spokes.tmf653.lenient_json import first_text, parse_json
+from consumers.spokes.tmf653.lenient_json import as_mapping, first_text, parse_json
 from consumers.spokes.tmf653.replies import echoed_run_id, require_run, to_report
+from consumers.spokes.tmf653.v5.cancel_task import CANCEL_TASK, to_task_report
+from consumers.spokes.tmf653.v5.information import questions_in
+from router.runs.reports.information import INFORMATION_REQUIRED
+from router.runs.states import TERMINAL
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -15,12 +19,13 @@ if TYPE_CHECKING:
     from consumers.spokes.tmf653.replies import Spellings
     from router.runs.reports.report import ExternalReport
     from schemas.inbound import InboundReceived
+    from schemas.results import Reason
 
 # States whose report is not complete without measures.
 _STATES_WITH_MEASURES = frozenset({RunState.COMPLETED, RunState.FAILED})
 
 # Hubs send the events of these resources of TMF653 to the same listener.
-_OTHER_RESOURCES = ("serviceTestSpecification", "cancelServiceTest")
+_OTHER_RESOURCES = ("serviceTestSpecification", CANCEL_TASK)
 
 
 def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalReport:
@@ -33,6 +38,11 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
     if "event" not in body:
         return _add_ids(to_report(spellings, body), received)
     event_type = _event_type(body, received)
+    if (task := _cancel_task(body["event"], event_type)) is not None:
+        task_report = to_task_report(task, as_mapping(body["event"]))
+        return _add_ids(replace(task_report, event_id=first_text(body, "eventId") or received.event_id), received)
+    if questions := questions_in(as_mapping(body["event"]), INFORMATION_REQUIRED):
+        return _add_ids(_asking(spellings, body, event_type, questions), received)
     run = _event_run(body["event"], event_type)
     report = replace(
         to_report(spellings, run),
@@ -52,9 +62,33 @@ def check_callback(received: InboundReceived) -> None:
         NotUnderstoodError: it names no run.
     """
     body = require_run(parse_json(received.body, received.content_type))
-    run = _event_run(body["event"], _event_type(body, received)) if "event" in body else body
+    run = _named(body["event"], _event_type(body, received)) if "event" in body else body
     if not (received.external_id or first_text(run, "id", "href", "name") or echoed_run_id(run)):
         raise NotUnderstoodError("it names no run: it has neither an id, nor an href, a name or an external identifier")
+
+
+def _cancel_task(event: object, event_type: str) -> Json | None:
+    """Return the task of an event about the cancellation of a run (v5.0)."""
+    if not isinstance(event, dict):
+        return None
+    if isinstance(event.get(CANCEL_TASK), dict):
+        return as_mapping(event[CANCEL_TASK])
+    return event if event_type.lower().startswith(CANCEL_TASK.lower()) and event.keys() & {"id", "href"} else None
+
+
+def _named(event: object, event_type: str) -> Json:
+    """Return what an event is about: a run, or the task that cancels one, whose run the task itself names."""
+    task = _cancel_task(event, event_type)
+    return _event_run(event, event_type) if task is None else task
+
+
+def _asking(spellings: Spellings, body: Json, event_type: str, questions: tuple[Reason, ...]) -> ExternalReport:
+    """Return the report of a run that waits for information, whatever its reference says of its state."""
+    run = _event_run(body["event"], event_type)
+    report = to_report(spellings, run)
+    if report.state not in TERMINAL:
+        report = replace(report, state=RunState.PENDING, raw_state="informationRequired")
+    return replace(report, asked=questions, event_id=first_text(body, "eventId"))
 
 
 def _event_type(body: Json, received: InboundReceived) -> str:
@@ -100,8 +134,11 @@ def _says_deleted(event_type: str) -> bool:
 
 
 def _add_ids(report: ExternalReport, received: InboundReceived) -> ExternalReport:
+    # The listener takes the id of a bare task for that of a run.
+    task_id = report.cancel_task.id if report.cancel_task else None
+    external_id = received.external_id if received.external_id != task_id else None
     return replace(
         report,
-        external_id=report.external_id or received.external_id or None,
+        external_id=report.external_id or external_id or None,
         event_id=report.event_id or received.event_id,
     )

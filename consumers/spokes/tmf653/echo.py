@@ -7,7 +7,7 @@ from html import unescape
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.tmf653.lenient_json import as_moment, first_text, parse_json
+from consumers.spokes.tmf653.lenient_json import as_mapping, as_moment, first_text, parse_json
 from consumers.spokes.tmf653.replies import require_run
 from schemas.results import Reason
 
@@ -72,7 +72,9 @@ def _identities(item: object) -> list[object]:
     """Return by what an item of a list is recognised: the id of a related party, the name of a characteristic."""
     if not isinstance(item, dict):
         return [_plain(item)]
-    return [(key, _plain(item[key])) for key in _IDENTITIES if item.get(key)] or [None]
+    # The reference to a party is one level deeper in v5.
+    named = as_mapping(item.get("partyOrPartyRole")) or item
+    return [(key, _plain(named[key])) for key in _IDENTITIES if named.get(key)] or [None]
 
 
 def _is_same(new: object, shown: object) -> bool:

@@ -8,10 +8,13 @@ import orjson
 
 from consumers.spokes.conventions.payload_form import PartyForm, ValueForm, ValueType
 from consumers.spokes.tmf653 import fields as wire
+from consumers.spokes.tmf653.v5.characteristic_types import characteristic_type
+from consumers.spokes.tmf653.versions import VERSIONS
 
 if TYPE_CHECKING:
     from consumers.spokes.conventions.payload_form import PayloadForm
-    from schemas.run_document import RelatedParty, RequestedMeasure
+    from consumers.spokes.tmf653.versions import TmfVersion
+    from schemas.run_document import RelatedParty
 
     Part = dict[str, object]
 
@@ -23,6 +26,8 @@ def write_characteristic(form: PayloadForm, written: Part) -> Part:
         value = _as_text(value)
         # What says that the value is a number would be untrue now.
         written = {name: field for name, field in written.items() if name != "valueType"}
+        if "@type" in written:
+            written["@type"] = characteristic_type(value)
     if form.value_form is ValueForm.ALIAS:
         return {**written, "value": {"value": value, "alias": written.get("name")}}
     return {**written, "value": value}
@@ -32,18 +37,6 @@ def _as_text(value: object) -> object:
     return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def write_party(form: PayloadForm, party: RelatedParty) -> Part:
-    """Return a related party in the form of the profile."""
-    reference = wire.related_party(party)
-    if form.related_party is PartyForm.REFERENCE:
-        return reference
-    role = {"role": reference.pop("role")} if "role" in reference else {}
-    return {**role, "partyOrPartyRole": {**reference, "@type": "PartyRef"}, "@type": "RelatedPartyRefOrPartyRoleRef"}
-
-
-def write_measure(form: PayloadForm, measure: RequestedMeasure, *, with_id: bool) -> Part:
-    """Return a requested measure in the form of the profile."""
-    written = wire.requested_measure(measure, with_id=with_id)
-    if form.definition_ids and measure.definition_id is not None:
-        written["testMeasureDefinitionId"] = measure.definition_id
-    return written
+def write_party(form: PayloadForm, version: TmfVersion, party: RelatedParty) -> Part:
+    """Return a related party in the form of the profile, or else of the version."""
+    return wire.related_party(version if form.related_party is PartyForm.REFERENCE else VERSIONS["5.0"], party)

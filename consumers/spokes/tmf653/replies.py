@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.tmf653.fields import CHILDREN, OUR_OWNER, RUN_ID
+from consumers.spokes.tmf653.identities import MAX_HREF_LENGTH, id_of, last_segment, unless_too_long
 from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json, unwrapped
 from consumers.spokes.tmf653.measures import read_measures
+from consumers.spokes.tmf653.v5.cancel_task import is_cancel_task, to_task_report
 from router.runs.measures.bounds import MAX_MEASURES
 from router.runs.reports.report import ExternalReport
 from router.runs.states import normalise_state
@@ -26,21 +27,22 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 50  # levels of children that are read from one answer
 _MAX_NESTED_RUNS = 10_000  # that are read from one answer
 _MAX_NESTED_MEASURES = 20_000  # of all of them together
-_MAX_ID_LENGTH = 512  # characters, as in a callback
-_MAX_HREF_LENGTH = 2_000
 _MAX_STATE_LENGTH = 200
 
 
 def read_reply(spellings: Spellings, response: HttpResponse) -> ExternalReport:
-    """Read one run. If the body is empty, the id is read from `Location`, or unknown for now (202, 204).
+    """Read one run, or the task that cancels one (v5.0).
+
+    If the body is empty, the id is read from `Location`, or unknown for now (202, 204).
 
     Raises:
         NotUnderstoodError: the body is not a run.
     """
     location = response.headers.get("location")
     if not response.body.strip():
-        return ExternalReport(external_id=_last_segment(location), href=location)
-    return to_report(spellings, require_run(parse_json(response.body, response.headers.get("content-type"))), location)
+        return ExternalReport(external_id=last_segment(location), href=location)
+    body = require_run(parse_json(response.body, response.headers.get("content-type")))
+    return to_task_report(body) if is_cancel_task(body) else to_report(spellings, body, location)
 
 
 def require_run(body: object) -> Json:
@@ -82,8 +84,8 @@ def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Lef
     measures, reasons = read_measures(run, min(MAX_MEASURES, left.measures))
     left.measures -= len(measures) + len(reasons)
     return ExternalReport(
-        external_id=_short(first_text(run, "id") or _last_segment(href), _MAX_ID_LENGTH),
-        href=_short(href, _MAX_HREF_LENGTH),
+        external_id=id_of(run, location),
+        href=unless_too_long(href, MAX_HREF_LENGTH),
         external_identifier=echoed_run_id(run),
         name=first_text(run, "name"),
         state=normalise_state(raw_state, spellings) if raw_state else None,
@@ -101,19 +103,6 @@ def _children(spellings: Spellings, run: Json, left: _Left, depth: int) -> Itera
         left.runs -= 1
         if isinstance(child, dict):
             yield _to_report(spellings, child, None, left, depth)
-
-
-def _short(text: str | None, limit: int) -> str | None:
-    """Return an id or an address unless it is too long to be one: cut, it would be another one."""
-    return text if text is None or len(text) <= limit else None
-
-
-def _last_segment(address: str | None) -> str | None:
-    try:
-        path = urlsplit(address or "").path
-    except ValueError:
-        return None
-    return unquote(path.rstrip("/").rpartition("/")[2]).replace("\x00", "").strip() or None
 
 
 def echoed_run_id(run: Json) -> str | None:

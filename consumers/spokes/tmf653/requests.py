@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from consumers.spokes.conventions.payload_form import PLAIN, PartyForm
 from consumers.spokes.profile import LOOK_UPS_BY_NAME, LookUpMethod, Profile, RelationshipEncoding
 from consumers.spokes.tmf653 import fields as wire
-from consumers.spokes.tmf653.forms import write_characteristic, write_measure, write_party
+from consumers.spokes.tmf653.forms import write_characteristic, write_party
+from consumers.spokes.tmf653.versions import VERSIONS
 from router.runs.hierarchy import build_tree
 
 if TYPE_CHECKING:
@@ -59,12 +60,13 @@ def _is_token_character(character: str) -> bool:
 
 
 def create_body(profile: Profile, run: RunDocument, ids: OutboundIds) -> Body:
-    """Write a `ServiceTest_Create` (TMF653 v4.1)."""
-    body = _fields(profile, run, ids, wire.CREATE_FIELDS)
+    """Write a `ServiceTest_Create` (5.0: `ServiceTest_FVO`)."""
+    version = VERSIONS[profile.version]
+    body = _fields(profile, run, ids, wire.CREATE_FIELDS) | version.type_of("ServiceTest")
     if profile.send_state:
         body["state"] = "acknowledged"
-    if profile.look_up is LookUpMethod.EXTERNAL_IDENTIFIER:
-        body["externalIdentifier"] = [_identifier(run)]
+    if profile.look_up is LookUpMethod.EXTERNAL_IDENTIFIER or version.external_identifiers:
+        body["externalIdentifier"] = [wire.external_identifier(version, run)]
     if ids.parent is not None:
         body |= _relationship(profile.relationship_encoding, ids.parent)
     return {key: value for key, value in body.items() if value is not None and value != []}
@@ -82,7 +84,7 @@ def bundle_body(profile: Profile, root: RunDocument, ids: OutboundIds) -> Body:
 def _bundle_node(profile: Profile, tree: RunTree, ids: OutboundIds) -> Body:
     body = create_body(profile, tree.document, ids) | wire.HIERARCHICAL_TYPE
     if profile.relationship_encoding is not RelationshipEncoding.CHARACTERISTIC:
-        body["externalIdentifier"] = [_identifier(tree.document)]
+        body["externalIdentifier"] = [wire.external_identifier(VERSIONS[profile.version], tree.document)]
     if tree.children:
         body[wire.CHILDREN] = [_bundle_node(profile, child, ids) for child in tree.children]
     return body
@@ -93,23 +95,39 @@ def update_body(profile: Profile, run: RunDocument, ids: OutboundIds, fields: It
     return _fields(profile, run, ids, fields)
 
 
+def type_of_resource(profile: Profile, row: RunRow) -> Body:
+    """Return the `@type` of a run that was sent, which a `ServiceTest_MVO` of 5.0 requires."""
+    bundled = row.decision is not None and row.decision.payload == "bundle"
+    return VERSIONS[profile.version].type_of("HierarchicalServiceTest" if bundled else "ServiceTest")
+
+
 def _fields(profile: Profile, run: RunDocument, ids: OutboundIds, fields: Iterable[str]) -> Body:
     return {field: _field(profile, run, ids, field) for field in fields}
 
 
 def _field(profile: Profile, run: RunDocument, ids: OutboundIds, field: str) -> object:
+    version = VERSIONS[profile.version]
     if field == "name":
         return outbound_name(profile, run)
     form = profile.payload
     if field == "characteristic":
-        written = [*map(wire.characteristic, run.characteristic), *_our_characteristics(profile, run, ids)]
+        ours = _our_characteristics(profile, run, ids)
+        written = [*(wire.characteristic(version, one) for one in run.characteristic), *ours]
         return written if form is PLAIN else [write_characteristic(form, one) for one in written]
     if field == "testMeasure":
-        measures = run.test_measure if form.measures else ()
-        return [write_measure(form, one, with_id=profile.send_measure_ids) for one in measures]
+        return _requested_measures(profile, run)
     if field == "relatedParty" and form is not PLAIN:
-        return [write_party(form, one) for one in run.related_party if form.related_party is not PartyForm.NONE]
-    return wire.PLAIN_FIELDS[field](run)
+        parties = run.related_party if form.related_party is not PartyForm.NONE else ()
+        return [write_party(form, version, one) for one in parties]
+    return wire.PLAIN_FIELDS[field](version, run)
+
+
+def _requested_measures(profile: Profile, run: RunDocument) -> list[Body]:
+    version, form = VERSIONS[profile.version], profile.payload
+    if not form.measures:
+        return []
+    definition_ids = version.definition_ids or form.definition_ids
+    return wire.requested_measures(version, run, with_ids=profile.send_measure_ids, with_definition_ids=definition_ids)
 
 
 def _our_characteristics(profile: Profile, run: RunDocument, sender: OutboundIds) -> list[Body]:
@@ -122,7 +140,7 @@ def _our_characteristics(profile: Profile, run: RunDocument, sender: OutboundIds
         wire.PARENT_RUN_ID: run.parent_run_id,
         wire.REQUEST_ID: sender.request_id,
     }
-    return [wire.our_characteristic(name, value) for name, value in ids.items() if value]
+    return [wire.our_characteristic(VERSIONS[profile.version], name, value) for name, value in ids.items() if value]
 
 
 def _relationship(encoding: RelationshipEncoding, parent: RunRow) -> Body:
@@ -134,7 +152,3 @@ def _relationship(encoding: RelationshipEncoding, parent: RunRow) -> Body:
     typed = {"@type": "ServiceTestRelationship", "@referredType": "ServiceTest"}
     extension = wire.RELATED_TYPE if encoding is RelationshipEncoding.EXTENSION else {}
     return {"serviceTestRelationship": [reference | typed], **extension}
-
-
-def _identifier(run: RunDocument) -> Body:
-    return {"id": run.run_id, "owner": wire.OUR_OWNER, "externalIdentifierType": wire.RUN_ID}

@@ -1,18 +1,21 @@
-"""Translate every call to a TMF653 v4 system and every response of it."""
+"""Translate every call to a TMF653 system and every response of it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import orjson
 
+from consumers.spokes.conventions.http_conventions import path_with_id
 from consumers.spokes.port import Call
 from consumers.spokes.profile import LOOK_UPS_BY_NAME, CancelMethod, ListPaging, LookUpMethod
 from consumers.spokes.tmf653 import callbacks, echo, look_up, monitor, replies, requests
 from consumers.spokes.tmf653.requests import OutboundIds
+from consumers.spokes.tmf653.v5.cancel_task import TASKS_PATH, cancel_task_body
+from consumers.spokes.tmf653.v5.patches import patch_body
 from router.responses import Purpose
-from router.runs.changes import CHANGEABLE_FIELDS
+from router.runs.changes import FIELDS_THAT_ARE_SENT, MEASURES_FIELD
 from router.runs.reports.report import ExternalReport
 from router.runs.states import merge_spellings
 from schemas.vocabulary import RunState
@@ -32,7 +35,10 @@ if TYPE_CHECKING:
 
 
 class Tmf653Spoke:
-    """A `Spoke` for TMF653 v4.0, v4.1 and v4.2: for what is sent and read here, the three are the same."""
+    """A `Spoke` for TMF653 v4.0, v4.1, v4.2 and v5.0: what is sent has the form of the profile's version.
+
+    What is read is read in the forms of all versions.
+    """
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
@@ -53,25 +59,48 @@ class Tmf653Spoke:
 
     def to_change(self, row: RunRow, changes: Sequence[FieldChange], idempotency_key: str) -> Call:
         """PATCH of the fields that differ from what was sent, arrays whole."""
-        body = self._changed_fields(row, {change.field: change.new for change in changes})
-        return self._patch(Purpose.CHANGE, row, body, idempotency_key)
+        old, new = self._both(row, changes)
+        return self._patch(Purpose.CHANGE, row, old, new, idempotency_key)
 
     def contradictions(self, response: HttpResponse, row: RunRow, changes: Sequence[FieldChange]) -> tuple[Reason, ...]:
         """Return why the response shows that the changes are not made; none if it shows them or says nothing."""
-        old = self._changed_fields(row, {change.field: change.old for change in changes})
-        new = self._changed_fields(row, {change.field: change.new for change in changes})
+        # What is measured replaces what was asked for.
+        old, new = self._both(row, [change for change in changes if change.field != MEASURES_FIELD])
         return echo.contradictions(response, row.external_id, old, new)
 
+    def _both(self, row: RunRow, changes: Sequence[FieldChange]) -> tuple[requests.Body, requests.Body]:
+        """Return the fields as they were sent, and as they are requested now."""
+        old = self._changed_fields(row, {change.field: change.old for change in changes})
+        return old, self._changed_fields(row, {change.field: change.new for change in changes})
+
     def _changed_fields(self, row: RunRow, values: Mapping[str, FieldValue]) -> requests.Body:
-        document = row.requested.model_copy(update={CHANGEABLE_FIELDS[field]: new for field, new in values.items()})
+        document = row.requested.model_copy(update={FIELDS_THAT_ARE_SENT[field]: new for field, new in values.items()})
         return requests.update_body(self.profile, document, OutboundIds(request_id=row.request_id), values)
 
-    def to_cancel(self, row: RunRow, reason: str | None, idempotency_key: str) -> Call:  # noqa: ARG002 - v4 has no place for a reason
-        """Cancel, by the method of the profile."""
-        if self.profile.cancel is CancelMethod.PATCH:
-            return self._patch(Purpose.CANCEL, row, {"state": self._cancelled_spelling()}, idempotency_key)
-        path = self.profile.paths.of_cancellation(row.external_id or "")
-        return Call(purpose=Purpose.CANCEL, method="DELETE", path=path, idempotency_key=idempotency_key)
+    def to_cancel(self, row: RunRow, reason: str | None, idempotency_key: str) -> Call:
+        """Cancel, by the method of the profile; only a task (v5.0) has a place for a reason."""
+        match self.profile.cancel:
+            case CancelMethod.PATCH:
+                cancelled: requests.Body = {"state": self._cancelled_spelling()}
+                return self._patch(Purpose.CANCEL, row, {"state": "acknowledged"}, cancelled, idempotency_key)
+            case CancelMethod.TASK:
+                return Call(
+                    purpose=Purpose.CANCEL,
+                    method="POST",
+                    path=TASKS_PATH,
+                    body=orjson.dumps(cancel_task_body(row, reason)),
+                    content_type=self.profile.media_types.send,
+                    idempotency_key=idempotency_key,
+                )
+            case CancelMethod.DELETE:
+                path = self.profile.paths.of_cancellation(row.external_id or "")
+                return Call(purpose=Purpose.CANCEL, method="DELETE", path=path, idempotency_key=idempotency_key)
+            case _:
+                assert_never(self.profile.cancel)
+
+    def to_read_cancellation(self, task_id: str) -> Call | None:
+        """GET the task that cancels a run, whatever the version: its id is from an event of the system."""
+        return Call(purpose=Purpose.READ, method="GET", path=path_with_id(f"{TASKS_PATH}/{{id}}", task_id))
 
     def to_look_up(self, run: RunDocument) -> Call | None:
         """Return the look-up of our run by the filters that every TMF653 server must have (or by our id)."""
@@ -143,15 +172,17 @@ class Tmf653Spoke:
         """
         return callbacks.read_callback(self._spellings, received)
 
-    def _patch(self, purpose: Purpose, row: RunRow, body: requests.Body, idempotency_key: str) -> Call:
+    def _patch(
+        self, purpose: Purpose, row: RunRow, old: requests.Body, new: requests.Body, idempotency_key: str
+    ) -> Call:
         paths, external_id = self.profile.paths, row.external_id or ""
-        cancels = purpose is Purpose.CANCEL
+        media_type = self.profile.media_types.change
         return Call(
             purpose=purpose,
             method="PATCH",
-            path=paths.of_cancellation(external_id) if cancels else paths.of_change(external_id),
-            body=orjson.dumps(body),
-            content_type=self.profile.media_types.change,
+            path=paths.of_cancellation(external_id) if purpose is Purpose.CANCEL else paths.of_change(external_id),
+            body=patch_body(media_type, old, new, requests.type_of_resource(self.profile, row)),
+            content_type=media_type,
             idempotency_key=idempotency_key,
         )
 

@@ -11,6 +11,7 @@ from schemas.vocabulary import RunState
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from router.runs.reports.cancel_task import CancelTask
     from schemas.results import RuleViolation
     from schemas.run_document import JsonValue
 
@@ -56,6 +57,8 @@ class ExternalReport:
     as_of: datetime | None = None
     is_older: bool = False
     deleted: bool = False  # an event that says that the system has deleted the run
+    asked: tuple[Reason, ...] = ()  # what the system needs before it goes on
+    cancel_task: CancelTask | None = None  # what is reported is the cancellation of the run
     children: tuple[ExternalReport, ...] = ()  # the nested runs of a bundle, as the system echoes them
 
 

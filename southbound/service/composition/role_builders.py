@@ -12,6 +12,7 @@ import structlog
 from consumers.inbound.callback_auth import authenticator_for
 from consumers.inbound.listener import CallbackConfig, Listener
 from consumers.metrics import EVENT_IDS_REUSED
+from consumers.spokes.tmf653.versions import VERSIONS
 from southbound.service.composition.hub import build_delivery_hub, hub_workers
 from southbound.service.composition.northbound import api_tasks, start_api
 from southbound.service.composition.observers import callback_counter
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from consumers.runtime.worker import Worker
+    from consumers.spokes.profile import Profile
+    from schemas.inbound import InboundReceived
     from southbound.service.composition.shared_resources import SharedResources
 
     Tasks = Iterator[Coroutine[None, None, None]]
@@ -106,16 +109,24 @@ def _hub_tasks(resources: SharedResources) -> Tasks:
     yield build_delivery_hub(resources).run()
 
 
+def callback_config(
+    profile: Profile, environment: Mapping[str, str], check: Callable[[InboundReceived], None]
+) -> CallbackConfig:
+    """Return how callbacks of a system are received: with the credentials and the response that its profile names."""
+    return CallbackConfig(
+        success_status=VERSIONS[profile.version].listener_status,
+        authenticator=authenticator_for(profile.callback_auth, environment),
+        check=check,
+    )
+
+
 async def _start_listener(stack: AsyncExitStack, resources: SharedResources) -> int:
     settings = resources.settings.listener
     listener = Listener(
         host=settings.host,
         port=settings.port,
         spokes={
-            profile.name: CallbackConfig(
-                authenticator=authenticator_for(profile.callback_auth, os.environ),
-                check=resources.spokes[profile.name].check_callback,
-            )
+            profile.name: callback_config(profile, os.environ, resources.spokes[profile.name].check_callback)
             for profile in resources.rules.profiles
             if profile.takes_callbacks
         },

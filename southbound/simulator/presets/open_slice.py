@@ -20,7 +20,7 @@ from consumers.inbound.listen_socket import bound_port, open_port
 from southbound.simulator import http_responses
 from southbound.simulator.behaviours import completes_by_callback
 from southbound.simulator.errors import RequestRefusedError
-from southbound.simulator.external_system import BASE_PATH, MAX_BODY_BYTES, SHUTDOWN_TIMEOUT
+from southbound.simulator.external_system import API_PATH, MAX_BODY_BYTES, SHUTDOWN_TIMEOUT
 from southbound.simulator.measures import objects_in
 from southbound.simulator.script import Script
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from southbound.simulator.behaviours import Behaviour
     from southbound.simulator.measures import Json
 
+_BASE_PATH = f"{API_PATH}/v4"
 STORED = (
     "name",
     "description",
@@ -87,11 +88,11 @@ class OpenSliceLikeSystem:
             CannotListenError: the port is taken.
         """
         listening = open_port(*self._address)
-        self._url = f"http://{self._address[0]}:{bound_port(listening)}{BASE_PATH}"
+        self._url = f"http://{self._address[0]}:{bound_port(listening)}{_BASE_PATH}"
         app = web.Application(
             middlewares=[http_responses.tmf_error_middleware, self._log_request], client_max_size=MAX_BODY_BYTES
         )
-        collection = f"{BASE_PATH}/serviceTest"
+        collection = f"{_BASE_PATH}/serviceTest"
         app.add_routes(
             [
                 web.post(collection, self._create),
@@ -99,7 +100,7 @@ class OpenSliceLikeSystem:
                 web.get(f"{collection}/{{id}}", self._read),
                 web.patch(f"{collection}/{{id}}", self._change),
                 web.delete(f"{collection}/{{id}}", self._delete),
-                web.post(f"{BASE_PATH}/hub", self._refuse_subscription),
+                web.post(f"{_BASE_PATH}/hub", self._refuse_subscription),
                 web.get("/_simulator/received", self._list_received),
             ]
         )
@@ -123,8 +124,8 @@ class OpenSliceLikeSystem:
 
     @web.middleware
     async def _log_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith(BASE_PATH):
-            self.requests.append((request.method, request.path.removeprefix(BASE_PATH)))
+        if request.path.startswith(_BASE_PATH):
+            self.requests.append((request.method, request.path.removeprefix(_BASE_PATH)))
             self.headers.append({name.lower(): value for name, value in request.headers.items()})
             await asyncio.sleep(self._latency)
         response: web.StreamResponse = await handler(request)

@@ -78,7 +78,9 @@ class SpokeAndSystem:
 
 
 @asynccontextmanager
-async def a_spoke_and_system(behaviour: Behaviour, **profile: object) -> AsyncIterator[SpokeAndSystem]:
+async def a_spoke_and_system(
+    behaviour: Behaviour, version: str = "4.1", **profile: object
+) -> AsyncIterator[SpokeAndSystem]:
     publisher = RecordingInboundPublisher()
     authenticator = TokenAuthenticator(token="s3cret", header="X-Southbound-Token")  # noqa: S106 - nobody else's
     listener = Listener(

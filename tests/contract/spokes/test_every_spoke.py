@@ -12,6 +12,7 @@ from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.profile import ResultChannel
 from consumers.spokes.profile_loader import load_profiles
 from consumers.spokes.registry import SPOKE_FACTORIES, spoke_for
+from consumers.spokes.tmf653.versions import VERSIONS
 from router.responses import HttpResponse, Purpose
 from router.runs.changes import find_field_changes
 from schemas.vocabulary import Phase, RunState
@@ -25,9 +26,11 @@ ROOT = Path(__file__).parents[3]
 SHIPPED = load_profiles(sorted((ROOT / "southbound" / "defaults" / "spokes").glob("*.yaml")))
 # Recorded responses of each API's systems; a new API adds its own folder.
 RECORDED = ROOT / "tests" / "data" / "spokes"
-SPOKES_BY_NAME = {dialect: spoke_for(a_profile(dialect=dialect)) for dialect in SPOKE_FACTORIES} | {
-    profile.name: spoke_for(profile) for profile in SHIPPED
-}
+SPOKES_BY_NAME = (
+    {dialect: spoke_for(a_profile(dialect=dialect)) for dialect in SPOKE_FACTORIES}
+    | {f"tmf653 {version}": spoke_for(a_profile(version=version)) for version in VERSIONS}
+    | {profile.name: spoke_for(profile) for profile in SHIPPED}
+)
 every_spoke = pytest.mark.parametrize("spoke", SPOKES_BY_NAME.values(), ids=SPOKES_BY_NAME.keys())
 
 

@@ -70,8 +70,12 @@ def test_a_secret_in_the_wrong_place_is_never_repeated(mistakes: Mistakes) -> No
     [
         ("base_url: http://a\n", "lab.yaml:1: spoke '?', field 'name': is missing"),
         (
-            "name: a\nbase_url: http://a\nversion: 5.0\n",
-            "lab.yaml:3: spoke 'a', field 'version': 5.0 is not spoken yet",
+            "name: a\nbase_url: http://a\nversion: 5.1\n",
+            "lab.yaml:3: spoke 'a', field 'version': must be one of 4.0, 4.1, 4.2, 5.0",
+        ),
+        (
+            "name: a\nbase_url: http://a/tmf-api/serviceTestManagement/v4\nversion: 5.0\n",
+            "base_url is the address of TMF653 v4, and version is 5.0, whose paths are below v5",
         ),
         (
             "name: a\nbase_url: http://a\ndialect: latin\n",

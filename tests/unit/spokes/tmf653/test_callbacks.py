@@ -122,8 +122,6 @@ def test_a_notification_about_no_run_is_refused_in_a_sentence(body: object, sent
     [
         an_event(event={"serviceTestSpecification": {"id": "S1"}}),
         an_event(event={"id": "S1"}, eventType="ServiceTestSpecificationCreateEvent"),
-        an_event(event={"cancelServiceTest": {"id": "C1", "state": "done"}}),
-        an_event(event={"id": "C1"}, eventType="CancelServiceTestStateChangeEvent"),
     ],
 )
 def test_an_event_about_another_resource_is_told_apart_from_one_that_cannot_be_read(body: object) -> None:

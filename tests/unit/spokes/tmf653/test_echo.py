@@ -13,6 +13,11 @@ from tests.fakes.external_system import json_answer
 SPEED = {"name": "speed", "valueType": "number", "value": 1000}
 LOOP = {"name": "loop", "value": True}
 PARTY = {"id": "P1", "role": "technician", "@referredType": "Individual"}
+V5_PARTY = {
+    "role": "technician",
+    "partyOrPartyRole": {"id": "P1", "@referredType": "Individual", "@type": "PartyRef"},
+    "@type": "RelatedPartyRefOrPartyRoleRef",
+}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "name", "value"]), inner),
@@ -35,6 +40,7 @@ JSON = st.recursive(
         ([SPEED], [], [{"name": "speed", "value": 1000}, {"name": "their own", "value": 1}]),
         ([{"name": "note", "value": None}], [], [{"name": "note", "value": ""}]),
         ([PARTY], [], [{"id": "P1", "name": "Ann", "role": "Technician", "href": "/P1"}]),
+        ([V5_PARTY], [], [{**V5_PARTY, "partyOrPartyRole": {"id": "P1", "name": "Ann"}}]),
         ({"id": "PI2", "href": "/PI2"}, {"id": "PI1"}, {"id": "PI2", "href": "https://elsewhere/PI2", "name": "x"}),
     ],
 )
@@ -86,3 +92,10 @@ def test_the_reason_names_the_field_and_quotes_no_value() -> None:
     assert (reason.code, reason.property_path) == ("CHANGE_NOT_SHOWN", "/description")
     assert "hidden" not in reason.message
     assert "secret" not in reason.message
+
+
+def test_a_related_party_of_version_5_that_was_removed_and_is_still_shown_is_noticed() -> None:
+    other = {**V5_PARTY, "partyOrPartyRole": {"id": "P2"}}
+    assert shows([other], [V5_PARTY], [other])
+    assert not shows([other], [V5_PARTY], [other, V5_PARTY])
+    assert not shows([other], [V5_PARTY], [V5_PARTY])

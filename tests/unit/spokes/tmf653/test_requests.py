@@ -6,19 +6,23 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumers.spokes.tmf653.v5.characteristic_types import UNTYPED, characteristic_type
 from router.responses import Purpose
 from router.runs.changes import find_field_changes
-from schemas.run_document import Characteristic, RelatedParty, RunDocument
+from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure, RunDocument, value_to_json
 from schemas.vocabulary import Mode, Phase
 from tests.builders.runs import NOON, SINGLE, TREE, a_document, a_run, a_tree
 from tests.builders.spokes import a_command, a_spoke, json_of, violations
 
 BUNDLE = TREE.model_copy(update={"payload": "bundle"})
-VERSIONS = ["4.0", "4.1", "4.2"]
+VERSIONS = ["4.0", "4.1", "4.2", "5.0"]
+# What a system takes that refuses every property that its version does not name.
+CLOSED = {"relationship_encoding": "none", "send_measure_ids": False}
 letters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")  # a name may contain neither
 words = st.text(letters, min_size=1, max_size=20).filter(lambda text: text.strip() != "")
 json_values = st.recursive(
@@ -38,6 +42,14 @@ documents = st.builds(
     start_date_time=st.none() | st.datetimes(timezones=st.just(UTC)),
     end_date_time=st.none() | st.datetimes(timezones=st.just(UTC)),
 )
+
+
+def has_types(run: RunDocument) -> bool:
+    """Return whether version 5.0 has a type for every value: it has none for a list of several kinds."""
+    values = [value_to_json(each.value) for each in run.characteristic]
+    return all(value is None or characteristic_type(value) != UNTYPED for value in values)
+
+
 settings_of_profiles = st.fixed_dictionaries(
     {
         "version": st.sampled_from(VERSIONS),
@@ -64,6 +76,22 @@ def test_every_post_is_a_valid_service_test_create(run: RunDocument, profile: di
 
 
 @settings(deadline=None)
+@given(run=documents.filter(has_types), version=st.sampled_from(VERSIONS))
+def test_every_post_is_valid_for_a_system_that_refuses_what_its_version_does_not_name(
+    run: RunDocument, version: str
+) -> None:
+    body = sent_json(run, version=version, **CLOSED)
+    assert violations("ServiceTest_Create", body, version, closed=True) == []
+
+
+@settings(deadline=None)
+@given(run=documents.filter(has_types))
+def test_every_post_with_the_defaults_of_version_5_is_valid_for_a_strict_system(run: RunDocument) -> None:
+    body = sent_json(run, parent=a_run("TR-parent", phase=Phase.ACCEPTED), version="5.0")
+    assert violations("ServiceTest_Create", body, "5.0", closed=True) == []
+
+
+@settings(deadline=None)
 @given(documents, documents, settings_of_profiles)
 def test_every_patch_is_a_valid_service_test_update(
     old: RunDocument, new: RunDocument, profile: dict[str, Any]
@@ -71,10 +99,88 @@ def test_every_patch_is_a_valid_service_test_update(
     changes = find_field_changes(old, new)
     call = a_spoke(**profile).to_change(a_run(document=new, phase=Phase.ACCEPTED), changes, "key-1")
     body = json_of(call)
-    assert set(body) == {change.field for change in changes}
+    assert set(body) - {"@type"} == {change.field for change in changes}
     # null deletes a value (RFC 7386); the schema describes values only.
     values = {name: value for name, value in body.items() if value is not None}
     assert violations("ServiceTest_Update", values, profile["version"]) == []
+    if has_types(new) or profile["version"] != "5.0":
+        assert violations("ServiceTest_Update", values, profile["version"], closed=True) == []
+
+
+@settings(deadline=None)
+@given(documents, documents, settings_of_profiles)
+def test_every_json_patch_is_a_valid_list_of_operations(
+    old: RunDocument, new: RunDocument, profile: dict[str, Any]
+) -> None:
+    changes = find_field_changes(old, new)
+    media_types = {"change": "application/json-patch+json"}
+    call = a_spoke(**profile, media_types=media_types).to_change(a_run(document=new, sent=old), changes, "key-1")
+    operations = orjson.loads(call.body or b"")
+    assert violations("JsonPatchOperations", operations, "5.0", closed=True) == []
+    assert {operation["path"] for operation in operations} <= {f"/{change.field}" for change in changes}
+    assert call.content_type == "application/json-patch+json"
+
+
+@settings(deadline=None)
+@given(documents, st.none() | words)
+def test_every_task_that_cancels_is_valid_for_a_strict_system(run: RunDocument, reason: str | None) -> None:
+    call = a_spoke(version="5.0").to_cancel(a_run(document=run, phase=Phase.ACCEPTED), reason, "key-1")
+    assert (call.method, call.path) == ("POST", "/cancelServiceTest")
+    assert violations("CancelServiceTest_Create", json_of(call), "5.0", closed=True) == []
+
+
+def test_a_post_of_version_5_carries_the_whole_run() -> None:
+    run = a_document(
+        characteristic=(Characteristic(name="speed", value=100),),
+        related_party=(
+            RelatedParty(id="C1", referred_type="Customer"),
+            RelatedParty(id="I1", referred_type="Individual"),
+        ),
+    ).model_copy(
+        update={
+            "test_measure": (
+                RequestedMeasure(id="M1", metric_name="rate", definition_id="D1", metric_href="http://m/1"),
+                RequestedMeasure(id="M2", metric_name="loss", definition_id="D1"),
+            )
+        }
+    )
+    assert sent_json(run, version="5.0") == {
+        "name": "Line test TR0001",
+        "mode": "ONDEMAND",
+        "relatedService": {"id": "PI0001", "@type": "ServiceRef"},
+        "testSpecification": {"id": "fibre-line", "@type": "ServiceTestSpecificationRef"},
+        "relatedParty": [
+            {
+                "role": "Customer",
+                "partyOrPartyRole": {"id": "C1", "@referredType": "Customer", "@type": "PartyRoleRef"},
+                "@type": "RelatedPartyRefOrPartyRoleRef",
+            },
+            {
+                "role": "Individual",
+                "partyOrPartyRole": {"id": "I1", "@referredType": "Individual", "@type": "PartyRef"},
+                "@type": "RelatedPartyRefOrPartyRoleRef",
+            },
+        ],
+        "characteristic": [{"name": "speed", "value": 100, "@type": "IntegerCharacteristic"}],
+        "testMeasure": [
+            {
+                "testMeasureDefinitionId": "D1",
+                "metricName": "rate",
+                "metricUri": "http://m/1",
+                "@type": "TestMeasure",
+            },
+            {"metricName": "loss", "@type": "TestMeasure"},
+        ],
+        "externalIdentifier": [
+            {
+                "id": "TR0001",
+                "owner": "southbound",
+                "externalIdentifierType": "testRunId",
+                "@type": "ExternalIdentifier",
+            }
+        ],
+        "@type": "ServiceTest",
+    }
 
 
 def test_a_post_carries_the_whole_run() -> None:

@@ -1,0 +1,87 @@
+"""Read and record what a system reports about the cancellation of a run that is a task of its own (TMF653 v5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from consumers.problems import call_failed, report_unreadable
+from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from consumers.spokes.port import NotUnderstoodError
+from router.responses import Verdict
+from router.runs.events import CancelRefused
+from router.runs.reports.cancel_task import TaskState
+from router.runs.transitions import ACCEPTED_PHASES
+
+if TYPE_CHECKING:
+    from consumers.dispatch.call import Caller, CallResult
+    from consumers.run_updates.updater import RunUpdater
+    from consumers.runtime.handler import Attempt, Outcome
+    from router.runs.reports.report import ExternalReport
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+
+
+def needs_task(report: ExternalReport) -> bool:
+    """Return whether a report names a task, and not what became of it or which run it cancels."""
+    task = report.cancel_task
+    if task is None or task.id is None:
+        return False
+    return report.external_id is None or (task.state is TaskState.UNKNOWN and not report.asked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelReports:
+    """Handles reports about such tasks."""
+
+    updater: RunUpdater
+    caller: Caller
+
+    async def read_task(
+        self, event: Event, spoke: str, report: ExternalReport, attempt: Attempt
+    ) -> ExternalReport | Outcome:
+        """Return the report with what the task itself shows, or what becomes of the event if it cannot be read."""
+        task_id = report.cancel_task.id if report.cancel_task else None
+        call = self.caller.spoke(spoke).to_read_cancellation(task_id or "")
+        if call is None:
+            return report
+        result = await self.caller.call(spoke, call)
+        sentence = f"The cancellation {task_id} could not be read at {spoke}"
+        if result.meaning.verdict is not Verdict.ACCEPTED:
+            return self._retry(event, spoke, result, attempt, sentence)
+        try:
+            answer = self.caller.spoke(spoke).read_reply(result.accepted_response())
+        except NotUnderstoodError as error:
+            return DeadLetter(report_unreadable(spoke, str(error)))
+        if answer.cancel_task is None:
+            return DeadLetter(report_unreadable(spoke, f"{task_id} is not a task that cancels a run"))
+        return replace(
+            answer,
+            external_id=answer.external_id or report.external_id,
+            event_id=report.event_id,
+            asked=report.asked,
+        )
+
+    def _retry(self, event: Event, spoke: str, result: CallResult, attempt: Attempt, sentence: str) -> Outcome:
+        problem = call_failed(result, sentence)
+        delay = self.caller.delay_after(spoke, result, attempt, event.id)
+        lost = result.meaning.verdict is Verdict.LOST
+        return DeadLetter(problem) if delay is None or lost else RetryLater(delay, problem)
+
+    async def record(self, event: Event, row: RunRow, report: ExternalReport) -> Outcome:
+        """Record that the run is cancelled, that it goes on, or what the system needs first."""
+        if event.id in row.processed_reports:
+            await self.updater.republish(event, row)
+            return Done()
+        reported = self.caller.reported(row.spoke, report, event.id)
+        task = report.cancel_task
+        # Somebody else may have tried to cancel the run at the system: nobody here waits for the outcome.
+        if task is not None and task.state is TaskState.REFUSED and _waits_for_outcome(row):
+            await self.updater.store_fact(event, row, reported, CancelRefused(reasons=task.reasons))
+        else:
+            await self.updater.store_fact(event, row, reported)
+        return Done()
+
+
+def _waits_for_outcome(row: RunRow) -> bool:
+    return row.cancel_requested and row.phase in ACCEPTED_PHASES

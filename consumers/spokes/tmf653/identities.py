@@ -1,0 +1,35 @@
+"""Read by what a TMF653 system identifies a resource: its id, or the end of its address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from consumers.spokes.tmf653.lenient_json import first_text
+
+if TYPE_CHECKING:
+    from consumers.spokes.tmf653.lenient_json import Json
+
+MAX_ID_LENGTH = 512  # characters, as in a callback
+MAX_HREF_LENGTH = 2_000
+
+
+def id_of(resource: Json, location: str | None = None) -> str | None:
+    """Return the id of a resource, or the last segment of its address; `location` is that of a response."""
+    return unless_too_long(
+        first_text(resource, "id") or last_segment(first_text(resource, "href") or location), MAX_ID_LENGTH
+    )
+
+
+def unless_too_long(text: str | None, limit: int) -> str | None:
+    """Return an id or an address unless it is too long to be one: cut, it would be another one."""
+    return text if text is None or len(text) <= limit else None
+
+
+def last_segment(address: str | None) -> str | None:
+    """Return the last segment of the path of an address; None if there is none."""
+    try:
+        path = urlsplit(address or "").path
+    except ValueError:
+        return None
+    return unquote(path.rstrip("/").rpartition("/")[2]).replace("\x00", "").strip() or None

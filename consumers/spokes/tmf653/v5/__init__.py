@@ -1,0 +1,1 @@
+"""What only version 5.0 of TMF653 has."""
