@@ -62,15 +62,25 @@ class ApiKeyAuthenticator:
             AccessRefusedError: the key is unknown.
         """
         given = headers.get(self._header)
-        if given is None:
-            return None
+        return None if given is None else await self.authenticate_key(given)
+
+    async def authenticate_key(self, given: str) -> AuthenticatedClient:
+        """Return the client of a key.
+
+        Raises:
+            AccessRefusedError: the key is unknown.
+        """
         if MIN_KEY_LENGTH <= len(given) <= MAX_KEY_LENGTH:
             digest = digest_of(given)
             known = self._keys.get(self._index(digest))
             if known is not None and compare_digest(known.digest, digest):
                 return known.client
+        raise self.unknown_key()
+
+    def unknown_key(self) -> AccessRefusedError:
+        """Return the refusal of a key."""
         sentence = "the API key is unknown"
-        raise AccessRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": self.challenge})
+        return AccessRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": self.challenge})
 
     def _index(self, digest: bytes) -> bytes:
         return blake2b(digest, key=self._secret, digest_size=32).digest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from consumers.northbound.servicenow.openapi import REQUESTS_PATH, request_paths
 from consumers.northbound.servicenow.run_signals import TooManyWaitingError
 from consumers.store.port import StoreUnavailableError
 from router.northbound.api_version import ApiVersion
-from router.northbound.errors import ApiRefusedError, MistakeCode, refuse
+from router.northbound.errors import ApiRefusedError
 from router.northbound.principal import Scope
 from router.northbound.resource import href_of
 from router.northbound.servicenow.read_body import read_new_run
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 PAUSE = 0.1  # seconds between two reads of a run, whatever is published about it
 READ_AGAIN_AFTER = 5.0  # seconds without a signal until the run is read all the same, if Kafka cannot be read
-_PREFER_WAIT = "wait="  # RFC 7240 §4.3
+_PREFER_WAIT = re.compile("wait=([0-9]{1,9})")  # RFC 7240 §4.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,19 +166,15 @@ class _SpokeRequestHandler:
 def _wait_of(request: web.Request, limit: float) -> float:
     """Return for how many seconds the client wants to wait: `Prefer: wait=10` lowers the limit, `respond-async` to 0.
 
-    Raises:
-        ApiRefusedError: 400 for a time that is no whole number.
+    What cannot be read is ignored, as RFC 7240 §2 says.
     """
     wanted = limit
     for preference in ",".join(request.headers.getall("Prefer", ())).split(","):
         word = preference.strip().lower()
         if word == "respond-async":
             return 0.0
-        if word.startswith(_PREFER_WAIT):
-            seconds = word.removeprefix(_PREFER_WAIT)
-            if not seconds.isascii() or not seconds.isdigit() or len(seconds) > 9:  # noqa: PLR2004 - digits
-                raise refuse(400, MistakeCode.INVALID_VALUE, "Prefer: wait must be a whole number of seconds")
-            wanted = min(wanted, float(seconds))
+        if found := _PREFER_WAIT.fullmatch(word):
+            wanted = min(wanted, float(found[1]))
     return wanted
 
 

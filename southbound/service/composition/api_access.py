@@ -9,6 +9,7 @@ from consumers.metrics import API_CLIENT_REQUESTS, IDENTITY_KEY_FETCHES, IDENTIT
 from consumers.northbound.access.addresses import read_networks
 from consumers.northbound.access.api_keys import ApiKeyAuthenticator
 from consumers.northbound.access.audit import AuditLog
+from consumers.northbound.access.basic_credentials import ExceptBasic, KeyOrPassword
 from consumers.northbound.access.bearer_tokens import BearerAuthenticator
 from consumers.northbound.access.client_limits import Rate
 from consumers.northbound.access.client_names import ClientNames
@@ -71,10 +72,11 @@ def _authenticators(
     if access.is_off:
         yield LocalAuthenticator()
     if access.keys is not None:
-        yield ApiKeyAuthenticator(load_keys(access.keys, environment), access.key_header)
+        keys = ApiKeyAuthenticator(load_keys(access.keys, environment), access.key_header)
+        yield KeyOrPassword(keys) if access.basic else keys
     if access.issuer is not None and access.audience is not None and access.jwks_url is not None:
-        keys = _issuer_keys(access.jwks_url, metrics)
-        stack.push_async_callback(keys.close)
+        issuer_keys = _issuer_keys(access.jwks_url, metrics)
+        stack.push_async_callback(issuer_keys.close)
         rules = ClaimRules(
             issuer=access.issuer,
             audience=access.audience,
@@ -84,7 +86,8 @@ def _authenticators(
             leeway=access.leeway,
         )
         verifier = SignatureVerifier(access.accepted_algorithms)
-        yield BearerAuthenticator(verifier=verifier, keys=keys, rules=rules, clock=time.time)
+        tokens = BearerAuthenticator(verifier=verifier, keys=issuer_keys, rules=rules, clock=time.time)
+        yield ExceptBasic(tokens) if access.basic else tokens
 
 
 def _issuer_keys(url: str, metrics: Metrics) -> JwksCache:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from southbound.service.composition.shared_resources import SharedResources
 
 log = structlog.get_logger()
+START_TIMEOUT = 10.0  # seconds until requests are taken although Kafka cannot be read
 
 
 class ServiceNowInterface:
@@ -70,6 +73,9 @@ class ServiceNowInterface:
             ),
         )
         await stack.enter_async_context(reading)
+        with suppress(TimeoutError):  # what is published before is noticed later
+            async with asyncio.timeout(START_TIMEOUT):
+                await reading.is_following.wait()
 
     def answer_all(self) -> None:
         """Answer the requests that wait, because the process stops: their results come later."""

@@ -34,7 +34,7 @@ RULES_BEYOND_SCHEMAS = {
     "a query in a text has a grammar of its own": r"the query ",
     "what a client may do with a run depends on the run, and ServiceNow knows no 409": (
         r"only cancelled can be set|it cannot be changed any more|either changed or cancelled"
-        r"|nothing is left to cancel|was ordered with another body before|the run of this order was deleted"
+        r"|nothing is left to cancel|was ordered with another body|the run of this order was deleted"
     ),
     "a parent that is named must exist": r"there is no such parent run",
 }
