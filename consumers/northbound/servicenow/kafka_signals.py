@@ -32,7 +32,7 @@ _BATCH_SIZE = 500  # records
 
 
 @dataclass(frozen=True, slots=True)
-class _Published:
+class _WatchedRecord:
     """A record about a run that is waited for."""
 
     root_run_id: str
@@ -70,7 +70,7 @@ class KafkaSignals:
         """Stop, and wait until the thread is gone."""
         await self._thread.stop()
 
-    def _take(self, news: _Published | str | None) -> None:
+    def _take(self, news: _WatchedRecord | str | None) -> None:
         if news is None:
             self._last_problem = ""
             self.is_following.set()
@@ -81,7 +81,7 @@ class KafkaSignals:
         else:
             self._signals.notify(news.root_run_id, self._refusals(news))
 
-    def _refusals(self, published: _Published) -> Mapping[str, Sequence[Reason]]:
+    def _refusals(self, published: _WatchedRecord) -> Mapping[str, Sequence[Reason]]:
         """Return the reasons of a run that was refused before the run store had it: its revision is 0."""
         try:
             event = self._envelope.decode(published.value, published.headers, fallback_id="")
@@ -91,7 +91,7 @@ class KafkaSignals:
         is_refusal = isinstance(data, RunUpdate) and data.revision == 0 and bool(data.reasons)
         return {data.run_id: data.reasons} if is_refusal and isinstance(data, RunUpdate) else {}
 
-    def _read(self, stopped: threading.Event) -> Iterator[_Published | str | None]:
+    def _read(self, stopped: threading.Event) -> Iterator[_WatchedRecord | str | None]:
         while not stopped.is_set():
             try:
                 with PartitionReader(self._settings, request_timeout=REQUEST_TIMEOUT) as reader:
@@ -100,7 +100,7 @@ class KafkaSignals:
                 yield str(error)
             stopped.wait(RETRY_AFTER)
 
-    def _follow(self, reader: PartitionReader, stopped: threading.Event) -> Iterator[_Published | str | None]:
+    def _follow(self, reader: PartitionReader, stopped: threading.Event) -> Iterator[_WatchedRecord | str | None]:
         ends = [
             OffsetRange(each.topic, each.partition, each.end)
             for topic in self._topics
@@ -114,6 +114,6 @@ class KafkaSignals:
                 key = (record.key() or b"").decode(errors="replace")
                 if key in self._signals.watched:
                     headers: Headers = tuple(record.headers() or ())  # type: ignore[arg-type] # consumed: bytes
-                    yield _Published(key, record.value(), headers)
+                    yield _WatchedRecord(key, record.value(), headers)
             if batch.problem:
                 yield batch.problem

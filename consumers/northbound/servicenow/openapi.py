@@ -30,6 +30,7 @@ SERVICENOW_BASE = "/api/sn_sprb_mgmt/servicetestmanagement"
 REQUESTS_PATH = "/spoke-selector/requests"
 _RUN, _NEW_RUN, _CHANGED_RUN = "ServiceNowServiceTest", "ServiceNowServiceTest_Create", "ServiceNowServiceTest_Update"
 _STATES = [spelled_state(TargetFormat(), state) for state in RunState if state is not RunState.UNKNOWN]
+_MEASURE_ID: Schema = {**TEXT, "pattern": "^[^\\u0000]*$"}
 _LOCAL_MOMENT: Schema = {
     "anyOf": [
         *({"type": "string", "enum": ["", "2026-01-31 09:35:43", "2026-11-29 23:59:59"]},),
@@ -92,12 +93,16 @@ def management_schemas() -> dict[str, object]:
     required = ["name", "relatedService", "testSpecification"]
     properties = _properties(service_test_schemas(ApiVersion.V5)[schema_name(ApiVersion.V5, "ServiceTest_Create")])
     properties |= {
-        "mode": {"type": "string", "enum": ["ONDEMAND", "PROACTIVE", "ondemand", "proactive", ""]},
+        **{
+            name: {**_schema(properties[name]), "type": ["array", "null"]}
+            for name in ("characteristic", "relatedParty")
+        },
+        "mode": {"enum": ["ONDEMAND", "PROACTIVE", "ondemand", "proactive", "", None]},
         "startDateTime": _LOCAL_MOMENT,
         "endDateTime": _LOCAL_MOMENT,
-        "testMeasure": {"type": "array", "maxItems": MAX_ITEMS, "items": _measure()},
+        "testMeasure": {"type": ["array", "null"], "maxItems": MAX_ITEMS, "items": _measure()},
     }
-    children: Schema = {"type": "array", "maxItems": MAX_ITEMS, "items": reference(_NEW_RUN)}
+    children: Schema = {"type": ["array", "null"], "maxItems": MAX_ITEMS, "items": reference(_NEW_RUN)}
     changeable = {name: schema for name, schema in properties.items() if name not in ("id", "childServiceTest")}
     return {
         _RUN: _shown_run(),
@@ -229,7 +234,7 @@ def _list_parameters() -> list[Schema]:
 
 def _measure() -> Schema:
     texts = ("metricHref", "unitOfMeasure", "testMeasureDefinitionId")
-    properties = {"id": {**NAME, "type": ["string", "null"]}, "metricName": NAME, **dict.fromkeys(texts, TEXT)}
+    properties = {"id": _MEASURE_ID, "metricName": NAME, **dict.fromkeys(texts, TEXT)}
     return {"type": "object", "required": ["metricName"], "properties": properties}
 
 
@@ -253,6 +258,10 @@ def _shown_run() -> Schema:
 
 
 def _properties(schema: object) -> dict[str, object]:
-    if not isinstance(schema, dict) or not isinstance(schema["properties"], dict):
-        raise TypeError("the schema of a new run has properties")
-    return dict(schema["properties"])
+    return dict(_schema(_schema(schema)["properties"]))
+
+
+def _schema(value: object) -> Schema:
+    if not isinstance(value, dict):
+        raise TypeError("a schema is a mapping")
+    return value

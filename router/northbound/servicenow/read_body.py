@@ -29,6 +29,7 @@ _REFERENCES = {
 }
 # Results in a body come from the test system and are not kept, so their rules do not apply either.
 _MEASURE_FIELDS = ("id", "metricName", "metricHref", "unitOfMeasure", "testMeasureDefinitionId")
+_NEVER_REMOVED = frozenset({"characteristic", "mode", "relatedParty", "testMeasure"})
 _CHARACTERISTIC_FIELDS = ("name", "valueType", "value")
 
 
@@ -73,6 +74,8 @@ def _require_trio(body: Json) -> None:
 
 
 def _is_shown(name: str, value: object, view: RunView, shown: Json) -> bool:
+    if value is None and name in _NEVER_REMOVED:
+        return True
     if name == "state" and isinstance(value, str):
         return normalise_state(value) is view.state
     if name == "mode" and isinstance(value, str):
@@ -85,9 +88,9 @@ def _patch_of(name: str, value: object, shown: Json, resource: Json, zone: tzinf
         case "relatedService" | "testSpecification":
             return _reference_patch(name, value, shown.get(name), resource.get(name))
         case "testMeasure":
-            return _upserted(value, shown.get(name), resource.get(name), _measure_key, _MEASURE_FIELDS)
+            return _upserted(value, shown.get(name), resource.get(name), _measure_key, _measure)
         case "characteristic":
-            return _upserted(value, shown.get(name), resource.get(name), _name_of, _CHARACTERISTIC_FIELDS)
+            return _upserted(value, shown.get(name), resource.get(name), _name_of, _characteristic)
         case _:
             return _translated(name, value, zone)
 
@@ -103,7 +106,11 @@ def _reference_patch(name: str, value: object, shown: object, known: object) -> 
 
 
 def _upserted(
-    sent: object, shown: object, known: object, key_of: Callable[[Json], str | None], fields: tuple[str, ...]
+    sent: object,
+    shown: object,
+    known: object,
+    key_of: Callable[[Json], str | None],
+    pick: Callable[[Json], dict[str, object]],
 ) -> object:
     """Return the known items, updated by those that were sent, and then the new ones."""
     if not isinstance(sent, list) or not all(isinstance(item, dict) for item in sent):
@@ -113,7 +120,7 @@ def _upserted(
     new: list[Json] = []
     for item in sent:
         key = key_of(item) or _key_of_metric(item, items)
-        picked = {name: item[name] for name in fields if name in item and item[name] != ""}
+        picked = pick(item)
         seen = as_shown.get(key, {}) if key is not None else {}
         if key is not None and key in items:
             items[key] = {**items[key], **{name: one for name, one in picked.items() if one != seen.get(name)}}
@@ -137,7 +144,7 @@ def _key_of_metric(item: Json, items: Mapping[str, Json]) -> str | None:
 
 def _measure_key(measure: Json) -> str | None:
     own = measure.get("id")
-    return own if isinstance(own, str) and own else None
+    return own if isinstance(own, str) and not _is_empty(own) else None
 
 
 def _name_of(characteristic: Json) -> str | None:
@@ -153,14 +160,20 @@ def _translated(name: str, value: object, zone: tzinfo) -> object:
     if name in _REFERENCES and isinstance(value, dict):
         return {part: one for part, one in value.items() if one != ""}
     if name == "testMeasure" and isinstance(value, list):
-        return [_measure(measure) for measure in value]
+        return [_measure(measure) if isinstance(measure, dict) else measure for measure in value]
     return value
 
 
-def _measure(measure: object) -> object:
-    if not isinstance(measure, dict):
-        return measure
-    return {name: measure[name] for name in _MEASURE_FIELDS if measure.get(name) not in (None, "")}
+def _measure(measure: Json) -> dict[str, object]:
+    return {name: measure[name] for name in _MEASURE_FIELDS if not _is_empty(measure.get(name))}
+
+
+def _characteristic(characteristic: Json) -> dict[str, object]:
+    return {name: characteristic[name] for name in _CHARACTERISTIC_FIELDS if name in characteristic}
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _moment(value: object, zone: tzinfo) -> object:

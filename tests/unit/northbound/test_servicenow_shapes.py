@@ -192,6 +192,22 @@ def test_a_measure_without_id_is_that_with_the_same_name() -> None:
     assert [(one.id, one.unit_of_measure) for one in plan.document.test_measure] == [("M1", "ms")]
 
 
+@pytest.mark.parametrize("name", ["testMeasure", "characteristic", "relatedParty", "mode"])
+def test_null_removes_nothing_that_a_patch_cannot_remove(name: str) -> None:
+    first = document_of(BODY | {"mode": "proactive", "testMeasure": [{"id": "M1", "metricName": "speed"}]})
+    assert changed(ordered(first), BODY | {name: None}) == Unchanged()
+
+
+def test_an_id_of_blanks_is_none() -> None:
+    measures = document_of(BODY | {"testMeasure": [{"id": " ", "metricName": "speed"}]}).test_measure
+    assert [bool(measure.id.strip()) for measure in measures] == [True]
+    plan = changed(
+        ordered(document_of(BODY | {"testMeasure": [{"id": "M1", "metricName": "speed"}]})),
+        BODY | {"testMeasure": [{"id": "", "metricName": "speed"}]},
+    )
+    assert plan == Unchanged()
+
+
 def test_another_service_keeps_nothing_of_the_one_before() -> None:
     first = document_of(BODY | {"relatedService": {"id": "PI1", "name": "Internet", "href": "http://one"}})
     plan = changed(ordered(first), BODY | {"relatedService": {"id": "PI2"}})
