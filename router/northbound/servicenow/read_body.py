@@ -156,7 +156,7 @@ def _translated(name: str, value: object, zone: tzinfo) -> object:
     if name in _MOMENTS:
         return _moment(value, zone)
     if name == "mode":
-        return value or None
+        return None if _is_empty(value) else value
     if name in _REFERENCES and isinstance(value, dict):
         return {part: one for part, one in value.items() if one != ""}
     if name == "testMeasure" and isinstance(value, list):

@@ -158,6 +158,13 @@ def test_a_date_time_that_is_none_is_refused_with_its_place(written: object) -> 
     assert [mistake.pointer for mistake in refused.value.mistakes] == ["/startDateTime"]
 
 
+@pytest.mark.parametrize("mode", [{}, [], False, 0, "sometimes"])
+def test_a_mode_that_is_none_is_refused(mode: object) -> None:
+    refused = refusal_of(lambda: document_of(BODY | {"mode": mode}))
+    assert refused is not None
+    assert [mistake.pointer for mistake in refused.mistakes] == ["/mode"]
+
+
 # Changing
 
 
