@@ -97,6 +97,8 @@ def plan_change(view: RunView, resource: Resource, patched: Mapping[str, object]
         return CancelWanted()
     if document is None:
         return Unchanged()
+    if view.refusal is not None:
+        raise refuse(409, MistakeCode.OTHER, "the run is rejected: order it again under another id")
     if view.has_ended or view.is_cancelled:
         sentence = f"the run is {view.state.value}{'' if view.has_ended else ' soon'}: it cannot be changed any more"
         raise refuse(409, MistakeCode.OTHER, sentence)

@@ -60,6 +60,7 @@ def changed_order(cause: OrderCause, view: RunView, document: RunDocument) -> Or
         reason=cause.reason,
         traceparent=cause.traceparent,
         changed_at=cause.at,
+        cancelled_at=view.order.cancelled_at if view.order is not None and view.is_cancelled else None,
         unpublished_since=cause.at,
         revision=view.order.revision + 1 if view.order is not None else 1,
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from router.northbound.api_version import ApiVersion
     from router.northbound.order import RunView
     from router.runs.run import RunRow
-    from schemas.results import ReportedMeasure, RuleViolation
+    from schemas.results import Reason, ReportedMeasure, RuleViolation
     from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure, RunDocument
 
 Resource = dict[str, object]
@@ -151,7 +151,7 @@ def _related_party(party: RelatedParty, version: ApiVersion) -> Resource:
 
 def _our_characteristics(view: RunView, version: ApiVersion) -> list[Resource]:
     found = {"version": view.document.version, "rootRunId": view.document.root_run_id}
-    values: dict[str, object] = found | (_row_values(view.row) if view.row is not None else {})
+    values: dict[str, object] = found | (_row_values(view.row) if view.row is not None else {}) | _refusal_values(view)
     if view.is_cancelled and not view.has_ended:
         values["cancelRequested"] = True
     if view.document.tenant is not None:
@@ -181,8 +181,18 @@ def _row_values(row: RunRow) -> dict[str, object]:
         "acceptedAt": _moment(row.accepted_at),
         "finishedAt": _moment(row.finished_at),
         "revision": row.revision,
-        "reasons": [_reason(each.code, each.message, each.property_path) for each in row.reasons] or None,
+        "reasons": _reasons(row.reasons) or None,
     }
+
+
+def _refusal_values(view: RunView) -> dict[str, object]:
+    if view.refusal is not None:
+        return {"finishedAt": _moment(view.refusal.at), "reasons": _reasons(view.refusal.reasons)}
+    return {} if view.change_refusal is None else {"refusedChange": _reasons(view.change_refusal.reasons)}
+
+
+def _reasons(reasons: Iterable[Reason]) -> list[Resource]:
+    return [_reason(each.code, each.message, each.property_path) for each in reasons]
 
 
 def _reason(code: str, message: str, path: str | None) -> Resource:

@@ -132,13 +132,17 @@ class OrderChanger:
 
     async def _try_delete(self, call: ApiCall, view: RunView) -> OrderOutcome | None:
         family = await self.book.store.family(view) if view.document.parent_run_id is None else [view]
+        refused = [each.order for each in family if each.refusal is not None and each.order is not None]
+        family = [each for each in family if each.refusal is None]
         is_open = not view.has_ended and not view.is_cancelled
         orders = [
             deleted_order(self.book.cause(call, "deleted"), each, is_cancelled=is_open and each.run_id == view.run_id)
             for each in family
         ]
-        if await self.book.store.save(orders) is not None:
+        if await self.book.store.save(orders) is not None or not await self.book.store.withdraw(refused):
             return None
+        if view.refusal is not None:  # no event: routing would refuse it, because it has no such run
+            return OrderOutcome(view=view)
         own = next(order for order in orders if order.run_id == view.run_id)
         published = own.unpublished_since is None or await self.book.publish([own])
         return OrderOutcome(view=RunView(row=view.row, order=own), is_published=published)

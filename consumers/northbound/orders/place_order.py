@@ -96,6 +96,8 @@ class OrderPlacer:
     async def _orders_below_parent(self, call: ApiCall, runs: OrderedRuns, reference: str) -> list[Order]:
         """Return the order of the child, after that of its root if the root has to name it first."""
         root, parent = await self._find_parent(call, reference)
+        if root.refusal is not None or parent.refusal is not None:
+            raise refuse(409, MistakeCode.OTHER, "the parent run is rejected: nothing can be added to it", PARENT_PLACE)
         siblings = await self.book.store.family(root)
         place = {
             "root_run_id": root.run_id,
