@@ -6,6 +6,7 @@ sends back are ignored.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from router.runs.hierarchy import child_ids
@@ -31,6 +32,7 @@ EXTENDED_TYPE: Mapping[str, object] = {
     "@baseType": "ServiceTest",
     "@schemaLocation": "urn:southbound:tmf653:RelatedServiceTest:1",
 }
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")  # RFC 3986 §2.3
 ALWAYS_SHOWN = frozenset({"id", "href", "@type"})
 
 
@@ -75,11 +77,10 @@ def select_fields(resource: Resource, fields: Collection[str] | None) -> Resourc
 
 
 def _percent_encoded(text: str) -> str:
-    plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-    if all(character in plain for character in text):
+    if _UNRESERVED.fullmatch(text):
         return text
     return "".join(
-        character if character in plain else "".join(f"%{byte:02X}" for byte in character.encode())
+        character if _UNRESERVED.fullmatch(character) else "".join(f"%{byte:02X}" for byte in character.encode())
         for character in text
     )
 
@@ -120,7 +121,7 @@ def _characteristics(characteristics: Iterable[Characteristic], version: ApiVers
 
 def _characteristic(name: str, value: object, value_type: str | None, version: ApiVersion) -> Resource:
     plain = _without_nulls({"name": name, "valueType": value_type}) | {"value": value}
-    return plain | _typed(version, _characteristic_type(value))
+    return plain | {"@type": _characteristic_type(value)} if version.is_v5 else plain
 
 
 def _characteristic_type(value: object) -> str:

@@ -87,6 +87,8 @@ class RequestReader:
 
     async def _body(self, request: web.Request) -> bytes:
         try:
+            if request.content.is_eof():  # all of it is there, as of most: nothing is to be waited for
+                return await request.read()
             async with asyncio.timeout(self.limits.body_timeout):
                 return await request.read()
         except web.HTTPRequestEntityTooLarge as error:

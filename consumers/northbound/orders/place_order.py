@@ -89,9 +89,9 @@ class OrderPlacer:
         except HierarchyError as error:
             raise refuse(400, MistakeCode.INVALID_VALUE, error.problem.sentence, "/childServiceTest") from error
         cause, own_ids = self.book.cause(call), runs.external_ids
-        root = new_order(cause, runs.document, own_ids.get(runs.document.run_id))
+        root = new_order(cause, runs.document, own_ids.get(runs.document.run_id), key=key, digest=digest)
         children = [embedded_order(cause, each, own_ids.get(each.run_id)) for each in documents[1:]]
-        return [replace(root, idempotency_key=key, body_digest=digest), *children]
+        return [root, *children]
 
     async def _orders_below_parent(self, call: ApiCall, runs: OrderedRuns, reference: str) -> list[Order]:
         """Return the order of the child, after that of its root if the root has to name it first."""

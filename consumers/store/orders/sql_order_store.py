@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     Orders = Sequence[Order]
 
 MAX_GROUP_ORDERS = 200  # in one transaction, about
+QUIET_TURNS = 3  # of the event loop, from the arrival of a request to its save
 
 
 class SqlOrderStore:
@@ -53,7 +54,7 @@ class SqlOrderStore:
         self._sql = order_statements(database.sql.dialect)
         self._marks: dict[str, str] = {}  # run id → event id, of published orders that are not marked yet
         self._saves: GroupCommit[Orders, Order | None] = GroupCommit(
-            self._save_group, max_weight=MAX_GROUP_ORDERS, weight=len
+            self._save_group, max_weight=MAX_GROUP_ORDERS, weight=len, quiet_turns=QUIET_TURNS
         )
 
     async def save(self, orders: Orders) -> Order | None:
