@@ -60,10 +60,10 @@ class KeySource:
                 self._warn(mistake)
             self._stamps = stamps
             return
+        # Changed keys may be in other files, whose stamps are not known.
+        self._stamps = stamps if read == self._file else None
         if read != self._file:
             self._file = read
-            stamps = None  # it may name other files, whose stamps are not known
-        self._stamps = stamps
 
     def _present_stamps(self) -> tuple[Stamp | None, ...]:
         return tuple([file_stamp(path) for path in (self._path, *self._file.files)])

@@ -25,6 +25,7 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  
 MAX_KEY_LENGTH = 255
 MERGE_PATCH_TYPES = frozenset({"application/json", "application/merge-patch+json"})
 JSON_PATCH_TYPE = "application/json-patch+json"
+JSON_PATCH_QUERY_TYPE = "application/json-patch-query+json"  # since version 5
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
 
 

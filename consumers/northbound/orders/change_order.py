@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from consumers.northbound.orders.api_call import ApiCall
     from consumers.northbound.orders.order_book import OrderBook
-    from router.northbound.change import PatchPlan
+    from router.northbound.change import PatchKind, PatchPlan
     from router.northbound.order import Order
     from schemas.run_document import RunDocument
 
@@ -44,7 +44,7 @@ class PatchRequest:
     """A patch of a run."""
 
     patch: object
-    is_json_patch: bool
+    kind: PatchKind
     check: Check = expect_nothing
 
 
@@ -65,7 +65,7 @@ class OrderChanger:
         for _ in range(MAX_ATTEMPTS):
             view = await self.book.find_published(call, run_id)
             resource = to_resource(view, call.version)
-            patched = apply_patch(resource, request.patch, call.version, is_json_patch=request.is_json_patch)
+            patched = apply_patch(resource, request.patch, call.version, request.kind)
             plan = plan_change(view, resource, patched, reader)
             request.check(view)  # last: what is refused anyway is not refused because of a condition (RFC 9110 §13.2.1)
             outcome = await self._carry_out(call, view, plan)

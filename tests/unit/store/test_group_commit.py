@@ -42,7 +42,7 @@ async def test_callers_of_the_next_turns_join_the_group(quiet_turns: int, first_
 async def test_a_full_group_waits_for_nobody() -> None:
     groups: list[list[int]] = []
     commit = a_group_commit(groups, quiet_turns=1_000_000_000, max_weight=2)
-    assert await asyncio.gather(commit.submit(1), commit.submit(2)) == [1, 2]
+    assert [*await asyncio.gather(commit.submit(1), commit.submit(2))] == [1, 2]
     assert groups == [[1, 2]]
 
 
