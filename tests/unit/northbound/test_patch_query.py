@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any
 
@@ -112,7 +113,5 @@ def test_removing_by_a_query_keeps_exactly_the_others_in_order(entries: list[dic
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_any_path_is_applied_or_refused(path: str, query: str) -> None:
-    try:
-        json_patch_query(RUN, [{"op": "remove", "path": f"/{path}?{query}"}])
-    except ApiRefusedError as refused:
-        assert refused.status in {400, 409}
+    with suppress(ApiRefusedError):  # any other error is a finding
+        assert json_patch_query(RUN, [{"op": "remove", "path": f"/{path}?{query}"}]) != RUN
