@@ -18,6 +18,7 @@ from consumers.northbound.orders.order_book import MAX_ATTEMPTS, busy
 from consumers.northbound.orders.place_order import OrderPlacer
 from consumers.northbound.servicenow.openapi import SERVICENOW_BASE, management_paths, management_schemas
 from consumers.store.orders.port import RunQuery
+from router.northbound.change import PatchKind
 from router.northbound.errors import ApiRefusedError
 from router.northbound.principal import Scope
 from router.northbound.query import read_fields
@@ -142,7 +143,7 @@ class _ManagementHandler:
             if present.revision != view.revision:
                 raise _ChangedMeanwhileError
 
-        request = PatchRequest(patch=patch, is_json_patch=False, check=check)
+        request = PatchRequest(patch=patch, kind=PatchKind.MERGE, check=check)
         return await OrderChanger(book=self.book).change(call, view.run_id, request)
 
     def _call(self, request: web.Request, *scopes: Scope) -> ApiCall:

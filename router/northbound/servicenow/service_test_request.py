@@ -102,7 +102,7 @@ def answer_of(family: Sequence[RunView], reasons: Sequence[Reason], form: Answer
     """
     root, *children = family
     failed = [view for view in family if view.state is not RunState.COMPLETED or _is_in_fallout(view)]
-    why = [*reasons, *(reason for view in failed for reason in (view.row.reasons if view.row is not None else ()))]
+    why = [*reasons, *(reason for view in failed for reason in _reasons_of(view))]
     is_failure = bool(failed or reasons)
     sentence = _failure_sentence(root, failed, why) if is_failure else _success_sentence(family)
     return _answer(FAILURE if is_failure else SUCCESS, sentence, root, children, form)
@@ -179,6 +179,12 @@ def _parsed(text: str) -> object:
         [mistake] = refused.mistakes
         raise refuse(400, mistake.code, mistake.sentence, f"/request_body{mistake.pointer}") from None
     return content
+
+
+def _reasons_of(view: RunView) -> Sequence[Reason]:
+    if view.row is not None:
+        return view.row.reasons
+    return view.refusal.reasons if view.refusal is not None else ()
 
 
 def _is_in_fallout(view: RunView) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import structlog
+
 from consumers.metrics import API_CLIENT_REQUESTS, IDENTITY_KEY_FETCHES, IDENTITY_KEYS_AGE
 from consumers.northbound.access.addresses import read_networks
 from consumers.northbound.access.api_keys import ApiKeyAuthenticator
@@ -14,7 +16,7 @@ from consumers.northbound.access.bearer_tokens import BearerAuthenticator
 from consumers.northbound.access.client_limits import Rate
 from consumers.northbound.access.client_names import ClientNames
 from consumers.northbound.access.guard import AccessGuard, AccessLimits, AccessPolicy
-from consumers.northbound.access.key_file import load_keys
+from consumers.northbound.access.key_source import KeySource
 from consumers.northbound.access.local_clients import LocalAuthenticator
 from consumers.northbound.access.needed_scopes import scopes_for
 from consumers.northbound.tokens.claims import ClaimRules
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from consumers.northbound.access.authenticator import Authenticator
     from southbound.settings.access import AccessSettings
 
+log = structlog.get_logger()
 _SECONDS_PER_MINUTE = 60
 
 
@@ -72,7 +75,8 @@ def _authenticators(
     if access.is_off:
         yield LocalAuthenticator()
     if access.keys is not None:
-        keys = ApiKeyAuthenticator(load_keys(access.keys, environment), access.key_header)
+        source = KeySource(access.keys, environment, time.monotonic, _warn)
+        keys = ApiKeyAuthenticator(source.keys, access.key_header, source)
         yield KeyOrPassword(keys) if access.basic else keys
     if access.issuer is not None and access.audience is not None and access.jwks_url is not None:
         issuer_keys = _issuer_keys(access.jwks_url, metrics)
@@ -88,6 +92,10 @@ def _authenticators(
         verifier = SignatureVerifier(access.accepted_algorithms)
         tokens = BearerAuthenticator(verifier=verifier, keys=issuer_keys, rules=rules, clock=time.time)
         yield ExceptBasic(tokens) if access.basic else tokens
+
+
+def _warn(mistake: str) -> None:
+    log.warning("changed API keys are not used", problem=mistake)
 
 
 def _issuer_keys(url: str, metrics: Metrics) -> JwksCache:

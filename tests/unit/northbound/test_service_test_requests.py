@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode
-from router.northbound.order import RunView
+from router.northbound.next_order import OrderCause, new_order
+from router.northbound.order import OrderRefusal, RunView
 from router.northbound.servicenow.service_test_request import (
     MAX_TABLE_NAME_LENGTH,
     RUN_TABLE,
@@ -123,6 +125,16 @@ def test_a_run_in_fallout_and_one_that_routing_refused_are_failures() -> None:
     assert answer_of([waiting], (), FORM).status_code == "0"
     refused = answer_of([a_view(phase=Phase.CREATED)], (reason,), FORM)
     assert (refused.status_code, "NO_ROW: no row matches" in refused.status_reason) == ("0", True)
+
+
+def test_an_order_that_was_refused_is_a_failure_with_the_reasons_that_are_stored() -> None:
+    cause = OrderCause(client="desk", traceparent=None, at=NOON, event_id="E1")
+    refusal = OrderRefusal("E1", (Reason(code="NO_ROW", message="no row matches"),), NOON)
+    view = RunView(row=None, order=replace(new_order(cause, a_document("R1"), "sys-1"), refusal=refusal))
+    assert is_settled([view])
+    answer = answer_of([view], (), FORM)
+    assert (answer.status_code, answer.status_reason) == ("0", "The test run was refused: NO_ROW: no row matches")
+    assert answer.response_body["state"] == "rejected"
 
 
 def test_an_answer_that_comes_later_is_no_failure_and_has_the_state() -> None:

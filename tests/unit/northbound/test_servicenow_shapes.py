@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.northbound.api_version import ApiVersion
-from router.northbound.change import DocumentWanted, Unchanged, apply_patch, plan_change
+from router.northbound.change import DocumentWanted, PatchKind, Unchanged, apply_patch, plan_change
 from router.northbound.errors import ApiRefusedError
 from router.northbound.next_order import OrderCause, new_order
 from router.northbound.order import RunView
@@ -52,7 +52,7 @@ def ordered(document: RunDocument, external_id: str | None = "sys-1", client: st
 def changed(view: RunView, body: object) -> PatchPlan:
     resource = to_resource(view, ApiVersion.V5)
     patch = read_change(body, view, shown_run(view, FORM, CLIENT), resource, BERLIN)
-    return plan_change(view, resource, apply_patch(resource, patch, ApiVersion.V5, is_json_patch=False), READER)
+    return plan_change(view, resource, apply_patch(resource, patch, ApiVersion.V5, kind=PatchKind.MERGE), READER)
 
 
 def document_of(body: object) -> RunDocument:
