@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from consumers.event_handler import TRANSIENT
 from consumers.failed_request import RequestKind, read_failed_request
 from consumers.runtime.faults import internal_problem
+from consumers.store.orders.port import RefusedOrders
 from router.runs.advance import is_allowed
 from router.runs.events import CancelRefused, ChangeRefused, GivenUp
 from router.runs.ids import request_id_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from consumers.run_updates.batch import RowUpdate
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Record
+    from consumers.store.orders.port import OrderRefusals
     from router.runs.events import RunEvent
     from router.runs.run import RunRow
     from schemas.codec.envelope import Envelope
@@ -41,12 +43,15 @@ _KIND_OF_REQUEST = {
 class FailureNotices:
     """Publishes an update about the runs of each request that becomes a dead letter, unless its handler did.
 
+    `orders` keeps the reason where runs were ordered over HTTP, so that their client reads it.
+
     `warn` is called if that fails permanently; the dead letter is published in any case.
     """
 
     updater: RunUpdater
     envelope: Envelope
     warn: Callable[[Problem], None]
+    orders: OrderRefusals | None = None
 
     async def notify(self, record: Record, problem: Problem) -> Problem | None:
         """Publish updates about the runs of a dead letter; return the problem if that has to be repeated."""
@@ -67,14 +72,30 @@ class FailureNotices:
         root = rows[request.run_ids[0]]
         if root is None:
             unknown = [run_id for run_id, row in rows.items() if row is None]
-            await self._publish_unknown(request, unknown if request.kind is RequestKind.SEND else unknown[:1], reason)
+            unknown = unknown if request.kind is RequestKind.SEND else unknown[:1]
+            await self._store_refusal(request, unknown, reason)  # before who reads the update looks it up
+            await self._publish_unknown(request, unknown, reason)
             return
+        if request.kind is not RequestKind.SEND and request.request_id is None:
+            await self._store_refusal(request, [root.run_id], reason)
         known = [row for row in rows.values() if row is not None]
         updates: list[RowUpdate] = [
             (row, (run_event,)) for row in known if (run_event := event_of(request, row, reason, is_root=row is root))
         ]
         if updates:
             await self.updater.store_facts(request.cause, updates)
+
+    async def _store_refusal(self, request: FailedRequest, run_ids: list[str], reason: Reason) -> None:
+        if self.orders is None:
+            return
+        refused = RefusedOrders(
+            run_ids=run_ids,
+            event_id=request.cause.id,
+            reason=reason,
+            at=self.updater.now(),
+            is_request=request.kind is RequestKind.SEND,
+        )
+        await self.orders.refuse(refused)
 
     async def _publish_unknown(self, request: FailedRequest, run_ids: list[str], reason: Reason) -> None:
         """Publish updates about runs that the store does not have; their revision is below that of every row."""

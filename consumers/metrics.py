@@ -296,6 +296,19 @@ API_REQUESTS = Metric(
     labels=("method", "status"),
     meaning="Requests to the northbound interface, by method and status of the response.",
 )
+SERVICE_TEST_REQUESTS = Metric(
+    name="southbound_service_test_requests_total",
+    kind=Counter,
+    labels=("outcome",),
+    meaning="Service Test Requests of ServiceNow's spoke selector, by their answers: `completed`, `failed`, `later` or"
+    " `refused`.",
+)
+SERVICE_TEST_REQUESTS_WAITING = Metric(
+    name="southbound_service_test_requests_waiting",
+    kind=Gauge,
+    labels=(),
+    meaning="Service Test Requests that wait for the result of their run.",
+)
 ORDERS_RECOVERED = Metric(
     name="southbound_orders_recovered_total",
     kind=Counter,
@@ -343,6 +356,8 @@ METRICS: Final = (
     HUB_PARKED,
     HUB_OVERTAKEN,
     API_REQUESTS,
+    SERVICE_TEST_REQUESTS,
+    SERVICE_TEST_REQUESTS_WAITING,
     ORDERS_RECOVERED,
     API_CLIENT_REQUESTS,
     IDENTITY_KEY_FETCHES,

@@ -18,6 +18,7 @@ class GroupCommit(Generic[Request, ResultT]):
     """Carries out one group at a time; the next group has every caller that waits, up to `limit` in weight.
 
     There is no timer: a single caller waits for no other; under load, groups grow to what the database can process.
+    `quiet_turns` of the event loop without a new caller are waited for before each group.
     """
 
     def __init__(
@@ -26,10 +27,12 @@ class GroupCommit(Generic[Request, ResultT]):
         *,
         max_weight: int,
         weight: Callable[[Request], int] = lambda _: 1,
+        quiet_turns: int = 0,
     ) -> None:
         self._process = process
         self._limit = max_weight
         self._weight = weight
+        self._quiet_turns = quiet_turns
         self._waiting: deque[tuple[Request, asyncio.Future[ResultT]]] = deque()
         self._worker: asyncio.Task[None] | None = None
 
@@ -48,7 +51,7 @@ class GroupCommit(Generic[Request, ResultT]):
 
     async def _work(self) -> None:
         try:
-            while group := self._next_group():
+            while await self._gather() and (group := self._next_group()):
                 try:
                     await self._process_group(group)
                 finally:
@@ -58,6 +61,19 @@ class GroupCommit(Generic[Request, ResultT]):
             raise
         finally:
             self._worker = None
+
+    async def _gather(self) -> bool:
+        """Let callers join that are about to come; return whether there are any.
+
+        What arrived while the last group was processed is read in the next turns of the loop. A transaction costs more
+        than the turns, and there is no timer: it ends with the first turns that bring nobody.
+        """
+        known, quiet = len(self._waiting), 0
+        while self._waiting and quiet < self._quiet_turns and known < self._limit:
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if len(self._waiting) == known else 0
+            known = len(self._waiting)
+        return bool(self._waiting)
 
     def _next_group(self) -> list[tuple[Request, asyncio.Future[ResultT]]]:
         group: list[tuple[Request, asyncio.Future[ResultT]]] = []

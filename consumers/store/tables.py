@@ -146,7 +146,8 @@ store_identity = Table(
 
 # Orders that came over HTTP, one row per run, with the last event that they led to; see `consumers.store.orders`.
 # `client` is the tenant and the name of the principal, as JSON. A moment in `unpublished_since` is when the event was
-# stored that Kafka has perhaps not, one in `unrouted_since` that the run has perhaps no row in `runs` yet.
+# stored that Kafka has perhaps not, one in `unrouted_since` that the run has perhaps no row in `runs` yet. `refusal` is
+# the JSON of the reasons for which an event of the order is a dead letter; its consumer writes the last three columns.
 orders = Table(
     "orders",
     metadata,
@@ -169,6 +170,9 @@ orders = Table(
     Column("unpublished_since", Moment),
     Column("unrouted_since", Moment),
     Column("revision", BigInteger, nullable=False),
+    Column("refusal", Text),
+    Column("refused_event_id", Text),
+    Column("refused_at", Moment),
 )
 Index("orders_by_key", orders.c.client, orders.c.idempotency_key, unique=True)  # nulls are not equal
 Index("orders_by_external_id", orders.c.client, orders.c.external_id, unique=True)

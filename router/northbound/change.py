@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
 from router.northbound.patch import json_patch, merge_patch, touched_names
+from router.northbound.patch_query import json_patch_query, without_query
 from router.runs.pending import is_pending, with_changed_child, without_children
 from router.runs.states import normalise_state
 from schemas.vocabulary import RunState
@@ -59,26 +61,43 @@ class DocumentWanted:
 PatchPlan = Unchanged | CancelWanted | DocumentWanted
 
 
-def apply_patch(resource: Resource, patch: object, version: ApiVersion, *, is_json_patch: bool) -> Resource:
+class PatchKind(StrEnum):
+    """The kinds of patches."""
+
+    MERGE = "merge"
+    JSON = "json"
+    JSON_QUERY = "json with queries"
+
+
+def apply_patch(resource: Resource, patch: object, version: ApiVersion, kind: PatchKind) -> Resource:
     """Return the resource after the patch.
 
     Raises:
         ApiRefusedError: 400 for a patch of what cannot be patched or is no patch, 409 if it does not fit.
     """
-    names = touched_names(patch) if is_json_patch else frozenset(patch) if isinstance(patch, dict) else frozenset()
-    if not is_json_patch and not isinstance(patch, dict):
+    if kind is PatchKind.MERGE and not isinstance(patch, dict):
         raise refuse(400, MistakeCode.INVALID_FORMAT, "a merge patch of a run is a JSON object")
+    names = _touched_names(patch, kind)
     # The types are immutable since 4.2; 4.1 lists them, so a client of it may repeat them.
     immutable = NEVER_PATCHED if version is ApiVersion.V4_1 else NEVER_PATCHED | TYPE_FIELDS
     if touched := sorted(names & immutable):
         sentence = f"{', '.join(touched)} cannot be patched"
         raise refuse(400, MistakeCode.UNEXPECTED, sentence, f"/{touched[0]}")
-    patched = json_patch(resource, patch) if is_json_patch else merge_patch(resource, patch)
+    patched = _APPLY[kind](resource, patch)
     if not isinstance(patched, dict):
         raise refuse(400, MistakeCode.INVALID_FORMAT, "the patch does not leave an object")
     if changed := sorted(name for name in TYPE_FIELDS if patched.get(name) != resource.get(name)):
         raise refuse(400, MistakeCode.UNEXPECTED, f"{changed[0]} cannot be changed", f"/{changed[0]}")
     return patched
+
+
+def _touched_names(patch: object, kind: PatchKind) -> frozenset[str]:
+    if kind is PatchKind.MERGE:
+        return frozenset(patch) if isinstance(patch, dict) else frozenset()
+    return touched_names(without_query(patch) if kind is PatchKind.JSON_QUERY else patch)
+
+
+_APPLY = {PatchKind.MERGE: merge_patch, PatchKind.JSON: json_patch, PatchKind.JSON_QUERY: json_patch_query}
 
 
 def plan_change(view: RunView, resource: Resource, patched: Mapping[str, object], reader: BodyReader) -> PatchPlan:
@@ -97,6 +116,8 @@ def plan_change(view: RunView, resource: Resource, patched: Mapping[str, object]
         return CancelWanted()
     if document is None:
         return Unchanged()
+    if view.refusal is not None:
+        raise refuse(409, MistakeCode.OTHER, "the run is rejected: order it again under another id")
     if view.has_ended or view.is_cancelled:
         sentence = f"the run is {view.state.value}{'' if view.has_ended else ' soon'}: it cannot be changed any more"
         raise refuse(409, MistakeCode.OTHER, sentence)

@@ -25,14 +25,23 @@ class OrderCause:
     reason: str | None = None
 
 
-def new_order(cause: OrderCause, document: RunDocument, external_id: str | None = None) -> Order:
-    """Return the order of a run that is requested."""
+def new_order(
+    cause: OrderCause,
+    document: RunDocument,
+    external_id: str | None = None,
+    *,
+    key: str | None = None,
+    digest: str | None = None,
+) -> Order:
+    """Return the order of a run that is requested, by a POST with this `Idempotency-Key` and digest of its body."""
     return Order(
         run_id=document.run_id,
         root_run_id=document.root_run_id,
         tenant=document.tenant,
         client=cause.client,
+        idempotency_key=key,
         external_id=external_id,
+        body_digest=digest,
         document=document,
         event_id=cause.event_id,
         event_kind=OrderEventKind.REQUESTED,
@@ -60,6 +69,7 @@ def changed_order(cause: OrderCause, view: RunView, document: RunDocument) -> Or
         reason=cause.reason,
         traceparent=cause.traceparent,
         changed_at=cause.at,
+        cancelled_at=view.order.cancelled_at if view.order is not None and view.is_cancelled else None,
         unpublished_since=cause.at,
         revision=view.order.revision + 1 if view.order is not None else 1,
     )

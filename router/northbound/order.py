@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from router.runs.processed_events import has_been_processed
+from router.runs.processed_events import CANCEL, CHANGE, has_been_processed, has_led_to
 from router.runs.states import TERMINAL
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from router.runs.run import RunRow
     from schemas.lifecycle import LifecycleEvent
+    from schemas.results import Reason
     from schemas.run_document import RunDocument
 
 
@@ -30,11 +31,23 @@ class OrderEventKind(StrEnum):
     CANCELLED = "cancelled"
 
 
+_EFFECTS = {OrderEventKind.CHANGED: CHANGE, OrderEventKind.CANCELLED: CANCEL}
+
+
+class OrderRefusal(NamedTuple):
+    """Why and when an event of an order became a dead letter."""
+
+    event_id: str
+    reasons: tuple[Reason, ...]
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What a client ordered. `revision` starts at 1; the store writes an order only over `revision - 1`.
 
-    `unpublished_since` is None once Kafka has acknowledged the event, `body_digest` is that of the POST.
+    `unpublished_since` is None once Kafka has acknowledged the event, `body_digest` is that of the POST. `refusal` is
+    read and not saved with an order.
     """
 
     run_id: str
@@ -56,6 +69,7 @@ class Order:
     unpublished_since: datetime | None = None
     unrouted_since: datetime | None = None
     revision: int = 1
+    refusal: OrderRefusal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,21 +114,40 @@ class RunView:
     @property
     def revision(self) -> str:
         """A text that is another one after every change."""
-        return f"{self.row.revision if self.row else 0}-{self.order.revision if self.order else 0}"
+        refusal = self.refusal or self.change_refusal
+        refused = f"-{refusal.at.timestamp():.3f}" if refusal is not None else ""
+        return f"{self.row.revision if self.row else 0}-{self.order.revision if self.order else 0}{refused}"
 
     @property
     def state(self) -> RunState:
         """The state that is shown: that of the run, or what its phase amounts to before it has one."""
         if self.row is None:
-            return RunState.CANCELLED if self.is_cancelled else RunState.ACKNOWLEDGED
+            without_row = RunState.ACKNOWLEDGED if self.refusal is None else RunState.REJECTED
+            return RunState.CANCELLED if self.is_cancelled else without_row
         if self.row.state not in (None, RunState.UNKNOWN):
             return self.row.state
         return RunState.PENDING if self.row.phase in {Phase.WAITING, Phase.FALLOUT} else RunState.ACKNOWLEDGED
 
     @property
+    def refusal(self) -> OrderRefusal | None:
+        """Why the run was refused; None also if it has a row, because its dead letter was accepted later."""
+        return self.order.refusal if self.row is None and self.order is not None else None
+
+    @property
+    def change_refusal(self) -> OrderRefusal | None:
+        """Why the last change or cancellation of the run was refused, unless its dead letter was accepted later."""
+        if self.row is None or self.order is None or self.order.refusal is None:
+            return None
+        event_id, effect = self.order.event_id, _EFFECTS.get(self.order.event_kind)
+        is_last = effect is not None and self.order.refusal.event_id == event_id
+        return self.order.refusal if is_last and not has_led_to(self.row, event_id, effect or "") else None
+
+    @property
     def is_cancelled(self) -> bool:
         """Whether its cancellation was ordered or has happened."""
         ordered = self.order is not None and self.order.cancelled_at is not None
+        if ordered and self.order is not None and self.order.event_kind is OrderEventKind.CANCELLED:
+            ordered = self.change_refusal is None  # it may be ordered again
         return ordered or (self.row is not None and (self.row.cancel_requested or self.row.state is RunState.CANCELLED))
 
     @property
@@ -124,8 +157,10 @@ class RunView:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the run has ended; one in fallout waits for people."""
-        return self.row is not None and self.row.state in TERMINAL and self.row.phase is not Phase.FALLOUT
+        """Whether the run has ended, or its order was refused; one in fallout waits for people."""
+        if self.row is None:
+            return self.refusal is not None
+        return self.row.state in TERMINAL and self.row.phase is not Phase.FALLOUT
 
     @staticmethod
     def _is_processed(row: RunRow, order: Order) -> bool:

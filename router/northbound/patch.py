@@ -57,7 +57,7 @@ def touched_names(operations: Json) -> frozenset[str]:
             continue
         paths = [operation.get("path"), operation.get("from") if operation.get("op") == "move" else None]
         parts = (path.split("/") for path in paths if isinstance(path, str))
-        found |= {_unescaped(part[1]) for part in parts if len(part) > 1}
+        found |= {unescaped(part[1]) for part in parts if len(part) > 1}
     return frozenset(found)
 
 
@@ -107,7 +107,7 @@ class _Operation:
         pointer = self._fields.get(name)
         if not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
             self._refuse(f"{name} must be a JSON pointer, which begins with a slash")
-        return [_unescaped(part) for part in pointer.split("/")[1:]]
+        return [unescaped(part) for part in pointer.split("/")[1:]]
 
     def _find(self, target: Json, path: Sequence[str]) -> Json:
         for part in path:
@@ -161,7 +161,8 @@ class _Operation:
         raise refuse(409, MistakeCode.OTHER, f"{place[:200]} {sentence}", f"/{self._number}/path")
 
 
-def _unescaped(part: str) -> str:
+def unescaped(part: str) -> str:
+    """Return a name of a JSON pointer as the resource has it (RFC 6901 §4)."""
     return part.replace("~1", "/").replace("~0", "~")
 
 

@@ -6,6 +6,7 @@ sends back are ignored.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from router.runs.hierarchy import child_ids
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from router.northbound.api_version import ApiVersion
     from router.northbound.order import RunView
     from router.runs.run import RunRow
-    from schemas.results import ReportedMeasure, RuleViolation
+    from schemas.results import Reason, ReportedMeasure, RuleViolation
     from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure, RunDocument
 
 Resource = dict[str, object]
@@ -31,6 +32,7 @@ EXTENDED_TYPE: Mapping[str, object] = {
     "@baseType": "ServiceTest",
     "@schemaLocation": "urn:southbound:tmf653:RelatedServiceTest:1",
 }
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")  # RFC 3986 §2.3
 ALWAYS_SHOWN = frozenset({"id", "href", "@type"})
 
 
@@ -75,11 +77,10 @@ def select_fields(resource: Resource, fields: Collection[str] | None) -> Resourc
 
 
 def _percent_encoded(text: str) -> str:
-    plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
-    if all(character in plain for character in text):
+    if _UNRESERVED.fullmatch(text):
         return text
     return "".join(
-        character if character in plain else "".join(f"%{byte:02X}" for byte in character.encode())
+        character if _UNRESERVED.fullmatch(character) else "".join(f"%{byte:02X}" for byte in character.encode())
         for character in text
     )
 
@@ -120,7 +121,7 @@ def _characteristics(characteristics: Iterable[Characteristic], version: ApiVers
 
 def _characteristic(name: str, value: object, value_type: str | None, version: ApiVersion) -> Resource:
     plain = _without_nulls({"name": name, "valueType": value_type}) | {"value": value}
-    return plain | _typed(version, _characteristic_type(value))
+    return plain | {"@type": _characteristic_type(value)} if version.is_v5 else plain
 
 
 def _characteristic_type(value: object) -> str:
@@ -151,7 +152,7 @@ def _related_party(party: RelatedParty, version: ApiVersion) -> Resource:
 
 def _our_characteristics(view: RunView, version: ApiVersion) -> list[Resource]:
     found = {"version": view.document.version, "rootRunId": view.document.root_run_id}
-    values: dict[str, object] = found | (_row_values(view.row) if view.row is not None else {})
+    values: dict[str, object] = found | (_row_values(view.row) if view.row is not None else {}) | _refusal_values(view)
     if view.is_cancelled and not view.has_ended:
         values["cancelRequested"] = True
     if view.document.tenant is not None:
@@ -181,8 +182,18 @@ def _row_values(row: RunRow) -> dict[str, object]:
         "acceptedAt": _moment(row.accepted_at),
         "finishedAt": _moment(row.finished_at),
         "revision": row.revision,
-        "reasons": [_reason(each.code, each.message, each.property_path) for each in row.reasons] or None,
+        "reasons": _reasons(row.reasons) or None,
     }
+
+
+def _refusal_values(view: RunView) -> dict[str, object]:
+    if view.refusal is not None:
+        return {"finishedAt": _moment(view.refusal.at), "reasons": _reasons(view.refusal.reasons)}
+    return {} if view.change_refusal is None else {"refusedChange": _reasons(view.change_refusal.reasons)}
+
+
+def _reasons(reasons: Iterable[Reason]) -> list[Resource]:
+    return [_reason(each.code, each.message, each.property_path) for each in reasons]
 
 
 def _reason(code: str, message: str, path: str | None) -> Resource:

@@ -18,7 +18,7 @@ from schemas.run_document import JsonText, value_to_json
 from schemas.vocabulary import Mode, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from router.runs.run import RunRow
@@ -94,10 +94,42 @@ class TargetFormat:
         return self.dialect is TargetDialect.SERVICENOW
 
 
-def create_body(form: TargetFormat, row: RunRow) -> Body:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritableRun:
+    """What is written of a run. `ended_at` is None while it has not ended; ids of violations follow from `run_id`.
+
+    `shown_id` is the id by which the other system knows the run.
+    """
+
+    run_id: str
+    shown_id: str
+    document: RunDocument
+    state: RunState
+    ended_at: datetime | None
+    measures: Sequence[ReportedMeasure]
+
+
+def writable_run(row: RunRow, shown_id: str | None = None) -> WritableRun:
+    """Return what is written of a run as the store has it; `shown_id` is None where that is its own."""
+    return WritableRun(
+        run_id=row.run_id,
+        shown_id=shown_id or row.run_id,
+        document=row.requested,
+        state=state_of(row),
+        ended_at=row.finished_at if row.phase in ENDED_PHASES else None,
+        measures=row.measures,
+    )
+
+
+def create_body(form: TargetFormat, row: RunRow, shown_id: str | None = None) -> Body:
     """Write the body of the POST that creates a run, complete with what is known of it by now."""
-    run = row.requested
-    own_id = {"id": row.run_id} if form.is_servicenow else {}
+    return whole_body(form, writable_run(row, shown_id))
+
+
+def whole_body(form: TargetFormat, writable: WritableRun) -> Body:
+    """Write everything that the other system may know of a run."""
+    run = writable.document
+    own_id = {"id": writable.shown_id} if form.is_servicenow else {}
     body = own_id | {
         "name": _name(form, run),
         "relatedService": _related_service(form, run),
@@ -107,7 +139,7 @@ def create_body(form: TargetFormat, row: RunRow) -> Body:
         "startDateTime": _moment(form, run.start_date_time),
         "characteristic": [_characteristic(one.name, one.value, one.value_type) for one in run.characteristic],
     }
-    return _without_empty(body | update_body(form, row))
+    return _without_empty(body | _progress(form, writable))
 
 
 def update_body(form: TargetFormat, row: RunRow) -> Body:
@@ -115,19 +147,22 @@ def update_body(form: TargetFormat, row: RunRow) -> Body:
 
     ServiceNow also requires name, relatedService and testSpecification.
     """
-    run = row.requested
+    return _progress(form, writable_run(row))
+
+
+def _progress(form: TargetFormat, writable: WritableRun) -> Body:
+    run = writable.document
     required: Body = {
         "name": _name(form, run),
         "relatedService": _related_service(form, run),
         "testSpecification": _specification(form, run),
     }
-    ended = row.phase in ENDED_PHASES
     return _without_empty(
         (required if form.is_servicenow else {})
         | {
-            "state": spelled_state(form, state_of(row)),
-            "endDateTime": _moment(form, row.finished_at if ended else None),
-            "testMeasure": _measures(form, row),
+            "state": spelled_state(form, writable.state),
+            "endDateTime": _moment(form, writable.ended_at),
+            "testMeasure": _measures(form, writable),
         }
     )
 
@@ -184,17 +219,17 @@ def _characteristic(name: str, value: JsonValue, value_type: str | None) -> Body
     return _without_empty({"name": name, "valueType": value_type}) | {"value": value_to_json(value)}
 
 
-def _measures(form: TargetFormat, row: RunRow) -> list[Body]:
-    ids = _written_ids(form, row)
-    return [_measure(form, row.run_id, ids[measure.id], measure) for measure in row.measures]
+def _measures(form: TargetFormat, writable: WritableRun) -> list[Body]:
+    ids = _written_ids(form, writable)
+    return [_measure(form, writable.run_id, ids[measure.id], measure) for measure in writable.measures]
 
 
-def _written_ids(form: TargetFormat, row: RunRow) -> Mapping[str, str]:
+def _written_ids(form: TargetFormat, writable: WritableRun) -> Mapping[str, str]:
     """Return the id that each measure is written with; an id of a definition that several have is not used."""
-    own = {measure.id: measure.id for measure in row.measures}
+    own = {measure.id: measure.id for measure in writable.measures}
     if form.measure_ids is MeasureIds.MEASURE:
         return own
-    requested = {measure.id: measure.definition_id for measure in row.requested.test_measure}
+    requested = {measure.id: measure.definition_id for measure in writable.document.test_measure}
     found = {measure_id: requested.get(measure_id) or measure_id for measure_id in own}
     uses = Counter(found.values())
     return {measure_id: used if uses[used] == 1 else measure_id for measure_id, used in found.items()}

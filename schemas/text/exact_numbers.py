@@ -14,6 +14,7 @@ _MAX_SHOWN = 60  # characters of a number in a sentence
 _MAX_WHOLE_DIGITS = 20  # of 2**64, as of -2**63 with its sign
 # A number of at least 16 digits, or with an exponent; anything shorter is exact.
 _LONG_NUMBER = re.compile(rb"(?<=[\[:,\s])-?(?:[0-9.]{16,}|[0-9.]+[eE])[0-9.eE+-]*")
+_PERHAPS_LONG = re.compile(rb"[0-9.](?:[0-9.]{15}|[eE])")  # also in texts; it is found four times as fast
 
 
 class WrittenNumber(str):
@@ -43,7 +44,7 @@ def parse_exactly(text: bytes) -> object:
     Raises:
         ValueError: it is not JSON.
     """
-    if _LONG_NUMBER.search(text) is None:
+    if not may_hold_inexact_numbers(text):
         return orjson.loads(text)
     orjson.loads(_LONG_NUMBER.sub(b"0", text))  # which is stricter than `json`
     try:
@@ -54,12 +55,12 @@ def parse_exactly(text: bytes) -> object:
 
 def may_hold_inexact_numbers(text: bytes) -> bool:
     """Return whether a JSON text in UTF-8 has a number that is long enough to be a `WrittenNumber`."""
-    return _LONG_NUMBER.search(text) is not None
+    return _PERHAPS_LONG.search(text) is not None and _LONG_NUMBER.search(text) is not None
 
 
 def inexact_number(text: bytes) -> str | None:
     """Return the first fraction of a JSON text that a float does not hold; None if there is none, or no JSON."""
-    if _LONG_NUMBER.search(text) is None:
+    if not may_hold_inexact_numbers(text):
         return None
     found: list[str] = []
 

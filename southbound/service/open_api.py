@@ -36,6 +36,8 @@ def _token_mistakes(access: AccessSettings) -> Iterator[str]:
 
 
 def _key_mistakes(access: AccessSettings, environment: Mapping[str, str]) -> Iterator[str]:
+    if access.keys is None and access.basic:
+        yield "access.basic is set, but not access.keys: the password is an API key"
     if access.keys is not None:
         try:
             load_keys(access.keys, environment)

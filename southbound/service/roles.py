@@ -34,6 +34,7 @@ class TopicScope:
     spokes: Sequence[str]
     published_tables: bool = False
     specifications: bool = False
+    service_test_requests: bool = False
 
     @property
     def dispatch(self) -> set[str]:
@@ -88,7 +89,10 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
         ),
         Role.API: RoleDescription(
             meaning="takes orders of runs over HTTP (TMF653), only if it is named or `api.enabled` is set",
-            topics=lambda scope: {scope.names.lifecycle, scope.names.store, scope.names.specifications},
+            topics=lambda scope: (
+                {scope.names.lifecycle, scope.names.store, scope.names.specifications}
+                | ({scope.names.results, scope.names.inflight} if scope.service_test_requests else set())
+            ),
         ),
         Role.WRITEBACK: RoleDescription(
             meaning="writes results and updates to the targets of `writeback.targets`, if there are any",

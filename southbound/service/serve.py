@@ -194,6 +194,7 @@ def _required_topics(
         spokes=served,
         published_tables=published,
         specifications=settings.routing.specifications == "topic",
+        service_test_requests=settings.servicenow.requests,
     )
     return topics_for_roles(roles, scope)
 

@@ -21,6 +21,11 @@ class AccessSettings(Section):
         None, description="File of API keys: clients, their keys (as digests or by reference), tenants and scopes."
     )
     key_header: str = Field("X-API-Key", description="Header in which a client sends its API key.")
+    basic: bool = Field(
+        default=False,
+        description="Whether an API key is also taken as the password of HTTP basic authentication, with the name of"
+        " its client as user name, from systems that can send nothing else.",
+    )
     issuer: str | None = Field(
         None,
         description="Issuer of access tokens, exactly as in their claim `iss`. Set: bearer tokens (JWT) are accepted.",

@@ -14,6 +14,7 @@ from southbound.settings.error_messages import error_messages
 from southbound.settings.hub import HubSettings
 from southbound.settings.kafka_client_names import refusal
 from southbound.settings.section import Section
+from southbound.settings.servicenow import ServiceNowSettings
 from southbound.settings.sources import (
     CONFIG_FILE_VARIABLE,
     CollectedSettings,
@@ -350,6 +351,7 @@ class Settings(Section):
     listener: ListenerSettings = ListenerSettings()
     hub: HubSettings = HubSettings()
     api: ApiSettings = ApiSettings()
+    servicenow: ServiceNowSettings = ServiceNowSettings()
     access: AccessSettings = AccessSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

@@ -23,5 +23,11 @@ def test_every_role_is_built_from_at_least_one_part() -> None:
 def test_the_page_of_the_architecture_names_the_topics_of_each_role(role: Role) -> None:
     page = (Path(__file__).parents[2] / "docs/architecture.md").read_text(encoding="utf-8")
     (row,) = re.findall(rf"^\| {role.value} \|(.*)$", page, re.MULTILINE)
-    scope = TopicScope(names=TopicNames(prefix=""), spokes=["<spoke>"], published_tables=True, specifications=True)
+    scope = TopicScope(
+        names=TopicNames(prefix=""),
+        spokes=["<spoke>"],
+        published_tables=True,
+        specifications=True,
+        service_test_requests=True,
+    )
     assert set(re.findall(r"`(testrun\.[^`]+)`", row)) == ROLES[role].topics(scope)

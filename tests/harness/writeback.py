@@ -46,6 +46,7 @@ class WritebackHarness:
     now: datetime = NOON
     outcomes: list[WriteOutcome] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    own_ids: dict[tuple[str, str], str] = field(default_factory=dict)  # of clients, by run and client
     target: WritebackTarget = field(init=False)
     handler: WritebackHandler = field(init=False)
     _client: SpokeClient = field(init=False)
@@ -81,7 +82,12 @@ class WritebackHarness:
             claims=self.store.write_claims,
             on_outcome=lambda _, outcome: self.outcomes.append(outcome),
             process_id=f"process {next(self._numbers)}",
+            ordered_ids=self,
         )
+
+    async def ordered_as(self, run_id: str, client_name: str) -> str | None:
+        """Return the client's own id of a run, as the store of orders does."""
+        return self.own_ids.get((run_id, client_name))
 
     async def stored(self, row: RunRow | None = None, **changes: Any) -> RunRow:  # noqa: ANN401 - fields of the row
         """Store the next revision of a run, and return it."""

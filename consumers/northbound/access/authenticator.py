@@ -56,4 +56,6 @@ async def authenticate_by_one(
         raise AccessRefusedError(400, "twoCredentials", "the request has credentials of two kinds: send one of them")
     challenges = ", ".join(authenticator.challenge for authenticator in authenticators)
     sentence = "the request has no credentials: send one of those that WWW-Authenticate names"
+    if headers.get("Authorization") is not None:
+        sentence = "the header Authorization is not accepted here as it is sent: send what WWW-Authenticate names"
     raise AccessRefusedError(401, "unauthenticated", sentence, {"WWW-Authenticate": challenges})

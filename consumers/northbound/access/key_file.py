@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,15 +17,21 @@ from schemas.files.yaml_file import YamlFile, YamlFileError, read_yaml_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from pydantic_core import ErrorDetails
 
-_HASHED = "sha256:"
+_HASHED, _IN_FILE = "sha256:", "file:"
 _DIGEST = re.compile(r"sha256:[0-9a-fA-F]{64}")
 _MAX_CLIENTS = 1_000
 _MAX_MISTAKES = 100
 _SCOPES = {scope.value.removeprefix("southbound."): scope for scope in Scope}
+
+
+class KeyFile(NamedTuple):
+    """The keys of a file, and the other files in which some of them are."""
+
+    keys: tuple[KnownKey, ...]
+    files: tuple[Path, ...] = ()
 
 
 class KeyFileError(Exception):
@@ -102,6 +109,15 @@ def load_keys(path: Path, environment: Mapping[str, str]) -> tuple[KnownKey, ...
     Raises:
         KeyFileError: with all mistakes of the file, and of the keys to which it refers.
     """
+    return load_key_file(path, environment).keys
+
+
+def load_key_file(path: Path, environment: Mapping[str, str]) -> KeyFile:
+    """Return all keys of all clients, with the files to which they refer.
+
+    Raises:
+        KeyFileError: with all mistakes of the file, and of the keys to which it refers.
+    """
     try:
         read = read_yaml_file(path)
     except YamlFileError as error:
@@ -111,7 +127,9 @@ def load_keys(path: Path, environment: Mapping[str, str]) -> tuple[KnownKey, ...
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)[:_MAX_MISTAKES]
         raise KeyFileError([_mistake(path, read, detail) for detail in details]) from None
-    return _known_keys(path, read, content, environment)
+    references = [reference for client in content.clients for reference in client.keys]
+    files = [Path(reference.removeprefix(_IN_FILE)) for reference in references if reference.startswith(_IN_FILE)]
+    return KeyFile(_known_keys(path, read, content, environment), tuple(files))
 
 
 def _known_keys(

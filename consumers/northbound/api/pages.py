@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from consumers.store.orders.port import OrderStore
     from router.northbound.api_version import ApiVersion
+    from router.northbound.order import RunView
     from router.northbound.query import ListRequest
     from router.northbound.resource import Resource
 
@@ -76,11 +77,14 @@ class PageReader:
         query = RunQuery(tenant=tenant, pushdown=pushdown, offset=wanted.offset, limit=wanted.limit)
         if not pushdown.is_complete:
             return await self._scan(wanted, query, version, base_url)
-        views = await self.store.list_views(query)
+        views, total = await self.views(query)
         shown = [to_resource(view, version, base_url) for view in views]
         resources = [each for each in shown if wanted.matches(each)] if wanted.filters else shown
-        total = await self._total(query)
         return Page(resources=resources, offset=wanted.offset, limit=wanted.limit, total=total)
+
+    async def views(self, query: RunQuery) -> tuple[Sequence[RunView], int | None]:
+        """Return the runs of a page that the database decides alone, and how many there are; None: it is not known."""
+        return await self.store.list_views(query), await self._total(query)
 
     async def _total(self, query: RunQuery) -> int | None:
         if not await self._searches_all(query):

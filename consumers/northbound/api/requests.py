@@ -25,6 +25,7 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  
 MAX_KEY_LENGTH = 255
 MERGE_PATCH_TYPES = frozenset({"application/json", "application/merge-patch+json"})
 JSON_PATCH_TYPE = "application/json-patch+json"
+JSON_PATCH_QUERY_TYPE = "application/json-patch-query+json"  # since version 5
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
 
 
@@ -87,6 +88,8 @@ class RequestReader:
 
     async def _body(self, request: web.Request) -> bytes:
         try:
+            if request.content.is_eof():  # all of it is there, as of most: nothing is to be waited for
+                return await request.read()
             async with asyncio.timeout(self.limits.body_timeout):
                 return await request.read()
         except web.HTTPRequestEntityTooLarge as error:

@@ -12,6 +12,7 @@ from consumers.northbound.access.request_keys import name_run
 from consumers.northbound.api.openapi.service_test import service_test_paths, service_test_schemas
 from consumers.northbound.api.pages import PageReader
 from consumers.northbound.api.requests import (
+    JSON_PATCH_QUERY_TYPE,
     JSON_PATCH_TYPE,
     MERGE_PATCH_TYPES,
     etag_of,
@@ -24,6 +25,7 @@ from consumers.northbound.api.responses import error_response, json_response
 from consumers.northbound.orders.change_order import OrderChanger, PatchRequest
 from consumers.northbound.orders.place_order import OrderPlacer
 from router.northbound.api_version import ApiVersion
+from router.northbound.change import PatchKind
 from router.northbound.errors import Mistake, MistakeCode
 from router.northbound.principal import Scope
 from router.northbound.query import read_fields, read_list_request
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     from consumers.northbound.orders.order_book import OrderBook, OrderOutcome
     from router.northbound.order import RunView
 
-_ACCEPT_PATCH = ", ".join(sorted({*MERGE_PATCH_TYPES, JSON_PATCH_TYPE}))
+_PATCHES_V4 = {**dict.fromkeys(sorted(MERGE_PATCH_TYPES), PatchKind.MERGE), JSON_PATCH_TYPE: PatchKind.JSON}
+_PATCHES_V5 = {**_PATCHES_V4, JSON_PATCH_QUERY_TYPE: PatchKind.JSON_QUERY}
 
 
 def service_test_resource(book: OrderBook, reader: RequestReader) -> ResourceRoutes:
@@ -106,14 +109,15 @@ class _ServiceTestHandler:
     async def change(self, request: web.Request) -> web.Response:
         """Answer PATCH: what it needs depends on whether it changes or cancels the run."""
         call = self._call(request, Scope.ORDER, Scope.CANCEL)
-        kind = request.content_type
-        if kind not in MERGE_PATCH_TYPES and kind != JSON_PATCH_TYPE:
-            sentence = f"a patch must be one of {_ACCEPT_PATCH}"
-            mistakes = [Mistake(MistakeCode.INVALID_FORMAT, sentence)]
-            return error_response(415, mistakes, {"Accept-Patch": _ACCEPT_PATCH})
+        kinds = _PATCHES_V5 if self.is_v5 else _PATCHES_V4
+        kind = kinds.get(request.content_type)
+        if kind is None:
+            accepted = ", ".join(sorted(kinds))
+            mistakes = [Mistake(MistakeCode.INVALID_FORMAT, f"a patch must be one of {accepted}")]
+            return error_response(415, mistakes, {"Accept-Patch": accepted})
         patch = PatchRequest(
             patch=await self.reader.json_body(request),
-            is_json_patch=kind == JSON_PATCH_TYPE,
+            kind=kind,
             check=precondition(request),
         )
         outcome = await OrderChanger(book=self.book).change(call, request.match_info["id"], patch)

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from router.northbound.principal import Principal, Scope
 
 
+def client_name_of(client: str) -> str | None:
+    """Return the name in the client of an order, as `ApiCall.client` writes it."""
+    try:
+        _, name = orjson.loads(client)
+    except (orjson.JSONDecodeError, TypeError, ValueError):
+        return None
+    return name if isinstance(name, str) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiCall:
     """Who calls, which version of TMF653 it speaks, and its trace."""

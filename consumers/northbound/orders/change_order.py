@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from consumers.northbound.orders.api_call import ApiCall
     from consumers.northbound.orders.order_book import OrderBook
-    from router.northbound.change import PatchPlan
+    from router.northbound.change import PatchKind, PatchPlan
     from router.northbound.order import Order
     from schemas.run_document import RunDocument
 
@@ -44,7 +44,7 @@ class PatchRequest:
     """A patch of a run."""
 
     patch: object
-    is_json_patch: bool
+    kind: PatchKind
     check: Check = expect_nothing
 
 
@@ -65,7 +65,7 @@ class OrderChanger:
         for _ in range(MAX_ATTEMPTS):
             view = await self.book.find_published(call, run_id)
             resource = to_resource(view, call.version)
-            patched = apply_patch(resource, request.patch, call.version, is_json_patch=request.is_json_patch)
+            patched = apply_patch(resource, request.patch, call.version, request.kind)
             plan = plan_change(view, resource, patched, reader)
             request.check(view)  # last: what is refused anyway is not refused because of a condition (RFC 9110 §13.2.1)
             outcome = await self._carry_out(call, view, plan)
@@ -132,13 +132,17 @@ class OrderChanger:
 
     async def _try_delete(self, call: ApiCall, view: RunView) -> OrderOutcome | None:
         family = await self.book.store.family(view) if view.document.parent_run_id is None else [view]
+        refused = [each.order for each in family if each.refusal is not None and each.order is not None]
+        family = [each for each in family if each.refusal is None]
         is_open = not view.has_ended and not view.is_cancelled
         orders = [
             deleted_order(self.book.cause(call, "deleted"), each, is_cancelled=is_open and each.run_id == view.run_id)
             for each in family
         ]
-        if await self.book.store.save(orders) is not None:
+        if await self.book.store.save(orders) is not None or not await self.book.store.withdraw(refused):
             return None
+        if view.refusal is not None:  # no event: routing would refuse it, because it has no such run
+            return OrderOutcome(view=view)
         own = next(order for order in orders if order.run_id == view.run_id)
         published = own.unpublished_since is None or await self.book.publish([own])
         return OrderOutcome(view=RunView(row=view.row, order=own), is_published=published)

@@ -89,13 +89,15 @@ class OrderPlacer:
         except HierarchyError as error:
             raise refuse(400, MistakeCode.INVALID_VALUE, error.problem.sentence, "/childServiceTest") from error
         cause, own_ids = self.book.cause(call), runs.external_ids
-        root = new_order(cause, runs.document, own_ids.get(runs.document.run_id))
+        root = new_order(cause, runs.document, own_ids.get(runs.document.run_id), key=key, digest=digest)
         children = [embedded_order(cause, each, own_ids.get(each.run_id)) for each in documents[1:]]
-        return [replace(root, idempotency_key=key, body_digest=digest), *children]
+        return [root, *children]
 
     async def _orders_below_parent(self, call: ApiCall, runs: OrderedRuns, reference: str) -> list[Order]:
         """Return the order of the child, after that of its root if the root has to name it first."""
         root, parent = await self._find_parent(call, reference)
+        if root.refusal is not None or parent.refusal is not None:
+            raise refuse(409, MistakeCode.OTHER, "the parent run is rejected: nothing can be added to it", PARENT_PLACE)
         siblings = await self.book.store.family(root)
         place = {
             "root_run_id": root.run_id,

@@ -35,6 +35,13 @@ class RunReader(Protocol):
         """Return one run."""
 
 
+class OrderedIds(Protocol):
+    """Finds the id with which a client ordered a run."""
+
+    async def ordered_as(self, run_id: str, client_name: str) -> str | None:
+        """Return the client's own id of a run; None if another client ordered it, or without an id."""
+
+
 class OnOutcome(Protocol):
     """Observes what became of an event."""
 
@@ -72,6 +79,7 @@ class WritebackHandler:
     claims: WriteClaims
     on_outcome: OnOutcome
     process_id: str
+    ordered_ids: OrderedIds
     locks: RunLocks = field(default_factory=RunLocks)
 
     async def handle(self, event: Event, attempt: Attempt) -> Outcome:
@@ -99,6 +107,7 @@ class WritebackHandler:
             return self._skipped()
         if row.revision < data.revision and attempt.number < MAX_READS_BEHIND:
             return RetryLater(READ_AGAIN_AFTER, run_behind(data, row.revision))
+        client = self.target.ordering_client
         run_writer = RunWriter(
             target=self.target,
             caller=self.caller,
@@ -107,6 +116,7 @@ class WritebackHandler:
             writer=f"{self.process_id}:{event.id}",
             event=event,
             attempt=attempt,
+            ordered_as=await self.ordered_ids.ordered_as(row.run_id, client) if client is not None else None,
         )
         result = await run_writer.write()
         if isinstance(result, WriteOutcome):

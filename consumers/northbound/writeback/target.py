@@ -43,6 +43,14 @@ class WritebackTarget(SystemProfile):
         default=_DEFAULT_UPDATES,
         description="Kinds of `RunUpdate` after which a run is written; after a `RunResult` it always is.",
     )
+    ordering_client: str | None = Field(
+        default=None,
+        min_length=1,
+        description=(
+            "Name of the client of the HTTP interface under which this system orders runs: a run that it ordered is"
+            " written under the id that it was ordered with. None: every run is written under its `run_id`."
+        ),
+    )
     create_unknown_runs: bool = Field(
         default=True,
         description="Whether a run that the target does not have is created with POST. `false`: it is a dead letter.",

@@ -46,13 +46,13 @@ class TargetCalls:
             idempotency_key=self._key("update", row),
         )
 
-    def create(self, row: RunRow) -> Call:
-        """POST a run."""
+    def create(self, row: RunRow, ordered_as: str | None = None) -> Call:
+        """POST a run, under the id with which the target has ordered it."""
         return Call(
             purpose=Purpose.SEND,
             method="POST",
             path=_COLLECTION,
-            body=orjson.dumps(create_body(self.target.form, row)),
+            body=orjson.dumps(create_body(self.target.form, row, ordered_as)),
             content_type=self.target.media_types.send,
             idempotency_key=self._key("create", row),
         )
@@ -75,10 +75,10 @@ class TargetCalls:
         found = next((_id_of(run) for run in runs if run.get("name") == name and _id_of(run)), None)
         return Listed(found, proven=found is not None or not runs)
 
-    def created_id(self, response: HttpResponse, row: RunRow) -> str | None:
+    def created_id(self, response: HttpResponse, row: RunRow, ordered_as: str | None = None) -> str | None:
         """Return the id of a created run; None if the response does not name it."""
         if self.target.form.is_servicenow:
-            return row.run_id
+            return ordered_as or row.run_id
         created = _json_of(response)
         if isinstance(created, dict) and (own := _id_of(created)):
             return own

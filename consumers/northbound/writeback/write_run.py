@@ -70,6 +70,7 @@ class RunWriter:
     writer: str
     event: Event
     attempt: Attempt
+    ordered_as: str | None = None  # the id that the target gave the run when it ordered it
 
     async def write(self) -> WriteOutcome | RetryLater | DeadLetter:
         """Make one attempt."""
@@ -100,7 +101,7 @@ class RunWriter:
         if known.target_id is None and known.posted_at is not None and look_up is not None:
             result = await self.caller.call(self.target.name, look_up, about=(self.row.run_id,))
             return await self._after_look_up(known, result)
-        return await self._update(known, known.target_id or self.row.run_id)
+        return await self._update(known, known.target_id or self.ordered_as or self.row.run_id)
 
     async def _update(self, known: WrittenRun, target_id: str) -> WriteOutcome | RetryLater | DeadLetter:
         call = self._calls.update(self.row, target_id)
@@ -152,7 +153,7 @@ class RunWriter:
         return RetryLater(min(wait, SETTLE_DELAY), not_settled_at_target(self.row.run_id, self.target.name, wait))
 
     async def _create(self) -> WriteOutcome | RetryLater | DeadLetter:
-        call = self._calls.create(self.row)
+        call = self._calls.create(self.row, self.ordered_as)
         result = await self.caller.call(self.target.name, call, self._claiming(posts=True), about=(self.row.run_id,))
         match result.meaning.verdict:
             case Verdict.ACCEPTED:
@@ -166,7 +167,7 @@ class RunWriter:
 
     async def _created(self, result: CallResult) -> WriteOutcome | RetryLater | DeadLetter:
         response = result.accepted_response()
-        target_id = self._calls.created_id(response, self.row)
+        target_id = self._calls.created_id(response, self.row, self.ordered_as)
         if target_id is None:
             return await self._failed(result.as_unknown_outcome("the response names no id"), posted=True)
         if self._calls.shows_other_state(response, self.row):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from router.northbound.order import Order, RunView
     from router.northbound.pushdown import Pushdown
+    from schemas.results import Reason
 
 
 MAX_SEARCHED_RUNS = 20_000
@@ -38,7 +39,35 @@ class RunQuery:
     after: ListPosition | None = None
 
 
-class OrderStore(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedOrders:
+    """A lifecycle event that is a dead letter, with the runs that it is about.
+
+    `is_request`: the event requests the runs, and the store has none of them. Otherwise it changes or cancels a run.
+    """
+
+    run_ids: Sequence[str]
+    event_id: str
+    reason: Reason
+    at: datetime
+    is_request: bool
+
+
+class OrderRefusals(Protocol):
+    """Takes down which orders routing refused."""
+
+    async def refuse(self, refused: RefusedOrders) -> None:
+        """Store the reason beside each order that led to the event; repeating it changes nothing.
+
+        A request is not refused if its run has a row by then. A later reason replaces an earlier one, but the reason
+        for which a request was refused is kept when a change of that run is refused afterwards.
+
+        Raises:
+            StoreUnavailableError: during an outage.
+        """
+
+
+class OrderStore(OrderRefusals, Protocol):
     """Orders, and views of runs. Every method raises StoreUnavailableError during an outage."""
 
     async def save(self, orders: Sequence[Order]) -> Order | None:
@@ -53,6 +82,9 @@ class OrderStore(Protocol):
 
     async def remove(self, order: Order) -> None:
         """Delete an order that Kafka will never take, with the orders of its children."""
+
+    async def withdraw(self, orders: Sequence[Order]) -> bool:
+        """Delete refused orders; return False if one of them is not refused any more."""
 
     def mark_published(self, order: Order) -> None:
         """Record, soon, that Kafka has the event of this order."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.northbound.order import Order, OrderEventKind
+import orjson
+
+from router.northbound.order import Order, OrderEventKind, OrderRefusal
+from schemas.results import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from consumers.store.document_cache import DocumentCache
     from consumers.store.row_mapping import ColumnValues, MomentFormat
 
 
 def order_values(order: Order, moments: MomentFormat, documents: DocumentCache) -> ColumnValues:
-    """Return an order's columns in the order of `tables.orders`."""
+    """Return an order's columns in the order of `tables.orders`, without those of its refusal."""
     return (
         order.run_id,
         order.root_run_id,
@@ -37,7 +42,7 @@ def order_values(order: Order, moments: MomentFormat, documents: DocumentCache) 
 
 
 def order_of(values: ColumnValues, moments: MomentFormat, documents: DocumentCache) -> Order:
-    """Return the order of what `order_values` returned."""
+    """Return the order of what `order_values` returned, and of its refusal."""
     (
         run_id,
         root_run_id,
@@ -58,6 +63,9 @@ def order_of(values: ColumnValues, moments: MomentFormat, documents: DocumentCac
         unpublished_since,
         unrouted_since,
         revision,
+        refusal,
+        refused_event_id,
+        refused_at,
     ) = values
     return Order(
         run_id=run_id,
@@ -79,4 +87,17 @@ def order_of(values: ColumnValues, moments: MomentFormat, documents: DocumentCac
         unpublished_since=moments.read_if(unpublished_since),
         unrouted_since=moments.read_if(unrouted_since),
         revision=revision,
+        refusal=None
+        if refusal is None
+        else OrderRefusal(refused_event_id, read_reasons(refusal), moments.read(refused_at)),
     )
+
+
+def written_reasons(reasons: Iterable[Reason]) -> str:
+    """Return the reasons of a refusal as JSON."""
+    return orjson.dumps([reason.model_dump(mode="json") for reason in reasons]).decode()
+
+
+def read_reasons(written: str) -> tuple[Reason, ...]:
+    """Return the reasons that `written_reasons` wrote."""
+    return tuple([Reason.model_validate(each) for each in orjson.loads(written)])

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from consumers.store.databases.database import CommitInDoubtError, is_unstorable_row
 from consumers.store.group_commit import GroupCommit
-from consumers.store.orders.row_mapping import order_of, order_values
+from consumers.store.orders.row_mapping import order_of, order_values, written_reasons
 from consumers.store.orders.statements import (
     ListQuery,
     cancelled_orders,
@@ -18,7 +18,9 @@ from consumers.store.orders.statements import (
     expired_orders,
     order_statements,
     page_of,
+    refused_orders,
     unpublished_orders,
+    withdrawn_orders,
 )
 from consumers.store.port import StoreUnavailableError, UnstorableError
 from consumers.store.row_mapping import run_row
@@ -33,13 +35,14 @@ if TYPE_CHECKING:
 
     from consumers.store.databases.database import Database
     from consumers.store.document_cache import DocumentCache
-    from consumers.store.orders.port import RunQuery
+    from consumers.store.orders.port import RefusedOrders, RunQuery
     from consumers.store.row_mapping import ColumnValues
     from router.northbound.order import Order
 
     Orders = Sequence[Order]
 
 MAX_GROUP_ORDERS = 200  # in one transaction, about
+QUIET_TURNS = 3  # of the event loop, from the arrival of a request to its save
 
 
 class SqlOrderStore:
@@ -51,7 +54,7 @@ class SqlOrderStore:
         self._sql = order_statements(database.sql.dialect)
         self._marks: dict[str, str] = {}  # run id → event id, of published orders that are not marked yet
         self._saves: GroupCommit[Orders, Order | None] = GroupCommit(
-            self._save_group, max_weight=MAX_GROUP_ORDERS, weight=len
+            self._save_group, max_weight=MAX_GROUP_ORDERS, weight=len, quiet_turns=QUIET_TURNS
         )
 
     async def save(self, orders: Orders) -> Order | None:
@@ -61,6 +64,25 @@ class SqlOrderStore:
     async def remove(self, order: Order) -> None:
         """Delete an order that Kafka will never take, with the orders of its children."""
         await self._database.write(partial(self._remove, order=order))
+
+    async def refuse(self, refused: RefusedOrders) -> None:
+        """Store the reason beside each order that led to an event which is a dead letter."""
+        try:
+            known = await self._database.read(partial(self._stored_ids, run_ids=refused.run_ids))
+            if known:
+                reasons, at = written_reasons([refused.reason]), self._database.moments.write(refused.at)
+                statement = refused_orders(refused, reasons, at)
+                await self._database.write(lambda connection: connection.execute(statement))
+        except (DBAPIError, ValueError, OverflowError, TypeError) as error:
+            if not is_unstorable_row(error):
+                raise  # otherwise no order can have such an id
+
+    async def withdraw(self, orders: Orders) -> bool:
+        """Delete refused orders; return False if one of them is not refused any more."""
+        if not orders:
+            return True
+        statement = withdrawn_orders([order.run_id for order in orders])
+        return await self._database.write(lambda connection: connection.execute(statement).rowcount) == len(orders)
 
     def mark_published(self, order: Order) -> None:
         """Record with the next transaction, or `flush`, that Kafka has the event of this order."""
@@ -251,6 +273,9 @@ class SqlOrderStore:
         if written:
             connection.exec_driver_sql(self._sql.delete, (self._database.sql.id_list(written),))
         return self._holder(connection, refused[0])
+
+    def _stored_ids(self, connection: Connection, run_ids: Sequence[str]) -> Sequence[ColumnValues]:
+        return self._fetch(connection, self._sql.revisions, run_ids)
 
     def _holder(self, connection: Connection, order: Order) -> Order:
         found = self._fetch(connection, self._sql.by_run, [order.run_id])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     Text,
@@ -25,14 +25,21 @@ from sqlalchemy.dialects import postgresql, sqlite
 from consumers.store.orders.port import MAX_SEARCHED_RUNS
 from consumers.store.statements import is_one_of
 from consumers.store.tables import orders, runs
+from router.northbound.order import OrderEventKind
 from schemas.vocabulary import Phase, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import ColumnElement, Delete, Dialect, Insert, Select, Subquery, Update
 
+    from consumers.store.orders.port import RefusedOrders
     from router.northbound.pushdown import FieldIsOneOf, Pushdown
+
+
+# A change that overtakes a refusal must not delete it.
+_OF_REFUSAL = frozenset({"refusal", "refused_event_id", "refused_at"})
+WRITTEN_BY_CLIENTS = tuple([column.name for column in orders.c if column.name not in _OF_REFUSAL])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +47,7 @@ class OrderStatements:
     """SQL text for one kind of database; parameters by position."""
 
     insert: str  # an order; does nothing if its run id, key or external id is taken
-    update: str  # all columns but the first, then the run id and the revision before
+    update: str  # all columns of `insert` but the first, then the run id and the revision before
     revisions: str  # run ids
     by_run: str  # run ids
     by_root: str  # root run ids
@@ -65,14 +72,16 @@ class ListQuery:
 def order_statements(dialect: Dialect) -> OrderStatements:
     """Return all statements for `sqlite` or `postgresql`."""
 
-    def text(statement: Select[*tuple[object, ...]] | Insert | Update | Delete) -> str:
-        return str(statement.compile(dialect=dialect))
+    def text(
+        statement: Select[*tuple[object, ...]] | Insert | Update | Delete, columns: Sequence[str] | None = None
+    ) -> str:
+        return str(statement.compile(dialect=dialect, column_keys=columns))
 
     by_run = is_one_of(orders.c.run_id, dialect.name)
     by_root = is_one_of(orders.c.root_run_id, dialect.name)
     client = orders.c.client == bindparam("client", type_=Text)
     return OrderStatements(
-        insert=text(_insert(dialect.name)),
+        insert=text(_insert(dialect.name), WRITTEN_BY_CLIENTS),
         update=text(_update()),
         revisions=text(select(orders.c.run_id, orders.c.event_id, orders.c.revision).where(by_run)),
         by_run=text(select(orders).where(by_run)),
@@ -93,8 +102,7 @@ def _insert(kind: str) -> Insert:
 
 
 def _update() -> Update:
-    settable = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in orders.c}
-    settable.pop("run_id")
+    settable = {name: bindparam(f"new_{name}", type_=orders.c[name].type) for name in WRITTEN_BY_CLIENTS[1:]}
     before = orders.c.revision == bindparam("before", type_=orders.c.revision.type)
     return update(orders).values(settable).where(orders.c.run_id == bindparam("which", type_=Text), before)
 
@@ -105,8 +113,7 @@ def _mark_published() -> Update:
 
 
 def _mark_routed() -> Update:
-    routed = exists(select(literal_column("1")).where(runs.c.run_id == orders.c.run_id))
-    return update(orders).values(unrouted_since=literal_column("NULL")).where(_is_unrouted(), routed)
+    return update(orders).values(unrouted_since=literal_column("NULL")).where(_is_unrouted(), _has_row())
 
 
 def _is_unrouted() -> ColumnElement[bool]:
@@ -125,8 +132,32 @@ def expired_orders(before: object) -> Delete:
         _is_unrouted(),
         orders.c.unrouted_since < before,
         orders.c.unpublished_since.is_(None),
-        ~exists(select(literal_column("1")).where(runs.c.run_id == orders.c.run_id)),
+        ~_has_row(),
     )
+
+
+def refused_orders(refused: RefusedOrders, written: str, at: object) -> Update:
+    """Store a refusal; `written` are its reasons, and `at` its time, as the database has them."""
+    is_own, is_first = orders.c.event_id == refused.event_id, orders.c.refusal.is_(None)
+    if refused.is_request:
+        # What a client ordered afterwards has another event.
+        followed = orders.c.event_kind.in_([OrderEventKind.CHANGED.value, OrderEventKind.CANCELLED.value])
+        applies = and_(or_(is_own, followed), ~_has_row())
+    else:
+        applies = and_(is_own, or_(_has_row(), is_first))
+    is_new = or_(is_first, orders.c.refusal != written, orders.c.refused_event_id != refused.event_id)
+    moment: Any = at
+    chosen = update(orders).where(orders.c.run_id.in_(refused.run_ids), applies, is_new)
+    return chosen.values(refusal=written, refused_event_id=refused.event_id, refused_at=moment)
+
+
+def withdrawn_orders(run_ids: Collection[str]) -> Delete:
+    """Delete refused orders whose run has no row."""
+    return delete(orders).where(orders.c.run_id.in_([*run_ids]), orders.c.refusal.is_not(None), ~_has_row())
+
+
+def _has_row() -> ColumnElement[bool]:
+    return exists(select(literal_column("1")).where(runs.c.run_id == orders.c.run_id))
 
 
 def cancelled_orders(tenant: str | None, run_ids: Collection[str] | None, limit: int) -> Select[*tuple[object, ...]]:
@@ -191,11 +222,10 @@ def _run_conditions(query: ListQuery) -> list[ColumnElement[bool]]:
 
 def _order_conditions(query: ListQuery, kind: str) -> list[ColumnElement[bool]]:
     tenant, pushdown = query.tenant, query.pushdown
-    has_row: Select[*tuple[object, ...]] = select(literal_column("1")).where(runs.c.run_id == orders.c.run_id)
     conditions = [
         _is_unrouted(),
         orders.c.deleted_at.is_(None),
-        ~exists(has_row),
+        ~_has_row(),
         *_older_than(orders.c.run_id, orders.c.created_at, query.last),
     ]
     if tenant is not None:
@@ -205,6 +235,7 @@ def _order_conditions(query: ListQuery, kind: str) -> list[ColumnElement[bool]]:
     if pushdown.states is not None:
         state = case(
             (orders.c.cancelled_at.is_not(None), literal(RunState.CANCELLED.value)),
+            (orders.c.refusal.is_not(None), literal(RunState.REJECTED.value)),
             else_=literal(RunState.ACKNOWLEDGED.value),
         )
         conditions.append(state.in_(pushdown.states))

@@ -74,14 +74,15 @@ class SqlSubscriptionStore(SqlSubscriptions):
         """Return announced runs that were deleted, of a page of all, and where the next page begins; None: no other."""
         page = select(announced_runs).where(announced_runs.c.run_id > after).order_by(announced_runs.c.run_id)
         part = page.limit(limit).subquery()
+        known = or_(runs.c.run_id.is_not(None), orders.c.refusal.is_not(None))  # a refused order has no run
         wanted = (
-            select(part, runs.c.run_id.label("known"), orders.c.deleted_at.label("deleted_at"))
+            select(part, known.label("known"), orders.c.deleted_at.label("deleted_at"))
             .join(runs, runs.c.run_id == part.c.run_id, isouter=True)
             .join(orders, orders.c.run_id == part.c.run_id, isouter=True)
         )
         rows = await self._database.read(lambda connection: connection.execute(wanted).mappings().all())
         last = max((row["run_id"] for row in rows), default=None) if len(rows) == limit else None
-        gone = [row for row in rows if row["known"] is None or (row["deleted_at"] is not None and not row["deleted"])]
+        gone = [row for row in rows if not row["known"] or (row["deleted_at"] is not None and not row["deleted"])]
         return [_gone_run(row) for row in gone], last
 
     async def announce_deletions(

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from router.northbound.hub.event_query import EventQuery
     from router.northbound.hub.run_changes import RunChange
     from router.northbound.hub.subscription import RunSubscription
-    from router.northbound.order import Order
-    from router.runs.run import RunRow
     from schemas.results import RunResult, RunUpdate
 
 
@@ -52,9 +50,19 @@ class RunNotice:
 
     event_id: str
     notification: RunUpdate | RunResult
-    row: RunRow
-    order: Order | None = None
+    view: RunView
     may_wait: bool = True
+
+    @property
+    def created_at(self) -> datetime:
+        """When the run was stored, or ordered if it was refused."""
+        return self.view.row.created_at if self.view.row is not None else self.view.created_at
+
+    @property
+    def view_then(self) -> RunView:
+        """The run as it was when the event was published, as far as the event shows it."""
+        row = self.view.row
+        return self.view if row is None else RunView(row=row_as_of(row, self.notification), order=self.view.order)
 
 
 class Plan(NamedTuple):
@@ -89,11 +97,10 @@ class DeliveryPlanner:
         notification = notice.notification
         if not subscriptions or is_processed(announced, notice.event_id, notification):
             return Plan()
-        early = lacks_predecessor(announced, notification, notice.row.created_at, subscriptions)
+        early = lacks_predecessor(announced, notification, notice.created_at, subscriptions)
         if early and notice.may_wait:
             return Plan(waits=True)
-        row = row_as_of(notice.row, notification)
-        view = RunView(row=row, order=notice.order)
+        view = notice.view_then
         shown = {version: self.show(view, version) for version in {ApiVersion.V4_2, *_versions(subscriptions)}}
         state = str(shown[ApiVersion.V4_2].get("state"))
         run, changes = announce(announced, notice.event_id, notification, state)
@@ -101,14 +108,14 @@ class DeliveryPlanner:
             delivery
             for change in changes
             for subscription in subscriptions
-            if subscription.created_at <= notification.occurred_at and subscription.covers(row.tenant)
+            if subscription.created_at <= notification.occurred_at and subscription.covers(view.tenant)
             if (
                 delivery := self._delivery(
                     subscription,
                     change,
                     shown[subscription.version],
                     at=notification.occurred_at,
-                    request_id=row.request_id,
+                    request_id=notification.request_id,
                 )
             )
         ]

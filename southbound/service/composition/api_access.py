@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import structlog
+
 from consumers.metrics import API_CLIENT_REQUESTS, IDENTITY_KEY_FETCHES, IDENTITY_KEYS_AGE
 from consumers.northbound.access.addresses import read_networks
 from consumers.northbound.access.api_keys import ApiKeyAuthenticator
 from consumers.northbound.access.audit import AuditLog
+from consumers.northbound.access.basic_credentials import ExceptBasic, KeyOrPassword
 from consumers.northbound.access.bearer_tokens import BearerAuthenticator
 from consumers.northbound.access.client_limits import Rate
 from consumers.northbound.access.client_names import ClientNames
 from consumers.northbound.access.guard import AccessGuard, AccessLimits, AccessPolicy
-from consumers.northbound.access.key_file import load_keys
+from consumers.northbound.access.key_source import KeySource
 from consumers.northbound.access.local_clients import LocalAuthenticator
 from consumers.northbound.access.needed_scopes import scopes_for
 from consumers.northbound.tokens.claims import ClaimRules
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from consumers.northbound.access.authenticator import Authenticator
     from southbound.settings.access import AccessSettings
 
+log = structlog.get_logger()
 _SECONDS_PER_MINUTE = 60
 
 
@@ -71,10 +75,12 @@ def _authenticators(
     if access.is_off:
         yield LocalAuthenticator()
     if access.keys is not None:
-        yield ApiKeyAuthenticator(load_keys(access.keys, environment), access.key_header)
+        source = KeySource(access.keys, environment, time.monotonic, _warn)
+        keys = ApiKeyAuthenticator(source.keys, access.key_header, source)
+        yield KeyOrPassword(keys) if access.basic else keys
     if access.issuer is not None and access.audience is not None and access.jwks_url is not None:
-        keys = _issuer_keys(access.jwks_url, metrics)
-        stack.push_async_callback(keys.close)
+        issuer_keys = _issuer_keys(access.jwks_url, metrics)
+        stack.push_async_callback(issuer_keys.close)
         rules = ClaimRules(
             issuer=access.issuer,
             audience=access.audience,
@@ -84,7 +90,12 @@ def _authenticators(
             leeway=access.leeway,
         )
         verifier = SignatureVerifier(access.accepted_algorithms)
-        yield BearerAuthenticator(verifier=verifier, keys=keys, rules=rules, clock=time.time)
+        tokens = BearerAuthenticator(verifier=verifier, keys=issuer_keys, rules=rules, clock=time.time)
+        yield ExceptBasic(tokens) if access.basic else tokens
+
+
+def _warn(mistake: str) -> None:
+    log.warning("changed API keys are not used", problem=mistake)
 
 
 def _issuer_keys(url: str, metrics: Metrics) -> JwksCache:

@@ -21,6 +21,7 @@ from consumers.specifications.catalogue import SpecificationCatalogue
 from router.northbound.api_version import ApiVersion
 from southbound.service.composition.api_access import build_access_guard
 from southbound.service.composition.hub import hub_resources
+from southbound.service.composition.servicenow import ServiceNowInterface
 from southbound.service.composition.shared_resources import utc_now
 from southbound.service.specification_source import specification_topic
 
@@ -49,6 +50,8 @@ async def start_api(stack: AsyncExitStack, resources: SharedResources) -> int:
         metrics=resources.metrics,
         max_body_bytes=settings.max_body,
     )
+    servicenow = ServiceNowInterface(resources, book, reader)
+    await servicenow.follow(stack)
     server = ApiServer(
         host=settings.host,
         port=settings.port,
@@ -58,6 +61,7 @@ async def start_api(stack: AsyncExitStack, resources: SharedResources) -> int:
             cancel_service_test_resource(book, reader),
             service_test_specification_resource(_catalogue(resources), reader, lambda: str(uuid4())),
             *hub_resources(resources, reader),
+            *servicenow.routes(),
         ],
         on_response=lambda method, status: resources.metrics.count(API_REQUESTS, method, str(status)),
         authenticate=guard.middleware(),
@@ -65,6 +69,7 @@ async def start_api(stack: AsyncExitStack, resources: SharedResources) -> int:
         limits=ServerLimits(max_body_bytes=settings.max_body),
     )
     await stack.enter_async_context(server)
+    stack.callback(servicenow.answer_all)  # before the server stops
     if resources.settings.access.is_off:
         log.warning(
             "API is open to every process of this machine: set access.keys or access.issuer to authenticate clients"

@@ -150,7 +150,10 @@ def build_worker(  # noqa: PLR0913 - what only some roles need has a default
     workers: list[Worker] = []
     handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
     notices = FailureNotices(
-        updater=resources.updater, envelope=resources.events.envelope, warn=observer.problem_reported
+        updater=resources.updater,
+        envelope=resources.events.envelope,
+        warn=observer.problem_reported,
+        orders=resources.orders,
     )
     subjects = SubjectFinder(
         store=resources.updater.store, envelope=resources.events.envelope, names=resources.events.topics

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from consumers.dead_letter_subject import DeadLetterClass, class_of
 from consumers.metrics import WRITEBACKS
 from consumers.northbound.writeback.handler import WritebackHandler
+from consumers.northbound.writeback.ordered_ids import StoredOrderIds
 from consumers.northbound.writeback.target_caller import TargetCaller
 from consumers.runtime.dead_letters import MAX_SUBJECT_LENGTH, DeadLetterSubject
 from schemas.codec.errors import UndecodableError
@@ -52,6 +53,7 @@ def writeback_worker(resources: SharedResources, target: WritebackTarget) -> Wor
             claims=resources.store.write_claims,
             on_outcome=lambda name, outcome: resources.metrics.count(WRITEBACKS, name, outcome),
             process_id=process_id,
+            ordered_ids=StoredOrderIds(resources.orders),
         ).handle
 
     subjects = WritebackSubjects(target=target.name, envelope=resources.events.envelope, names=resources.events.topics)

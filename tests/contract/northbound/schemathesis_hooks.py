@@ -32,6 +32,11 @@ RULES_BEYOND_SCHEMAS = {
     "a schema does not bound the depth of values of any form": r"more than 64 levels deep",
     "a schema does not compare the two pointers of an operation": r"a value cannot be moved into itself",
     "a query in a text has a grammar of its own": r"the query ",
+    "what a client may do with a run depends on the run, and ServiceNow knows no 409": (
+        r"only cancelled can be set|it cannot be changed any more|either changed or cancelled"
+        r"|nothing is left to cancel|was ordered with another body|the run of this order was deleted"
+    ),
+    "a parent that is named must exist": r"there is no such parent run",
 }
 _REASON = re.compile("|".join(RULES_BEYOND_SCHEMAS.values()))
 _CALLBACK = re.compile(r"https://[^\s\\@#]{1,100}")
@@ -68,7 +73,7 @@ def _is_rule_beyond_schemas(case: Case[Any], response: Response) -> bool:
     is_of_result = not re.fullmatch(r"/\d+", str(error.get("propertyPath")))
     if case.media_type == "application/json-patch+json" and is_of_result:
         return True
-    return _REASON.search(str(error.get("reason"))) is not None
+    return _REASON.search(str(error.get("reason") or error.get("status_reason"))) is not None
 
 
 def _is_unmet_condition(case: Case[Any], status: int) -> bool:

@@ -24,6 +24,7 @@ from router.northbound.hub.delivery_result import MAX_REFUSALS
 from router.northbound.hub.plan import RunNotice
 from router.northbound.hub.signature import signature_headers
 from router.northbound.hub.subscription import SubscriptionState
+from router.northbound.order import RunView
 from router.responses import NoResponse
 from schemas.vocabulary import RunState
 from tests.builders.runs import a_run
@@ -85,7 +86,9 @@ class HubUnderTest:
         for run_id in run_ids:
             await self.store.save(a_run(run_id, external_id=run_id))
             for notification, row in published(*states, run_id=run_id):
-                notice = RunNotice(event_id=f"{run_id}-{row.revision}", notification=notification, row=row)
+                notice = RunNotice(
+                    event_id=f"{run_id}-{row.revision}", notification=notification, view=RunView(row=row, order=None)
+                )
                 request = PlanRequest(run_id, None, partial(PLANNER.plan, notice), datetime.now(UTC))
                 await self.store.subscriptions.announce(request)
         self.news.set()

@@ -14,11 +14,15 @@ import pytest
 
 from consumers.northbound.api.hub import Subscribing, hub_resource
 from consumers.northbound.api.service_test_specification import service_test_specification_resource
+from consumers.northbound.servicenow.run_signals import RunSignals
+from consumers.northbound.servicenow.spoke_requests import SpokeRequestSettings
 from consumers.specifications.catalogue import SpecificationCatalogue
 from router.northbound.hub.address_policy import AddressPolicy, parse_network
+from router.northbound.servicenow.service_test_request import RUN_TABLE
 from tests.fakes.specification_store import InMemorySpecifications
 from tests.fakes.specification_topic import InMemorySpecificationTopic
 from tests.fixtures.northbound_server import V4, V5, NorthboundServer, a_northbound_server, an_order_body
+from tests.fixtures.servicenow_server import SERVICENOW_FORM, ServiceNowResources
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -50,7 +54,11 @@ def other_resources(store: SqlRunStore, reader: RequestReader) -> Sequence[Resou
         secret_of=lambda _: b"secret",
     )
     specifications = service_test_specification_resource(catalogue, reader, lambda: f"specification-{next(ids)}")
-    return specifications, hub_resource(subscribing, reader)
+    servicenow = ServiceNowResources(
+        signals=RunSignals(limit=10),
+        settings=SpokeRequestSettings(time_limit=0.01, tables=frozenset({RUN_TABLE}), form=SERVICENOW_FORM),
+    )
+    return specifications, hub_resource(subscribing, reader), *servicenow.build(store, reader)
 
 
 @pytest.fixture
@@ -84,7 +92,7 @@ async def test_schemathesis_finds_nothing(api: NorthboundServer, tmp_path: Path)
             await process.wait()
     report = output.decode()
     assert process.returncode == 0, report
-    assert "Tested: 29" in report, report
+    assert "Tested: 34" in report, report
 
 
 # What it found, each by the smallest request

@@ -431,6 +431,18 @@ async def test_types_can_be_repeated_in_a_patch_of_4_1_and_not_of_4_2(
         assert (await api.call("PATCH", run["id"], {"@type": run["@type"]})).status == status
 
 
+async def test_version_5_takes_a_json_patch_with_queries(api: NorthboundServer) -> None:
+    measures = [{"id": f"TM{n}", "metricName": f"m{n}", "metricHref": f"urn:{n}"} for n in (1, 2)]
+    run = await api.order(testMeasure=measures)
+    headers = {"Content-Type": "application/json-patch-query+json"}
+    patch = [{"op": "replace", "path": "/testMeasure/metricName?testMeasure.id=TM2", "value": "loss"}]
+    answer = await api.call("PATCH", f"{V5}/serviceTest/{run['id']}", patch, headers=headers)
+    assert (answer.status, [each["metricName"] for each in answer.body["testMeasure"]]) == (200, ["m1", "loss"])
+    for path in ("/id?testMeasure.id=TM2", "/href"):
+        refused = [{"op": "replace", "path": path, "value": "x"}]
+        assert (await api.call("PATCH", f"{V5}/serviceTest/{run['id']}", refused, headers=headers)).status == 400
+
+
 async def test_a_patch_of_another_media_type_is_415(api: NorthboundServer) -> None:
     run = await api.order()
     answer = await api.call("PATCH", run["id"], {}, headers={"Content-Type": "application/json-patch-query+json"})

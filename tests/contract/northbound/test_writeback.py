@@ -73,6 +73,23 @@ async def test_the_course_of_a_run_is_written_to_the_record_that_ordered_it(
     assert desk.outcomes == [WriteOutcome.UPDATED] * 3
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_run_that_the_instance_ordered_over_http_is_written_under_its_own_id(
+    instance: ServiceNowInstance, *, known: bool
+) -> None:
+    settings = {"auth": {"kind": "basic", "username": "gateway", "password": "env:DESK"}, "ordering_client": "desk"}
+    if known:
+        ordered(instance, "sys-1")
+    async with WritebackHarness(instance.base_url, settings, {"DESK": "secret"}) as desk:
+        desk.own_ids = {("TR1", "desk"): "sys-1", ("TR1", "other"): "sys-2"}
+        running = await desk.stored(a_run("TR1"), phase=Phase.IN_PROGRESS, state=RunState.IN_PROGRESS)
+        await desk.deliver(update_of(running, UpdateKind.PROGRESS))
+        await desk.deliver(result_of(await ended_run(desk)))
+    [record] = instance.table.records
+    assert (record.sys_id if known else record.external_id) == "sys-1"
+    assert record.states == ["inProgress", "completed"]
+
+
 @pytest.mark.parametrize("fault", InstanceFault)
 @pytest.mark.parametrize("known", [True, False])
 async def test_every_fault_leads_to_one_record_with_every_measure_and_violation_once(

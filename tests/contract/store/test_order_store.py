@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.store.orders.port import RunQuery
+from consumers.store.orders.port import RefusedOrders, RunQuery
 from consumers.store.sql_store import SqlRunStore, open_store
-from router.northbound.order import OrderEventKind
+from router.northbound.order import OrderEventKind, OrderRefusal
 from router.northbound.pushdown import FieldIsOneOf, Pushdown
 from router.runs.request_result import is_over
+from schemas.results import Reason
 from schemas.vocabulary import Phase, RunState
 from tests.builders.orders import CLIENT, an_order
 from tests.builders.runs import NOON, a_document, a_run, a_tree
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
     from pathlib import Path
 
     from router.northbound.order import Order
@@ -251,3 +253,63 @@ async def test_an_order_that_kafka_never_takes_is_removed_with_its_children(stor
     await store.orders.save([root, *(an_order(document=child) for child in tree.children)])
     await store.orders.remove(root)
     assert await ids_of(store) == []
+
+
+# Refusals
+
+
+def a_refusal(order: Order, code: str = "NO_SPOKE", *, is_request: bool = True, at: datetime = NOON) -> RefusedOrders:
+    reason = Reason(code=code, message="none")
+    return RefusedOrders(run_ids=[order.run_id], event_id=order.event_id, reason=reason, at=at, is_request=is_request)
+
+
+async def refusal_of(store: SqlRunStore, run_id: str = "TR0001") -> OrderRefusal | None:
+    view = await store.orders.view(run_id)
+    assert view is not None
+    assert view.order is not None
+    return view.order.refusal
+
+
+async def test_a_refusal_is_stored_once_and_a_change_does_not_delete_it(store: SqlRunStore) -> None:
+    order = an_order()
+    await store.orders.save([order])
+    refused = a_refusal(order)
+    expected = OrderRefusal(order.event_id, (refused.reason,), NOON)
+    for at in (NOON, NOON + SECOND):
+        await store.orders.refuse(replace(refused, at=at))
+        assert await refusal_of(store) == expected
+    assert await store.orders.save([replace(order, event_id="change", revision=2)]) is None
+    assert await refusal_of(store) == expected
+    assert await ids_of(store, Pushdown(states=("rejected",))) == ["TR0001"]
+    assert await ids_of(store, Pushdown(states=("acknowledged",))) == []
+    await store.orders.refuse(a_refusal(an_order(), "ANOTHER"))  # of an event that the change replaced
+    assert await refusal_of(store) == expected
+
+
+async def test_a_request_is_not_refused_once_its_run_has_a_row_and_a_change_is(store: SqlRunStore) -> None:
+    order = an_order()
+    await store.orders.save([order])
+    await store.save(a_run())
+    await store.orders.refuse(a_refusal(order))
+    assert await refusal_of(store) is None
+    change = replace(order, event_id="change", event_kind=OrderEventKind.CHANGED, revision=2)
+    await store.orders.save([change])
+    await store.orders.refuse(a_refusal(change, "UNKNOWN_SPECIFICATION", is_request=False))
+    found = await refusal_of(store)
+    assert found is not None
+    assert found.reasons[0].code == "UNKNOWN_SPECIFICATION"
+
+
+async def test_only_refused_orders_without_a_run_are_withdrawn(store: SqlRunStore) -> None:
+    refused, open_ = an_order(), an_order("TR0002")
+    await store.orders.save([refused, open_])
+    await store.orders.refuse(a_refusal(refused))
+    assert not await store.orders.withdraw([refused, open_])
+    assert await ids_of(store) == ["TR0002"]
+    assert await store.orders.withdraw([])
+
+
+async def test_an_id_that_the_database_cannot_hold_refuses_nothing(store: SqlRunStore) -> None:
+    await store.orders.save([an_order()])
+    await store.orders.refuse(replace(a_refusal(an_order()), run_ids=["\0"]))
+    assert await refusal_of(store) is None

@@ -23,6 +23,7 @@ from consumers.store.subscriptions.port import (
 )
 from router.northbound.hub.plan import Plan, RunNotice
 from router.northbound.hub.subscription import SubscriptionState
+from router.northbound.order import RunView
 from schemas.vocabulary import RunState
 from tests.builders.runs import NOON, a_run
 from tests.builders.subscriptions import PLANNER, a_subscription, published
@@ -54,7 +55,9 @@ async def subscribe(store: SqlRunStore, *subscriptions: RunSubscription) -> None
 
 
 async def announce(store: SqlRunStore, notification: RunUpdate | RunResult, row: RunRow, *, wait: bool = True) -> Plan:
-    notice = RunNotice(event_id=f"{notification.revision}", notification=notification, row=row, may_wait=wait)
+    notice = RunNotice(
+        event_id=f"{notification.revision}", notification=notification, view=RunView(row=row, order=None), may_wait=wait
+    )
     plan = partial(PLANNER.plan, notice)
     return await store.subscriptions.announce(PlanRequest(row.run_id, row.tenant, plan, NOON))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -13,12 +14,15 @@ from southbound.settings.settings import ApiSettings
 from tests.fixtures.api_process import SERVICE_TEST, address_of, start_api_process
 from tests.fixtures.kafka_proxy import a_kafka_proxy
 from tests.fixtures.service import a_service
+from tests.integration.service.order_burst import OrderBurst
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.fixtures.processes import ChildProcess
     from tests.fixtures.service import ServiceUnderTest
 
+BURST = 24  # orders
 ORDER: dict[str, Any] = {
     "name": "Line test",
     "relatedService": {"id": "PI0001"},
@@ -84,6 +88,16 @@ async def test_an_order_is_read_at_once_and_shows_its_result(kafka_bootstrap: st
             related = [each["id"] for each in root["serviceTestRelationship"]]
             for run_id in (root["id"], *related):
                 await wait_for_state(http, f"{base}/{run_id}", service, "completed")
+            unknown = {**ORDER, "relatedService": {"id": "PI0002"}, "testSpecification": {"id": "nowhere"}}
+            async with http.post(base, json=unknown) as response:
+                refused = await response.json()
+            rejected = await wait_for_state(http, f"{base}/{refused['id']}", service, "rejected")
+            reasons = next(each["value"] for each in rejected["characteristic"] if each["name"] == "southbound.reasons")
+            assert [reason["code"] for reason in reasons] == ["NO_ROW_MATCHES"]
+            await service.wait_until(service.dead_letters, "its event is a dead letter")
+            cancel = {"state": "cancelled"}
+            async with http.patch(f"{base}/{refused['id']}", json=cancel) as response:
+                assert response.status == 409
             async with http.get(base, params={"relatedService.id": "PI0001"}) as response:
                 assert (response.status, response.headers["X-Total-Count"]) == (200, "4")
 
@@ -124,9 +138,41 @@ async def test_processes_share_orders_and_a_killed_one_loses_and_doubles_none(
             assert posts_of(service, "Left behind") == 1
             assert len([result for result in service.results() if result.run_id == run["id"]]) == 1
             assert service.dead_letters() == []
+            await kill_during_a_burst(service, tmp_path, other)
         finally:
             doomed.kill()
             other.kill()
+
+
+async def kill_during_a_burst(service: ServiceUnderTest, tmp_path: Path, doomed: ChildProcess) -> None:
+    """Kill a process at a random point of many orders; each is one run, one request and one result nevertheless."""
+    seed = random.SystemRandom().getrandbits(32)
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    print(f"seed {seed}")  # noqa: T201 - shown if the test fails
+    heir = await start_api_process(service, tmp_path, "heir", publish_timeout=0.5)
+    try:
+        alive = [doomed, heir]
+        burst = OrderBurst(lambda: [address_of(process) for process in alive], ORDER)
+        names = [f"Burst {number:02}" for number in range(BURST)]
+        ordering = asyncio.create_task(burst.order_all(names))
+        answers = chance.randrange(BURST * 3 // 4)
+        await service.wait_until(lambda: burst.answers >= answers or ordering.done(), f"{answers} orders are answered")
+        await asyncio.sleep(chance.random() * 0.03)  # within an order, at any of its steps
+        doomed.kill()
+        alive.remove(doomed)
+        await ordering
+        ids = {name: found for name, (found, *others) in burst.run_ids.items() if not others}
+        assert sorted(ids) == sorted(names), f"seed {seed}: a repeated order has another id: {burst.run_ids}"
+        wanted = set(ids.values())
+        await service.wait_until(
+            lambda: wanted <= {result.run_id for result in service.results()}, f"every run has ended, seed {seed}"
+        )
+        assert {name: posts_of(service, name) for name in names} == dict.fromkeys(names, 1), f"seed {seed}"
+        ended = [result.run_id for result in service.results() if result.run_id in wanted]
+        assert sorted(ended) == sorted(wanted), f"seed {seed}"
+        assert service.dead_letters() == []
+    finally:
+        heir.kill()
 
 
 async def _listed(http: aiohttp.ClientSession, address: str, name: str) -> Any:  # noqa: ANN401 - JSON

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from consumers.northbound.access.api_keys import ApiKeyAuthenticator, digest_of, generate_key
+from consumers.northbound.access.authenticator import authenticate_by_one
 from consumers.northbound.access.key_file import KeyFileError, load_keys
+from consumers.northbound.access.key_source import KeySource
 from consumers.northbound.access.refusals import AccessRefusedError
 from router.northbound.principal import Scope
 
@@ -139,3 +141,62 @@ async def test_only_the_very_key_opens(text: str) -> None:
     known = ApiKeyAuthenticator((), "X-API-Key")
     with pytest.raises(AccessRefusedError):
         await client_of(known, text)
+
+
+# Changed files
+
+
+async def accepted(authenticator: ApiKeyAuthenticator, key: str) -> bool:
+    try:
+        return await client_of(authenticator, key) is not None
+    except AccessRefusedError:
+        return False
+
+
+async def test_keys_are_read_again_when_a_file_changes_and_kept_while_it_is_wrong(tmp_path: Path) -> None:
+    clock, warnings = [0.0], list[str]()
+    first, second, third = KEY, "s" * 40, "t" * 40
+    (tmp_path / "secret").write_text(first)
+    file = written(tmp_path, file_of(f"file:{tmp_path}/secret"))
+    source = KeySource(file, {}, lambda: clock[0], warnings.append)
+    authenticator = ApiKeyAuthenticator(source.keys, "X-API-Key", source)
+
+    async def works(*keys: str) -> list[bool]:
+        clock[0] += 1
+        return [await accepted(authenticator, key) for key in keys]
+
+    assert await works(first, second, third) == [True, False, False]
+    (tmp_path / "secret").write_text(second + "\n")
+    assert await works(first, second, third) == [False, True, False]
+    written(tmp_path, file_of(f"file:{tmp_path}/secret", f"sha256:{digest_of(third).hex()}"))
+    assert await works(first, second, third) == [False, True, True]
+    written(tmp_path, "clients: [")
+    assert await works(first, second, third) == [False, True, True]
+    assert len(warnings) == 1
+    assert await works(first, second, third) == [False, True, True]
+    assert len(warnings) == 1, "a file that is wrong is reported once"
+    written(tmp_path, file_of(f"sha256:{digest_of(third).hex()}"))
+    assert await works(first, second, third) == [False, False, True]
+
+
+async def test_files_are_looked_at_once_a_second(tmp_path: Path) -> None:
+    file = written(tmp_path, file_of(f"sha256:{digest_of(KEY).hex()}"))
+    clock, other = [0.0], "o" * 40
+    source = KeySource(file, {}, lambda: clock[0], lambda _: None)
+    authenticator = ApiKeyAuthenticator(source.keys, "X-API-Key", source)
+    written(tmp_path, file_of(f"sha256:{digest_of(other).hex()}"))
+    clock[0] = 0.9
+    assert await accepted(authenticator, KEY)
+    clock[0] = 1.0
+    assert not await accepted(authenticator, KEY)
+    assert await accepted(authenticator, other)
+
+
+async def test_a_header_that_is_not_read_is_named_where_only_keys_are_accepted() -> None:
+    authenticator = ApiKeyAuthenticator((), "X-API-Key")
+    with pytest.raises(AccessRefusedError, match="Authorization is not accepted") as raised:
+        await authenticate_by_one([authenticator], CIMultiDict({"authorization": "Bearer abc"}))
+    response = raised.value.response()
+    assert (response.status, response.headers["WWW-Authenticate"]) == (401, authenticator.challenge)
+    with pytest.raises(AccessRefusedError, match="no credentials"):
+        await authenticate_by_one([authenticator], CIMultiDict())

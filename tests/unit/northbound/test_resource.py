@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
@@ -12,13 +13,14 @@ from hypothesis import strategies as st
 from consumers.northbound.api.openapi.service_test import service_test_schemas
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import ApiRefusedError
-from router.northbound.order import OrderEventKind, RunView
+from router.northbound.order import OrderEventKind, OrderRefusal, RunView
 from router.northbound.resource import OUR_PREFIX, select_fields, to_resource
 from router.northbound.service_test_body import BodyReader
+from schemas.results import Reason
 from schemas.run_document import JsonText, RunDocument
 from schemas.vocabulary import Mode
 from tests.builders.orders import an_order
-from tests.builders.runs import a_document, a_run
+from tests.builders.runs import NOON, a_document, a_run
 from tests.builders.spokes import violations
 from tests.generators.run_rows import documents, run_rows
 
@@ -44,7 +46,12 @@ SHOWN = {version: validator_of(version, "ServiceTestV5" if version.is_v5 else "S
 @given(run_rows(), st.sampled_from(ApiVersion))
 def test_any_run_is_shown_as_the_openapi_document_describes(row: RunRow, version: ApiVersion) -> None:
     order = an_order(document=row.requested, external_id="SN-1")
-    for view in (RunView(row=row, order=None), RunView(row=None, order=order), RunView(row=row, order=order)):
+    refusal = OrderRefusal(order.event_id, (Reason(code="NO_SPOKE", message="none"),), NOON)
+    refused = replace(order, event_kind=OrderEventKind.CHANGED, refusal=refusal)
+    for view in (
+        RunView(row=row, order=None),
+        *[RunView(row=each, order=one) for each in (row, None) for one in (order, refused)],
+    ):
         shown = json.loads(json.dumps(to_resource(view, version, "http://here")))
         SHOWN[version].validate(shown)
         assert shown["href"].isascii()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from router.northbound.api_version import ApiVersion
 from router.northbound.hub.plan import GoneRun, RunNotice
 from router.northbound.hub.run_changes import HubEventType, row_as_of
+from router.northbound.order import RunView
 from schemas.results import RunResult
 from schemas.vocabulary import RunState
 from tests.builders.runs import NOON
@@ -42,7 +43,11 @@ def told(
     while waiting:
         again: list[Published] = []
         for notification, then in waiting:
-            notice = RunNotice(event_id=f"{notification.revision}", notification=notification, row=row or then)
+            notice = RunNotice(
+                event_id=f"{notification.revision}",
+                notification=notification,
+                view=RunView(row=row or then, order=None),
+            )
             plan = PLANNER.plan(notice, announced, subscriptions or (a_subscription(),))
             announced = plan.announced or announced
             found += plan.deliveries

@@ -41,6 +41,11 @@ def test_a_file_of_keys_is_enough_and_its_mistakes_are_reported(tmp_path: Path) 
     assert mistake == f"{file}:1: client 'a': there is no secret at env:KEY: set the environment variable KEY"
 
 
+def test_a_password_is_an_api_key_so_there_have_to_be_keys() -> None:
+    (mistake,) = access_mistakes("127.0.0.1", AccessSettings(basic=True), {})
+    assert mistake == "access.basic is set, but not access.keys: the password is an API key"
+
+
 @pytest.mark.parametrize("missing", ["issuer", "audience", "jwks_url"])
 def test_tokens_are_checked_by_three_settings_or_not_at_all(missing: str) -> None:
     (mistake,) = access_mistakes("127.0.0.1", AccessSettings(**{**TOKENS, missing: None}), {})

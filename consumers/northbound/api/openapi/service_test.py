@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.northbound.patch import MAX_OPERATIONS
+from router.northbound.patch_query import MAX_QUERY_OPERATIONS
 from router.northbound.query import MAX_OFFSET, MAX_VALUE_LENGTH
 from router.northbound.service_test_body import MAX_ID_LENGTH, MAX_ITEMS
 from schemas.vocabulary import RunState
@@ -148,6 +149,7 @@ def service_test_schemas(version: ApiVersion) -> dict[str, object]:
             "not": {"anyOf": [{"required": ["id"]}, {"required": ["href"]}]},
         },
         "JsonPatch": _json_patch(),
+        "JsonPatchQuery": _json_patch_query(),
         "Error": _error(),
     }
 
@@ -225,7 +227,9 @@ def _query_parameter(name: str, description: str, schema: Schema) -> Schema:
 
 def _patch_bodies(version: ApiVersion) -> Schema:
     merge = {"schema": reference(schema_name(version, "ServiceTest_Update"))}
+    queries = {"application/json-patch-query+json": {"schema": reference("JsonPatchQuery")}} if version.is_v5 else {}
     return {
+        **queries,
         "application/merge-patch+json": merge,
         "application/json": merge,
         "application/json-patch+json": {"schema": reference("JsonPatch")},
@@ -336,6 +340,26 @@ def _json_patch() -> Schema:
         "type": "array",
         "description": "A JSON Patch (RFC 6902).",
         "maxItems": MAX_OPERATIONS,
+        "items": {"oneOf": operations},
+    }
+
+
+def _json_patch_query() -> Schema:
+    query = r"(\?[A-Za-z.]{1,50}=[A-Za-z0-9_-]{1,50})?$"
+    read: Schema = {"type": "string", "pattern": f"^(/[^/?]*)*{query}"}
+    changed: Schema = {
+        "type": "string",
+        "pattern": f"^/(?!(id|href|@type|@baseType|@schemaLocation)(/|\\?|$))[^/?]*(/[^/?]*)*{query}",
+    }
+    operations = [
+        _patch_operation(["add", "replace"], {"path": changed, "value": {}}),
+        _patch_operation(["test"], {"path": read, "value": {}}),
+        _patch_operation(["remove"], {"path": changed}),
+    ]
+    return {
+        "type": "array",
+        "description": "A JSON Patch (RFC 6902) whose paths may select entries of a list by a query (TMF630).",
+        "maxItems": MAX_QUERY_OPERATIONS,
         "items": {"oneOf": operations},
     }
 

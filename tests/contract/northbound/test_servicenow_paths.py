@@ -1,0 +1,128 @@
+"""ServiceNow's Service Test Management Open API, as the northbound interface serves it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from router.northbound.principal import Principal, Scope
+from schemas.results import ReportedMeasure, RuleViolation
+from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
+from southbound.simulator.instance.rules import check_run
+from tests.builders.runs import NOON
+from tests.fixtures.servicenow_server import ServiceNowServer, a_servicenow_body, a_servicenow_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+MEASURE = {"id": "TM1", "metricName": "Flow speed"}
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[ServiceNowServer]:
+    async with a_servicenow_server(tmp_path) as server:
+        yield server
+
+
+async def run_id_of(desk: ServiceNowServer, own_id: str) -> str:
+    """Return the id that Southbound gave a run."""
+    return str((await desk.api.call("GET", own_id)).body["id"])
+
+
+async def test_a_run_is_ordered_read_changed_and_cancelled(desk: ServiceNowServer) -> None:
+    body = a_servicenow_body(id="sys-1", startDateTime="2026-07-01 10:00:00", testMeasure=[MEASURE | {"value": ""}])
+    ordered = await desk.call("POST", "", body)
+    assert (ordered.status, ordered.body["id"], ordered.body["state"]) == (200, "sys-1", "acknowledged")
+    check_run(ordered.body)
+    read = await desk.call("GET", "/sys-1?fields=startDateTime,testMeasure,unknown")
+    assert read.body == {"id": "sys-1", "startDateTime": "2026-07-01 10:00:00", "testMeasure": [MEASURE]}
+    changed = await desk.call(
+        "PATCH", "/sys-1", a_servicenow_body(description="again", testMeasure=[{"id": "TM2", "metricName": "Loss"}])
+    )
+    assert (changed.status, changed.body["description"]) == (200, "again")
+    assert [measure["id"] for measure in changed.body["testMeasure"]] == ["TM1", "TM2"]
+    cancelled = await desk.call("PATCH", "/sys-1", a_servicenow_body(state="canceled"))
+    assert (cancelled.status, cancelled.body["state"]) == (200, "canceled")
+    kinds = [message.headers for message in desk.resources.publisher.published]
+    assert len(kinds) == 3  # requested, changed, cancelled
+
+
+async def test_the_result_has_ids_of_measures_violations_and_consequences(desk: ServiceNowServer) -> None:
+    await desk.call("POST", "", a_servicenow_body(id="sys-1", testMeasure=[MEASURE]))
+    run_id = await run_id_of(desk, "sys-1")
+    violation = RuleViolation(name="too slow", conformance_target_lower="5", consequence="replace the line")
+    measured = ReportedMeasure(id="TM1", id_origin=MeasureIdOrigin.REPORTED, value=3000, rule_violation=(violation,))
+    await desk.route(
+        run_id, phase=Phase.FULFILLED, state=RunState.COMPLETED, finished_at=NOON, measures=(measured,), revision=1
+    )
+    for own in ("sys-1", run_id):
+        run = (await desk.call("GET", f"/{own}")).body
+        assert (run["id"], run["state"], run["endDateTime"]) == ("sys-1", "completed", "2026-11-23 13:00:00")
+        [measure] = run["testMeasure"]
+        assert (measure["id"], measure["value"]) == ("TM1", "3000")
+        [shown] = measure["ruleViolation"]
+        assert shown["id"]
+        assert shown["appliedConsequence"][0]["id"]
+        check_run(run)
+
+
+async def test_a_list_has_pages_and_one_filter(desk: ServiceNowServer) -> None:
+    for number in range(23):
+        await desk.call("POST", "", a_servicenow_body(id=f"sys-{number}"))
+    await desk.call("PATCH", "/sys-3", a_servicenow_body(state="canceled"))
+    first = await desk.call("GET", "?relatedService.id=ignored")
+    assert (first.status, len(first.body), first.headers["Content-Range"]) == (206, 20, "items 0-19")
+    assert (first.headers["X-Total-Count"], 'rel="next"' in first.headers["Link"]) == ("23", True)
+    rest = await desk.call("GET", "?offset=20&limit=100&fields=name")
+    assert (rest.status, rest.headers["Content-Range"], set(rest.body[0])) == (206, "items 20-22", {"id", "name"})
+    cancelled = await desk.call("GET", "?state=canceled")
+    assert (cancelled.status, [run["id"] for run in cancelled.body]) == (200, ["sys-3"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "", {"name": "no service"}, 400),
+        ("PATCH", "/sys-1", {"state": "canceled"}, 400),
+        ("PATCH", "/sys-1", a_servicenow_body(state="completed"), 400),
+        ("PATCH", "/sys-1", a_servicenow_body(name="other", state="canceled"), 400),
+        ("POST", "", a_servicenow_body(id="sys-1", name="another"), 400),
+        ("GET", "?state=draft", None, 400),
+        ("GET", "?limit=0", None, 400),
+        ("GET", "/unknown", None, 404),
+        ("PATCH", "/unknown", a_servicenow_body(), 404),
+    ],
+)
+async def test_what_is_refused_has_the_statuses_of_servicenow(
+    desk: ServiceNowServer, method: str, path: str, body: object, status: int
+) -> None:
+    await desk.call("POST", "", a_servicenow_body(id="sys-1"))
+    answer = await desk.call(method, path, body)
+    assert (answer.status, answer.body["status"]) == (status, str(status))
+
+
+async def test_a_repeated_post_is_one_run(desk: ServiceNowServer) -> None:
+    for _ in range(2):
+        assert (await desk.call("POST", "", a_servicenow_body(id="sys-1"))).status == 200
+    assert (await desk.call("GET")).headers["X-Total-Count"] == "1"
+
+
+async def test_what_is_sent_back_as_it_was_read_publishes_nothing(desk: ServiceNowServer) -> None:
+    await desk.call("POST", "", a_servicenow_body(id="sys-1", testMeasure=[MEASURE], mode="proactive"))
+    read = (await desk.call("GET", "/sys-1")).body
+    assert (await desk.call("PATCH", "/sys-1", read)).status == 200
+    assert len(desk.resources.publisher.published) == 1
+
+
+async def test_a_client_sees_no_runs_of_other_tenants_and_needs_its_scopes(desk: ServiceNowServer) -> None:
+    everything = frozenset(Scope)
+    desk.api.principal = Principal(name="desk", tenant="one", scopes=everything)
+    await desk.call("POST", "", a_servicenow_body(id="sys-1"))
+    desk.api.principal = Principal(name="desk", tenant="two", scopes=everything)
+    assert (await desk.call("GET", "/sys-1")).status == 404
+    assert (await desk.call("GET")).body == []
+    desk.api.principal = Principal(name="desk", tenant="one", scopes=frozenset({Scope.READ}))
+    assert (await desk.call("GET", "/sys-1")).status == 200
+    assert (await desk.call("PATCH", "/sys-1", a_servicenow_body(state="canceled"))).status == 403
