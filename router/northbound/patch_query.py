@@ -6,8 +6,8 @@ selects entries of the first list that its path leads to.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, cast
-from urllib.parse import parse_qsl
 
 from router.northbound.errors import MistakeCode, refuse
 from router.northbound.patch import json_patch, unescaped
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_QUERY_OPERATIONS = 20  # each of them may change many entries
 MAX_CONDITIONS = 10
+_ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 def json_patch_query(target: Json, operations: Json) -> Json:
@@ -86,14 +87,18 @@ def _first_list(target: Json, names: Sequence[str]) -> tuple[Sequence[str], Sequ
 
 
 def _conditions(query: str, names: Sequence[str], place: str) -> list[Filter]:
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True, max_num_fields=MAX_CONDITIONS)
-    except ValueError:
-        pairs = []
-    if not pairs:
+    pairs = [part.partition("=") for part in query.split("&")]
+    if len(pairs) > MAX_CONDITIONS or not all(name and equals for name, equals, _ in pairs):
         sentence = f"a query of a path has 1 to {MAX_CONDITIONS} conditions, as name=value&name=value"
         raise refuse(400, MistakeCode.INVALID_VALUE, sentence, place)
-    return [Filter(_below(name.split("."), names), FilterComparison.EQUAL, (value,)) for name, value in pairs]
+    decoded = [(_decoded(name), _decoded(value)) for name, _, value in pairs]
+    return [Filter(_below(name.split("."), names), FilterComparison.EQUAL, (value,)) for name, value in decoded]
+
+
+def _decoded(text: str) -> str:
+    """Return a text of a query without its percent-encoding (RFC 3986 §2.1); what is none stays as it is."""
+    encoded = text.encode("utf-8", "replace")
+    return _ENCODED.sub(lambda found: bytes([int(found[1], 16)]), encoded).decode("utf-8", "replace")
 
 
 def _below(path: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 @dataclass(slots=True)
-class Routing:
+class RefusingRouting:
     """What routing does with events that it refuses, over the store of an interface."""
 
     api: NorthboundServer
@@ -79,9 +79,9 @@ async def api(tmp_path: Path) -> AsyncIterator[NorthboundServer]:
 
 
 @pytest.fixture
-def routing(api: NorthboundServer) -> Routing:
+def routing(api: NorthboundServer) -> RefusingRouting:
     """The part of routing that handles dead letters."""
-    return Routing(api)
+    return RefusingRouting(api)
 
 
 def ours(resource: Any, name: str) -> Any:  # noqa: ANN401 - JSON
@@ -90,7 +90,7 @@ def ours(resource: Any, name: str) -> Any:  # noqa: ANN401 - JSON
     return shown.get(f"southbound.{name}")
 
 
-async def a_refused_order(api: NorthboundServer, routing: Routing, **more: Any) -> Any:  # noqa: ANN401 - JSON
+async def a_refused_order(api: NorthboundServer, routing: RefusingRouting, **more: Any) -> Any:  # noqa: ANN401 - JSON
     """Order a run that routing refuses, and return it as it is read afterwards."""
     run_id = (await api.order(**more))["id"]
     await routing.refuse(api.events[-1])
@@ -100,7 +100,9 @@ async def a_refused_order(api: NorthboundServer, routing: Routing, **more: Any) 
 # What a client reads
 
 
-async def test_a_refused_order_is_shown_as_rejected_with_the_reason(api: NorthboundServer, routing: Routing) -> None:
+async def test_a_refused_order_is_shown_as_rejected_with_the_reason(
+    api: NorthboundServer, routing: RefusingRouting
+) -> None:
     ordered = await api.order()
     before = await api.call("GET", ordered["id"])
     assert before.body["state"] == "acknowledged"
@@ -115,7 +117,7 @@ async def test_a_refused_order_is_shown_as_rejected_with_the_reason(api: Northbo
     assert (update.data.kind, update.data.reasons[0].code) == (UpdateKind.FALLOUT, "NO_SPOKE")
 
 
-async def test_rejected_runs_are_found_by_their_state(api: NorthboundServer, routing: Routing) -> None:
+async def test_rejected_runs_are_found_by_their_state(api: NorthboundServer, routing: RefusingRouting) -> None:
     rejected = await a_refused_order(api, routing)
     other = await api.order(name="another")
     for states, expected in (("rejected", [rejected["id"]]), ("acknowledged", [other["id"]])):
@@ -123,7 +125,7 @@ async def test_rejected_runs_are_found_by_their_state(api: NorthboundServer, rou
         assert [each["id"] for each in found.body] == expected
 
 
-async def test_every_run_of_a_refused_hierarchy_is_rejected(api: NorthboundServer, routing: Routing) -> None:
+async def test_every_run_of_a_refused_hierarchy_is_rejected(api: NorthboundServer, routing: RefusingRouting) -> None:
     children = [an_order_body(name=f"child {number}") for number in (1, 2)]
     root = await a_refused_order(api, routing, childServiceTest=children)
     related = [each["id"] for each in root["serviceTestRelationship"]]
@@ -133,7 +135,7 @@ async def test_every_run_of_a_refused_hierarchy_is_rejected(api: NorthboundServe
 
 
 async def test_the_same_refusal_again_changes_nothing_and_a_later_one_shows_the_newer_reason(
-    api: NorthboundServer, routing: Routing
+    api: NorthboundServer, routing: RefusingRouting
 ) -> None:
     rejected = await a_refused_order(api, routing)
     event = api.events[0]
@@ -147,7 +149,7 @@ async def test_the_same_refusal_again_changes_nothing_and_a_later_one_shows_the_
 
 
 async def test_an_order_whose_dead_letter_is_accepted_later_is_shown_as_its_run(
-    api: NorthboundServer, routing: Routing
+    api: NorthboundServer, routing: RefusingRouting
 ) -> None:
     rejected = await a_refused_order(api, routing)
     await routing.accept(rejected["id"])
@@ -160,7 +162,7 @@ async def test_an_order_whose_dead_letter_is_accepted_later_is_shown_as_its_run(
 
 
 async def test_a_repeated_post_of_a_refused_order_shows_that_it_is_rejected(
-    api: NorthboundServer, routing: Routing
+    api: NorthboundServer, routing: RefusingRouting
 ) -> None:
     headers = {"Idempotency-Key": "k"}
     first = await api.call("POST", "", an_order_body(), headers=headers)
@@ -174,7 +176,7 @@ async def test_a_repeated_post_of_a_refused_order_shows_that_it_is_rejected(
 
 @pytest.mark.parametrize("patch", [{"description": "another"}, {"state": "cancelled"}])
 async def test_a_rejected_run_is_neither_changed_nor_cancelled(
-    api: NorthboundServer, routing: Routing, patch: dict[str, str]
+    api: NorthboundServer, routing: RefusingRouting, patch: dict[str, str]
 ) -> None:
     rejected = await a_refused_order(api, routing)
     published = len(api.events)
@@ -184,7 +186,7 @@ async def test_a_rejected_run_is_neither_changed_nor_cancelled(
     assert len(api.events) == published
 
 
-async def test_a_rejected_run_takes_no_children(api: NorthboundServer, routing: Routing) -> None:
+async def test_a_rejected_run_takes_no_children(api: NorthboundServer, routing: RefusingRouting) -> None:
     rejected = await a_refused_order(api, routing)
     parent = [{"id": rejected["id"], "role": "parent", "relationshipType": "dependency"}]
     answer = await api.call("POST", "", an_order_body(serviceTestRelationship=parent))
@@ -193,7 +195,7 @@ async def test_a_rejected_run_takes_no_children(api: NorthboundServer, routing: 
 
 
 async def test_a_rejected_run_is_deleted_without_an_event_and_its_id_is_free(
-    api: NorthboundServer, routing: Routing
+    api: NorthboundServer, routing: RefusingRouting
 ) -> None:
     children = [an_order_body(name="child")]
     rejected = await a_refused_order(api, routing, id="SN-1", childServiceTest=children)
@@ -207,7 +209,7 @@ async def test_a_rejected_run_is_deleted_without_an_event_and_its_id_is_free(
 
 
 async def test_a_run_that_is_accepted_while_it_is_deleted_is_cancelled(
-    api: NorthboundServer, routing: Routing, monkeypatch: pytest.MonkeyPatch
+    api: NorthboundServer, routing: RefusingRouting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rejected = await a_refused_order(api, routing)
     withdraw = type(api.store.orders).withdraw
@@ -227,7 +229,7 @@ async def test_a_run_that_is_accepted_while_it_is_deleted_is_cancelled(
 
 
 async def test_a_change_that_overtakes_the_refusal_of_its_run_keeps_the_first_reason(
-    api: NorthboundServer, routing: Routing
+    api: NorthboundServer, routing: RefusingRouting
 ) -> None:
     ordered = await api.order()
     requested = api.events[-1]
@@ -257,7 +259,7 @@ async def test_a_refusal_that_overtakes_a_change_which_is_under_way_is_kept(api:
 
 
 async def test_an_event_of_another_producer_about_the_same_run_refuses_no_order(
-    api: NorthboundServer, routing: Routing
+    api: NorthboundServer, routing: RefusingRouting
 ) -> None:
     ordered = await api.order()
     event = api.events[-1]
@@ -265,7 +267,9 @@ async def test_an_event_of_another_producer_about_the_same_run_refuses_no_order(
     assert (await api.call("GET", ordered["id"])).body["state"] == "acknowledged"
 
 
-async def test_a_refused_change_is_shown_with_the_document_that_holds(api: NorthboundServer, routing: Routing) -> None:
+async def test_a_refused_change_is_shown_with_the_document_that_holds(
+    api: NorthboundServer, routing: RefusingRouting
+) -> None:
     ordered = await api.order(description="as it was")
     await routing.accept(ordered["id"])
     assert (await api.call("PATCH", ordered["id"], {"description": "refused"}, headers=MERGE)).status == 200
@@ -278,7 +282,7 @@ async def test_a_refused_change_is_shown_with_the_document_that_holds(api: North
 
 
 async def test_a_refused_cancellation_is_shown_and_can_be_ordered_again(
-    api: NorthboundServer, routing: Routing
+    api: NorthboundServer, routing: RefusingRouting
 ) -> None:
     ordered = await api.order()
     await routing.accept(ordered["id"])
@@ -294,7 +298,7 @@ async def test_a_refused_cancellation_is_shown_and_can_be_ordered_again(
     assert sum(isinstance(event.data, RunCancelled) for event in api.events) == 2
 
 
-async def test_refused_orders_are_deleted_after_the_retention(api: NorthboundServer, routing: Routing) -> None:
+async def test_refused_orders_are_deleted_after_the_retention(api: NorthboundServer, routing: RefusingRouting) -> None:
     rejected = await a_refused_order(api, routing)
     await api.store.orders.flush()
     await api.store.orders.expire_unrouted(datetime(2100, 1, 1, tzinfo=UTC))
@@ -306,7 +310,7 @@ async def test_refused_orders_are_deleted_after_the_retention(api: NorthboundSer
 
 
 @dataclass(slots=True)
-class Hub:
+class AnnouncingHub:
     """The hub over the store of an interface, without deliveries over HTTP."""
 
     store: SqlRunStore
@@ -342,14 +346,14 @@ class Hub:
 
 
 @pytest.fixture
-async def hub(api: NorthboundServer) -> Hub:
+async def hub(api: NorthboundServer) -> AnnouncingHub:
     """The hub with one subscription to everything."""
     await api.store.subscriptions.add(a_subscription(), "S1", 10)
-    return Hub(api.store)
+    return AnnouncingHub(api.store)
 
 
 async def test_subscribers_hear_that_a_run_is_rejected_and_that_it_is_accepted_later(
-    api: NorthboundServer, routing: Routing, hub: Hub
+    api: NorthboundServer, routing: RefusingRouting, hub: AnnouncingHub
 ) -> None:
     rejected = await a_refused_order(api, routing)
     [update] = routing.updates()
@@ -370,7 +374,7 @@ async def test_subscribers_hear_that_a_run_is_rejected_and_that_it_is_accepted_l
 
 
 async def test_subscribers_hear_that_a_rejected_run_is_deleted(
-    api: NorthboundServer, routing: Routing, hub: Hub
+    api: NorthboundServer, routing: RefusingRouting, hub: AnnouncingHub
 ) -> None:
     rejected = await a_refused_order(api, routing)
     await hub.read(routing.updates()[0])
@@ -380,7 +384,7 @@ async def test_subscribers_hear_that_a_rejected_run_is_deleted(
 
 
 async def test_subscribers_hear_nothing_of_a_refusal_that_was_overtaken(
-    api: NorthboundServer, routing: Routing, hub: Hub
+    api: NorthboundServer, routing: RefusingRouting, hub: AnnouncingHub
 ) -> None:
     rejected = await a_refused_order(api, routing)
     await routing.accept(rejected["id"])
