@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from docs.generate import command_line, metrics, profiles, settings, states, targets, topics
+from docs.generate import command_line, metrics, profiles, settings, states, streams, targets, topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,6 +15,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "profiles.md": profiles.page,
     "settings.md": settings.page,
     "states.md": states.page,
+    "streams.md": streams.page,
     "targets.md": targets.page,
     "topics.md": topics.page,
 }
