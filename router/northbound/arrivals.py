@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import count
 from typing import TYPE_CHECKING
 
 from router.northbound.api_version import ApiVersion
@@ -20,7 +21,7 @@ from router.runs.states import normalise_state
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import tzinfo
 
     from router.northbound.order import RunView
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     Json = Mapping[str, object]
 
 READ_AS = ApiVersion.V5  # it reads the shapes of version 4, too, and does not insist on the href of a metric
-_MAX_DERIVED_IDS = 16  # of events that one arrival leads to; more are never needed
+MAX_WAYS = 5  # four clusters, and what is redriven
+_MAX_DERIVED_IDS = 16  # of one way
 _MOMENTS = ("startDateTime", "endDateTime")
-_MILLISECONDS = 1000
+_MILLISECONDS = 1_000  # in a second
+_VERSIONS = 1_000  # that a run can have in one millisecond
 
 
 class Ignored(StrEnum):
@@ -56,22 +59,34 @@ ArrivalPlan = OrderWanted | DocumentWanted | CancelWanted | Ignored
 class Arrival:
     """A `ServiceTest` that arrived. `event_id` is the same each time that the same event arrives.
 
-    `at` is when its content was true, if arrivals may overtake each other; None: they arrive in their order.
+    `way` is the way on which it arrived, such as one of two clusters. `at` is when its content was true, if arrivals
+    may overtake each other; None: they arrive in their order.
     """
 
     event_id: str
     body: Json
+    way: int = 0
     at: datetime | None = None
 
     @property
     def least_version(self) -> int:
         """The lowest version that the run gets by this arrival."""
-        return 1 if self.at is None else max(1, int(self.at.timestamp() * _MILLISECONDS))
+        return 1 if self.at is None else max(1, int(self.at.timestamp() * _MILLISECONDS) * _VERSIONS)
 
     def derived_ids(self) -> Iterator[str]:
         """Yield the ids of what the arrival leads to, in the order of their use."""
-        for number in range(_MAX_DERIVED_IDS):
-            yield derive_event_id(self.event_id, f"order:{number}")
+        # Each way has its own ids: the event of an order has one content, and the same arrival may have another time
+        # on another way.
+        return self._ids_of(self.way, count())
+
+    def all_derived_ids(self) -> Iterator[str]:
+        """Yield the ids of what the arrival leads to on any way, as many as it uses unless others change its run."""
+        for way in range(MAX_WAYS):
+            yield from self._ids_of(way, range(_MAX_DERIVED_IDS))
+
+    def _ids_of(self, way: int, numbers: Iterable[int]) -> Iterator[str]:
+        for number in numbers:
+            yield derive_event_id(self.event_id, f"order:{way}:{number}")
 
 
 def plan_arrival(
@@ -87,7 +102,7 @@ def plan_arrival(
         return OrderWanted() if _orders(state, ordering_states) else Ignored.NOT_ORDERED
     if _has_been_taken(view, arrival):
         return Ignored.DUPLICATE
-    if arrival.at is not None and arrival.least_version < next_version(view) - 1:
+    if arrival.at is not None and _was_overtaken(arrival, newest=next_version(view) - 1):
         return Ignored.STALE
     if view.has_ended or view.is_cancelled:
         return Ignored.ENDED
@@ -127,10 +142,15 @@ def _orders(state: object, ordering_states: Collection[RunState]) -> bool:
     return not isinstance(state, str) or normalise_state(state) in ordering_states
 
 
+def _was_overtaken(arrival: Arrival, newest: int) -> bool:
+    return arrival.least_version < newest - newest % _VERSIONS
+
+
 def _has_been_taken(view: RunView, arrival: Arrival) -> bool:
     """Return whether an arrival of this id has led to an event about the run before."""
-    ids = set(arrival.derived_ids())
-    if view.order is not None and view.order.event_id in ids:
+    ids = set(arrival.all_derived_ids())
+    # An arrival is the key of the order that it placed; later changes of the order keep it.
+    if view.order is not None and (view.order.event_id in ids or view.order.idempotency_key == arrival.event_id):
         return True
     return view.row is not None and any(has_been_processed(view.row, each) for each in ids)
 

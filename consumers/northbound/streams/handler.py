@@ -21,7 +21,7 @@ from consumers.northbound.streams.subject import source_named
 from consumers.runtime.handler import DeadLetter, Done, Outcome
 from producers.publisher import Message
 from router.northbound.arrivals import Arrival, with_moments
-from router.runs.ids import event_id_at
+from router.runs.ids import derive_event_id, event_id_at
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class OnStreamRecord(Protocol):
 class SourceHandler:
     """Handles the records of one source. `lifecycle` is the topic of the events of Southbound.
 
-    `runs` reads runs for change data; None: the source has another format.
+    `runs` reads runs for change data; None: the source has another format. `way` is the number of the cluster, from 1;
+    0: its records were redriven.
     """
 
     source: StreamSource
@@ -57,6 +58,7 @@ class SourceHandler:
     lifecycle: str
     on_record: OnStreamRecord
     runs: RunReader | None = None
+    way: int = 0
     random: Callable[[], float] = random.random  # jitter, not a secret
 
     async def handle_record(self, record: Record, attempt: Attempt) -> Outcome:
@@ -77,7 +79,9 @@ class SourceHandler:
             return await self._copy(read)
         value = read.json()
         body = with_moments(object_at(value, self.source.body), ZoneInfo(self.source.time_zone))
-        arrival = Arrival(event_id=read.event_id, body=body, at=read.moment(value))
+        if body.get("id") is None and own_id_of(body) is None:  # the event itself is the run
+            body["id"] = derive_event_id(read.event_id, "run")
+        arrival = Arrival(event_id=read.event_id, body=body, way=self.way, at=read.moment(value))
         return await self._take(own_id_of(body), arrival, attempt)
 
     async def _read_run(self, read: SourceRecord, attempt: Attempt, runs: RunReader) -> Outcome:
@@ -87,7 +91,7 @@ class SourceHandler:
         if isinstance(shown, Outcome):
             return shown
         body = with_moments(shown.body, ZoneInfo(runs.target.time_zone))
-        arrival = Arrival(event_id=read.event_id, body={**body, "id": shown.run_id}, at=shown.at)
+        arrival = Arrival(event_id=read.event_id, body={**body, "id": shown.run_id}, way=self.way, at=shown.at)
         return await self._take(shown.run_id, arrival, attempt)
 
     async def _take(self, run_id: str | None, arrival: Arrival, attempt: Attempt) -> Outcome:

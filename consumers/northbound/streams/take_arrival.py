@@ -56,7 +56,7 @@ class ArrivalTaker:
     parent_patience: float
 
     async def take(self, run_id: str | None, arrival: Arrival, attempt: Attempt) -> Taken | RetryLater | DeadLetter:
-        """Make one attempt; `run_id` is that of the run, None for a run without an id of its system."""
+        """Make one attempt; `run_id` is that of the run, None if its body has none that can be used."""
         ids = arrival.derived_ids()
         book = replace(self.book, new_id=lambda: next(ids), run_id_of=_own_id)
         try:
@@ -83,8 +83,10 @@ class ArrivalTaker:
                     raise
                 taken = error  # the run is there by now, or it is another client's
                 continue
+            if outcome is not None and not outcome.is_published:
+                return RetryLater(_RETRY_DELAY, order_unpublished())
             if outcome is not None:
-                return _taken_as(plan) if outcome.is_published else RetryLater(_RETRY_DELAY, order_unpublished())
+                return Ignored.DUPLICATE if outcome.is_repeated else _taken_as(plan)
         return DeadLetter(order_refused(self.source.name, taken)) if taken else _later()
 
     async def _carry_out(

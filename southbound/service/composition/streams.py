@@ -51,9 +51,9 @@ def ingress_workers(resources: SharedResources) -> dict[str, Worker]:
     workers: dict[str, Worker] = {}
     for source in resources.rules.sources:
         clusters = source_clusters(resources.settings.kafka, source)
-        for number, servers in enumerate(clusters, start=1):
+        for number in range(1, len(clusters) + 1):
             role = f"ingress.{source.name}" if len(clusters) == 1 else f"ingress.{source.name}.{number}"
-            workers[role] = _source_worker(resources, source, role, servers)
+            workers[role] = _source_worker(resources, source, role, number)
     if workers:
         workers[REDRIVEN] = _redriven_worker(resources)
     return workers
@@ -82,8 +82,9 @@ def _topic_watch(resources: SharedResources) -> StreamTopicWatch:
     )
 
 
-def _source_worker(resources: SharedResources, source: StreamSource, role: str, servers: str) -> Worker:
+def _source_worker(resources: SharedResources, source: StreamSource, role: str, number: int) -> Worker:
     kafka = resources.settings.kafka
+    servers = source_clusters(kafka, source)[number - 1]
     config = replace(
         _config(resources, role),
         group=source.group_of(kafka.group),
@@ -91,7 +92,8 @@ def _source_worker(resources: SharedResources, source: StreamSource, role: str, 
         gate=resources.breakers.of(source.target).reads if source.target is not None else None,
     )
     workers: list[Worker] = []
-    handler = _source_handler(resources, source, lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
+    may_send = lambda: workers[0].may_send()  # noqa: E731, PLW0108 - not built yet
+    handler = replace(_source_handler(resources, source, may_send), way=number)
     settings = source_consumer_settings(kafka, source, servers, config, os.environ)
     workers.append(
         _worker(
@@ -103,10 +105,8 @@ def _source_worker(resources: SharedResources, source: StreamSource, role: str, 
 
 def _redriven_worker(resources: SharedResources) -> Worker:
     workers: list[Worker] = []
-    handlers = {
-        source.name: _source_handler(resources, source, lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
-        for source in resources.rules.sources
-    }
+    may_send = lambda: workers[0].may_send()  # noqa: E731, PLW0108 - not built yet
+    handlers = {source.name: _source_handler(resources, source, may_send) for source in resources.rules.sources}
     config, topics = _config(resources, REDRIVEN), [resources.events.topics.ingress]
     handle = RedrivenRecordHandler(sources=handlers).handle_record
     workers.append(
