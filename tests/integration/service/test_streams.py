@@ -7,7 +7,7 @@ import json
 import signal
 import uuid
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -15,10 +15,12 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from producers.kafka_publisher import KafkaPublisher, producer_settings
 from producers.publisher import Message
 from southbound.cli.exit_codes import ExitCode
+from southbound.operations.dlq.letter_filter import LetterOptions
+from southbound.operations.dlq.redrive import CloseOptions, redrive_letters
 from southbound.service.load_rules import load_rules
+from southbound.service.roles import DEFAULT_ROLES, Role
 from southbound.service.streams.topic_checks import stream_warnings
 from southbound.settings.settings import StreamSettings
-from tests.fixtures.command_shell import CommandShell
 from tests.fixtures.processes import a_deployment
 from tests.fixtures.service import TopicListener
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from southbound.service.load_rules import RoutingRules
     from tests.fixtures.processes import Deployment
 
 HOUR_MS = 3_600_000
@@ -56,6 +59,12 @@ class OtherSystem:
     orders: str
     publishers: tuple[KafkaPublisher, ...]  # of the other cluster, and of the one of Southbound
     results: TopicListener
+
+    @property
+    def rules(self) -> RoutingRules:
+        """The profiles of both streams."""
+        settings = self.deployment.service.settings
+        return load_rules(settings.routing, None, settings.streams)
 
     async def order(self, *bodies: bytes, on: int = 0, **headers: str) -> None:
         """Order runs on one of the clusters."""
@@ -105,8 +114,8 @@ async def test_orders_and_results_of_another_cluster_survive_a_kill(
 ) -> None:
     async with other_system(kafka_bootstrap, other_kafka_bootstrap, tmp_path, other_kafka_bootstrap) as desk:
         deployment, service = desk.deployment, desk.deployment.service
-        await deployment.start("routing", "dispatch", "inbound", "listener", "poller", with_listener=True, wait=False)
-        streams = await deployment.start("ingress", "egress")
+        await service.start()
+        streams = await deployment.start("ingress", "egress", wait=False)
         names = [f"TR{number:03}" for number in range(20)]
         await desk.order(*(an_order(name) for name in names[:10]))
         await service.wait_until(desk.ended, "a first result on the other cluster")
@@ -118,8 +127,7 @@ async def test_orders_and_results_of_another_cluster_survive_a_kill(
         assert len(desk.posted()) == len(names)
         assert service.dead_letters() == []
 
-        rules = load_rules(service.settings.routing, None, service.settings.streams)
-        (warning,) = stream_warnings(service.settings, rules, {})
+        (warning,) = stream_warnings(service.settings, desk.rules, {})
         assert f"source desk: {desk.orders} keeps records for 1 h, and streams.longest_outage is 24 h" in warning
 
 
@@ -128,8 +136,9 @@ async def test_two_clusters_order_a_run_once_and_a_refused_order_is_redriven(
 ) -> None:
     clusters = (other_kafka_bootstrap, kafka_bootstrap)
     async with other_system(kafka_bootstrap, other_kafka_bootstrap, tmp_path, *clusters) as desk:
-        deployment, service = desk.deployment, desk.deployment.service
-        await deployment.start(with_listener=True)
+        service = desk.deployment.service
+        service.rules = replace(service.rules, sources=desk.rules.sources, destinations=desk.rules.destinations)
+        await service.start((*DEFAULT_ROLES, Role.INGRESS, Role.EGRESS))
         for cluster in (0, 1):
             await desk.order(an_order("TR1"), on=cluster, ce_id="E1")
         refused = json.dumps({"id": "TR2", **ORDER}).encode()
@@ -142,12 +151,7 @@ async def test_two_clusters_order_a_run_once_and_a_refused_order_is_redriven(
         assert [one.header("southbound-dlq-reason") for one in service.dead_letters() if one.value != refused] == []
         corrected = tmp_path / "corrected.json"
         corrected.write_bytes(an_order("TR2"))
-        kafka = service.settings.kafka
-        variables = {"SOUTHBOUND_KAFKA__BOOTSTRAP": kafka.servers, "SOUTHBOUND_KAFKA__PREFIX": kafka.prefix}
-        shell = CommandShell(folder=tmp_path, variables=variables, prefix=kafka.prefix, bootstrap=kafka.servers)
-        words = ("dlq", "redrive", "--all", "--edit", str(corrected), "--raw")
-        redriven = await asyncio.to_thread(shell.southbound, *words)
-        assert redriven.returncode == ExitCode.SUCCESS, redriven.stderr
-        assert service.topics.ingress in redriven.stdout
+        options = CloseOptions(every=True, edit=corrected, raw=True)
+        assert await asyncio.to_thread(redrive_letters, service.settings, LetterOptions(), options) == ExitCode.SUCCESS
         await service.wait_until(lambda: desk.ended() == ["TR1", "TR2"], "the result of the redriven order")
         assert [name.partition(" [")[0] for name in desk.posted()] == ["Line test TR1", "Line test TR2"]
