@@ -94,9 +94,7 @@ class StreamHarness:
 
 
 @asynccontextmanager
-async def a_stream(
-    folder: Path, transport: Transport | None = None, now: datetime = NOON, **profile: object
-) -> AsyncIterator[StreamHarness]:
+async def a_stream(folder: Path, transport: Transport | None = None, **profile: object) -> AsyncIterator[StreamHarness]:
     """Open a source with this profile; `transport` is that of the target of change data."""
     source = StreamSource.model_validate({"name": "desk", "topic": "runs", **profile})
     store, publisher = await open_store(f"sqlite:///{folder}/runs.db"), RecordingPublisher()
@@ -115,7 +113,7 @@ async def a_stream(
         publisher=publisher,
         lifecycle=LIFECYCLE,
         on_record=lambda _, outcome: stream.outcomes.append(outcome),
-        runs=None if transport is None else _run_reader(transport, lambda: now),
+        runs=None if transport is None else _run_reader(transport),
     )
     clusters = max(1, len(source.bootstrap))
     stream.handlers = [replace(handler, way=number) for number in range(1, clusters + 1)]
@@ -125,14 +123,14 @@ async def a_stream(
         await store.close()
 
 
-def _run_reader(transport: Transport, now: Any) -> RunReader:  # noqa: ANN401 - a clock
+def _run_reader(transport: Transport) -> RunReader:
     target = WritebackTarget(name="instance", base_url="https://acme.example/api", time_zone="Europe/Berlin")
     caller = TargetCaller(
         targets={"instance": target},
         client=SpokeClient([target], {}, lambda _: transport),
-        now=now,
+        now=lambda: NOON,
         random=lambda: 0.5,
         may_send=lambda: True,
-        breakers=Breakers({}, now, lambda: 0.5),
+        breakers=Breakers({}, lambda: NOON, lambda: 0.5),
     )
     return RunReader(target=target, caller=caller)

@@ -20,7 +20,7 @@ from consumers.northbound.streams.read_record import (
 from consumers.northbound.streams.subject import source_named
 from consumers.runtime.handler import DeadLetter, Done, Outcome
 from producers.publisher import Message
-from router.northbound.arrivals import Arrival, with_moments
+from router.northbound.streams.arrivals import Arrival, with_moments
 from router.runs.ids import derive_event_id, event_id_at
 from schemas.problem import Problem
 

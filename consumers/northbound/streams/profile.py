@@ -123,7 +123,12 @@ class StreamSource(StreamProfile):
         description="`cloudevents`: events of Southbound, copied as they are. `tmf653`: a `ServiceTest` as JSON."
         " `change-data`: messages of ServiceNow's Stream Producer, after which the run is read with a GET.",
     )
-    tenant: str | None = Field(default=None, min_length=1, description="The tenant of all runs that are ordered here.")
+    tenant: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The tenant of all runs that are ordered here; the source changes no run of another one. None: runs"
+        " have no tenant, and the source can change every run.",
+    )
     orders: frozenset[KnownState] = Field(
         default=_ORDERING_STATES,
         description="States in which a run that is not known is ordered; in another one it is ignored. A `ServiceTest`"

@@ -12,7 +12,6 @@ import pytest
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from router.responses import HttpResponse
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
-from tests.builders.runs import NOON
 from tests.fakes.transport import FakeTransport
 from tests.harness.streams import NOON_MS, a_service_test, a_stream
 
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
     from consumers.runtime.handler import Outcome
 
-PAIR = {"bootstrap": ["a:4100", "b:4200"]}
-CHANGE_DATA = {"format": "change-data", "target": "instance"}
+PAIR: dict[str, Any] = {"bootstrap": ["a:4100", "b:4200"]}
+CHANGE_DATA: dict[str, Any] = {"format": "change-data", "target": "instance"}
 
 
 def code_of(outcome: Outcome) -> str:
@@ -215,7 +214,7 @@ async def test_what_southbound_wrote_back_itself_changes_nothing_when_it_is_anno
     ("status", "code"), [(404, "TARGET_WITHOUT_RUN"), (503, "CALL_TRANSIENT"), (401, "CALL_CONFIGURATION")]
 )
 async def test_a_run_that_cannot_be_read_waits_or_is_a_dead_letter(tmp_path: Path, status: int, code: str) -> None:
-    async with a_stream(tmp_path, answering(status), now=NOON, **CHANGE_DATA) as stream:
+    async with a_stream(tmp_path, answering(status), **CHANGE_DATA) as stream:
         outcome = await stream.take({"sys_id": "SYS1"}, action="update")
         assert code_of(outcome) == code
         assert isinstance(outcome, DeadLetter) == (status == 404)
