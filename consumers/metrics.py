@@ -315,6 +315,13 @@ ORDERS_RECOVERED = Metric(
     labels=(),
     meaning="Orders that were published later than their request, because Kafka or a process was down.",
 )
+STREAM_RECORDS = Metric(
+    name="southbound_stream_records_total",
+    kind=Counter,
+    labels=("stream", "outcome"),
+    meaning="Records of streams that were finished: they ordered, changed or cancelled a run, were copied, or were "
+    "ignored as duplicate, stale, unchanged, ended or not_ordered.",
+)
 
 METRICS: Final = (
     RECEIVED,
@@ -359,6 +366,7 @@ METRICS: Final = (
     SERVICE_TEST_REQUESTS,
     SERVICE_TEST_REQUESTS_WAITING,
     ORDERS_RECOVERED,
+    STREAM_RECORDS,
     API_CLIENT_REQUESTS,
     IDENTITY_KEY_FETCHES,
     IDENTITY_KEYS_AGE,

@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -49,6 +50,19 @@ def check_spoke_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise ValueError("must be lower-case letters, digits and '-', at most 63 of them")
+    return name
+
+
+def check_zone(name: str) -> str:
+    """Return the name of a time zone if there is one.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("must be a time zone of the IANA list, such as UTC or Europe/Berlin") from None
     return name
 
 
@@ -281,12 +295,19 @@ KnownState = Annotated[RunState, AfterValidator(_check_state)]
 _CHANGEABLE_STATES: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS})
 
 
-class SystemProfile(ProfileModel):
+class NamedProfile(ProfileModel):
+    """What an operator describes in a file of its own, under a name."""
+
+    noun: ClassVar[str] = "profile"  # in sentences for people
+
+    name: Annotated[str, AfterValidator(check_spoke_name)] = Field(description="Its name.")
+
+
+class SystemProfile(NamedProfile):
     """How to reach one external system and how much it is asked: what its calls need, whatever they are about."""
 
-    noun: ClassVar[str] = "system"  # in sentences for people
+    noun: ClassVar[str] = "system"
 
-    name: Annotated[str, AfterValidator(check_spoke_name)] = Field(description="Name of the system.")
     base_url: Annotated[str, AfterValidator(_check_address)] = Field(
         description="Address of the API, up to the version; a path such as `/serviceTest` is appended (`paths`)."
     )

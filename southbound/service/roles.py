@@ -24,6 +24,8 @@ class Role(StrEnum):
     HUB = "hub"
     API = "api"
     WRITEBACK = "writeback"
+    INGRESS = "ingress"
+    EGRESS = "egress"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +100,23 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
             meaning="writes results and updates to the targets of `writeback.targets`, if there are any",
             topics=lambda scope: {scope.names.store} | scope.published,
         ),
+        Role.INGRESS: RoleDescription(
+            meaning="takes orders from topics of other clusters, if `streams.sources` has any",
+            topics=lambda scope: {
+                scope.names.ingress,
+                scope.names.lifecycle,
+                scope.names.dlq,
+                scope.names.store,
+            },
+        ),
+        Role.EGRESS: RoleDescription(
+            meaning="copies results and updates to topics of other clusters, if `streams.destinations` has any",
+            topics=lambda scope: {scope.names.store} | scope.published,
+        ),
     }
 )
 # What runs if no role is named; a setting adds the others.
-DEFAULT_ROLES = tuple(role for role in Role if role not in {Role.API, Role.HUB})
+DEFAULT_ROLES = tuple(role for role in Role if role not in {Role.API, Role.HUB, Role.INGRESS, Role.EGRESS})
 
 
 def topics_for_roles(roles: Iterable[Role], scope: TopicScope) -> set[str]:

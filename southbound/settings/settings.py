@@ -262,6 +262,27 @@ class WritebackSettings(Section):
     )
 
 
+class StreamSettings(Section):
+    """Topics of other clusters, such as ServiceNow's Stream Connect."""
+
+    sources: Path | None = Field(
+        None,
+        description="Folder of the profiles of [topics that runs are ordered on](streams.md), one YAML file each, for"
+        " the role `ingress`. Unset: the role does nothing.",
+    )
+    destinations: Path | None = Field(
+        None,
+        description="Folder of the profiles of [topics to which results are copied](streams.md), one YAML file each,"
+        " for the role `egress`. Unset: the role does nothing.",
+    )
+    longest_outage: float = Field(
+        24.0,
+        gt=0,
+        description="Hours for which the role `ingress` may be down without a loss: a topic that keeps its records for"
+        " a shorter time is warned about. Hermes keeps them for 36 hours.",
+    )
+
+
 class HttpSettings(Section):
     """The HTTP client that calls external systems."""
 
@@ -348,6 +369,7 @@ class Settings(Section):
     worker: WorkerSettings = WorkerSettings()
     http: HttpSettings = HttpSettings()
     writeback: WritebackSettings = WritebackSettings()
+    streams: StreamSettings = StreamSettings()
     listener: ListenerSettings = ListenerSettings()
     hub: HubSettings = HubSettings()
     api: ApiSettings = ApiSettings()

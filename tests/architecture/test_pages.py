@@ -15,6 +15,7 @@ import pytest
 import typer
 
 from consumers.metrics import METRICS
+from consumers.northbound.streams.profile import StreamDestination, StreamSource
 from consumers.northbound.writeback.target import WritebackTarget, load_targets
 from consumers.spokes.profile import Profile
 from consumers.spokes.profile_loader import load_profiles
@@ -253,7 +254,9 @@ def test_fields_of_profiles_are_recognised_on_pages() -> None:
 
 
 PROFILE_FIELDS = {
-    name for model in (Profile, WritebackTarget) for name in (*dict(fields_of(model)), *model.model_fields)
+    name
+    for model in (Profile, WritebackTarget, StreamSource, StreamDestination)
+    for name in (*dict(fields_of(model)), *model.model_fields)
 }
 _FIELD = r"`([a-z_]+(?:\.[a-z_]+)?)(?:: [^`]*)?`"
 _PROFILE_GROUPS = "|".join(name for name in Profile.model_fields if f"{name}." in " ".join(PROFILE_FIELDS))
