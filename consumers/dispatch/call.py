@@ -220,7 +220,11 @@ class Caller(SystemCaller):
         """Return the run event of a report, with the times that the profile of its system sets."""
         profile = self.spoke(name).profile
         return Reported(
-            report_id=report_id, report=report, measures_grace=profile.measures_grace, id_deadline=profile.id_deadline
+            report_id=report_id,
+            report=report,
+            measures_grace=profile.measures_grace,
+            id_deadline=profile.id_deadline,
+            limits=profile.time_limits,
         )
 
 

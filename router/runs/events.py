@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from router.runs.deadlines.deadline import DEFAULT_LIMITS, TimeLimits
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from router.runs.failed_attempt import FailedAttempt
     from router.runs.reports.report import ExternalReport
     from schemas.commands import PinnedDecision
+    from schemas.results import RequestProgress
     from schemas.run_document import RunDocument
 
 
@@ -41,6 +43,7 @@ class RunEventKind(StrEnum):
     REPORTED = "reported"
     RUN_MISSING = "run missing"
     CHECKED = "checked"
+    DEADLINE_REACHED = "deadline reached"
     CHANGE_REQUESTED = "change requested"
     CHANGE_ACCEPTED = "change accepted"
     CHANGE_REFUSED = "change refused"
@@ -48,6 +51,7 @@ class RunEventKind(StrEnum):
     CANCELLED_BEFORE_SENDING = "cancelled before sending"
     CANCEL_ACCEPTED = "cancel accepted"
     CANCEL_REFUSED = "cancel refused"
+    REQUEST_PROGRESSED = "request progressed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +160,7 @@ class Accepted:
     href: str | None
     document: RunDocument
     id_deadline: float = 600.0  # seconds for which the external id is looked up, if the system named none
+    limits: TimeLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +197,7 @@ class Reported:
     report: ExternalReport
     measures_grace: float = 0.0  # seconds for which a completed run waits for its mandatory measures
     id_deadline: float = 600.0  # seconds for which the external id is looked up, if a run that comes back has none
+    limits: TimeLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,11 +223,21 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlineReached:
+    """The expected duration or the time of a run is over, by the clock of who found that out (`as_of`)."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.DEADLINE_REACHED
+    as_of: datetime
+    limits: TimeLimits = DEFAULT_LIMITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRequested:
     """The ordering service requests another document."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_REQUESTED
     document: RunDocument
+    left_out: Reason | None = None  # why a child is no longer part of the request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +246,7 @@ class ChangeAccepted:
 
     kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_ACCEPTED
     document: RunDocument
+    limits: TimeLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,9 +260,10 @@ class ChangeRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
-    """The ordering service no longer wants the run."""
+    """The run is no longer wanted: by the ordering service, or for a `reason` of ours, which its result then names."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_REQUESTED
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +289,14 @@ class CancelRefused:
     reasons: tuple[Reason, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestProgressed:
+    """Some runs of a root's request have ended, and others have not."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.REQUEST_PROGRESSED
+    progress: RequestProgress
+
+
 RunEvent = (
     ThresholdReached
     | Routed
@@ -290,6 +316,7 @@ RunEvent = (
     | Reported
     | RunMissing
     | Checked
+    | DeadlineReached
     | ChangeRequested
     | ChangeAccepted
     | ChangeRefused
@@ -297,4 +324,5 @@ RunEvent = (
     | CancelledBeforeSending
     | CancelAccepted
     | CancelRefused
+    | RequestProgressed
 )
