@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from functools import cached_property
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -415,7 +414,7 @@ class Profile(SystemProfile):
     send_state: bool = Field(default=False, description="Whether a POST carries `state`.")
     send_measure_ids: bool = Field(default=True, description="Whether requested measures are sent with their ids.")
 
-    @cached_property
+    @property
     def time_limits(self) -> TimeLimits:
         """How long a run may take that does not say so itself."""
         return TimeLimits(expected=self.expected_duration, time_out=self.time_out, pending=self.pending_time_out)
