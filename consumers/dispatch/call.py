@@ -225,6 +225,7 @@ class Caller(SystemCaller):
             measures_grace=profile.measures_grace,
             id_deadline=profile.id_deadline,
             limits=profile.time_limits,
+            comparators=profile.threshold_comparators,
         )
 
 

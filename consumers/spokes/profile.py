@@ -19,6 +19,7 @@ from consumers.runtime.backoff import RetryPolicy
 from consumers.spokes.credentials import Auth, CallbackAuth, HeaderName, NoAuth, ProfileModel, TlsSettings
 from consumers.spokes.limits.circuit_breaker import BreakerPolicy
 from router.runs.deadlines.deadline import DEFAULT_PENDING_TIME_OUT, DEFAULT_TIME_OUT, MAX_SECONDS, TimeLimits
+from router.runs.measures.thresholds import ComparatorMeaning
 from schemas.vocabulary import RunState
 
 # Spoke names become parts of topic names and of listener paths.
@@ -375,6 +376,14 @@ class Profile(SystemProfile):
     measures_grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         default=30.0,
         description="Seconds for which a completed run waits for mandatory measures that are missing. 0: not.",
+    )
+    threshold_comparators: ComparatorMeaning = Field(
+        default=ComparatorMeaning.NOT_EVALUATED,
+        description=(
+            "What the comparators of threshold rules state, for a system that reports values and no violations: a good"
+            " value (`conformance`) or a bad one (`violation`). A value against its rule then gets a violation."
+            " `not_evaluated`: only what the system reports counts."
+        ),
     )
     child_refused: ChildRefused = Field(
         default=ChildRefused.CONTINUE,

@@ -43,6 +43,7 @@ from router.runs.events import (
 )
 from router.runs.measures.bounds import bounded_measures
 from router.runs.measures.measures import match_measures, merge_measures
+from router.runs.measures.thresholds import with_violations
 from router.runs.notifications import build as announcements
 from router.runs.notifications.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
@@ -389,7 +390,8 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
         row.external_id or row.run_id,
         known=row.measures,
     )
-    merged = _merge_in_order(row.measures, matched.measures, new_is_older=report.is_older)
+    judged = with_violations(matched.measures, missing_parts.expected_measures(row), run_event.comparators)
+    merged = _merge_in_order(row.measures, judged, new_is_older=report.is_older)
     measures, bounds = bounded_measures(merged)
     return _with_new_reasons(replace(row, measures=measures), (*report.reasons, *matched.reasons, *bounds))
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from router.runs.deadlines.deadline import DEFAULT_LIMITS, TimeLimits
+from router.runs.measures.thresholds import ComparatorMeaning
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ class Reported:
     measures_grace: float = 0.0  # seconds for which a completed run waits for its mandatory measures
     id_deadline: float = 600.0  # seconds for which the external id is looked up, if a run that comes back has none
     limits: TimeLimits = DEFAULT_LIMITS
+    comparators: ComparatorMeaning = ComparatorMeaning.NOT_EVALUATED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
