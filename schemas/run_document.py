@@ -44,7 +44,6 @@ NonEmptyStr = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 
 
 Seconds = Annotated[Whole, Field(ge=0)]
-PositiveSeconds = Annotated[Whole, Field(ge=1)]
 
 
 class JsonText(Model):
@@ -174,7 +173,7 @@ class AppliedSpecification(Model):
     characteristic: tuple[Characteristic, ...] = ()
     test_measure: tuple[RequestedMeasure, ...] = ()
     expected_duration: Seconds | None = None
-    time_out: PositiveSeconds | None = None
+    time_out: Seconds | None = None
 
 
 class RunDocument(Model):
@@ -206,7 +205,7 @@ class RunDocument(Model):
     start_date_time: Moment | None = None
     end_date_time: Moment | None = None
     expected_duration: Seconds | None = None
-    time_out: PositiveSeconds | None = None
+    time_out: Seconds | None = None
     specification: AppliedSpecification | None = None
     order: Whole = 0
     children: tuple[RunDocument, ...] = ()

@@ -179,7 +179,7 @@ def read_specification(document: Mapping[str, object], revision: int = 0) -> App
             characteristic=tuple(map(_characteristic, read.characteristics)),
             test_measure=measures,
             expected_duration=read.expected_duration.seconds if read.expected_duration else None,
-            time_out=read.time_out.seconds or None if read.time_out else None,
+            time_out=read.time_out.seconds if read.time_out else None,
         )
     except ValidationError as error:  # a value that no event can have
         raise SpecificationError(map(_sentence_of, error.errors(include_url=False)[:MAX_MISTAKES])) from None
