@@ -125,6 +125,12 @@ RUNS_ENDED = Metric(
     labels=("spoke", "state", "result"),
     meaning="Results that were published, including repetitions after a crash.",
 )
+RUNS_IN_JEOPARDY = Metric(
+    name="southbound_runs_in_jeopardy_total",
+    kind=Counter,
+    labels=("spoke",),
+    meaning="Runs whose expected duration was over before they ended.",
+)
 RUNS_PRUNED = Metric(
     name="southbound_runs_pruned_total",
     kind=Counter,
@@ -339,6 +345,7 @@ METRICS: Final = (
     CALLS,
     CALL_SECONDS,
     RUNS_ENDED,
+    RUNS_IN_JEOPARDY,
     RUNS_PRUNED,
     TIMELINE_DROPPED,
     CALLBACKS,

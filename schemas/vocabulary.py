@@ -68,6 +68,7 @@ class UpdateKind(StrEnum):
     STALE = "stale"  # reported after the run had already ended; stored, and nothing changed
     UNKNOWN = "unknown"
     WAITING = "waiting"  # every request definition that matches is used up
+    JEOPARDY = "jeopardy"  # the expected duration is over, and the run has not ended
 
 
 class MeasureIdOrigin(StrEnum):

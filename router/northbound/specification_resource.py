@@ -42,6 +42,7 @@ SPECIFICATION_ATTRIBUTES = frozenset(
         "targetEntitySchema",
         "testMeasureDefinition",
         "expectedDuration",
+        "timeOut",
         "@type",
         "@baseType",
         "@schemaLocation",

@@ -17,6 +17,7 @@ from router.recovery.stored_changes import with_stored_changes
 from router.runs.checks.doubt import Doubt
 from router.runs.checks.missing_parts import MEASURES_AWAITED, NOT_FOUND_AT_SYSTEM, UNKNOWN_STATE, is_lost
 from router.runs.checks.watch import Missing, Watch
+from router.runs.deadlines.deadline import unset_deadline
 from router.runs.hierarchy import child_ids
 from router.runs.notifications.outages import SYSTEM_DOWN
 from router.runs.pending import embedded_child
@@ -159,6 +160,8 @@ def _ended(row: RunRow, run: RunHistory, published: PublishedState) -> RunRow:
 
 def _accepted(row: RunRow, run: RunHistory, published: PublishedState, at: datetime) -> RunRow:
     row = replace(row, reasons=_open_reasons(run), state=row.state or RunState.ACKNOWLEDGED)
+    if row.phase is not Phase.FALLOUT:
+        row = replace(row, deadline=unset_deadline(at))
     if row.phase is Phase.FALLOUT:  # its external id was never named; it is not POSTed again
         return replace(row, doubt=Doubt(was_accepted=True))
     last = published.last_reason
@@ -220,6 +223,7 @@ def _accepted_with_root(row: RunRow, root: RunRow, at: datetime) -> RunRow:
         sent_at=root.sent_at,
         doubt=None,
         watch=Watch(missing=Missing.EXTERNAL_ID, since=at, due=at),
+        deadline=unset_deadline(at),
     )
 
 

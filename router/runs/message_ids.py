@@ -26,10 +26,26 @@ def derive_message_id(cause: str, message: Command | RunNotification) -> str:
             assert_never(message)
 
 
+# The revision of a run determines both; a timer that repeats its work after a crash finds another time.
+_FIXED = {"occurred_at", "previous_revision"}
+# A field that is newer than the ids of messages without it.
+_FIXED_WITHOUT_PROGRESS = _FIXED | {"request_progress"}
+
+
+def _not_in_id(message: Command | RunNotification) -> set[str] | None:
+    match message:
+        case RunUpdate():
+            return _FIXED if message.request_progress else _FIXED_WITHOUT_PROGRESS
+        case RunResult():
+            return _FIXED
+        case RequestResult():
+            return None if message.reasons else {"reasons"}
+        case _:
+            return None
+
+
 def _role(message: Command | RunNotification) -> str:
-    # The revision of a run determines both; a timer that repeats its work after a crash finds another time.
-    fixed = {"occurred_at", "previous_revision"} if isinstance(message, RunUpdate | RunResult) else None
-    digest = sha256(message.model_dump_json(exclude=fixed).encode()).hexdigest()
+    digest = sha256(message.model_dump_json(exclude=_not_in_id(message)).encode()).hexdigest()
     match message:
         case SendRun():
             return f"send:{message.run.run_id}:{digest}"

@@ -82,8 +82,9 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
             topics=lambda scope: {scope.names.inbound, scope.names.store},
         ),
         Role.INBOUND: RoleDescription(
-            meaning="interprets what the listener and the poller received, and asks systems for what a run lacks",
-            topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.published,
+            meaning="interprets what the listener and the poller received, asks systems for what a run lacks, and ends"
+            " runs whose time is over",
+            topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.dispatch | scope.published,
         ),
         Role.HUB: RoleDescription(
             meaning="notifies subscribers of what happens to runs, only if it is named or `hub.enabled` is set",

@@ -206,7 +206,13 @@ class RoutingSettings(Section):
     children_deadline: float = Field(
         300.0,
         gt=0,
-        description="Seconds until a request that waits for children is given up; it is sent if they arrive later.",
+        description="Seconds for which a request waits for children; `missing_children` says what follows.",
+    )
+    missing_children: Literal["fall_out", "send_what_is_there", "cancel"] = Field(
+        "fall_out",
+        description="What follows if children have not arrived by then. `fall_out`: the request is given up, and sent"
+        " if they arrive later. `send_what_is_there`: it is sent without them and their descendants, and its result"
+        " names them. `cancel`: it is cancelled.",
     )
 
     @field_validator("unknown_specification")

@@ -158,7 +158,7 @@ def _run_reader(resources: SharedResources, source: StreamSource, may_send: Call
         now=utc_now,
         random=random.random,  # jitter, not a secret
         may_send=may_send,
-        on_call=call_observer(resources.metrics),
+        on_call=call_observer(resources.metrics, resources.timelines),
         breakers=resources.breakers,
     )
     return RunReader(target=target, caller=caller)
