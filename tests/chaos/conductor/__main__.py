@@ -49,7 +49,8 @@ def _conduct(name: str, seed: int, arguments: argparse.Namespace) -> ChaosReport
     scenario = SCENARIOS[name]
     changes = {"store": arguments.store, "nodes": arguments.nodes, "workers": arguments.workers}
     setup = dataclasses.replace(scenario.setup, **{field: value for field, value in changes.items() if value})
-    scenario = dataclasses.replace(scenario, setup=setup)
+    pause = tuple(arguments.pause) if arguments.pause else scenario.pause
+    scenario = dataclasses.replace(scenario, setup=setup, pause=pause)
     extent = Extent(
         events=arguments.events or scenario.events,
         minutes=arguments.minutes,
@@ -100,6 +101,9 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, help="lifecycle records to publish")
     parser.add_argument("--minutes", type=float, help="publish for so long instead")
     parser.add_argument("--rate", type=float, help="lifecycle records per second")
+    parser.add_argument(
+        "--pause", type=float, nargs=2, metavar=("MIN", "MAX"), help="seconds between two disturbances of a kind"
+    )
     parser.add_argument("--store", type=StoreKind, choices=[*StoreKind])
     parser.add_argument("--nodes", type=int, choices=[1, 3], help="brokers")
     parser.add_argument("--workers", type=int, help="worker processes, with PostgreSQL")
