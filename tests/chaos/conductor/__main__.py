@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import faulthandler
 import random
 import shlex
 import shutil
@@ -22,6 +23,8 @@ from tests.chaos.conductor.report import ChaosReport, markdown_table, read_repor
 from tests.chaos.conductor.setup import StoreKind
 
 FOLDER = Path(".local/chaos")
+START_TIMEOUT = 600.0  # seconds for a broker, a database and topics on a busy machine
+CLOSE_TIMEOUT = 180.0
 
 
 def main() -> int:
@@ -39,7 +42,6 @@ def main() -> int:
         report = _conduct(name, seed, arguments)
         reports.append(report)
         _show("\n".join(markdown_table([report])[-1 if len(reports) > 1 else 0 :]))
-        _show(f"  {report.write(arguments.folder)}")
         for kind, words in report.violations.items():
             _show("\n".join([f"  VIOLATION {kind}:", *(f"    {each[:1000]}" for each in words)]))
     return 0 if all(report.is_clean for report in reports) else 1
@@ -59,10 +61,17 @@ def _conduct(name: str, seed: int, arguments: argparse.Namespace) -> ChaosReport
     )
     command = _command(name, seed)
     _show(command)
+
+    def keep(report: ChaosReport) -> None:
+        _show(f"  {report.write(arguments.folder)}")
+        faulthandler.dump_traceback_later(CLOSE_TIMEOUT, exit=True)  # the report is written; nothing else may wait
+
     with tempfile.TemporaryDirectory(prefix="southbound-chaos-", ignore_cleanup_errors=True) as folder:
+        faulthandler.dump_traceback_later(extent.patience.limit + START_TIMEOUT, exit=True)  # if the loop itself hangs
         try:
-            return asyncio.run(conduct(scenario, seed, Path(folder), extent, command))
+            return asyncio.run(conduct(scenario, seed, Path(folder), extent, command, show=_show, keep=keep))
         finally:
+            faulthandler.cancel_dump_traceback_later()
             if arguments.keep is not None:
                 shutil.copytree(folder, arguments.keep, dirs_exist_ok=True, ignore=shutil.ignore_patterns("kafka-*"))
 

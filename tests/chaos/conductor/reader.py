@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from schemas.topics import TopicNames
     from tests.chaos.conductor.oracle import Oracle
 
+CLOSE_TIMEOUT = 30.0  # seconds
 MAX_REMEMBERED_IDS = 200_000  # of updates, to recognize one that was published twice
 
 
@@ -62,7 +63,16 @@ class PublishedRecords:
     def close(self) -> None:
         """Stop reading."""
         self._closing.set()
-        self._thread.join()
+        self._thread.join(CLOSE_TIMEOUT)  # a daemon: it does not keep the process
+
+    def check(self) -> None:
+        """Raise an error if nothing is read any more.
+
+        Raises:
+            RuntimeError: the thread ended; its cause was printed.
+        """
+        if not self._thread.is_alive():
+            raise RuntimeError("the thread that reads published records ended")
 
     def take(self) -> list[PublishedRecord]:
         """Return what was read since the last call."""

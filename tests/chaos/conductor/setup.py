@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sqlite3
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from subprocess import CalledProcessError
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from southbound.broker.server import reserve_port
+from southbound.broker.server import _start_supervisor, _stop, reserve_port
 from tests.fixtures.postgres import INITDB_MISSING, PostgresCluster, find_programs
 
 if TYPE_CHECKING:
@@ -133,13 +134,26 @@ def a_store(kind: StoreKind, folder: Path) -> Iterator[StoreServer]:
     ):
         cluster = PostgresCluster(programs=programs, home=Path(home))
         cluster.create()
-        _start(cluster, reserved.port)
-        try:
-            url = f"postgresql+asyncpg://southbound@127.0.0.1:{reserved.port}/postgres"
-            yield StoreServer(url=url, postgres=cluster, port=reserved.port)
-        finally:
-            with suppress(CalledProcessError):  # it may already be stopped
-                cluster.stop("immediate")
+        with _ended_with_this_process(cluster):
+            _start(cluster, reserved.port)
+            try:
+                url = f"postgresql+asyncpg://southbound@127.0.0.1:{reserved.port}/postgres"
+                yield StoreServer(url=url, postgres=cluster, port=reserved.port)
+            finally:
+                with suppress(CalledProcessError):  # it may already be stopped
+                    cluster.stop("immediate")
+
+
+@contextmanager
+def _ended_with_this_process(cluster: PostgresCluster) -> Iterator[None]:
+    """End the server even if this process is killed: `pg_ctl` lets it run on by itself."""
+    pid = shlex.quote(str(cluster.data / "postmaster.pid"))
+    end = ["sh", "-c", f'kill -QUIT "$(head -n 1 {pid})"']  # as `pg_ctl stop -m immediate` does
+    supervisor = _start_supervisor(["sleep", "infinity"], cluster.home / "supervisor.log", end, None)
+    try:
+        yield
+    finally:
+        _stop(supervisor)
 
 
 def _start(cluster: PostgresCluster, port: int) -> None:
