@@ -19,11 +19,11 @@ DEADLINE = 60.0  # seconds
 STORE_AND_WORKER = """
 import subprocess, sys, time
 from pathlib import Path
-from tests.chaos.conductor.setup import StoreKind, a_store
+from tests.chaos.conductor.store_server import StoreKind, a_store
 from tests.chaos.conductor.workers import WITH_ITS_PARENT
 with a_store(StoreKind.POSTGRES, Path(sys.argv[1])) as store:
     worker = subprocess.Popen([sys.executable, "-c", WITH_ITS_PARENT + "import time; time.sleep(600)"])
-    print((store.postgres.data / "postmaster.pid").read_text().split()[0], worker.pid, flush=True)
+    print((store.servers[0].cluster.data / "postmaster.pid").read_text().split()[0], worker.pid, flush=True)
     time.sleep(600)
 """
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from consumers.runtime.commits.finished_offsets import NOTHING_FINISHED, UnreadableMetadataError, read_metadata
+from consumers.runtime.commits.finished_offsets import (
+    NOTHING_FINISHED,
+    UnreadableMetadataError,
+    is_unsigned,
+    read_metadata,
+)
 from consumers.runtime.kafka.committed_offsets import read_committed, read_log_bounds
 from consumers.runtime.kafka.group_members import GroupMembers, read_members
 from consumers.runtime.kafka.offset_range import OffsetRange
@@ -124,6 +129,8 @@ def _partition_views(consumer: Mapping[str, object], topic: str, members: GroupM
 def _finished(found: CommittedOffset | None) -> tuple[FinishedOffsets, str]:
     if found is None:
         return NOTHING_FINISHED, "nothing was committed yet"
+    if found.offset > 0 and is_unsigned(found.metadata):
+        return NOTHING_FINISHED, "another program committed this offset"
     try:
         return read_metadata(found.metadata, found.offset), ""
     except UnreadableMetadataError as error:

@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.chaos.conductor.catalogue import ELSEWHERE, SCENARIOS, SOAK
 from tests.chaos.conductor.conduct import Extent, conduct
 from tests.chaos.conductor.report import ChaosReport, markdown_table, read_reports, totals
-from tests.chaos.conductor.setup import StoreKind
+from tests.chaos.conductor.store_server import StoreKind
 
 FOLDER = Path(".local/chaos")
 START_TIMEOUT = 600.0  # seconds for a broker, a database and topics on a busy machine

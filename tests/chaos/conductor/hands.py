@@ -144,6 +144,22 @@ class Hand:
         self.world.note("store is back")
         self.world.counts["store outages"] += 1
 
+    async def fail_store_over(self, seconds: float) -> None:
+        """Crash the primary database, and promote its standby after a while."""
+        self.world.note(f"the primary database crashes; the standby is promoted after {seconds:.1f} s")
+        await self.world.store.fail_over(seconds)
+        self.world.note("the standby is the primary")
+        self.world.counts["store failovers"] += 1
+
+    async def fill_store_disk(self, seconds: float) -> None:
+        """Fill the disk of the store for a while."""
+        self.world.note(f"the disk of the store is full for {seconds:.1f} s")
+        await self.world.store.fill_disk()
+        await asyncio.sleep(seconds)
+        await self.world.store.free_disk()
+        self.world.note("the disk has room again")
+        self.world.counts["full disks"] += 1
+
     async def let_system_fail(
         self,
         system: ConductedSystem,

@@ -65,6 +65,7 @@ class Breach(StrEnum):
     MISSING_LETTER = "missing dead letter"
     LAG = "lag after the end"
     EXIT_CODE = "unexpected exit code"
+    UNREPORTED = "not reported"
     STUCK = "the conductor waited in vain"
     CONDUCTOR = "the conductor failed"
 

@@ -25,7 +25,8 @@ from southbound.settings.settings import DEFAULTS
 from tests.chaos.conductor.cluster import a_cluster
 from tests.chaos.conductor.oracle import Breach, Oracle
 from tests.chaos.conductor.reader import PublishedRecords, TopicJudge, read_committed, read_lag
-from tests.chaos.conductor.setup import PROFILE, SESSION, SETTLE_TIME, SPOKES, Setup, StoreServer, a_store
+from tests.chaos.conductor.setup import PROFILE, SESSION, SETTLE_TIME, SPOKES, Setup
+from tests.chaos.conductor.store_server import StoreServer, a_store
 from tests.chaos.conductor.system import ConductedSystem
 from tests.chaos.conductor.workers import ConductedWorker, keep_running
 
@@ -184,7 +185,7 @@ async def a_world(setup: Setup, seed: int, folder: Path) -> AsyncIterator[World]
     """Start everything but the workers, and stop everything at the end."""
     async with AsyncExitStack() as stack:
         cluster = stack.enter_context(a_cluster(folder, setup.nodes))
-        store = stack.enter_context(a_store(setup.store, folder))
+        store = stack.enter_context(a_store(setup.store, folder, small_disk=setup.small_disk))
         names, oracle, counts = TopicNames(PREFIX), Oracle(settle_time=SETTLE_TIME), Counter[str]()
         _create_topics(cluster.bootstrap, setup.partitions)
         began, listener = time.monotonic(), stack.enter_context(reserve_port()).port
