@@ -341,7 +341,7 @@ async def _drop_letters(hand: Hand) -> None:
 
 
 async def _replay(hand: Hand, topic: str, partition: int, first: int, end: int) -> None:
-    where = ("--topic", topic, "--partition", str(partition), "--offsets", f"{first}-{end}")
+    where = ("--topic", topic, "--partition", str(partition), "--offsets", f"{first}-{end - 1}")
     await _run_command(hand, "replay", *where)
     hand.world.counts["replays"] += 1
 
