@@ -28,6 +28,7 @@ from tests.fixtures.processes import ROOT
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from tests.chaos.conductor.cluster import ClusterNode
     from tests.chaos.conductor.hands import Hand
     from tests.chaos.conductor.workers import ConductedWorker
     from tests.chaos.conductor.world import World
@@ -141,9 +142,10 @@ async def take_dead_spoke_away(hand: Hand) -> None:
     world = hand.world
     system = world.systems["copper-lab"]
     world.note("copper-lab away")
-    await system.stop()
-    await wait_for_work(world, 200)
-    await system.start()
+    with world.oracle.lasting(world.now):
+        await system.stop()
+        await wait_for_work(world, 200)
+        await system.start()
     world.note("copper-lab is back")
 
 
@@ -176,6 +178,11 @@ async def stop_in_broker_outage(hand: Hand) -> None:
     node, worker = hand.world.cluster.nodes[0], one_of_them(hand)
     hand.world.note("broker is killed")
     await asyncio.to_thread(node.kill)
+    with hand.world.oracle.lasting(hand.world.now):
+        await _stop_without_broker(hand, node, worker)
+
+
+async def _stop_without_broker(hand: Hand, node: ClusterNode, worker: ConductedWorker) -> None:
     async with worker.busy:
         hand.world.note(f"SIGTERM {worker.name}")
         await worker.stop(allowed=ANY_EXIT)
