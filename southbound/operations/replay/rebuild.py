@@ -13,6 +13,7 @@ from consumers.routing.give_up import timer_event
 from consumers.run_updates.announce import Announcer
 from consumers.runtime.kafka.group_state import count_members, read_committed_offsets
 from consumers.runtime.kafka.partition_reader import PartitionReader, PartitionReadError
+from consumers.runtime.kafka.readiness import KafkaNotReadyError
 from consumers.store.bulk_load import AcceptedGateway, RebuiltRows, StoreNotEmptyError
 from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError, UnstorableError
@@ -28,6 +29,7 @@ from southbound.operations.kafka import make_envelope, open_publisher, wait_unti
 from southbound.operations.progress import show_progress
 from southbound.operations.replay.event_spool import open_spool
 from southbound.operations.replay.read_topics import read_into, topics_of_runs
+from southbound.operations.why.groups import known_roles
 from southbound.service.kafka_settings import standalone_consumer_settings
 from southbound.service.open_resources import open_run_store
 from southbound.service.roles import Role, consumers_of_topics
@@ -93,7 +95,7 @@ def rebuild_store(settings: Settings) -> int:
     """
     try:
         return asyncio.run(_rebuild(settings))
-    except (StoreUnavailableError, PartitionReadError) as error:
+    except (StoreUnavailableError, PartitionReadError, KafkaNotReadyError) as error:
         raise unreachable(str(error)) from None
     except (SchemaError, UnstorableError) as error:
         raise invalid_input([str(error)]) from None
@@ -137,9 +139,8 @@ def _take_snapshot(settings: Settings, names: TopicNames) -> GatewaySnapshot:
     client = standalone_consumer_settings(settings.kafka)
     with PartitionReader(client) as reader:
         known = reader.topics()
-        _wait_until_stopped(
-            client, [settings.kafka.group_of(role) for role in consumers_of_topics(known, names).values()]
-        )
+        roles = {*consumers_of_topics(known, names).values(), *known_roles(settings)}
+        _wait_until_stopped(client, [settings.kafka.group_of(role) for role in sorted(roles)])
         ranges = [found for topic in topics_of_runs(known, names) for found in reader.present_ranges(topic)]
     routed = read_committed_offsets(client, settings.kafka.group_of(Role.ROUTING.value), names.lifecycle)
     ends = read_topic_ends(client, names.lifecycle)
