@@ -1,6 +1,7 @@
 """Conduct chaos: `make chaos ARGS="--scenario churn --seed 7"`.
 
-Without `--scenario`, all scenarios run one after the other. Exit code 1: there was a violation.
+Without `--scenario`, all scenarios run one after the other. Exit code 1: there was a violation. SIGTERM ends the load,
+and what was published until then is judged and reported.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from tests.chaos.conductor.catalogue import ELSEWHERE, SCENARIOS, SOAK
@@ -23,6 +25,7 @@ from tests.chaos.conductor.report import ChaosReport, markdown_table, read_repor
 from tests.chaos.conductor.store_server import StoreKind
 
 FOLDER = Path(".local/chaos")
+STOPPING = threading.Event()  # SIGTERM ends the load, and the report is written
 START_TIMEOUT = 600.0  # seconds for a broker, a database and topics on a busy machine
 CLOSE_TIMEOUT = 180.0
 
@@ -30,7 +33,7 @@ CLOSE_TIMEOUT = 180.0
 def main() -> int:
     """Run the scenarios that were asked for, print their table, and return the exit code."""
     arguments = _parse_arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, lambda *_: STOPPING.set())
     if arguments.list:
         _list()
         return 0
@@ -38,10 +41,14 @@ def main() -> int:
         return _summarize(arguments.folder)
     reports = []
     for name in arguments.scenario or ([SOAK] if arguments.soak else [*SCENARIOS]):
+        if STOPPING.is_set():
+            break
         seed = random.SystemRandom().randrange(10**6) if arguments.seed is None else arguments.seed
         report = _conduct(name, seed, arguments)
         reports.append(report)
         _show("\n".join(markdown_table([report])[-1 if len(reports) > 1 else 0 :]))
+        if STOPPING.is_set():
+            _show("  SIGTERM ended its load early")
         for kind, words in report.violations.items():
             _show("\n".join([f"  VIOLATION {kind}:", *(f"    {each[:1000]}" for each in words)]))
     return 0 if all(report.is_clean for report in reports) else 1
@@ -58,6 +65,7 @@ def _conduct(name: str, seed: int, arguments: argparse.Namespace) -> ChaosReport
         minutes=arguments.minutes,
         rate=arguments.rate or scenario.rate,
         samples=arguments.soak,
+        stopping=STOPPING,
     )
     command = _command(name, seed)
     _show(command)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from southbound.cli.exit_codes import ExitCode
@@ -40,6 +41,7 @@ class Extent:
     minutes: float | None
     rate: float
     samples: bool = False
+    stopping: threading.Event = field(default_factory=threading.Event)  # ends the load; then it is judged as always
     limit: float | None = None  # seconds after which the conductor gives up; by default long after the expected end
 
     @property
@@ -164,21 +166,23 @@ async def _disturb_while_loading(world: World, scenario: ChaosScenario, load: Lo
 
 
 async def _publish(world: World, load: Load, extent: Extent) -> None:
-    """Publish at a steady rate while not too much is open."""
-    began = time.monotonic()
-    while not _is_over(world, extent, began):
+    """Publish at a steady rate while not too much is open, and for no longer than was asked for."""
+    began = started = time.monotonic()
+    while not _is_over(world, extent, started):
         if (ahead := began + world.published / extent.rate - time.monotonic()) > 0:
             await asyncio.sleep(ahead)
-        while world.open_results() > MAX_OPEN:
+        while world.open_results() > MAX_OPEN and not _is_over(world, extent, started):
             await asyncio.sleep(0.1)
             began += 0.1
         await world.publish(load.draw(world.oracle))
     world.is_loaded = True
 
 
-def _is_over(world: World, extent: Extent, began: float) -> bool:
+def _is_over(world: World, extent: Extent, started: float) -> bool:
+    if extent.stopping.is_set():
+        return True
     if extent.minutes is not None:
-        return time.monotonic() - began > extent.minutes * 60
+        return time.monotonic() - started > extent.minutes * 60
     return world.published >= extent.events
 
 

@@ -281,7 +281,7 @@ async def move_offsets_up(hand: Hand) -> None:
     if not reported:
         world.oracle.breach(Breach.UNREPORTED, "committed offsets were moved up")
     for (topic, number), (first, end) in skipped.items():
-        await _replay(hand, topic.removeprefix(world.names.prefix), number, first, end)
+        await _replay(hand, topic, number, first, end)
 
 
 def move_to_the_end(world: World) -> None:
@@ -349,7 +349,8 @@ async def _drop_letters(hand: Hand) -> None:
 
 async def _replay(hand: Hand, topic: str, partition: int, first: int, end: int) -> None:
     where = ("--topic", topic, "--partition", str(partition), "--offsets", f"{first}-{end - 1}")
-    await _run_command(hand, "replay", *where)
+    if await _run_command(hand, "replay", *where) != ExitCode.SUCCESS:
+        hand.world.oracle.breach(Breach.EXIT_CODE, hand.world.log[-1])
     hand.world.counts["replays"] += 1
 
 
@@ -358,7 +359,7 @@ def _logs(world: World) -> str:
     return "".join(worker.process.log_text() for worker in world.workers.values() if worker.process is not None)
 
 
-async def _run_command(hand: Hand, *words: str) -> None:
+async def _run_command(hand: Hand, *words: str) -> int | None:
     command = [*words, "--config", str(hand.world.folder / "worker-1.yaml")]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -371,3 +372,4 @@ async def _run_command(hand: Hand, *words: str) -> None:
     )
     output, _ = await asyncio.wait_for(process.communicate(), 120)
     hand.world.log.append(f"{hand.world.now():8.2f} {' '.join(words)}: {output.decode().strip()[-200:]}")
+    return process.returncode
