@@ -118,6 +118,7 @@ class TopicJudge:
     oracle: Oracle
     names: TopicNames
     letters: list[PublishedRecord] = field(default_factory=list)
+    moved: dict[tuple[str, int], int] = field(default_factory=dict)  # offsets that the conductor itself moved up
     _unsent: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)
     _update_ids: dict[str, None] = field(default_factory=dict)
 
@@ -148,6 +149,8 @@ class TopicJudge:
             unsent = self._unsent.get(place, {})
             for number in [number for number in unsent if number < offset]:
                 run = unsent.pop(number)
+                if number < self.moved.get(place, 0):
+                    continue
                 if run not in self.oracle.runs and run not in self.oracle.results and not self._is_dead(run):
                     words = f"{run}: offset {number} of {place}, committed {offset}"
                     self.oracle.breach(Breach.COMMITTED_TOO_FAR, words)

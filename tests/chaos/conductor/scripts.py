@@ -292,6 +292,7 @@ def move_to_the_end(world: World) -> None:
         for topic in world.groups().values():
             for number in range(world.setup.partitions):
                 ends[topic, number] = reader.get_watermark_offsets(TopicPartition(topic, number), timeout=10.0)[1]
+    world.judge.moved = ends
     _commit(world, lambda place, _: ends[place], None)
 
 
