@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoFreeConnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from consumers.store.databases.database import CommitInDoubtError, is_unstorable_row
@@ -23,9 +24,16 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
-# SQLAlchemy translates what asyncpg raises, except for what it raises while a new connection is prepared.
-# A TimeoutError is an OSError.
-_ERRORS = (DBAPIError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+# SQLAlchemy translates what asyncpg raises, except for what it raises while a new connection is prepared. Its own
+# TimeoutError, that no connection became free, is not an OSError, as Python's is.
+_ERRORS = (
+    DBAPIError,
+    NoFreeConnectionError,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 _READ_ONLY = "25006"
 
 
@@ -118,6 +126,7 @@ def _is_transient(error: DBAPIError) -> bool:
 
 
 def _engine(url: URL, lock_timeout: float, *, isolation: str) -> AsyncEngine:
+    command_timeout = max(lock_timeout, 1.0) * 2
     engine = create_async_engine(
         _for_asyncpg(url),
         hide_parameters=True,
@@ -127,8 +136,9 @@ def _engine(url: URL, lock_timeout: float, *, isolation: str) -> AsyncEngine:
         pool_size=1,
         max_overflow=4,  # for lists that people ask for, beside the groups of readers
         pool_recycle=1800,
+        pool_timeout=command_timeout,
         connect_args={
-            "command_timeout": max(lock_timeout, 1.0) * 2,
+            "command_timeout": command_timeout,
             "async_creator_fn": partial(_connect_to_one, lock_timeout),
         },
     )

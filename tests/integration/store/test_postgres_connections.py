@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from consumers.store.databases.address import database_at
+from consumers.store.databases.postgres import PostgresDatabase
 from consumers.store.port import StoreUnavailableError
 from tests.fixtures.cutting_proxy import a_cutting_proxy
 
@@ -75,6 +76,15 @@ async def test_a_server_that_became_read_only_is_left_for_another_one(postgres_u
     async with a_database(postgres_url) as database:
         await database.write(make_read_only)  # what a standby's connections are
         await database.write(write)
+
+
+async def test_that_no_connection_becomes_free_is_an_outage(postgres_url: str) -> None:
+    async with a_database(postgres_url, lock_timeout=0.5) as database, AsyncExitStack() as stack:
+        assert isinstance(database, PostgresDatabase)
+        for _ in range(5):  # as many as there may be, each in the midst of something
+            await stack.enter_async_context(database._reader.connect())
+        with pytest.raises(StoreUnavailableError, match="cannot be used: QueuePool limit"):
+            await database.read(one)
 
 
 async def test_no_host_that_takes_writes_is_an_outage(postgres_url: str) -> None:
