@@ -439,6 +439,11 @@ ELSEWHERE = tuple(
         ),
         (
             "offsets",
+            "offsets above 2^31",
+            "unit/runtime/test_finished_offsets.py::test_offsets_above_two_to_the_31_are_kept",
+        ),
+        (
+            "offsets",
             "map at 75 % of the limit",
             f"{_FINISHED}::test_a_partition_is_read_no_further_than_its_commits_have_room_for",
         ),
