@@ -125,6 +125,27 @@ def topics_for_roles(roles: Iterable[Role], scope: TopicScope) -> set[str]:
     return set().union(*(ROLES[role].topics(scope) for role in roles))
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class ConsumedTopic:
+    """A topic that a consumer group reads, with the role that names the group."""
+
+    topic: str
+    role: str
+
+
+def readers_of_events(roles: Iterable[str], names: TopicNames) -> list[ConsumedTopic]:
+    """Return the topics of published events that each of these roles reads: of the hub, and of the write-back."""
+    topics = {"inflight": names.inflight, "results": names.results}
+    found: list[ConsumedTopic] = []
+    for role in sorted(roles):
+        kind, _, rest = role.partition(".")
+        if kind == Role.HUB.value and rest in topics:
+            found.append(ConsumedTopic(topics[rest], role))
+        elif kind == Role.WRITEBACK.value and rest:
+            found += [ConsumedTopic(topic, role) for topic in topics.values()]
+    return found
+
+
 def consumers_of_topics(known: Iterable[str], names: TopicNames) -> dict[str, str]:
     """Return the topics that consumer groups read, of those that Kafka has, each with the role that names its group."""
     topics = set(known)

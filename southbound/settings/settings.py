@@ -135,7 +135,8 @@ class StoreSettings(Section):
 
     url: SecretStr = Field(
         SecretStr("sqlite:///southbound.db"),
-        description="Address of the database: `sqlite:///FILE` or `postgresql://user:secret@host/db`.",
+        description="Address of the database: `sqlite:///FILE` or `postgresql://user:secret@host/db`,"
+        " or several hosts: `postgresql://user:secret@/db?host=a:5432&host=b:5432&target_session_attrs=read-write`.",
     )
     start_timeout: float = Field(30.0, gt=0, description="Seconds to wait for the database at start.")
     lock_timeout: float = Field(
