@@ -12,6 +12,7 @@ from southbound.cli import (
     replay,
     runs,
     specs,
+    spokes,
     subscriptions,
     topics,
     why,
@@ -40,6 +41,7 @@ replay.add_to(app)
 topics.add_to(app)
 tables.add_to(app)
 specs.add_to(app)
+spokes.add_to(app)
 configuration.add_to(app)
 
 
