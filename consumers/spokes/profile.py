@@ -404,7 +404,9 @@ class Profile(SystemProfile):
     name: Annotated[str, AfterValidator(check_spoke_name)] = Field(
         description="Name of the spoke: in selectors, in the name of its topic and in its callback address."
     )
-    dialect: str = Field(default="tmf653", min_length=1, description="The translation. Only `tmf653` is shipped.")
+    dialect: str = Field(
+        default="tmf653", min_length=1, description="The translation: `tmf653`, `jobs`, or one of an installed package."
+    )
     version: Version = Field(
         default="4.1",
         description=(

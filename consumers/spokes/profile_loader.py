@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from pydantic import ValidationError
 
 from consumers.spokes.profile import NamedProfile, Profile
-from consumers.spokes.registry import SPOKE_FACTORIES
+from consumers.spokes.registry import DialectError, spoke_factory
 from schemas.files.yaml_file import YamlFileError, read_yaml_file
 
 if TYPE_CHECKING:
@@ -130,11 +130,14 @@ def _did_you_mean(kind: ProfileKind[P], field: str) -> str:
 
 def _unknown_dialect(path: Path, name: object, yaml: YamlFile) -> list[tuple[int, str]]:
     dialect = yaml.value.get("dialect", "tmf653") if isinstance(yaml.value, dict) else None
-    if not isinstance(dialect, str) or dialect in SPOKE_FACTORIES:
+    if not isinstance(dialect, str):
         return []
-    line, _ = yaml.locate(("dialect",))
-    sentence = f"'{dialect}' is not spoken here, only {', '.join(sorted(SPOKE_FACTORIES))}"
-    return [(line, f"{path}:{line}: spoke '{name}', field 'dialect': {sentence}")]
+    try:
+        spoke_factory(dialect)
+    except DialectError as error:
+        line, _ = yaml.locate(("dialect",))
+        return [(line, f"{path}:{line}: spoke '{name}', field 'dialect': {error}")]
+    return []
 
 
 _SPOKES = ProfileKind(model=Profile, check=_unknown_dialect)
