@@ -13,7 +13,7 @@ import orjson
 from consumers.northbound.orders.order_book import OrderBook
 from consumers.northbound.streams.handler import SourceHandler
 from consumers.northbound.streams.profile import StreamSource
-from consumers.northbound.streams.read_run import RunReader
+from consumers.northbound.streams.read_run import ChangedRunReader
 from consumers.northbound.streams.take_arrival import ArrivalTaker
 from consumers.northbound.writeback.target import WritebackTarget
 from consumers.northbound.writeback.target_caller import TargetCaller
@@ -123,7 +123,7 @@ async def a_stream(folder: Path, transport: Transport | None = None, **profile: 
         await store.close()
 
 
-def _run_reader(transport: Transport) -> RunReader:
+def _run_reader(transport: Transport) -> ChangedRunReader:
     target = WritebackTarget(name="instance", base_url="https://acme.example/api", time_zone="Europe/Berlin")
     caller = TargetCaller(
         targets={"instance": target},
@@ -133,4 +133,4 @@ def _run_reader(transport: Transport) -> RunReader:
         may_send=lambda: True,
         breakers=Breakers({}, lambda: NOON, lambda: 0.5),
     )
-    return RunReader(target=target, caller=caller)
+    return ChangedRunReader(target=target, caller=caller)

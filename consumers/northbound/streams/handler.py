@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from consumers.northbound.streams.profile import StreamSource
-    from consumers.northbound.streams.read_run import RunReader
+    from consumers.northbound.streams.read_run import ChangedRunReader
     from consumers.northbound.streams.take_arrival import ArrivalTaker
     from consumers.runtime.handler import Attempt, Record
     from producers.publisher import Publisher
@@ -57,7 +57,7 @@ class SourceHandler:
     publisher: Publisher
     lifecycle: str
     on_record: OnStreamRecord
-    runs: RunReader | None = None
+    runs: ChangedRunReader | None = None
     way: int = 0
     random: Callable[[], float] = random.random  # jitter, not a secret
 
@@ -84,7 +84,7 @@ class SourceHandler:
         arrival = Arrival(event_id=read.event_id, body=body, way=self.way, at=read.moment(value))
         return await self._take(own_id_of(body), arrival, attempt)
 
-    async def _read_run(self, read: SourceRecord, attempt: Attempt, runs: RunReader) -> Outcome:
+    async def _read_run(self, read: SourceRecord, attempt: Attempt, runs: ChangedRunReader) -> Outcome:
         run_id = id_at(read.json(), self.source.run_id)
         is_deleted = read.header(self.source.action_header) == _DELETED
         shown = await runs.read(run_id, attempt, read.event_id, is_deleted=is_deleted)

@@ -32,7 +32,7 @@ class ShownRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunReader:
+class ChangedRunReader:
     """Reads runs at the target of one source, under the limits and with the credentials of its profile."""
 
     target: WritebackTarget

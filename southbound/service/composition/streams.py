@@ -15,7 +15,7 @@ from consumers.metrics import STREAM_RECORDS, WorkerMetrics
 from consumers.northbound.streams.copy_record import RecordCopier
 from consumers.northbound.streams.handler import COPIED, RedrivenRecordHandler, SourceHandler
 from consumers.northbound.streams.profile import StreamFormat
-from consumers.northbound.streams.read_run import RunReader
+from consumers.northbound.streams.read_run import ChangedRunReader
 from consumers.northbound.streams.subject import SourceSubjects
 from consumers.northbound.streams.take_arrival import ArrivalTaker
 from consumers.northbound.writeback.target_caller import TargetCaller
@@ -148,7 +148,9 @@ def _subjects(resources: SharedResources, name: str | None = None) -> SourceSubj
     return SourceSubjects(sources=sources, names=resources.events.topics, name=name)
 
 
-def _run_reader(resources: SharedResources, source: StreamSource, may_send: Callable[[], bool]) -> RunReader | None:
+def _run_reader(
+    resources: SharedResources, source: StreamSource, may_send: Callable[[], bool]
+) -> ChangedRunReader | None:
     if source.format is not StreamFormat.CHANGE_DATA:
         return None
     target = next(target for target in resources.rules.targets if target.name == source.target)
@@ -161,7 +163,7 @@ def _run_reader(resources: SharedResources, source: StreamSource, may_send: Call
         on_call=call_observer(resources.metrics, resources.timelines),
         breakers=resources.breakers,
     )
-    return RunReader(target=target, caller=caller)
+    return ChangedRunReader(target=target, caller=caller)
 
 
 def _config(resources: SharedResources, role: str) -> WorkerConfig:
