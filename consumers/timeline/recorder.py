@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.call import ObservedCall
+from consumers.spokes.aiohttp_connection import origin_of
 from consumers.store.port import StoreUnavailableError, UnstorableError
 from router.responses import HttpResponse
 from router.timeline.bodies import digest_of, masked_body
@@ -93,12 +94,13 @@ def _attempt(observed: ObservedCall) -> HttpAttempt:
     answer = response if isinstance(response, HttpResponse) else None
     query = f"?{'&'.join(f'{name}={value}' for name, value in call.query)}" if call.query else ""
     keeps_bodies = observed.system.keep_bodies
+    base_url = origin_of(observed.system.base_url) if call.from_root else observed.system.base_url
     return HttpAttempt(
         at=observed.began,
         system=observed.system.name,
         purpose=call.purpose,
         method=call.method,
-        url=f"{observed.system.base_url}{call.path}{query}"[:_MAX_URL_LENGTH].replace("\x00", ""),
+        url=f"{base_url}{call.path}{query}"[:_MAX_URL_LENGTH].replace("\x00", ""),
         status=answer.status if answer else None,
         failure=None if isinstance(response, HttpResponse) else response.cause,
         seconds=round((observed.ended - observed.began).total_seconds(), 3),

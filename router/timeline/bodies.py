@@ -30,7 +30,8 @@ def masked_body(body: bytes | None) -> str | None:
     """Return the text of a body, shortened, without the values of fields that are named like secrets."""
     if not body:
         return None
-    text = _masked_text(body)
+    # JSON may name half of a surrogate pair, which no database stores.
+    text = _masked_text(body).encode("utf-8", "replace").decode()
     return text if len(text) <= MAX_BODY_LENGTH and len(body) <= _MAX_PARSED else f"{text[:MAX_BODY_LENGTH]}…"
 
 

@@ -42,6 +42,10 @@ def test_other_values_stay() -> None:
     assert masked_body(None) is None
 
 
+def test_half_of_a_surrogate_pair_can_be_stored() -> None:
+    assert masked_body(b'{"x": "\\ud800"}') == '{"x": "?"}'
+
+
 @given(body=st.binary(max_size=200))
 def test_any_bytes_are_a_text_without_nul(body: bytes) -> None:
     assert "\x00" not in (masked_body(body) or "")
