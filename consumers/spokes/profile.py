@@ -7,7 +7,6 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -52,19 +51,6 @@ def check_spoke_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise ValueError("must be lower-case letters, digits and '-', at most 63 of them")
-    return name
-
-
-def check_zone(name: str) -> str:
-    """Return the name of a time zone if there is one.
-
-    Raises:
-        ValueError: there is none.
-    """
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("must be a time zone of the IANA list, such as UTC or Europe/Berlin") from None
     return name
 
 
