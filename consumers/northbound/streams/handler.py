@@ -21,7 +21,7 @@ from consumers.northbound.streams.subject import source_named
 from consumers.runtime.handler import DeadLetter, Done, Outcome
 from producers.publisher import Message
 from router.northbound.streams.arrivals import Arrival, with_moments
-from router.runs.ids import derive_event_id, event_id_at
+from router.runs.ids import derive_event_id
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
@@ -103,11 +103,8 @@ class SourceHandler:
 
     async def _copy(self, read: SourceRecord) -> Outcome:
         record = read.record
-        named: tuple[tuple[str, bytes], ...] = ()
-        if not read.header("ce_id"):
-            partition = record.partition
-            place = event_id_at(partition.topic, partition.number, record.offset)
-            named = (("ce_id", place.encode()),)
+        # Not from its place: another cluster has another record there.
+        named = () if read.header("ce_id") else (("ce_id", read.event_id.encode()),)
         await self.publisher.publish([Message(self.lifecycle, record.key, record.value, (*record.headers, *named))])
         self.on_record(self.source.name, COPIED)
         return Done()
