@@ -305,7 +305,7 @@ class SystemProfile(NamedProfile):
     noun: ClassVar[str] = "system"
 
     base_url: Annotated[str, AfterValidator(_check_address)] = Field(
-        description="Address of the API, up to the version; a path such as `/serviceTest` is appended (`paths`)."
+        description="Address of the API, up to the version; `/serviceTest` is appended."
     )
     auth: Auth = Field(default=NoAuth(), description="Credentials that Southbound sends: see below.")
     tls: TlsSettings = TlsSettings()
@@ -389,6 +389,9 @@ class Profile(SystemProfile):
 
     name: Annotated[str, AfterValidator(check_spoke_name)] = Field(
         description="Name of the spoke: in selectors, in the name of its topic and in its callback address."
+    )
+    base_url: Annotated[str, AfterValidator(_check_address)] = Field(
+        description="Address of the API, up to the version; a path such as `/serviceTest` is appended (`paths`)."
     )
     dialect: str = Field(
         default="tmf653", min_length=1, description="The translation: `tmf653`, `jobs`, or one of an installed package."
