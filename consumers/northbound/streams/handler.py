@@ -106,7 +106,7 @@ class SourceHandler:
     async def _copy(self, read: SourceRecord) -> Outcome:
         record = read.record
         # Not from its place: another cluster has another record there.
-        named = () if read.header("ce_id") else (("ce_id", read.event_id.encode()),)
+        named: tuple[tuple[str, bytes], ...] = () if read.header("ce_id") else (("ce_id", read.event_id.encode()),)
         await self.publisher.publish([Message(self.lifecycle, record.key, record.value, (*record.headers, *named))])
         self.on_record(self.source.name, COPIED)
         return Done()
