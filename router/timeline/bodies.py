@@ -11,7 +11,7 @@ MASK = "***"
 _DIGEST_LENGTH = 32  # hexadecimal digits
 _MAX_DEPTH = 50
 _MAX_SEARCHED = 4 * MAX_BODY_LENGTH  # characters of a text that is no JSON
-_MAX_PARSED = 500_000  # bytes; what is secret in a part of a JSON text cannot be told
+_MAX_PARSED = 500_000  # bytes; secrets are not found reliably in a part of a JSON text
 _SECRET_NAME = re.compile(
     r"passw|secret|token|credential|authori[sz]ation|api[-_ ]?key|private[-_ ]?key|cookie", re.IGNORECASE
 )
