@@ -182,7 +182,7 @@ def answering(*answers: object) -> FakeTransport:
 
 
 async def test_change_data_makes_southbound_read_the_run_and_order_what_it_reads(tmp_path: Path) -> None:
-    times = {"startDateTime": "2026-12-01 10:00:00", "endDateTime": ""}
+    times = {"startDateTime": "2026-12-01 10:00:00", "endDateTime": "", "mode": ""}
     first = a_service_test("SYS1", **times, testMeasure=[{"id": "M1", "metricName": "speed"}])
     instance = answering(first, {**first, "description": "changed"}, 404)
     async with a_stream(tmp_path, instance, **CHANGE_DATA) as stream:
