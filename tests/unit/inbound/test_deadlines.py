@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from consumers.inbound.due_checks import MAX_PAGES, PAGE_SIZE, DueCheckPublisher
 from consumers.routing.waiting import expire
@@ -19,6 +19,9 @@ from tests.builders.runs import NOON, TREE, a_document, a_run, a_tree
 from tests.fakes.external_system import REFUSED_CONNECTION
 from tests.fakes.run_store import InMemoryRunStore
 from tests.harness.gateway import InMemoryGateway
+
+if TYPE_CHECKING:
+    import pytest
 
 TEST = "ext-TR0001"
 
