@@ -153,7 +153,8 @@ def field_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
 
 def fields_of(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Yield the fields of a model and of the models inside it, with names such as `retry.max_attempts`."""
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from fields_of(field.annotation, f"{above}{name}.")
         else:

@@ -76,8 +76,9 @@ def show_spoke(settings: Settings, name: str, *, as_json: bool) -> int:
 
 
 def _values(model: BaseModel, above: str = "", *, is_set: bool = True) -> Iterator[tuple[str, str, bool]]:
-    for name in type(model).model_fields:
-        value, own = getattr(model, name), is_set and name in model.model_fields_set
+    for attribute, described in type(model).model_fields.items():
+        name = described.alias or attribute
+        value, own = getattr(model, attribute), is_set and attribute in model.model_fields_set
         if isinstance(value, BaseModel):
             yield from _values(value, f"{above}{name}.", is_set=own)
         else:
