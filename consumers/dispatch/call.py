@@ -283,6 +283,8 @@ class Caller(SystemCaller):
             measures_grace=profile.measures_grace,
             id_deadline=profile.id_deadline,
             ends_with_measures=profile.end_of_run is EndOfRun.MEASURES,
+            limits=profile.time_limits,
+            comparators=profile.threshold_comparators,
         )
 
 

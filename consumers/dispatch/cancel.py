@@ -13,6 +13,7 @@ from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.profile import CancelMethod
 from router.responses import Purpose, Verdict
+from router.runs.deadlines.time_out import is_cancelled_after_time_out
 from router.runs.events import CancelAccepted, CancelledBeforeSending, CancelRefused
 from router.runs.processed_events import has_led_to
 from router.runs.reports.cancel_task import TaskState
@@ -51,7 +52,8 @@ class CancelRunHandler:
         row = await self.updater.store.run(command.run_id)
         if row is None:
             return DeadLetter(run_unknown(command.run_id, "cancel"))
-        if row.phase in ENDED_PHASES or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
+        ended = row.phase in ENDED_PHASES and not is_cancelled_after_time_out(row)
+        if ended or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
             return await self._handle_ended_run(event, row)
         if row.phase in UNSENT_PHASES and row.sent_at is None:
             await self.updater.store_intention(event, row, CancelledBeforeSending())

@@ -90,6 +90,12 @@ class Letter:
         return self.why.get("topic", "")
 
     @property
+    def stream_source(self) -> str:
+        """The source of the original record if it came from a topic of a stream; else empty."""
+        role, _, source = self.why.get("role", "").partition(".")
+        return source.partition(".")[0] if role == "ingress" else ""
+
+    @property
     def partition(self) -> int | None:
         """The partition of the original record."""
         return _number(self.why.get("partition"))
