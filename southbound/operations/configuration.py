@@ -54,11 +54,8 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
     mistakes = list(dict.fromkeys(missing_secrets(rules.profiles, environment)))
     mistakes += _missing_target_secrets(rules.targets, environment)
     mistakes += open_callback_mistakes(settings.listener.host, rules.profiles)
-<<<<<<< HEAD
     mistakes += registration_mistakes(settings.listener.public_url, rules.profiles)
-=======
     mistakes += stream_mistakes(rules, settings.kafka, environment)
->>>>>>> cand
     mistakes += access_mistakes(settings.api.host, settings.access, environment)
     if mistakes:
         raise invalid_input(mistakes)
