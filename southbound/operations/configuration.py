@@ -17,7 +17,7 @@ from schemas.text.counts import count_noun
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_result, print_text
-from southbound.service.callback_addresses import registration_mistakes, url_token
+from southbound.service.composition.callback_addresses import registration_mistakes, url_token
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.open_api import access_mistakes
 from southbound.service.open_callbacks import open_callback_mistakes, openly_accepted

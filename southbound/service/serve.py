@@ -22,7 +22,7 @@ from consumers.table_topic.live_pair import PublishedTableIds
 from producers.publisher import PublishError
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
-from southbound.service.callback_addresses import registration_mistakes
+from southbound.service.composition.callback_addresses import registration_mistakes
 from southbound.service.composition.hub import UNSIGNED
 from southbound.service.composition.registration import registration_warnings
 from southbound.service.composition.role_builders import background_tasks, build_workers, start_servers

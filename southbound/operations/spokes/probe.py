@@ -21,7 +21,7 @@ from router.responses import NoResponse
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_text
 from southbound.operations.spokes.profiles import one_profile
-from southbound.service.callback_addresses import hub_dialect, registration_mistakes
+from southbound.service.composition.callback_addresses import hub_dialect, registration_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

@@ -15,7 +15,7 @@ from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.configuration import missing_secrets
 from southbound.operations.console import print_content, print_json, print_result, print_text
 from southbound.operations.spokes.profiles import all_profiles, one_profile, profile_of_file
-from southbound.service.callback_addresses import callback_path
+from southbound.service.composition.callback_addresses import callback_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

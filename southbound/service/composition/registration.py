@@ -11,7 +11,7 @@ import structlog
 from consumers.inbound.registration.progress import Phase
 from consumers.inbound.registration.registrar import HubRegistrar
 from consumers.metrics import REGISTERED, REGISTRATIONS
-from southbound.service.callback_addresses import hub_dialect
+from southbound.service.composition.callback_addresses import hub_dialect
 from southbound.service.composition.shared_resources import utc_now
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _observer(metrics: Metrics) -> RegistrationObserver:
 
 
 def noting_callbacks(resources: SharedResources, count: CountCallback) -> CountCallback:
-    """Return a function that counts callbacks, and tells the registrar of a system that they arrive."""
+    """Return a function that counts callbacks, and notes their arrival for the registrar of the system."""
 
     def note(spoke: str, outcome: CallbackOutcome) -> None:
         count(spoke, outcome)
@@ -77,7 +77,7 @@ def noting_callbacks(resources: SharedResources, count: CountCallback) -> CountC
 
 
 def note_polled_change(resources: SharedResources, spoke: str) -> None:
-    """Tell the registrar of a system that a poll found a change."""
+    """Note for the registrar of a system that a poll found a change."""
     if (registrar := resources.registrars.get(spoke)) is not None:
         registrar.change_polled()
 

@@ -13,7 +13,7 @@ from consumers.inbound.callback_auth import TokenAuthenticator, authenticator_fo
 from consumers.inbound.listener import CallbackConfig, Listener
 from consumers.metrics import EVENT_IDS_REUSED
 from consumers.spokes.tmf653.versions import VERSIONS
-from southbound.service.callback_addresses import url_token
+from southbound.service.composition.callback_addresses import url_token
 from southbound.service.composition.hub import build_delivery_hub, hub_workers
 from southbound.service.composition.northbound import api_tasks, start_api
 from southbound.service.composition.observers import callback_counter

@@ -21,7 +21,7 @@ from consumers.spokes.limits.circuit_breaker import Breakers
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
 from southbound.broker.server import reserve_port
-from southbound.service.callback_addresses import hub_dialect, registration_mistakes
+from southbound.service.composition.callback_addresses import hub_dialect, registration_mistakes
 from southbound.service.composition.role_builders import callback_config
 from southbound.simulator.behaviours import completes_by_callback
 from southbound.simulator.external_system import API_PATH, ExternalSystem
