@@ -66,7 +66,8 @@ class CancelRunHandler:
 
     async def _cancel(self, event: Event, row: RunRow, command: CancelRun, attempt: Attempt) -> Outcome:
         cancelable = self.caller.spoke(row.spoke).profile.cancelable_states
-        if row.state is not None and row.state not in cancelable:
+        # A run that has timed out is `failed` here, and its system has reported no end.
+        if not is_cancelled_after_time_out(row) and row.state is not None and row.state not in cancelable:
             return await self.refused(event, row, (_past_point_of_no_return(row),))
         finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
         row = await finder.find(event, row)
@@ -82,7 +83,7 @@ class CancelRunHandler:
 
     async def _create_task(self, event: Event, row: RunRow, call: Call, attempt: Attempt) -> Outcome:
         """POST the task; what would be said of the run by its own address is not said by that of the tasks."""
-        result = await self.caller.call(row.spoke, call)
+        result = await self.caller.call_about(row, call, event)
         verdict = result.meaning.verdict
         if verdict is Verdict.ACCEPTED:
             return await self.accepted(event, row, result, attempt)
@@ -95,7 +96,7 @@ class CancelRunHandler:
 
     async def _after_404(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Refuse what the system has no such tasks for, unless it does not have the run either."""
-        read = await self.caller.call(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
+        read = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
         if read.meaning.verdict is Verdict.ACCEPTED:
             return await self.refused(event, row, result.meaning.reasons)
         return await act_on_failure(self, event, row, read, attempt)

@@ -7,7 +7,6 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -61,19 +60,6 @@ def check_spoke_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise ValueError("must be lower-case letters, digits and '-', at most 63 of them")
-    return name
-
-
-def check_zone(name: str) -> str:
-    """Return the name of a time zone if there is one.
-
-    Raises:
-        ValueError: there is none.
-    """
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("must be a time zone of the IANA list, such as UTC or Europe/Berlin") from None
     return name
 
 
@@ -328,7 +314,7 @@ class SystemProfile(NamedProfile):
     noun: ClassVar[str] = "system"
 
     base_url: Annotated[str, AfterValidator(_check_address)] = Field(
-        description="Address of the API, up to the version; a path such as `/serviceTest` is appended (`paths`)."
+        description="Address of the API, up to the version; `/serviceTest` is appended."
     )
     auth: Auth = Field(default=NoAuth(), description="Credentials that Southbound sends: see below.")
     tls: TlsSettings = TlsSettings()
@@ -412,6 +398,9 @@ class Profile(SystemProfile):
 
     name: Annotated[str, AfterValidator(check_spoke_name)] = Field(
         description="Name of the spoke: in selectors, in the name of its topic and in its callback address."
+    )
+    base_url: Annotated[str, AfterValidator(_check_address)] = Field(
+        description="Address of the API, up to the version; a path such as `/serviceTest` is appended (`paths`)."
     )
     dialect: str = Field(
         default="tmf653", min_length=1, description="The translation: `tmf653`, `jobs`, or one of an installed package."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from consumers.inbound.run_check import is_not_there
 from consumers.routing.commands import cancel_command
 from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.profile import EndOfRun
 from router.responses import Verdict
 from router.runs.deadlines.time_out import TIMEOUT, ends, is_due
 from router.runs.events import CancelRequested, DeadlineReached
@@ -81,14 +82,16 @@ class DeadlineCheck:
         if row.external_id is None or row.deadline is None or not row.deadline.is_set:
             return row
         spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call(row.spoke, replace(spoke.to_read(row.external_id), is_poll=True))
+        result = await self.caller.call_about(row, replace(spoke.to_read(row.external_id), is_poll=True), event)
         if result.meaning.verdict is not Verdict.ACCEPTED or is_not_there(result):
             return row
         try:
             report = replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
         except NotUnderstoodError:
             return row
-        if not has_news(row, report, self.updater.now(), spoke.profile.measures_grace):
+        by_measures = spoke.profile.end_of_run is EndOfRun.MEASURES
+        grace = spoke.profile.measures_grace
+        if not has_news(row, report, self.updater.now(), grace, ends_with_measures=by_measures):
             return row
         report_id = derive_event_id(event.id, f"deadline:{row.revision}")
         return await self.updater.store_fact(event, row, self.caller.reported(row.spoke, report, report_id))

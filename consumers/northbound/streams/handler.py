@@ -20,8 +20,9 @@ from consumers.northbound.streams.read_record import (
 from consumers.northbound.streams.subject import source_named
 from consumers.runtime.handler import DeadLetter, Done, Outcome
 from producers.publisher import Message
-from router.northbound.streams.arrivals import Arrival, with_moments
-from router.runs.ids import derive_event_id, event_id_at
+from router.northbound.servicenow.read_body import read_new_run
+from router.northbound.streams.arrivals import Arrival, with_moments, without_results
+from router.runs.ids import derive_event_id
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from consumers.northbound.streams.profile import StreamSource
     from consumers.northbound.streams.read_run import ChangedRunReader
     from consumers.northbound.streams.take_arrival import ArrivalTaker
+    from consumers.northbound.writeback.target import WritebackTarget
     from consumers.runtime.handler import Attempt, Record
     from producers.publisher import Publisher
 
@@ -90,7 +92,7 @@ class SourceHandler:
         shown = await runs.read(run_id, attempt, read.event_id, is_deleted=is_deleted)
         if isinstance(shown, Outcome):
             return shown
-        body = with_moments(shown.body, ZoneInfo(runs.target.time_zone))
+        body = _as_tmf653(shown.body, runs.target)
         arrival = Arrival(event_id=read.event_id, body={**body, "id": shown.run_id}, way=self.way, at=shown.at)
         return await self._take(shown.run_id, arrival, attempt)
 
@@ -103,14 +105,19 @@ class SourceHandler:
 
     async def _copy(self, read: SourceRecord) -> Outcome:
         record = read.record
-        named: tuple[tuple[str, bytes], ...] = ()
-        if not read.header("ce_id"):
-            partition = record.partition
-            place = event_id_at(partition.topic, partition.number, record.offset)
-            named = (("ce_id", place.encode()),)
+        # Not from its place: another cluster has another record there.
+        named: tuple[tuple[str, bytes], ...] = () if read.header("ce_id") else (("ce_id", read.event_id.encode()),)
         await self.publisher.publish([Message(self.lifecycle, record.key, record.value, (*record.headers, *named))])
         self.on_record(self.source.name, COPIED)
         return Done()
+
+
+def _as_tmf653(body: Mapping[str, object], target: WritebackTarget) -> Mapping[str, object]:
+    """Return a run as TMF653 has it: ServiceNow writes an empty text for what a run does not have."""
+    zone = ZoneInfo(target.time_zone)
+    if target.form.is_servicenow:
+        return object_at(read_new_run(without_results(body), zone), "")
+    return with_moments(body, zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

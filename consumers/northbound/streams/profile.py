@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from consumers.spokes.credentials import SecretReference, fetch_secret
-from consumers.spokes.profile import KnownState, NamedProfile, check_spoke_name, check_zone
+from consumers.spokes.profile import KnownState, NamedProfile, check_spoke_name
 from consumers.spokes.profile_loader import ProfileKind, load_profiles_of
+from schemas.text.time_zones import check_time_zone
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ class StreamSource(StreamProfile):
     @field_validator("time_zone")
     @classmethod
     def _check_time_zone(cls, name: str) -> str:
-        return check_zone(name)
+        return check_time_zone(name)
 
     @model_validator(mode="after")
     def _fits_its_format(self) -> Self:

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator
 
-from consumers.spokes.profile import KnownState, SystemProfile, check_spoke_name, check_zone
+from consumers.spokes.profile import KnownState, SystemProfile, check_spoke_name
 from consumers.spokes.profile_loader import ProfileKind, load_profiles_of
 from router.northbound.writeback import MeasureIds, TargetDialect, TargetFormat, ValueForm
+from schemas.text.time_zones import check_time_zone
 from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class WritebackTarget(SystemProfile):
     @field_validator("time_zone")
     @classmethod
     def _check_time_zone(cls, name: str) -> str:
-        return check_zone(name)
+        return check_time_zone(name)
 
     @cached_property
     def form(self) -> TargetFormat:

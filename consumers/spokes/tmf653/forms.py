@@ -8,8 +8,8 @@ import orjson
 
 from consumers.spokes.conventions.payload_form import PartyForm, ValueType, ValueWrapping
 from consumers.spokes.tmf653 import fields as wire
-from consumers.spokes.tmf653.v5.characteristic_types import characteristic_type
 from consumers.spokes.tmf653.versions import VERSIONS
+from schemas.characteristic_types import characteristic_type
 
 if TYPE_CHECKING:
     from consumers.spokes.conventions.payload_form import PayloadForm

@@ -141,7 +141,8 @@ def _stream_headers(letter: Letter) -> Headers:
 def _missing_id(letter: Letter, headers: Headers) -> Headers:
     """Return the id of an event that names none: else it would follow from its new place, as for another event."""
     named = any(name.lower() == _EVENT_ID and value for name, value in headers)
-    return () if named else ((_EVENT_ID, letter.position_id.encode()),)
+    # That of a stream follows from its content and its time, which are the same on every cluster and after a redrive.
+    return () if named or letter.is_of_stream else ((_EVENT_ID, letter.position_id.encode()),)
 
 
 def _mark_headers(letter: Letter, mark: RedriveMark) -> Headers:

@@ -48,6 +48,14 @@ def test_one_that_fails_again_keeps_its_source_and_goes_back_to_the_same_topic()
     assert source_named(a_record(redriven_message(again, MARK), at_ms=0)) == "desk"
 
 
+def test_one_without_an_id_has_the_id_that_it_had_before() -> None:
+    letter = a_letter(topic=OUTSIDE, role="ingress.desk", timestamp=str(PRODUCED))
+    original = Record(Partition(topic=OUTSIDE, number=0, epoch=1), 0, letter.key, letter.value, (), PRODUCED)
+    redriven = a_record(redriven_message(letter, MARK, topic=NAMES.ingress), at_ms=0)
+    before, after = (SourceRecord(source=SOURCE, record=record).event_id for record in (original, redriven))
+    assert before == after
+
+
 def test_a_source_that_names_itself_in_its_records_is_not_believed() -> None:
     spoofed = (("southbound-stream-source", b"other"),)
     message = redriven_message(a_letter(spoofed, topic=OUTSIDE, role="ingress.desk"), MARK, topic=NAMES.ingress)
