@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 
-from consumers.inbound.registration.progress import Answer, Phase
+from consumers.inbound.registration.progress import Answer, HubPhase
 from consumers.spokes.conventions.http_conventions import path_with_id
 from consumers.spokes.conventions.hub_settings import CredentialsPlace
 from consumers.spokes.port import Call, NotUnderstoodError
@@ -40,18 +40,18 @@ class HubDialect:
     callback: str = field(repr=False)
     callback_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
-    def call_of(self, phase: Phase, registration_id: str | None) -> Call:
+    def call_of(self, phase: HubPhase, registration_id: str | None) -> Call:
         """Return the call that a phase makes; `registration_id` is the id of the registration that it is about."""
         hub = self.profile.hub.path
-        if phase is Phase.REGISTERING:
+        if phase is HubPhase.REGISTERING:
             body, kind = orjson.dumps(self.registration()), self.profile.media_types.send
             return Call(purpose=Purpose.SEND, method="POST", path=hub, body=body, content_type=kind)
-        if phase in {Phase.SEARCHING, Phase.CONFIRMING}:
+        if phase in {HubPhase.SEARCHING, HubPhase.CONFIRMING}:
             return Call(purpose=Purpose.READ, method="GET", path=hub)
         if registration_id is None:
             raise ValueError(f"{phase} needs the id of a registration")
         one = path_with_id(f"{hub}/{{id}}", registration_id)
-        if phase is Phase.VERIFYING:
+        if phase is HubPhase.VERIFYING:
             return Call(purpose=Purpose.READ, method="GET", path=one)
         return Call(purpose=Purpose.CANCEL, method="DELETE", path=one)
 
@@ -66,21 +66,21 @@ class HubDialect:
             **VERSIONS[self.profile.version].type_of("Hub"),
         }
 
-    def read(self, phase: Phase, response: HttpResponse) -> tuple[Answer, str | None]:
+    def read(self, phase: HubPhase, response: HttpResponse) -> tuple[Answer, str | None]:
         """Return what a response means in a phase, and the id of the registration that it shows."""
-        method = {Phase.REGISTERING: "POST", Phase.TIDYING: "DELETE"}.get(phase, "GET")
+        method = {HubPhase.REGISTERING: "POST", HubPhase.TIDYING: "DELETE"}.get(phase, "GET")
         success = response.status in self.profile.success_codes_of(method)
         declared = self.profile.meanings.get((method, response.status))
-        if phase is Phase.TIDYING:
+        if phase is HubPhase.TIDYING:
             # One that cannot be removed now cannot be later either, unless the system is away.
             return (Answer.FAILED if response.status in _AWAY else Answer.REMOVED), None
         if not success and (declared in _NOT_DONE or response.status in _TO_BE_REPEATED | _REFUSED_CREDENTIALS):
             if method == "GET" and declared is None and response.status in _REFUSED_CREDENTIALS:
                 return Answer.UNREADABLE, None  # reading may be forbidden where registering is not
             return Answer.FAILED, None
-        if phase is Phase.REGISTERING:
+        if phase is HubPhase.REGISTERING:
             return self._read_post(response, success=success)
-        if phase is Phase.VERIFYING:
+        if phase is HubPhase.VERIFYING:
             return self._read_one(response, success=success), None
         return self._read_list(response, success=success)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Phase(StrEnum):
+class HubPhase(StrEnum):
     """What is done next, or what the registration is until it is renewed."""
 
     SEARCHING = "searching"  # GET of the hub, for a registration of another process or of an earlier start
@@ -43,31 +43,31 @@ class Answer(StrEnum):
     DUE = "due"  # the time of the renewal has come
 
 
-RESTING = frozenset({Phase.REGISTERED, Phase.ASSUMED, Phase.OCCUPIED, Phase.UNSUPPORTED})
+RESTING = frozenset({HubPhase.REGISTERED, HubPhase.ASSUMED, HubPhase.OCCUPIED, HubPhase.UNSUPPORTED})
 # Notifications arrive, as far as can be known.
-IN_EFFECT = frozenset({Phase.REGISTERED, Phase.ASSUMED, Phase.VERIFYING, Phase.TIDYING})
+IN_EFFECT = frozenset({HubPhase.REGISTERED, HubPhase.ASSUMED, HubPhase.VERIFYING, HubPhase.TIDYING})
 
-NEXT_PHASE: Mapping[tuple[Phase, Answer], Phase] = MappingProxyType(
+NEXT_PHASE: Mapping[tuple[HubPhase, Answer], HubPhase] = MappingProxyType(
     {
-        (Phase.SEARCHING, Answer.FOUND): Phase.REGISTERED,
-        (Phase.SEARCHING, Answer.NOT_FOUND): Phase.REGISTERING,
-        (Phase.SEARCHING, Answer.UNREADABLE): Phase.REGISTERING,
-        (Phase.SEARCHING, Answer.UNVERIFIABLE): Phase.REGISTERED,
-        (Phase.REGISTERING, Answer.CREATED): Phase.REGISTERED,
-        (Phase.REGISTERING, Answer.REPLACED): Phase.TIDYING,
-        (Phase.REGISTERING, Answer.EXISTS): Phase.CONFIRMING,
-        (Phase.REGISTERING, Answer.NO_HUB): Phase.UNSUPPORTED,
-        (Phase.CONFIRMING, Answer.FOUND): Phase.REGISTERED,
-        (Phase.CONFIRMING, Answer.NOT_FOUND): Phase.OCCUPIED,
-        (Phase.CONFIRMING, Answer.UNREADABLE): Phase.ASSUMED,
-        (Phase.TIDYING, Answer.REMOVED): Phase.REGISTERED,
-        (Phase.VERIFYING, Answer.PRESENT): Phase.REGISTERED,
-        (Phase.VERIFYING, Answer.GONE): Phase.SEARCHING,
-        (Phase.VERIFYING, Answer.UNREADABLE): Phase.SEARCHING,
-        (Phase.REGISTERED, Answer.DUE): Phase.VERIFYING,
-        (Phase.ASSUMED, Answer.DUE): Phase.REGISTERING,
-        (Phase.OCCUPIED, Answer.DUE): Phase.REGISTERING,
-        (Phase.UNSUPPORTED, Answer.DUE): Phase.REGISTERING,
+        (HubPhase.SEARCHING, Answer.FOUND): HubPhase.REGISTERED,
+        (HubPhase.SEARCHING, Answer.NOT_FOUND): HubPhase.REGISTERING,
+        (HubPhase.SEARCHING, Answer.UNREADABLE): HubPhase.REGISTERING,
+        (HubPhase.SEARCHING, Answer.UNVERIFIABLE): HubPhase.REGISTERED,
+        (HubPhase.REGISTERING, Answer.CREATED): HubPhase.REGISTERED,
+        (HubPhase.REGISTERING, Answer.REPLACED): HubPhase.TIDYING,
+        (HubPhase.REGISTERING, Answer.EXISTS): HubPhase.CONFIRMING,
+        (HubPhase.REGISTERING, Answer.NO_HUB): HubPhase.UNSUPPORTED,
+        (HubPhase.CONFIRMING, Answer.FOUND): HubPhase.REGISTERED,
+        (HubPhase.CONFIRMING, Answer.NOT_FOUND): HubPhase.OCCUPIED,
+        (HubPhase.CONFIRMING, Answer.UNREADABLE): HubPhase.ASSUMED,
+        (HubPhase.TIDYING, Answer.REMOVED): HubPhase.REGISTERED,
+        (HubPhase.VERIFYING, Answer.PRESENT): HubPhase.REGISTERED,
+        (HubPhase.VERIFYING, Answer.GONE): HubPhase.SEARCHING,
+        (HubPhase.VERIFYING, Answer.UNREADABLE): HubPhase.SEARCHING,
+        (HubPhase.REGISTERED, Answer.DUE): HubPhase.VERIFYING,
+        (HubPhase.ASSUMED, Answer.DUE): HubPhase.REGISTERING,
+        (HubPhase.OCCUPIED, Answer.DUE): HubPhase.REGISTERING,
+        (HubPhase.UNSUPPORTED, Answer.DUE): HubPhase.REGISTERING,
     }
 )
 
@@ -80,7 +80,7 @@ class Registration:
     is made again where it cannot be verified.
     """
 
-    phase: Phase = Phase.SEARCHING
+    phase: HubPhase = HubPhase.SEARCHING
     id: str | None = None
     former_id: str | None = None  # to be removed
     unnamed: bool = False
@@ -95,7 +95,11 @@ class Registration:
         """Return the registration when it is to be renewed."""
         renewed = replace(self, phase=NEXT_PHASE[self.phase, Answer.DUE], suspected=suspected)
         # Without an id there is nothing to verify but the list.
-        return replace(renewed, phase=Phase.SEARCHING) if renewed.phase is Phase.VERIFYING and not self.id else renewed
+        return (
+            replace(renewed, phase=HubPhase.SEARCHING)
+            if renewed.phase is HubPhase.VERIFYING and not self.id
+            else renewed
+        )
 
 
 def advance(registration: Registration, answer: Answer, found_id: str | None = None) -> Registration:
@@ -122,7 +126,7 @@ def _refined(registration: Registration, answer: Answer, found_id: str | None) -
     # A new registration without an id may be the former one.
     if answer is Answer.CREATED and None not in (registration.id, found_id) and registration.id != found_id:
         return Answer.REPLACED
-    in_search = registration.phase is Phase.SEARCHING and answer is Answer.UNREADABLE
+    in_search = registration.phase is HubPhase.SEARCHING and answer is Answer.UNREADABLE
     if in_search and registration.unnamed and not registration.suspected:
         return Answer.UNVERIFIABLE
     return answer

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from consumers.inbound.registration.progress import IN_EFFECT, Answer, Phase, Registration, advance
+from consumers.inbound.registration.progress import IN_EFFECT, Answer, HubPhase, Registration, advance
 from consumers.spokes.limits.circuit_breaker import CallFailure
 from consumers.spokes.port import CallPreventedError
 from router.responses import HttpResponse, NoResponse, Purpose, retry_after_seconds
@@ -115,9 +115,9 @@ class HubRegistrar:
         """Remove the registration, at a clean stop. One attempt, which the timeouts of the profile limit."""
         if not self.dialect.profile.hub.remove_at_stop or self.registration.id is None:
             return
-        call = self.dialect.call_of(Phase.TIDYING, self.registration.id)
+        call = self.dialect.call_of(HubPhase.TIDYING, self.registration.id)
         response = await self._call(call)
-        gone = isinstance(response, HttpResponse) and self.dialect.read(Phase.TIDYING, response)[0] is Answer.REMOVED
+        gone = isinstance(response, HttpResponse) and self.dialect.read(HubPhase.TIDYING, response)[0] is Answer.REMOVED
         outcome = "removed" if gone else "failed"
         self.observe(self.name, outcome, f"DELETE of the registration was answered with {_outcome_of(response)}")
         if gone:
@@ -125,7 +125,7 @@ class HubRegistrar:
 
     def _subject_id(self) -> str | None:
         registration = self.registration
-        return registration.former_id if registration.phase is Phase.TIDYING else registration.id
+        return registration.former_id if registration.phase is HubPhase.TIDYING else registration.id
 
     def _read(self, response: HttpResponse | NoResponse) -> tuple[Answer, str | None]:
         if isinstance(response, NoResponse):
@@ -174,9 +174,9 @@ class HubRegistrar:
         self._failures = 0
         phase = self.registration.phase
         self.problem = {
-            Phase.OCCUPIED: "is not registered: the hub has a registration of another address and takes no second one"
+            HubPhase.OCCUPIED: "is not registered: the hub has a registration of another address and takes no other"
             " (409); remove that one at the system",
-            Phase.UNSUPPORTED: "cannot be registered, because the system has no hub"
+            HubPhase.UNSUPPORTED: "cannot be registered, because the system has no hub"
             f" ({call.method} {call.path} was answered with {_outcome_of(response)}): set `result_channels: [poll]` and"
             " `hub.register: false`, or correct hub.path",
         }.get(phase)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from consumers.inbound.registration.progress import Answer, Phase
+from consumers.inbound.registration.progress import Answer, HubPhase
 from consumers.spokes.credentials import NoAuth, SecretMissingError
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.registry import spoke_for
@@ -175,11 +175,11 @@ async def probe_hub(
     if mistakes := registration_mistakes(public_url, [profile]):
         return _step("hub", began, mistakes[0], ok=False)
     dialect = hub_dialect(public_url or "", profile, environment)
-    call = dialect.call_of(Phase.SEARCHING, None)
+    call = dialect.call_of(HubPhase.SEARCHING, None)
     response = await client.call(profile.name, call)
     if isinstance(response, NoResponse):
         return _step("hub", began, response.cause, ok=False)
-    answer, found = dialect.read(Phase.SEARCHING, response)
+    answer, found = dialect.read(HubPhase.SEARCHING, response)
     what = f"GET {call.path} was answered with {response.status}"
     sentence = {
         Answer.FOUND: f"the callback address is registered (id {found or 'not shown'})",

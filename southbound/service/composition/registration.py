@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from consumers.inbound.registration.progress import Phase
+from consumers.inbound.registration.progress import HubPhase
 from consumers.inbound.registration.registrar import HubRegistrar
 from consumers.metrics import REGISTERED, REGISTRATIONS
 from southbound.service.composition.callback_addresses import hub_dialect
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from southbound.service.composition.shared_resources import SharedResources
 
 log = structlog.get_logger()
-_GOOD = frozenset({Phase.REGISTERED, Phase.ASSUMED, "removed"})
+_GOOD = frozenset({HubPhase.REGISTERED, HubPhase.ASSUMED, "removed"})
 
 
 def open_registrars(stack: AsyncExitStack, resources: SharedResources) -> None:

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from consumers.inbound.listener import Listener
-from consumers.inbound.registration.progress import Phase
+from consumers.inbound.registration.progress import HubPhase
 from consumers.inbound.registration.registrar import MISSED_BEFORE_CHECK, HubRegistrar
 from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.http_client import SpokeClient
@@ -165,15 +165,15 @@ async def restart(registered: Registered, hub: str = "standard") -> None:
 async def test_a_run_reports_to_the_registered_address(version: str) -> None:
     async with a_registrar(version) as registered:
         await registered.registrar.work()
-        assert registered.registrar.registration.phase is Phase.REGISTERED
+        assert registered.registrar.registration.phase is HubPhase.REGISTERED
         assert registered.registrar.warning() is None
         assert len(await registered.events_of_a_run()) >= 1
         body = registered.registrar.dialect.registration()
         assert violations("EventSubscriptionInput", body, version, closed=True) == []
 
 
-@pytest.mark.parametrize(("hub", "phase"), [("standard", Phase.ASSUMED), ("listing", Phase.REGISTERED)])
-async def test_a_second_process_uses_the_registration_of_the_first(hub: str, phase: Phase) -> None:
+@pytest.mark.parametrize(("hub", "phase"), [("standard", HubPhase.ASSUMED), ("listing", HubPhase.REGISTERED)])
+async def test_a_second_process_uses_the_registration_of_the_first(hub: str, phase: HubPhase) -> None:
     async with a_registrar(hub=hub) as registered:
         await registered.registrar.work()
         registered.registrar.registration = type(registered.registrar.registration)()  # as after a restart of ours
@@ -196,7 +196,7 @@ async def test_a_hub_that_another_address_occupies_is_said() -> None:
     app.add_routes([web.get("/hub", show), web.post("/hub", refuse)])
     async with serve_app(app) as url, a_registrar_at(url) as (registrar, said):
         await registrar.work()
-        assert registrar.registration.phase is Phase.OCCUPIED
+        assert registrar.registration.phase is HubPhase.OCCUPIED
         assert [outcome for outcome, _ in said] == ["occupied"]
         assert "another address" in str(registrar.warning())
 
@@ -222,7 +222,7 @@ async def test_a_system_that_forgot_the_registration_gets_it_again_at_the_renewa
         assert registered.hub_calls()[-1] == ("GET", "/hub/{id}")
         await restart(registered, hub)
         await registered.registrar.work()
-        assert registered.registrar.registration.phase is Phase.REGISTERED
+        assert registered.registrar.registration.phase is HubPhase.REGISTERED
         assert len(registered.system.notifications.subscriptions) == 1
         assert len(await registered.events_of_a_run()) >= 1
 

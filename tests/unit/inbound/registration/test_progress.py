@@ -17,7 +17,7 @@ from consumers.inbound.registration.progress import (
     NEXT_PHASE,
     RESTING,
     Answer,
-    Phase,
+    HubPhase,
     Registration,
     advance,
 )
@@ -91,7 +91,7 @@ def worked(registration: Registration, hub: ModelHub, *, suspected: bool = False
     if registration.is_resting:
         registration = registration.due(suspected=suspected)
     for _ in range(MAX_CALLS):
-        subject = registration.former_id if registration.phase is Phase.TIDYING else registration.id
+        subject = registration.former_id if registration.phase is HubPhase.TIDYING else registration.id
         call = DIALECT.call_of(registration.phase, subject)
         answer, found = DIALECT.read(registration.phase, hub.answer(call))
         registration = advance(registration, answer, found)
@@ -143,31 +143,31 @@ def test_a_hub_that_is_taken_by_another_address_is_told_from_our_own() -> None:
         lists=True, shows=False, conflicts=True, single=True, names=True, subscriptions={"7": "http://other"}
     )
     registration = worked(Registration(), hub)
-    assert registration.phase is Phase.OCCUPIED
+    assert registration.phase is HubPhase.OCCUPIED
     hub.subscriptions.clear()
-    assert worked(registration, hub).phase is Phase.REGISTERED
+    assert worked(registration, hub).phase is HubPhase.REGISTERED
 
 
 @pytest.mark.parametrize("status", [404, 405, 410, 501])
 def test_a_system_without_a_hub_is_recognised(status: int) -> None:
-    answer, _ = DIALECT.read(Phase.REGISTERING, HttpResponse(status=status))
-    moved = advance(Registration(phase=Phase.REGISTERING, id="4"), answer)
-    assert (moved.phase, moved.id) == (Phase.UNSUPPORTED, None)
-    assert moved.due().phase is Phase.REGISTERING  # a path that is missing during a deployment comes back
+    answer, _ = DIALECT.read(HubPhase.REGISTERING, HttpResponse(status=status))
+    moved = advance(Registration(phase=HubPhase.REGISTERING, id="4"), answer)
+    assert (moved.phase, moved.id) == (HubPhase.UNSUPPORTED, None)
+    assert moved.due().phase is HubPhase.REGISTERING  # a path that is missing during a deployment comes back
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 408, 422, 429, 500, 502, 503, 504])
 def test_any_other_answer_to_a_post_is_repeated(status: int) -> None:
-    before = Registration(phase=Phase.REGISTERING, id="4")
-    answer, found = DIALECT.read(Phase.REGISTERING, HttpResponse(status=status))
+    before = Registration(phase=HubPhase.REGISTERING, id="4")
+    answer, found = DIALECT.read(HubPhase.REGISTERING, HttpResponse(status=status))
     assert advance(before, answer, found) is before
 
 
 def test_every_phase_is_reachable_and_leads_back_to_rest() -> None:
-    reached = {Phase.SEARCHING, *NEXT_PHASE.values()}
-    assert reached == set(Phase)
+    reached = {HubPhase.SEARCHING, *NEXT_PHASE.values()}
+    assert reached == set(HubPhase)
     assert all((phase, Answer.DUE) in NEXT_PHASE for phase in RESTING)
-    assert {phase for phase, _ in NEXT_PHASE} == set(Phase)
+    assert {phase for phase, _ in NEXT_PHASE} == set(HubPhase)
 
 
 @given(
@@ -179,7 +179,7 @@ def test_no_answer_whatever_it_is_breaks_the_table(answers: list[tuple[int, byte
     for status, body in answers:
         if registration.is_resting:
             registration = registration.due()
-        subject = registration.former_id if registration.phase is Phase.TIDYING else registration.id
+        subject = registration.former_id if registration.phase is HubPhase.TIDYING else registration.id
         DIALECT.call_of(registration.phase, subject)
         response = HttpResponse(status=status, headers={"location": header, "x-total-count": header}, body=body)
         registration = advance(registration, *DIALECT.read(registration.phase, response))
@@ -189,7 +189,7 @@ def test_every_row_of_the_table_is_reached_by_some_answer() -> None:
     bodies = [b"", b"[]", orjson.dumps([{"callback": OURS, "id": 1}]), orjson.dumps({"callback": OURS, "id": "2"})]
     seen = {(phase, Answer.DUE) for phase in RESTING}
     starts = [Registration(), Registration(id="1"), Registration(unnamed=True)]
-    for phase, status, body, start in product(set(Phase) - RESTING, (200, 404, 405, 409), bodies, starts):
+    for phase, status, body, start in product(set(HubPhase) - RESTING, (200, 404, 405, 409), bodies, starts):
         answer, found = DIALECT.read(phase, HttpResponse(status=status, body=body))
         registration = Registration(phase=phase, id=start.id, former_id="0", unnamed=start.unnamed)
         moved = advance(registration, answer, found)
