@@ -25,7 +25,7 @@ from consumers.spokes.conventions.http_conventions import (
     RunHeaders,
     meanings_by_call,
 )
-from consumers.spokes.conventions.hub_settings import CredentialsPlace, HubSettings
+from consumers.spokes.conventions.hub_settings import CredentialsPlace, HubRegistrationSettings
 from consumers.spokes.conventions.payload_form import PLAIN, PayloadForm
 from consumers.spokes.credentials import (
     Auth,
@@ -421,7 +421,7 @@ class Profile(SystemProfile):
             "`accept from anyone` lets the listener start on an address that is not loopback without `callback_auth`."
         ),
     )
-    hub: HubSettings = HubSettings()
+    hub: HubRegistrationSettings = HubRegistrationSettings()
     patchable: frozenset[Patchable] = Field(
         default=frozenset(),
         description="Fields that a change may carry, spelled as in TMF653. Empty: changes are refused.",

@@ -34,7 +34,7 @@ class CredentialsPlace(StrEnum):
     BODY = "body"
 
 
-class HubSettings(ProfileModel):
+class HubRegistrationSettings(ProfileModel):
     """The registration of the listener's address at the hub of a system."""
 
     registers: bool = Field(

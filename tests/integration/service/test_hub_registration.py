@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from consumers.spokes.conventions.hub_settings import HubSettings
+from consumers.spokes.conventions.hub_settings import HubRegistrationSettings
 from consumers.spokes.credentials import CallbackToken
 from schemas.vocabulary import RunState
 from southbound.simulator.behaviours import completes_by_callback
@@ -31,7 +31,7 @@ def register(service: ServiceUnderTest) -> None:
     address = f"http://127.0.0.1:{service.settings.listener.port}"
     listener = service.settings.listener.model_copy(update={"public_url": address})
     service.settings = service.settings.model_copy(update={"listener": listener})
-    hub = HubSettings.model_validate({"register": True, "credentials": "url", "remove_at_stop": True})
+    hub = HubRegistrationSettings.model_validate({"register": True, "credentials": "url", "remove_at_stop": True})
     profiles = tuple(
         profile.model_copy(update={"hub": hub, "callback_auth": CallbackToken(token="env:HUB_TOKEN")})  # noqa: S106 - where it is
         if profile.name == "fibre-lab"
