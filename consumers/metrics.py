@@ -155,6 +155,20 @@ EVENT_IDS_REUSED = Metric(
     labels=("spoke",),
     meaning="Notifications whose eventId this process last saw with another content; both are processed.",
 )
+REGISTRATIONS = Metric(
+    name="southbound_hub_registrations_total",
+    kind=Counter,
+    labels=("spoke", "outcome"),
+    meaning="Registrations of the callback address at hubs of external systems, and their renewals: registered, assumed"
+    " (409, and the system does not list its registrations), occupied (by another address), unsupported (no hub),"
+    " failed (will be repeated), removed.",
+)
+REGISTERED = Metric(
+    name="southbound_hub_registered",
+    kind=Gauge,
+    labels=("spoke",),
+    meaning="1 while the hub of a system has the callback address, as far as this process knows; else 0.",
+)
 REPORTS_IGNORED = Metric(
     name="southbound_reports_ignored_total",
     kind=Counter,
@@ -350,6 +364,8 @@ METRICS: Final = (
     TIMELINE_DROPPED,
     CALLBACKS,
     EVENT_IDS_REUSED,
+    REGISTRATIONS,
+    REGISTERED,
     REPORTS_IGNORED,
     UNKNOWN_STATES,
     WRONG_KEYS,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from consumers.inbound.callback_auth import CallbackAuthenticator
+    from consumers.inbound.callback_auth import CallbackAuthenticator, TokenAuthenticator
     from consumers.inbound.callback_responses import CallbackOutcome
     from producers.publisher import Publisher
     from schemas.codec.envelope import Envelope
@@ -59,12 +59,21 @@ def ignore_callback(spoke: str, outcome: CallbackOutcome) -> None:
 class CallbackConfig:
     """How callbacks of one external system are received: TMF653 v4 expects 201, v5 expects 204.
 
-    `check` raises `NotUnderstoodError` for a callback that its spoke certainly cannot read.
+    `check` raises `NotUnderstoodError` for a callback that its spoke certainly cannot read. `url_token` checks the
+    token in the path of an address that was registered at a hub with its token; None: there is no such address.
     """
 
     success_status: Literal[201, 204] = 201
     authenticator: CallbackAuthenticator
     check: Callable[[InboundReceived], None] = accept_any
+    url_token: TokenAuthenticator | None = None
+
+    def accepts(self, request: web.Request) -> bool:
+        """Return whether a request carries the credentials, in its headers or in its path."""
+        token = request.match_info.get("token")
+        if token is None:
+            return self.authenticator.accepts(request.headers)
+        return self.url_token is not None and self.url_token.accepts({"Authorization": f"Bearer {token}"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +139,9 @@ class Listener:
         bound = open_port(self._host, self._port, "listener.port")
         self._port = bound_port(bound)
         app = web.Application(client_max_size=self._limits.max_body_bytes)
-        for path in ("/{spoke}/listener", "/{spoke}/listener/{event:.*}"):
+        for path in ("/{spoke}/listener", "/{spoke}/{token}/listener"):
             app.router.add_post(path, self._receive)
+            app.router.add_post(f"{path}/{{event:.*}}", self._receive)
         app.router.add_post("/{path:.*}", self._unknown_path)
         self._server = BoundedServer(
             app,
@@ -189,13 +199,13 @@ class Listener:
                 self._count_reused_id(name)
         if spoke.success_status == 204:  # noqa: PLR2004 - the only other one
             return outcome, web.Response(status=204)
-        return outcome, json_response(201, {"id": event_id, "callback": request.path})
+        return outcome, json_response(201, {"id": event_id, "callback": f"/{name}/listener"})
 
     def _authenticated(self, request: web.Request, name: str) -> CallbackConfig:
         spoke = self._spokes.get(name)
         if spoke is None and not self._hides_names:
             raise CallbackRefusedError(404, "unknownSpoke", f"there is no spoke {name[:80]!r}: correct the URL")
-        if spoke is None or not spoke.authenticator.accepts(request.headers):
+        if spoke is None or not spoke.accepts(request):
             # The same response for both: it must not show which spokes there are.
             sentence = f"{name[:80]!r} is no spoke, or the credentials are not those agreed for its callbacks"
             outcome: CallbackOutcome = "unauthenticated" if spoke else "unknownSpoke"

@@ -59,6 +59,7 @@ class Poller:
     events: EventPublisher
     now: Callable[[], datetime]
     warn: ReportSentence
+    on_news: Callable[[str], None] = lambda _: None  # called with the spoke of each response that is published
     not_found: dict[str, int] = field(default_factory=dict)  # run id -> rounds in which it was not found
     published: dict[str, _Published] = field(default_factory=dict)  # run id -> its last answer
 
@@ -110,6 +111,7 @@ class Poller:
         await self.events.publish([event for _, event, _ in news])
         for row, event, result in news:
             self._remember(row, event, result)
+            self.on_news(row.spoke)
         return len(news)
 
     def _report_failures(self, failed: Sequence[tuple[RunRow, CallResult]]) -> None:

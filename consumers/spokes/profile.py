@@ -25,8 +25,17 @@ from consumers.spokes.conventions.http_conventions import (
     RunHeaders,
     meanings_by_call,
 )
+from consumers.spokes.conventions.hub_settings import CredentialsPlace, HubRegistrationSettings
 from consumers.spokes.conventions.payload_form import PLAIN, PayloadForm
-from consumers.spokes.credentials import Auth, CallbackAuth, HeaderName, NoAuth, ProfileModel, TlsSettings
+from consumers.spokes.credentials import (
+    Auth,
+    CallbackAuth,
+    CallbackToken,
+    HeaderName,
+    NoAuth,
+    ProfileModel,
+    TlsSettings,
+)
 from consumers.spokes.limits.circuit_breaker import BreakerPolicy
 from consumers.spokes.mapping.rules import NOTHING, MappingSettings
 from consumers.spokes.tmf653.versions import VERSIONS, path_mistake, with_defaults_of_version
@@ -412,6 +421,7 @@ class Profile(SystemProfile):
             "`accept from anyone` lets the listener start on an address that is not loopback without `callback_auth`."
         ),
     )
+    hub: HubRegistrationSettings = HubRegistrationSettings()
     patchable: frozenset[Patchable] = Field(
         default=frozenset(),
         description="Fields that a change may carry, spelled as in TMF653. Empty: changes are refused.",
@@ -560,6 +570,17 @@ class Profile(SystemProfile):
     def takes_callbacks(self) -> bool:
         """Whether the listener has an address for the system: not for one that is only polled, without credentials."""
         return self.authenticates_callbacks or ResultChannel.CALLBACK in self.result_channels
+
+    @model_validator(mode="after")
+    def _check_hub(self) -> Self:
+        if self.hub.registers and not self.takes_callbacks:
+            raise ValueError("hub.register needs 'callback' among the result_channels, or callback_auth")
+        place = self.hub.credentials
+        if place is not CredentialsPlace.NONE and not self.authenticates_callbacks:
+            raise ValueError(f"hub.credentials: {place} needs callback_auth")
+        if place is CredentialsPlace.URL and not isinstance(self.callback_auth, CallbackToken):
+            raise ValueError("hub.credentials: url needs callback_auth of the kind token")
+        return self
 
     @model_validator(mode="after")
     def _check_mapping_has_fields(self) -> Self:

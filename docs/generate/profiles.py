@@ -26,7 +26,7 @@ from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import do_nothing
 from consumers.spokes.profile import CancelMethod, Profile
 from consumers.spokes.registry import spoke_for
-from docs.generate import mapping
+from docs.generate import hub_registration, mapping
 from docs.generate.markdown import table
 from router.responses import HttpResponse
 from router.runs.changes import FieldChange
@@ -89,7 +89,7 @@ POST http://HOST:PORT/NAME/listener
 POST http://HOST:PORT/NAME/listener/EVENT-TYPE
 ```
 
-- Southbound does not subscribe at the system's `/hub`: enter the address there.
+- Enter the address at the system, or let Southbound [register it at the system's hub](#registration-at-the-hub).
 - The body is a TMF653 event (`{{"eventType": …, "event": {{"serviceTest": {{…}}}}}}`) or the run itself, as JSON of at
   most {body:,} bytes: in UTF-8 with or without a byte order mark, in UTF-16, or in the charset of `Content-Type`.
   An event about a run without state or measures is thin: the run is read with a GET.
@@ -102,7 +102,7 @@ POST http://HOST:PORT/NAME/listener/EVENT-TYPE
   external id in a callback counts only if a look-up confirms it.
 - A profile with neither `callback_auth` nor `callback` among its `result_channels` has no callback address.
 
-## The HTTP that is sent
+{registration}## The HTTP that is sent
 
 Every request carries the headers shown here, `Host`, the credentials of `auth`, and those of `run_headers`. Redirects
 are not followed, and the HTTP client never repeats a POST or PATCH. `Idempotency-Key` and `X-Request-ID` are the same
@@ -130,7 +130,7 @@ def page() -> str:
     rows = field_rows(Profile)
     listener = ListenerSettings()
     address, body = f"`{listener.host}:{listener.port}`", ListenerLimits().max_body_bytes
-    callbacks = CALLBACKS.format(listener=address, body=body)
+    callbacks = CALLBACKS.format(listener=address, body=body, registration=hub_registration.section())
     fields = table(("field", "kind", "default", "meaning"), rows)
     parts = (fields, mapping.section(), _credentials(), callbacks, asyncio.run(_examples()))
     return INTRODUCTION + "".join(parts)
@@ -153,7 +153,8 @@ def field_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
 
 def fields_of(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Yield the fields of a model and of the models inside it, with names such as `retry.max_attempts`."""
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from fields_of(field.annotation, f"{above}{name}.")
         else:
@@ -199,8 +200,9 @@ def _default(field: FieldInfo) -> str:
             return "`{kind: none}`"
         case bool() as value:
             return f"`{str(value).lower()}`"
-        case frozenset() as values:
-            return f"`[{', '.join(sorted(map(str, values)))}]`"
+        case tuple() | frozenset() as values:
+            texts = map(str, values)
+            return f"`[{', '.join(texts if isinstance(values, tuple) else sorted(texts))}]`"
         case value:
             return f"`{value}`"
 

@@ -135,7 +135,9 @@ class ExternalSystem:
             middlewares=[http_responses.tmf_error_middleware, self._log_request], client_max_size=MAX_BODY_BYTES
         )
         app.add_routes(ServiceTestResource(self._execution, definition, self._version).routes(self._base))
-        app.add_routes(Hub(self.notifications, definition, self._new_id, self._version).routes(self._base))
+        app.add_routes(
+            Hub(self.notifications, definition, self._new_id, self._version, self._script.hub).routes(self._base)
+        )
         if "CancelServiceTestCreateEvent" in self._version.events:
             app.add_routes(self._cancel_tasks.routes(self._base))
         app.add_routes([web.get("/_simulator/received", self._list_received)])

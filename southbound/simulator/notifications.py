@@ -44,11 +44,26 @@ class Subscription:
         selected = [value for name, value in parse_qsl(self.query or "") if name == "eventType"]
         return not selected or event_type in ",".join(selected).split(",")
 
+    def selected(self, event: Json) -> Json:
+        """Return an event with the fields of its resources that the query selects (`fields=a,b`)."""
+        asked = [value for name, value in parse_qsl(self.query or "") if name == "fields"]
+        if not asked:
+            return event
+        fields = {"@type", *",".join(asked).split(",")}
+        resources = event["event"] if isinstance(event["event"], dict) else {}
+        return {**event, "event": {name: _with_only(fields, resource) for name, resource in resources.items()}}
+
     def build_request(self, event: Json) -> HttpRequest:
         """Return the request that delivers an event."""
         url = f"{self.callback.rstrip('/')}/{event['eventType']}" if self.event_in_path else self.callback
         headers = {"content-type": "application/json", **self.headers}
-        return HttpRequest(method="POST", url=url, headers=headers, body=orjson.dumps(event))
+        return HttpRequest(method="POST", url=url, headers=headers, body=orjson.dumps(self.selected(event)))
+
+
+def _with_only(fields: set[str], resource: object) -> object:
+    if not isinstance(resource, dict):
+        return resource
+    return {name: value for name, value in resource.items() if name in fields}
 
 
 def make_notification(  # noqa: PLR0913 - what an event says
