@@ -180,6 +180,8 @@ class Listener:
     async def _accept_callback(self, request: web.Request, name: str) -> tuple[CallbackOutcome, web.Response]:
         spoke = self._authenticated(request, name)
         body = await self._read_body(request)
+        if not spoke.authenticator.accepts_body(request.headers, body):
+            raise _unauthenticated(name, "unauthenticated")
         received = self._parse(request, name, body)
         event_id = callback_event_id(received, self._new_id())
         outcome = _check(spoke, received)
@@ -195,12 +197,8 @@ class Listener:
         spoke = self._spokes.get(name)
         if spoke is None and not self._hides_names:
             raise CallbackRefusedError(404, "unknownSpoke", f"there is no spoke {name[:80]!r}: correct the URL")
-        if spoke is None or not spoke.authenticator.accepts(request.headers):
-            # The same response for both: it must not show which spokes there are.
-            sentence = f"{name[:80]!r} is no spoke, or the credentials are not those agreed for its callbacks"
-            outcome: CallbackOutcome = "unauthenticated" if spoke else "unknownSpoke"
-            headers = {"WWW-Authenticate": "Bearer"}
-            raise CallbackRefusedError(401, outcome, sentence, headers, code="unauthenticated")
+        if spoke is None or not spoke.authenticator.accepts(request.headers, request.remote or ""):
+            raise _unauthenticated(name, "unauthenticated" if spoke else "unknownSpoke")
         if self._in_progress > self._limits.max_concurrent:
             raise self._retry_later("overloaded", "too many callbacks are under way: send it again later")
         return spoke
@@ -239,6 +237,12 @@ class Listener:
 
     def _retry_later(self, outcome: CallbackOutcome, sentence: str) -> CallbackRefusedError:
         return CallbackRefusedError(503, outcome, sentence, {"Retry-After": str(self._limits.retry_after)})
+
+
+def _unauthenticated(name: str, outcome: CallbackOutcome) -> CallbackRefusedError:
+    # The same response for all: it must not show which spokes there are.
+    sentence = f"{name[:80]!r} is no spoke, or the credentials are not those agreed for its callbacks"
+    return CallbackRefusedError(401, outcome, sentence, {"WWW-Authenticate": "Bearer"}, code="unauthenticated")
 
 
 def _check(spoke: CallbackConfig, received: InboundReceived) -> CallbackOutcome:

@@ -26,9 +26,10 @@ from consumers.spokes.conventions.http_conventions import (
     meanings_by_call,
 )
 from consumers.spokes.conventions.payload_form import PLAIN, PayloadForm
-from consumers.spokes.credentials import Auth, CallbackAuth, HeaderName, NoAuth, ProfileModel, TlsSettings
+from consumers.spokes.credentials import Auth, HeaderName, NoAuth, ProfileModel, TlsSettings
 from consumers.spokes.limits.circuit_breaker import BreakerPolicy
 from consumers.spokes.mapping.rules import NOTHING, MappingSettings
+from consumers.spokes.security.callback_credentials import CallbackAuth  # noqa: TC001 - pydantic reads the annotation
 from consumers.spokes.tmf653.versions import VERSIONS, path_mistake, with_defaults_of_version
 from schemas.vocabulary import RunState
 
