@@ -6,7 +6,7 @@ import time
 from base64 import b64encode
 from dataclasses import dataclass, field
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from consumers.inbound.authentication.client_certificate import certificate_authenticator
 from consumers.inbound.authentication.reread import RereadingAuthenticator
@@ -20,17 +20,8 @@ if TYPE_CHECKING:
 
     from multidict import MultiMapping
 
+    from consumers.inbound.authentication.port import CallbackAuthenticator
     from consumers.spokes.security.callback_credentials import CallbackAuth
-
-
-class CallbackAuthenticator(Protocol):
-    """Checks a request: first its head, then its body; names of headers are in any case."""
-
-    def accepts(self, headers: MultiMapping[str], peer: str = "") -> bool:
-        """Return whether the headers, and the address that the connection comes from, may be of the system."""
-
-    def accepts_body(self, headers: MultiMapping[str], body: bytes) -> bool:
-        """Return whether the body belongs to the headers, which were accepted."""
 
 
 @dataclass(frozen=True, slots=True)

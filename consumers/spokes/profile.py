@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from consumers.runtime.backoff import RetryPolicy
+from consumers.spokes.conventions.callback_limits import NO_CALLBACK_LIMITS, CallbackLimits
 from consumers.spokes.conventions.http_conventions import (
     Meanings,
     Method,
@@ -385,6 +386,7 @@ class Profile(SystemProfile):
     callback_auth: CallbackAuth = Field(
         default=NoAuth(), description="Credentials that callbacks must carry: see below."
     )
+    callback_limits: CallbackLimits = NO_CALLBACK_LIMITS
     unauthenticated_callbacks: Literal["refuse", "accept from anyone"] = Field(
         default="refuse",
         description=(

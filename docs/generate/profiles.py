@@ -94,8 +94,13 @@ POST http://HOST:PORT/NAME/listener/EVENT-TYPE
 - The body is a TMF653 event (`{{"eventType": …, "event": {{"serviceTest": {{…}}}}}}`) or the run itself, as JSON of at
   most {body:,} bytes: in UTF-8 with or without a byte order mark, in UTF-16, or in the charset of `Content-Type`.
   An event about a run without state or measures is thin: the run is read with a GET.
+- The body may be a list of events: each is stored as a record of its own, all of them or none. The body, or each event
+  of the list, may be a CloudEvent around such an event or run (structured mode; a single one also in binary mode, with
+  `ce-` headers). The id of an envelope is the id of the event, never of the run. An event of TMF653 v3 may name its run
+  by `resourcePath` alone.
 - The response is 201 once the notification is stored, or 204 for a profile with `version: "5.0"`. 503 with
-  `Retry-After` means: send it again. 400, 401, 404 and 413 say in the field `reason` what to correct.
+  `Retry-After` means: send it again, and so does 429, for more callbacks per second than `callback_limits` allows. 400,
+  401, 404 and 413 say in the field `reason` what to correct.
 - With `callback_auth: {{kind: token}}` the token stands alone in its header, or as `Authorization: Bearer TOKEN` if the
   header is `Authorization`. With `kind: basic` the request carries user name and password.
 - With `kind: hmac` a header carries the HMAC of the body, as `hex` or `base64` behind an optional `prefix`; of several

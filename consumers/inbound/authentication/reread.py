@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from multidict import MultiMapping
 
-    from consumers.inbound.callback_auth import CallbackAuthenticator
+    from consumers.inbound.authentication.port import CallbackAuthenticator
     from consumers.spokes.security.secret_source import SecretSource
 
 

@@ -29,6 +29,15 @@ class RateLimit:
         self._sleep = sleep
         self._next_at = float("-inf")  # when the next token would be there with a burst of one
 
+    def try_take(self) -> float:
+        """Take a token if there is one, and return 0; else return the seconds until there is one."""
+        now = self._clock()
+        due = max(self._next_at, now - self._tolerance)
+        if due > now:
+            return due - now
+        self._next_at = due + self._interval
+        return 0.0
+
     async def take(self) -> None:
         """Wait for a token and take it."""
         now = self._clock()

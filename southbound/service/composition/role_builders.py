@@ -117,6 +117,7 @@ def callback_config(
         success_status=VERSIONS[profile.version].listener_status,
         authenticator=authenticator_for(profile.callback_auth, environment),
         check=check,
+        limits=profile.callback_limits,
     )
 
 

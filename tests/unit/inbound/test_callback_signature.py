@@ -21,7 +21,7 @@ from consumers.spokes.security.callback_credentials import CallbackSignature
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from consumers.inbound.callback_auth import CallbackAuthenticator
+    from consumers.inbound.authentication.port import CallbackAuthenticator
 
 NOW = 1_795_000_000.0
 SECRET = "It's a Secret to Everybody"  # noqa: S105 - GitHub's published example
