@@ -444,6 +444,13 @@ class Profile(SystemProfile):
         ),
     )
     poll_interval: Seconds = Field(default=30.0, description="Seconds between two rounds of polls.")
+    poll_max_interval: Seconds | None = Field(
+        default=None,
+        description=(
+            "Seconds up to which the interval between two polls of one run grows: it doubles with each response that"
+            " says nothing new. None: four times `poll_interval`. With `poll_interval` or less it stays."
+        ),
+    )
     poll_after: Seconds = Field(default=300.0, description="Seconds without a report after which a run is polled.")
     look_up: LookUpMethod = Field(
         default=LookUpMethod.NAME,
@@ -482,6 +489,11 @@ class Profile(SystemProfile):
     send_measure_ids: bool = Field(
         default=True, description="Whether requested measures are sent with their ids. Default for 5.0: `false`."
     )
+
+    @property
+    def widest_poll(self) -> float:
+        """How many rounds of polls the interval between two polls of one run grows to."""
+        return 4.0 if self.poll_max_interval is None else self.poll_max_interval / self.poll_interval
 
     @property
     def authenticates_callbacks(self) -> bool:
