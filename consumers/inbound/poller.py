@@ -170,9 +170,12 @@ class Poller:
         response = result.accepted_response()
         spoke = self.caller.spoke(row.spoke)
         report = replace(spoke.read_reply(response), as_of=result.asked_at)
-        by_measures = spoke.profile.end_of_run is EndOfRun.MEASURES
+        reading = {
+            "ends_with_measures": spoke.profile.end_of_run is EndOfRun.MEASURES,
+            "keeps_unknown_measures": spoke.profile.unknown_measures == "keep",
+        }
         role = f"poll:{sha256(response.body).hexdigest()}"
-        if has_news(row, report, self.now(), spoke.profile.measures_grace, ends_with_measures=by_measures):
+        if has_news(row, report, self.now(), spoke.profile.measures_grace, **reading):
             # The same answer may be news again after the run has changed, so its id names the revision, too.
             role = f"{role}:{row.revision}"
         elif self._was_last_published(row, response.body):

@@ -478,6 +478,13 @@ class Profile(SystemProfile):
         default=30.0,
         description="Seconds for which a completed run waits for mandatory measures that are missing. 0: not.",
     )
+    unknown_measures: Literal["keep", "reject"] = Field(
+        default="keep",
+        description=(
+            "What becomes of a measure that matches none of the requested ones: it gets an id of ours, or it is left"
+            " out with the reason `MEASURE_REJECTED`. If no measures were requested, all are kept."
+        ),
+    )
     outage_notice_after: Seconds = Field(
         default=300.0,
         description=(

@@ -344,6 +344,7 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
         row.spoke,
         row.external_id or row.run_id,
         known=row.measures,
+        keep_unknown=run_event.keeps_unknown_measures,
     )
     merged = _merge_in_order(row.measures, matched.measures, new_is_older=report.is_older)
     measures, bounds = bounded_measures(merged)
