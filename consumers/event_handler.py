@@ -94,8 +94,7 @@ class DecodingHandler:
         return DeadLetter(outcome) if isinstance(outcome, Problem) else outcome
 
     def _later(self, attempt: Attempt, error: Exception) -> RetryLater:
-        code, backoff = _entry_of(TRANSIENT_ERRORS, error)
-        return RetryLater(backoff.delay(attempt.number, self.random()), Problem(code=code, sentence=str(error)))
+        return retry_after(error, attempt, self.random())
 
     def _with_wrong_key(self, record: Record, event: Event, key: str, attempt: Attempt) -> Event:
         """Mark what follows from a record whose key is not its root run's id: it may have overtaken other events."""
@@ -133,6 +132,12 @@ async def settle_known(work: Awaitable[T], on_transient: Callable[[Exception], P
         return Problem(code=_entry_of(PERMANENT_ERRORS, error), sentence=str(error))
     except TRANSIENT as error:
         return on_transient(error)
+
+
+def retry_after(error: Exception, attempt: Attempt, jitter: float) -> RetryLater:
+    """Return when a record is attempted again after one of the `TRANSIENT_ERRORS`."""
+    code, backoff = _entry_of(TRANSIENT_ERRORS, error)
+    return RetryLater(backoff.delay(attempt.number, jitter), Problem(code=code, sentence=str(error)))
 
 
 def _entry_of(table: Mapping[type[Exception], T], error: Exception) -> T:

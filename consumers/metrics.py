@@ -125,6 +125,12 @@ RUNS_ENDED = Metric(
     labels=("spoke", "state", "result"),
     meaning="Results that were published, including repetitions after a crash.",
 )
+RUNS_IN_JEOPARDY = Metric(
+    name="southbound_runs_in_jeopardy_total",
+    kind=Counter,
+    labels=("spoke",),
+    meaning="Runs whose expected duration was over before they ended.",
+)
 RUNS_PRUNED = Metric(
     name="southbound_runs_pruned_total",
     kind=Counter,
@@ -315,6 +321,13 @@ ORDERS_RECOVERED = Metric(
     labels=(),
     meaning="Orders that were published later than their request, because Kafka or a process was down.",
 )
+STREAM_RECORDS = Metric(
+    name="southbound_stream_records_total",
+    kind=Counter,
+    labels=("stream", "outcome"),
+    meaning="Records of streams that were finished: they ordered, changed or cancelled a run, were copied, or were "
+    "ignored as duplicate, stale, unchanged, ended or not_ordered.",
+)
 
 METRICS: Final = (
     RECEIVED,
@@ -332,6 +345,7 @@ METRICS: Final = (
     CALLS,
     CALL_SECONDS,
     RUNS_ENDED,
+    RUNS_IN_JEOPARDY,
     RUNS_PRUNED,
     TIMELINE_DROPPED,
     CALLBACKS,
@@ -359,6 +373,7 @@ METRICS: Final = (
     SERVICE_TEST_REQUESTS,
     SERVICE_TEST_REQUESTS_WAITING,
     ORDERS_RECOVERED,
+    STREAM_RECORDS,
     API_CLIENT_REQUESTS,
     IDENTITY_KEY_FETCHES,
     IDENTITY_KEYS_AGE,

@@ -41,16 +41,16 @@ class EventType:
 
 
 CATALOGUE = (
-    EventType(model=RunRequested, versions=2, travels_on="lifecycle"),
-    EventType(model=RunChanged, versions=2, travels_on="lifecycle"),
+    EventType(model=RunRequested, versions=3, travels_on="lifecycle"),
+    EventType(model=RunChanged, versions=3, travels_on="lifecycle"),
     EventType(model=RunCancelled, versions=1, travels_on="lifecycle"),
-    EventType(model=SendRun, versions=2, travels_on="dispatch"),
-    EventType(model=ChangeRun, versions=2, travels_on="dispatch"),
+    EventType(model=SendRun, versions=3, travels_on="dispatch"),
+    EventType(model=ChangeRun, versions=3, travels_on="dispatch"),
     EventType(model=CancelRun, versions=1, travels_on="dispatch"),
     EventType(model=InboundReceived, versions=1, travels_on="inbound"),
-    EventType(model=RunUpdate, versions=4, travels_on="inflight"),
+    EventType(model=RunUpdate, versions=5, travels_on="inflight"),
     EventType(model=RunResult, versions=2, travels_on="results"),
-    EventType(model=RequestResult, versions=1, travels_on="results"),
+    EventType(model=RequestResult, versions=2, travels_on="results"),
 )
 
 # What other services read: JSON or Avro by the setting `kafka.format`. Everything else of ours is Avro.

@@ -48,13 +48,25 @@ class ReportedMeasure(Model):
     _convert_value = field_validator("value", mode="before")(value_from_json)
 
 
+class RequestProgress(Model):
+    """How many runs of a hierarchical request have ended, and how many are in which state.
+
+    `notAccepted` in `counts` are those that the external system has not accepted.
+    """
+
+    total: Whole
+    ended: Whole
+    counts: dict[str, Whole] = Field(default_factory=dict)
+
+
 class RunUpdate(Model):
     """Something happened to a run in flight. `revision` orders the events of one run.
 
     `previous_revision` is the revision of the event before, `RunUpdate` or `RunResult`; None if there was none, or if
     it is not known any more. It shows who reads both topics that an event of the other one is still to come.
 
-    `test_measure` are measures that arrived after the end of the run.
+    `test_measure` are measures that arrived after the end of the run. `request_progress` is on updates of a root about
+    the runs of its request, which may follow its own result.
     """
 
     run_id: NonEmptyStr
@@ -69,6 +81,7 @@ class RunUpdate(Model):
     version: Whole
     reasons: tuple[Reason, ...] = ()
     test_measure: tuple[ReportedMeasure, ...] = ()
+    request_progress: RequestProgress | None = None
     revision: Whole
     previous_revision: Whole | None = None
     occurred_at: Moment
@@ -100,7 +113,10 @@ class RunOutcome(Model):
 
 
 class RequestResult(Model):
-    """Every run of a request has ended: completed only if all are, else failed, with the counts per state."""
+    """Every run of a request has ended: completed only if all are, else failed, with the counts per state.
+
+    `reasons` say why runs were cancelled together, or left out.
+    """
 
     request_id: NonEmptyStr
     root_run_id: NonEmptyStr
@@ -109,6 +125,7 @@ class RequestResult(Model):
     state: RunState
     counts: dict[str, Whole] = Field(default_factory=dict)
     runs: tuple[RunOutcome, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     occurred_at: Moment
 
 

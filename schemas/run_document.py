@@ -161,7 +161,7 @@ class RequestedMeasure(Model):
 class AppliedSpecification(Model):
     """What a run takes from its test specification. It is chosen once, when the run is routed, and kept.
 
-    `revision` is that of the record on `testrun.specifications`, `expected_duration` is in seconds.
+    `revision` is that of the record on `testrun.specifications`, `expected_duration` and `time_out` are in seconds.
     """
 
     id: NonEmptyStr
@@ -173,6 +173,7 @@ class AppliedSpecification(Model):
     characteristic: tuple[Characteristic, ...] = ()
     test_measure: tuple[RequestedMeasure, ...] = ()
     expected_duration: Seconds | None = None
+    time_out: Seconds | None = None
 
 
 class RunDocument(Model):
@@ -180,7 +181,8 @@ class RunDocument(Model):
 
     `version` grows with every change. `order` is the position among the children of one parent.
     `child_run_ids` names children that arrive as their own `RunRequested` events instead. `expected_duration` is in
-    seconds. `specification` is filled in by Southbound; what an ordering service writes there is ignored.
+    seconds, and so is `time_out`, after which a run that has not ended ends as timed out. `specification` is filled in
+    by Southbound; what an ordering service writes there is ignored.
     """
 
     run_id: NonEmptyStr
@@ -203,12 +205,13 @@ class RunDocument(Model):
     start_date_time: Moment | None = None
     end_date_time: Moment | None = None
     expected_duration: Seconds | None = None
+    time_out: Seconds | None = None
     specification: AppliedSpecification | None = None
     order: Whole = 0
     children: tuple[RunDocument, ...] = ()
     child_run_ids: tuple[str, ...] = ()
 
-    @field_validator("version", "priority", "order", "expected_duration", mode="before")
+    @field_validator("version", "priority", "order", "expected_duration", "time_out", mode="before")
     @classmethod
     def _check_is_no_boolean(cls, value: object) -> object:
         if isinstance(value, bool):

@@ -15,6 +15,8 @@ _DEFAULT_MAX_MESSAGE_BYTES = 1_048_588  # Kafka's own default, explicit so that 
 # A dead letter is the original and the reason; the original may have been compressed better than ours.
 _MAX_DEAD_LETTER_BYTES = 8 * 2**20
 
+_MAX_STREAM_BYTES = 2 * 2**20  # as large as a message of Hermes, the Kafka of ServiceNow
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
@@ -86,6 +88,11 @@ class TopicNames:
         return f"{self.prefix}testrun.specifications"
 
     @property
+    def ingress(self) -> str:
+        """Records of other clusters that were redriven."""
+        return f"{self.prefix}testrun.ingress"
+
+    @property
     def store(self) -> str:
         """Which run store this gateway works with."""
         return f"{self.prefix}testrun.store"
@@ -115,6 +122,7 @@ def all_topics(prefix: str = "", spokes: Iterable[str] = ()) -> tuple[Topic, ...
         _tables(names),
         _specifications(names),
         _store(names),
+        _ingress(names),
     )
 
 
@@ -248,4 +256,17 @@ def _store(names: TopicNames) -> Topic:
         retention_ms=None,
         carries=(),
         meaning="The run store that the gateway works with, as JSON, so that a store that was lost is noticed.",
+    )
+
+
+def _ingress(names: TopicNames) -> Topic:
+    return Topic(
+        name=names.ingress,
+        key="original key",
+        partitions=6,
+        cleanup="delete",
+        retention_ms=7 * _DAY_MS,
+        max_message_bytes=_MAX_STREAM_BYTES,
+        carries=(),
+        meaning="Records of streams that became dead letters and were redriven, with the name of their source.",
     )

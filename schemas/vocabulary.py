@@ -1,9 +1,20 @@
 """The enumerations of events."""
 
 from enum import StrEnum
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 
-class Mode(StrEnum):
+class Term(StrEnum):
+    """A value of an enumeration."""
+
+    if not TYPE_CHECKING:
+        # Pydantic reads `value` of every member that it writes. Reading this property calls no Python function; reading
+        # that of `StrEnum` calls two.
+        value = property(attrgetter("_value_"))
+
+
+class Mode(Term):
     """Why a run is made (TMF653 v4.1 `ServiceTest.mode`)."""
 
     ONDEMAND = "ONDEMAND"
@@ -11,7 +22,7 @@ class Mode(StrEnum):
     UNKNOWN = "unknown"
 
 
-class RunState(StrEnum):
+class RunState(Term):
     """The canonical state of a run (TMF653 v5.0 `ExecutionStateType`)."""
 
     ACKNOWLEDGED = "acknowledged"
@@ -24,7 +35,7 @@ class RunState(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Phase(StrEnum):
+class Phase(Term):
     """How far the outbound request of a run has come."""
 
     CREATED = "created"  # stored; waits for the rest of its hierarchy
@@ -43,7 +54,7 @@ class Phase(StrEnum):
     WAITING = "waiting"  # every request definition that matches is used up; it is in the waiting queue
 
 
-class Result(StrEnum):
+class Result(Term):
     """The result of the test. Completed is not passed."""
 
     PASS = "pass"  # noqa: S105 - a test result, not a password
@@ -53,7 +64,7 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
 
 
-class UpdateKind(StrEnum):
+class UpdateKind(Term):
     """What happened in flight, in a `RunUpdate`."""
 
     ACCEPTED = "accepted"
@@ -68,9 +79,10 @@ class UpdateKind(StrEnum):
     STALE = "stale"  # reported after the run had already ended; stored, and nothing changed
     UNKNOWN = "unknown"
     WAITING = "waiting"  # every request definition that matches is used up
+    JEOPARDY = "jeopardy"  # the expected duration is over, and the run has not ended
 
 
-class MeasureIdOrigin(StrEnum):
+class MeasureIdOrigin(Term):
     """How the id of a reported measure was found (by id, definition, href, name, or as the only open one)."""
 
     REPORTED = "reported"
@@ -82,7 +94,7 @@ class MeasureIdOrigin(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Channel(StrEnum):
+class Channel(Term):
     """How an external system's report arrived."""
 
     RESPONSE = "response"

@@ -284,6 +284,8 @@ class Caller(SystemCaller):
             id_deadline=profile.id_deadline,
             ends_with_measures=profile.end_of_run is EndOfRun.MEASURES,
             keeps_unknown_measures=profile.unknown_measures == "keep",
+            limits=profile.time_limits,
+            comparators=profile.threshold_comparators,
         )
 
 

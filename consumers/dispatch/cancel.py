@@ -13,6 +13,7 @@ from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.profile import CancelMethod
 from router.responses import Purpose, Verdict
+from router.runs.deadlines.time_out import is_cancelled_after_time_out
 from router.runs.events import CancelAccepted, CancelledBeforeSending, CancelRefused
 from router.runs.processed_events import has_led_to
 from router.runs.reports.cancel_task import TaskState
@@ -51,7 +52,8 @@ class CancelRunHandler:
         row = await self.updater.store.run(command.run_id)
         if row is None:
             return DeadLetter(run_unknown(command.run_id, "cancel"))
-        if row.phase in ENDED_PHASES or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
+        ended = row.phase in ENDED_PHASES and not is_cancelled_after_time_out(row)
+        if ended or has_led_to(row, event.id, UpdateKind.CANCEL_ACCEPTED):
             return await self._handle_ended_run(event, row)
         if row.phase in UNSENT_PHASES and row.sent_at is None:
             await self.updater.store_intention(event, row, CancelledBeforeSending())
@@ -64,7 +66,8 @@ class CancelRunHandler:
 
     async def _cancel(self, event: Event, row: RunRow, command: CancelRun, attempt: Attempt) -> Outcome:
         cancelable = self.caller.spoke(row.spoke).profile.cancelable_states
-        if row.state is not None and row.state not in cancelable:
+        # A run that has timed out is `failed` here, and its system has reported no end.
+        if not is_cancelled_after_time_out(row) and row.state is not None and row.state not in cancelable:
             return await self.refused(event, row, (_past_point_of_no_return(row),))
         finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
         row = await finder.find(event, row)
@@ -80,7 +83,7 @@ class CancelRunHandler:
 
     async def _create_task(self, event: Event, row: RunRow, call: Call, attempt: Attempt) -> Outcome:
         """POST the task; what would be said of the run by its own address is not said by that of the tasks."""
-        result = await self.caller.call(row.spoke, call)
+        result = await self.caller.call_about(row, call, event)
         verdict = result.meaning.verdict
         if verdict is Verdict.ACCEPTED:
             return await self.accepted(event, row, result, attempt)
@@ -93,7 +96,7 @@ class CancelRunHandler:
 
     async def _after_404(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Refuse what the system has no such tasks for, unless it does not have the run either."""
-        read = await self.caller.call(row.spoke, self.caller.spoke(row.spoke).to_read(row.external_id or ""))
+        read = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
         if read.meaning.verdict is Verdict.ACCEPTED:
             return await self.refused(event, row, result.meaning.reasons)
         return await act_on_failure(self, event, row, read, attempt)

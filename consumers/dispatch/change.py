@@ -71,7 +71,7 @@ class ChangeRunHandler:
     async def _change(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         if not _differs(row):
             # It concerns only what the system is not told, for example whether a measure is mandatory.
-            await self.updater.store_fact(event, row, ChangeAccepted(document=row.requested))
+            await self.updater.store_fact(event, row, self._accepted_event(row))
             return Done()
         finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
         row = await finder.find(event, row)
@@ -117,7 +117,7 @@ class ChangeRunHandler:
         return self.caller.spoke(row.spoke).contradictions(result.accepted_response(), row, changes_of(row))
 
     async def _store_accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
-        accepted = ChangeAccepted(document=row.requested)
+        accepted = self._accepted_event(row)
         try:
             report = replace(self.caller.spoke(row.spoke).read_reply(result.accepted_response()), as_of=result.asked_at)
         except NotUnderstoodError:
@@ -127,6 +127,9 @@ class ChangeRunHandler:
         reported = self.caller.reported(row.spoke, report, event.id)
         await self.updater.store_fact(event, row, accepted, reported)
         return Done()
+
+    def _accepted_event(self, row: RunRow) -> ChangeAccepted:
+        return ChangeAccepted(document=row.requested, limits=self.caller.spoke(row.spoke).profile.time_limits)
 
     async def lost(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
         """Store that the change is not made because the system does not know the run."""

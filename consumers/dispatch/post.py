@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, assert_never
 from consumers.dispatch.attempts import failed_attempt
 from consumers.dispatch.bundle import reports_by_run
 from consumers.dispatch.call import MembershipUncertainError
+from consumers.dispatch.compensate import Compensation
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.dispatch.look_up import Absent, Found, LookUp, NotProven
 from consumers.problems import (
@@ -228,15 +229,30 @@ class PostAttempt:
     async def _adopt(self, rows: Rows, report: ExternalReport) -> Outcome:
         reports = reports_by_run(rows, report)
         try:
-            await self.updater.store_facts(self.event, [self._adoption(row, reports.get(row.run_id)) for row in rows])
+            adopted = await self.updater.store_facts(
+                self.event, [self._adoption(row, reports.get(row.run_id)) for row in rows]
+            )
         except ExternalIdTakenError as error:
             return await self._give_up(rows, external_id_taken(rows[0], report, str(error)))
+        return await self._compensated(adopted)
+
+    async def _compensated(self, rows: Rows) -> Outcome:
+        """Finish, after the other runs are cancelled if one of these was refused and its profile wants that."""
+        compensation = Compensation(updater=self.updater, caller=self.caller)
+        for row in rows:
+            await compensation.after_refusal(self.event, row)
         return Done()
 
     def _adoption(self, row: RunRow, report: ExternalReport | None) -> RowUpdate:
         document, profile = row.sent or row.requested, self.caller.spoke(row.spoke).profile
         external_id, href = (report.external_id, report.href) if report else (None, None)
-        accepted = Accepted(external_id=external_id, href=href, document=document, id_deadline=profile.id_deadline)
+        accepted = Accepted(
+            external_id=external_id,
+            href=href,
+            document=document,
+            id_deadline=profile.id_deadline,
+            limits=profile.time_limits,
+        )
         if report is None:
             return row, (accepted,)
         return row, (accepted, self.caller.reported(row.spoke, report, self.event.id))
@@ -271,8 +287,9 @@ class PostAttempt:
     async def _store_refusal(self, rows: Rows, reasons: tuple[Reason, ...]) -> Outcome:
         blocked = ParentNotAccepted(parent_run_id=rows[0].run_id)
         children: list[RowUpdate] = [(row, (blocked,)) for row in rows[1:]]
-        await self.updater.store_facts(self.event, [(rows[0], (Refused(reasons=reasons),)), *children])
-        return Done()
+        return await self._compensated(
+            await self.updater.store_facts(self.event, [(rows[0], (Refused(reasons=reasons),)), *children])
+        )
 
     async def _unknown_outcome(self, rows: Rows, result: CallResult, *, was_accepted: bool = False) -> Outcome:
         if rows[0].phase not in (Phase.SENDING, Phase.ROUTED):  # routed: perhaps sent as a lost run store knew

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.dispatch.attempts import count_attempt, failed_attempt, rest_of_wait, store_delay, with_count
 from consumers.dispatch.bundle import cancelled_child_updates
+from consumers.dispatch.compensate import Compensation
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.dispatch.post import PostAttempt, was_posted_before
 from consumers.problems import external_id_missing, external_id_pending, parent_not_accepted, reason_of, run_unknown
@@ -52,6 +53,9 @@ class SendRunHandler:
         rows = (row, *await self._embedded_rows(command))
         if row.phase in (*ACCEPTED_PHASES, *ENDED_PHASES):
             await self.updater.republish(event, *rows)
+            compensation = Compensation(updater=self.updater, caller=self.caller)
+            for each in rows:
+                await compensation.after_refusal(event, each)
             return Done()
         if row.phase in (Phase.IN_DOUBT, Phase.FALLOUT):
             await self.updater.republish(event, *rows)

@@ -1,4 +1,4 @@
-"""Publish a check of every run of which something is missing, when it is due."""
+"""Publish a check of every run of which something is missing, or which is late, when it is due."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from consumers.periodic import ReportSentence
     from consumers.store.port import RunStore
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
 
 PAGE_SIZE = 200  # runs that are read and published together
+MAX_PAGES = 10  # in one round: after a long outage, many runs are due at once
+CHECK_CONTENT_TYPE = "application/vnd.southbound.check"  # marks a check in the record that nothing else came with
 # A check or a polled answer that the inbound consumer has not processed by then. It is on its topic, so a consumer that
 # lags by minutes needs no copies of it.
 REPUBLISH_AFTER = timedelta(hours=1)
@@ -31,8 +33,9 @@ REPUBLISH_AFTER = timedelta(hours=1)
 class DueCheckPublisher:
     """Looks every `every` seconds for runs whose check is due, and publishes it as a report without content.
 
-    The inbound consumer then asks the system. The time of the next check is in the run store, so it survives a restart,
-    and the check is a record, so it survives a crash.
+    The inbound consumer then asks the system, or acts on a deadline: after all reports that were there before. A round
+    that finds many continues where the last one ended, so that none is passed over. The time of the next check is in
+    the run store, so it survives a restart, and the check is a record, so it survives a crash.
     """
 
     store: RunStore
@@ -41,6 +44,8 @@ class DueCheckPublisher:
     warn: ReportSentence
     every: float = 1.0
     _published: dict[str, datetime] = field(default_factory=dict)  # id of a check -> when
+    _seen: dict[str, datetime] = field(default_factory=dict)  # the same, of the checks that this pass has seen
+    _last: RunRow | None = None  # where the last round ended
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -52,21 +57,24 @@ class DueCheckPublisher:
         )
 
     async def publish_due(self) -> int:
-        """Publish the checks that are due, and return their number."""
-        now, last, due = self.now(), None, dict[str, datetime]()
-        while rows := await self.store.runs_to_check(now, PAGE_SIZE, last):
-            events = []
-            for row in rows:
-                check_id = _check_id(row)
-                published_at = self._published.get(check_id)
-                if published_at is None or now - published_at >= REPUBLISH_AFTER:
-                    events.append(check_event(row, now))
-                    published_at = now
-                due[check_id] = published_at
-            await self.events.publish(events)
-            last = rows[-1]
-        self._published = due
-        return sum(at == now for at in due.values())
+        """Publish the checks that are due, at most `MAX_PAGES` pages of them, and return the number of checks."""
+        now, published = self.now(), 0
+        for _ in range(MAX_PAGES):
+            rows = await self.store.runs_to_check(now, PAGE_SIZE, self._last)
+            published += await self._publish(rows, now)
+            if len(rows) < PAGE_SIZE:
+                self._published, self._seen, self._last = self._seen, {}, None
+                break
+            self._last = rows[-1]
+        return published
+
+    async def _publish(self, rows: Sequence[RunRow], now: datetime) -> int:
+        due = {_check_id(row): row for row in rows}
+        known = {check_id: at for check_id in due if (at := self._published.get(check_id)) is not None}
+        new = [check_id for check_id in due if check_id not in known or now - known[check_id] >= REPUBLISH_AFTER]
+        await self.events.publish([check_event(due[check_id], now) for check_id in new])
+        self._seen |= known | dict.fromkeys(new, now)
+        return len(new)
 
 
 def check_event(row: RunRow, now: datetime) -> Event:
@@ -77,6 +85,7 @@ def check_event(row: RunRow, now: datetime) -> Event:
         external_id=row.external_id or row.run_id,
         channel=Channel.POLL,
         received_at=now,
+        content_type=CHECK_CONTENT_TYPE,
         body=b"",
     )
     return Event(headers=EventHeaders(id=_check_id(row), time=now, subject=row.run_id), data=received)

@@ -7,8 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.bundle import identifies_run, match_nested, run_id_candidates
+from consumers.dispatch.compensate import Compensation
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.inbound.cancel_reports import CancelReports, needs_task
+from consumers.inbound.due.deadline_check import DeadlineCheck
+from consumers.inbound.due_checks import CHECK_CONTENT_TYPE
 from consumers.inbound.run_check import RunCheck, is_not_there
 from consumers.inbound.unknown_ids import UnknownIds
 from consumers.problems import (
@@ -65,6 +68,7 @@ class ReportHandler:
     max_report_age: float = 60.0
     unknown_ids: UnknownIds = field(default_factory=UnknownIds)
     on_unknown_state: Callable[[str], None] = lambda _: None  # called with the spoke that reported it
+    on_jeopardy: Callable[[str], None] = lambda _: None  # called with the spoke of a run that is late
     on_ignored: Callable[[str], None] = lambda _: None  # called with the spoke of an event that is about no run
 
     async def handle(self, event: Event, attempt: Attempt) -> Outcome:
@@ -110,7 +114,15 @@ class ReportHandler:
             row = await self.updater.store.run_by_external_id(received.spoke, received.external_id)
         if row is None:
             return DeadLetter(report_without_run(received.spoke, ExternalReport(external_id=received.external_id)))
+        if received.content_type == CHECK_CONTENT_TYPE:
+            row = await self._deadline_check.handle(event, row)
+            if row.watch is None and row.phase is not Phase.FALLOUT:
+                return Done()
         return await self._run_check.handle(event, row)
+
+    @property
+    def _deadline_check(self) -> DeadlineCheck:
+        return DeadlineCheck(updater=self.updater, caller=self.caller, on_jeopardy=self.on_jeopardy)
 
     @property
     def _run_check(self) -> RunCheck:
@@ -226,7 +238,8 @@ class ReportHandler:
         if event.id in row.processed_reports:
             await self.updater.republish(event, row)
         else:
-            await self.updater.store_fact(event, row, self.caller.reported(row.spoke, report, event.id))
+            row = await self.updater.store_fact(event, row, self.caller.reported(row.spoke, report, event.id))
+        await Compensation(updater=self.updater, caller=self.caller).after_refusal(event, row)
         if report.children:
             await self._record_nested(event, row, report, authentic=authentic)
         return Done()

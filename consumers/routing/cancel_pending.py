@@ -11,7 +11,9 @@ from router.runs.events import CancelledBeforeSending, ChangeRequested, ParentNo
 from router.runs.hierarchy import child_ids, with_children
 from router.runs.pending import embedded_child, embedded_descendants, ended_undecided, is_pending, without_children
 from router.runs.processed_events import CHANGE, has_led_to
+from router.runs.requests.compensation import left_out_reason
 from router.runs.run import replace
+from schemas.lifecycle import RunCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,10 +52,11 @@ class PendingRunCanceller:
         new = [embedded_child_row(root, child) for child in family if child.run_id not in known]
         old = [as_part_of_request(root, known[child.run_id]) for child in family if child.run_id in known]
         updates: list[RowUpdate] = [(row, (_end_event(row, run_id),)) for row in (*new, *old) if is_pending(row)]
-        remaining = without_children(root.requested, {child.run_id for child in family})
-        moved = await self.updater.store_intentions(
-            event, [*updates, (root, (ChangeRequested(document=remaining),))], new
-        )
+        remaining = without_children(root.requested, {run_id, *(child.run_id for child in family)})
+        absent = run_id not in {child.run_id for child in family}
+        left_out = left_out_reason(run_id, _reason_of(event)) if absent else None
+        changed = ChangeRequested(document=remaining, left_out=left_out)
+        moved = await self.updater.store_intentions(event, [*updates, (root, (changed,))], new)
         return await self.assembler.route_if_complete(event, moved[-1])
 
     async def handle_redelivery(self, event: Event, row: RunRow) -> Outcome:
@@ -68,7 +71,8 @@ class PendingRunCanceller:
         known = await self.assembler.children(root)
         new = [embedded_child_row(root, child) for child in root.requested.children if child.run_id not in known]
         old = [as_part_of_request(root, row) for row in known.values() if is_pending(row)]
-        updates: list[RowUpdate] = [(row, (CancelledBeforeSending(),)) for row in (root, *new, *old)]
+        cancelled = _cancelled_event(event)
+        updates: list[RowUpdate] = [(row, (cancelled,)) for row in (root, *new, *old)]
         await self.updater.store_intentions(event, updates, new)
         return Done()
 
@@ -76,6 +80,19 @@ class PendingRunCanceller:
 def as_part_of_request(root: RunRow, child: RunRow) -> RunRow:
     """Return a child's row as part of its root's request, where its end is counted and found."""
     return replace(child, request_id=root.request_id)
+
+
+def _reason_of(event: Event) -> str | None:
+    return event.data.reason if isinstance(event.data, RunCancelled) else None
+
+
+def _cancelled_event(event: Event) -> CancelledBeforeSending:
+    """Return what happens to the runs of a pending request, with the reason that the event has."""
+    known, why = CancelledBeforeSending(), _reason_of(event)
+    if not why:
+        return known
+    message = f"{known.reason.message.removesuffix('.')}: {why}"
+    return CancelledBeforeSending(reason=known.reason.model_copy(update={"message": message}))
 
 
 def _known_tree(root: RunRow, known: Mapping[str, RunRow]) -> RunDocument:

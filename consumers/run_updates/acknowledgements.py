@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from consumers.store.port import ConflictError, ThresholdReachedError, UnstorableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+    from types import TracebackType
 
     from consumers.run_updates.batch import RowUpdate
     from router.runs.run import RunRow
@@ -35,23 +35,12 @@ class Acknowledgements:
         self._open: dict[Key, asyncio.Future[None]] = {}
         self._republished: OrderedDict[Key, None] = OrderedDict()
 
-    @contextmanager
-    def publishing(self, cause: str, updates: Sequence[RowUpdate]) -> Iterator[None]:
+    def publishing(self, cause: str, updates: Sequence[RowUpdate]) -> _Publishing:
         """Keep what these updates lead to open, until the block ends without an exception."""
-        keys = [(row.run_id, row.revision + 1, cause) for row, _ in updates]
         # Before it is stored: whoever reads the stored row must find it open.
         loop = asyncio.get_running_loop()
-        under_way = [self._open.setdefault(key, loop.create_future()) for key in keys]
-        try:
-            yield
-        except _NOT_STORED:
-            self._close(keys)
-            raise
-        finally:
-            for future in under_way:
-                if not future.done():
-                    future.set_result(None)
-        self._close(keys)
+        keys = [(row.run_id, row.revision + 1, cause) for row, _ in updates]
+        return _Publishing(self._open, keys, [self._open.setdefault(key, loop.create_future()) for key in keys])
 
     def is_acknowledged(self, row: RunRow) -> bool:
         """Return whether Kafka certainly has what was published last about a run."""
@@ -83,6 +72,33 @@ class Acknowledgements:
     def _close(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._open.pop(key, None)
+
+
+class _Publishing:
+    """A context manager that ends the waiting for what was opened, and closes what is known to be published or not."""
+
+    __slots__ = ("_keys", "_open", "_under_way")
+
+    def __init__(
+        self, all_open: dict[Key, asyncio.Future[None]], keys: list[Key], under_way: list[asyncio.Future[None]]
+    ) -> None:
+        self._open = all_open
+        self._keys = keys
+        self._under_way = under_way
+
+    def __enter__(self) -> None:
+        """Begin to publish."""
+
+    def __exit__(
+        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the keys open if what was stored was perhaps not published."""
+        for future in self._under_way:
+            if not future.done():
+                future.set_result(None)
+        if error_type is None or issubclass(error_type, _NOT_STORED):
+            for key in self._keys:
+                self._open.pop(key, None)
 
 
 def _key(row: RunRow) -> Key:

@@ -136,12 +136,14 @@ def _result(request: UpdateRequest, transitions: list[Transition], announcer: An
 
 def _changes_request(request: UpdateRequest, transitions: list[Transition]) -> bool:
     """Return whether a run has ended, or ended as another than it had before."""
-    return any(
-        any(isinstance(notification, RunResult) for notification in transition.notifications)
-        and (row.state, row.result, row.finished_at)
-        != (transition.row.state, transition.row.result, transition.row.finished_at)
-        for (row, _), transition in zip(request.updates, transitions, strict=True)
-    )
+    for (before, _), (after, notifications, _) in zip(request.updates, transitions, strict=True):
+        if any(isinstance(notification, RunResult) for notification in notifications) and (
+            before.state,
+            before.result,
+            before.finished_at,
+        ) != (after.state, after.result, after.finished_at):
+            return True
+    return False
 
 
 def _publish(

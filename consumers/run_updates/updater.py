@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from consumers.run_updates.acknowledgements import Acknowledgements
 from consumers.run_updates.batch import UpdateRequest, UpdateResult, apply_together, is_single_run_request, rows_written
+from consumers.run_updates.request_progress import ProgressClock
 from consumers.store.group_commit import GroupCommit
 from consumers.store.port import ConflictError, ExternalIdTakenError
 from router.runs.advance import is_allowed
-from router.runs.events import RunEventKind
+from router.runs.events import RequestProgressed, RunEventKind
+from router.runs.ids import derive_event_id
 from router.runs.notifications.last_notification import last_notifications
 from router.runs.processed_events import is_repeated, notifications_of
 from router.runs.request_result import request_result
+from router.runs.requests.progress import progress_of
 from router.runs.run import RunRow
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
@@ -57,6 +61,7 @@ class RunUpdater:
         self._on_ended = on_ended
         self._on_stored = on_stored  # called with the row of a run before and after
         self.acknowledgements = acknowledgements or Acknowledgements()
+        self._progress = ProgressClock()
         self._batches: GroupCommit[UpdateRequest, UpdateResult] = GroupCommit(
             self._apply, max_weight=MAX_BATCH_ROWS, weight=rows_written
         )
@@ -98,6 +103,8 @@ class RunUpdater:
         for word in result.notifications:
             if isinstance(word, RunResult):
                 self._on_ended(word)
+        if result.changes_request and self._progress.is_due(result.rows[0], self.now()):
+            await self._publish_progress(result.rows[0])
         return result.rows
 
     def _note_stored(self, request: UpdateRequest, result: UpdateResult) -> None:
@@ -107,6 +114,20 @@ class RunUpdater:
         for (before, run_events), after in zip(request.updates, result.rows, strict=True):
             if run_events:
                 self._on_stored(before, after)
+
+    async def _publish_progress(self, row: RunRow) -> None:
+        """Publish how far the request of a run has come that has just ended, unless it was the last one."""
+        self._progress.published(row, self.now())
+        root = await self.store.run(row.root_run_id)
+        if root is None or root.request_id != row.request_id or root.accepted_at is None:
+            return
+        progress = progress_of(await self.store.states_of_request(row.request_id))
+        if progress.ended == progress.total:
+            return
+        headers = EventHeaders(id=derive_event_id(root.run_id, f"progress:{root.revision}"))
+        cause = Event(headers=headers, data=RunRequested(run=root.requested))
+        with suppress(ConflictError):  # the root moved at this moment; the next end brings another update
+            await self.store_intention(cause, root, RequestProgressed(progress=progress))
 
     async def _apply(self, requests: Sequence[UpdateRequest]) -> Sequence[UpdateResult | Exception]:
         return await apply_together(

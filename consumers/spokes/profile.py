@@ -32,6 +32,8 @@ from consumers.spokes.limits.circuit_breaker import BreakerPolicy
 from consumers.spokes.mapping.rules import NOTHING, MappingSettings
 from consumers.spokes.security.callback_credentials import CallbackAuth  # noqa: TC001 - pydantic reads the annotation
 from consumers.spokes.tmf653.versions import VERSIONS, path_mistake, with_defaults_of_version
+from router.runs.deadlines.deadline import DEFAULT_PENDING_TIME_OUT, DEFAULT_TIME_OUT, MAX_SECONDS, TimeLimits
+from router.runs.measures.thresholds import ComparatorMeaning
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ def _check_address(url: str) -> str:
 
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+TimeLimit = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
 MediaType = Annotated[str, Field(pattern=r"^[!-~]+/[ -~]+$")]
@@ -215,6 +218,13 @@ class EndOfRun(StrEnum):
 LOOK_UPS_BY_NAME = frozenset({LookUpMethod.NAME, LookUpMethod.NAME_AND_SERVICE, LookUpMethod.LOCATION})
 
 
+class ChildRefused(StrEnum):
+    """What follows for the other runs of a request if a child is refused."""
+
+    CONTINUE = "continue"
+    COMPENSATE = "compensate"
+
+
 class CancelMethod(StrEnum):
     """How a run is cancelled."""
 
@@ -283,14 +293,21 @@ KnownState = Annotated[RunState, AfterValidator(_check_state)]
 _CHANGEABLE_STATES: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS})
 
 
-class SystemProfile(ProfileModel):
+class NamedProfile(ProfileModel):
+    """What an operator describes in a file of its own, under a name."""
+
+    noun: ClassVar[str] = "profile"  # in sentences for people
+
+    name: Annotated[str, AfterValidator(check_spoke_name)] = Field(description="Its name.")
+
+
+class SystemProfile(NamedProfile):
     """How to reach one external system and how much it is asked: what its calls need, whatever they are about."""
 
-    noun: ClassVar[str] = "system"  # in sentences for people
+    noun: ClassVar[str] = "system"
 
-    name: Annotated[str, AfterValidator(check_spoke_name)] = Field(description="Name of the system.")
     base_url: Annotated[str, AfterValidator(_check_address)] = Field(
-        description="Address of the API, up to the version; a path such as `/serviceTest` is appended (`paths`)."
+        description="Address of the API, up to the version; `/serviceTest` is appended."
     )
     auth: Auth = Field(default=NoAuth(), description="Credentials that Southbound sends: see below.")
     tls: TlsSettings = TlsSettings()
@@ -375,7 +392,12 @@ class Profile(SystemProfile):
     name: Annotated[str, AfterValidator(check_spoke_name)] = Field(
         description="Name of the spoke: in selectors, in the name of its topic and in its callback address."
     )
-    dialect: str = Field(default="tmf653", min_length=1, description="The translation. Only `tmf653` is shipped.")
+    base_url: Annotated[str, AfterValidator(_check_address)] = Field(
+        description="Address of the API, up to the version; a path such as `/serviceTest` is appended (`paths`)."
+    )
+    dialect: str = Field(
+        default="tmf653", min_length=1, description="The translation: `tmf653`, `jobs`, or one of an installed package."
+    )
     version: Version = Field(
         default="4.1",
         description=(
@@ -485,6 +507,42 @@ class Profile(SystemProfile):
             " out with the reason `MEASURE_REJECTED`. If no measures were requested, all are kept."
         ),
     )
+    threshold_comparators: ComparatorMeaning = Field(
+        default=ComparatorMeaning.NOT_EVALUATED,
+        description=(
+            "What the comparators of threshold rules state, for a system that reports values and no violations: a good"
+            " value (`conformance`) or a bad one (`violation`). A value against its rule then gets a violation."
+            " `not_evaluated`: only what the system reports counts."
+        ),
+    )
+    child_refused: ChildRefused = Field(
+        default=ChildRefused.CONTINUE,
+        description=(
+            "What follows for the other runs of a hierarchical request if the system refuses a child: they `continue`,"
+            " or all that have not ended are cancelled, the root included (`compensate`)."
+        ),
+    )
+    expected_duration: TimeLimit | None = Field(
+        default=None,
+        description=(
+            "Seconds that a run is expected to take, if neither it nor its test specification says so: after that it is"
+            " in jeopardy. None: half of its time-out."
+        ),
+    )
+    time_out: TimeLimit = Field(
+        default=DEFAULT_TIME_OUT,
+        description=(
+            "Seconds after which a run that has not ended ends as timed out, if neither it nor its test specification"
+            " says so."
+        ),
+    )
+    pending_time_out: TimeLimit = Field(
+        default=DEFAULT_PENDING_TIME_OUT,
+        description="Seconds for which a run may be pending, during which its time does not pass.",
+    )
+    cancel_timed_out: bool = Field(
+        default=False, description="Whether a run that has timed out is cancelled at the system."
+    )
     outage_notice_after: Seconds = Field(
         default=300.0,
         description=(
@@ -501,6 +559,19 @@ class Profile(SystemProfile):
     def widest_poll(self) -> float:
         """How many rounds of polls the interval between two polls of one run grows to."""
         return 4.0 if self.poll_max_interval is None else self.poll_max_interval / self.poll_interval
+
+    @property
+    def time_limits(self) -> TimeLimits:
+        """How long a run may take that does not say so itself."""
+        return TimeLimits(expected=self.expected_duration, time_out=self.time_out, pending=self.pending_time_out)
+
+    @model_validator(mode="after")
+    def _expects_less_than_time_out(self) -> Self:
+        if self.expected_duration is not None and self.expected_duration >= self.time_out:
+            raise ValueError(
+                f"expected_duration ({self.expected_duration:g} s) must be shorter than time_out ({self.time_out:g} s)"
+            )
+        return self
 
     @property
     def authenticates_callbacks(self) -> bool:

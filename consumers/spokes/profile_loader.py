@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from consumers.spokes.profile import Profile, SystemProfile
-from consumers.spokes.registry import SPOKE_FACTORIES
+from consumers.spokes.profile import NamedProfile, Profile
+from consumers.spokes.registry import DialectError, spoke_factory
 from schemas.files.yaml_file import YamlFileError, read_yaml_file
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from schemas.files.yaml_file import YamlFile
 
 
-P = TypeVar("P", bound=SystemProfile)
+P = TypeVar("P", bound=NamedProfile)
 _MAX_MISTAKES = 1_000  # of one file; nobody reads more of them
 
 
@@ -35,16 +35,18 @@ class ProfilesWrongError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileKind(Generic[P]):
-    """A kind of profile: its model, and what else of the text of one is checked."""
+    """A kind of profile: its model, the fields that one needs, and what else of its text is checked."""
 
     model: type[P]
+    required: str = "'name' and 'base_url'"
     check: Callable[[Path, object, YamlFile], list[tuple[int, str]]] = lambda *_: []
 
     def field_names(self) -> tuple[str, ...]:
         """Return the names of all fields, for "did you mean"."""
-        parts = (self.model.model_fields[part].default for part in ("media_types", "timeouts", "retry"))
+        fields = self.model.model_fields
+        parts = (fields[part].default for part in ("media_types", "timeouts", "retry") if part in fields)
         inner = (name for part in parts for name in type(part).model_fields)
-        return (*self.model.model_fields, *inner, "kind", "username", "password", "token", "header", "key")
+        return (*fields, *inner, "kind", "username", "password", "token", "header", "key")
 
 
 def load_profiles(paths: Iterable[Path]) -> tuple[Profile, ...]:
@@ -85,7 +87,7 @@ def _load(kind: ProfileKind[P], path: Path) -> P:
     except YamlFileError as mistake:
         raise ProfilesWrongError([str(mistake)]) from None
     if not isinstance(read.value, dict):
-        raise ProfilesWrongError([f"{path}:1: a profile is a mapping with at least 'name' and 'base_url'"])
+        raise ProfilesWrongError([f"{path}:1: a profile is a mapping with at least {kind.required}"])
     return _validate(kind, path, read)
 
 
@@ -128,11 +130,14 @@ def _did_you_mean(kind: ProfileKind[P], field: str) -> str:
 
 def _unknown_dialect(path: Path, name: object, yaml: YamlFile) -> list[tuple[int, str]]:
     dialect = yaml.value.get("dialect", "tmf653") if isinstance(yaml.value, dict) else None
-    if not isinstance(dialect, str) or dialect in SPOKE_FACTORIES:
+    if not isinstance(dialect, str):
         return []
-    line, _ = yaml.locate(("dialect",))
-    sentence = f"'{dialect}' is not spoken here, only {', '.join(sorted(SPOKE_FACTORIES))}"
-    return [(line, f"{path}:{line}: spoke '{name}', field 'dialect': {sentence}")]
+    try:
+        spoke_factory(dialect)
+    except DialectError as error:
+        line, _ = yaml.locate(("dialect",))
+        return [(line, f"{path}:{line}: spoke '{name}', field 'dialect': {error}")]
+    return []
 
 
 _SPOKES = ProfileKind(model=Profile, check=_unknown_dialect)

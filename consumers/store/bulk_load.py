@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from consumers.store.databases.database import Database
     from consumers.store.document_cache import DocumentCache
     from router.runs.run import RequestRow, RunRow
+    from router.selection.thresholds import UseCount
     from router.store_continuity import StoreMark, TopicEnds
 
 
@@ -34,6 +35,7 @@ class RebuiltRows(NamedTuple):
 
     runs: Sequence[RunRow]
     requests: Sequence[RequestRow]
+    uses: Sequence[UseCount] = ()
 
 
 class AcceptedGateway(NamedTuple):
@@ -82,6 +84,9 @@ def _fill(
         _insert(connection, sql.insert_run, [run_values(row, moments, documents) for row in batch.runs])
         measures = [values for row in batch.runs for values in measure_values(row, moments)]
         _insert(connection, sql.insert_measure, measures)
+        windows = [(use, moments.write(use.window.start), moments.write(use.window.end)) for use in batch.uses]
+        _insert(connection, sql.open_window, [(use.definition, start, end) for use, start, end in windows])
+        _insert(connection, sql.count_uses, [(use.uses, use.definition, start) for use, start, _ in windows])
 
 
 def _insert(connection: Connection, statement: str, rows: list[tuple[object, ...]]) -> None:

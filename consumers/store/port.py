@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from consumers.northbound.writeback.claims import WriteClaims
     from consumers.specifications.port import SpecificationStore
     from consumers.timeline.port import TimelineStore
+    from router.runs.requests.progress import StateCount
     from router.runs.run import RequestRow, RunRow
     from router.selection.thresholds import ThresholdUse, UseCount
     from schemas.vocabulary import Phase
@@ -137,6 +138,9 @@ class RunStore(Protocol):
 
     async def has_open_runs(self, request_id: str) -> bool:
         """Return whether a run of this request has not ended, without reading any."""
+
+    async def states_of_request(self, request_id: str) -> Sequence[StateCount]:
+        """Return how many runs of this request are in which state and phase, without reading any."""
 
     async def request(self, request_id: str) -> RequestRow | None:
         """Return one outbound request."""

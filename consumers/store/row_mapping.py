@@ -12,8 +12,11 @@ from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
 from router.runs.checks.doubt import Doubt
+from router.runs.checks.next_check import next_check
 from router.runs.checks.watch import Watch
+from router.runs.deadlines.deadline import Deadline
 from router.runs.failed_attempt import FailedAttempt
+from router.runs.requests.progress import StateCount
 from router.runs.run import LastNotification, RequestRow, RunRow
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
@@ -97,9 +100,10 @@ def run_values(row: RunRow, moments: MomentFormat, documents: DocumentCache) -> 
         waits_for_text(row.waits_for) if row.waits_for else None,
         _DOUBT.dump_json(row.doubt).decode() if row.doubt else None,
         _WATCH.dump_json(row.watch).decode() if row.watch else None,
-        moments.write(row.watch.due) if row.watch else None,
+        moments.write_if(next_check(row)),
         _encode_last_notification(row.last_notification) if row.last_notification else None,
         _FAILED_ATTEMPT.dump_json(row.failed_attempt).decode() if row.failed_attempt else None,
+        _encode_deadline(row.deadline) if row.deadline else None,
     )
 
 
@@ -140,6 +144,7 @@ def run_row(
         _check_at,
         last_notification,
         failed_attempt,
+        deadline,
     ) = values
     return RunRow(
         run_id=run_id,
@@ -173,6 +178,7 @@ def run_row(
         watch=_WATCH.validate_json(watch) if watch else None,
         last_notification=_decode_last_notification(last_notification) if last_notification else None,
         failed_attempt=_FAILED_ATTEMPT.validate_json(failed_attempt) if failed_attempt else None,
+        deadline=_decode_deadline(deadline) if deadline else None,
     )
 
 
@@ -183,6 +189,22 @@ def _encode_last_notification(notification: LastNotification) -> str:
 def _decode_last_notification(text: str) -> LastNotification:
     cause, process_id, revision, updates, *others = orjson.loads(text)
     return LastNotification(cause, process_id, revision, tuple(updates), *others)
+
+
+def _encode_deadline(known: Deadline) -> str:
+    # By position, because every run that is at its system has one.
+    return orjson.dumps([known.expires, known.jeopardy, known.left, known.left_until_jeopardy, known.is_set]).decode()
+
+
+def _decode_deadline(text: str) -> Deadline:
+    expires, jeopardy, left, left_until_jeopardy, is_set = orjson.loads(text)
+    return Deadline(
+        expires=datetime.fromisoformat(expires),
+        jeopardy=None if jeopardy is None else datetime.fromisoformat(jeopardy),
+        left=left,
+        left_until_jeopardy=left_until_jeopardy,
+        is_set=is_set,
+    )
 
 
 _PHASES = {word.value: word for word in Phase}
@@ -259,6 +281,12 @@ def _decode_value(text: str | None) -> JsonValue:
         return None
     value: JsonValue | dict[str, str] = from_json(text)
     return JsonText(**value) if isinstance(value, dict) else value
+
+
+def state_count(values: ColumnValues) -> StateCount:
+    """Return how many runs are in a state and phase, of what the database returned."""
+    state, phase, number = values
+    return StateCount(_STATES[state], _PHASES[phase], number)
 
 
 def request_values(row: RequestRow, moments: MomentFormat) -> ColumnValues:

@@ -20,7 +20,7 @@ from consumers.store.northbound.sql_write_claims import SqlWriteClaims
 from consumers.store.orders.sql_order_store import SqlOrderStore
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.pruning import SqlPruning
-from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values
+from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values, state_count
 from consumers.store.statements import (
     latest_runs,
     pending_runs,
@@ -38,6 +38,7 @@ from consumers.store.transactions import (
     RunByExternalId,
     RunById,
     RunsByRequest,
+    StatesOfRequest,
     description_of,
     run_queries,
     select_runs,
@@ -47,6 +48,7 @@ from consumers.store.transactions import (
 from consumers.store.waiting_queue import SqlWaitingQueue
 from consumers.store.write_plan import RunWrite, Save
 from consumers.timeline.sql_timeline import SqlTimelines
+from router.runs.checks.next_check import next_check
 from router.runs.request_result import in_request_order
 from router.runs.run import RequestRow, RunRow
 from router.selection.thresholds import ThresholdUse
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from consumers.store.bulk_load import AcceptedGateway, RebuiltRows
     from consumers.store.databases.database import Database
     from consumers.store.databases.sqlite import Synchronous
+    from router.runs.requests.progress import StateCount
 
 
 MAX_ROUTED_ROWS = 2_000  # rows that dispatch need not read; about 5 KB each
@@ -113,6 +116,11 @@ class SqlRunStore:
         """Return whether a run of this request has not ended, without reading any."""
         return bool((await self._reads.submit(OpenRunsByRequest(request_id))).rows)
 
+    async def states_of_request(self, request_id: str) -> Sequence[StateCount]:
+        """Return how many runs of this request are in which state and phase, without reading any."""
+        found = await self._reads.submit(StatesOfRequest(request_id))
+        return [state_count(values) for values in found.rows]
+
     async def request(self, request_id: str) -> RequestRow | None:
         """Read one outbound request."""
         found = await self._reads.submit(RequestById(request_id))
@@ -155,7 +163,8 @@ class SqlRunStore:
     async def runs_to_check(self, until: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
         """Read runs whose next check is due by then; the most overdue first, a page at a time."""
         write = self._database.moments.write
-        last = (write(after.watch.due), after.run_id) if after is not None and after.watch is not None else None
+        due = next_check(after) if after is not None else None
+        last = (write(due), after.run_id) if after is not None and due is not None else None
         return await self._select(runs_to_check(write(until), limit, last))
 
     async def unmoved_runs(

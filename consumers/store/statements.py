@@ -41,6 +41,7 @@ class Statements:
     runs_of_requests: str  # request ids
     runs_at: str  # spoke, external ids
     open_requests: str  # request ids
+    states_of_requests: str  # request ids; returns each with its states and phases, and the number of runs
     measures: str  # run ids
     requests: str  # request ids
     revisions: str  # run ids; locks them for this transaction
@@ -84,6 +85,7 @@ def statements_for(dialect: Dialect) -> Statements:
         runs_of_requests=text(select(runs).where(among(runs.c.request_id))),
         runs_at=text(select(runs).where(runs.c.spoke == bindparam("spoke"), among(runs.c.external_id))),
         open_requests=text(_open_requests(among(runs.c.request_id))),
+        states_of_requests=text(_states_of_requests(among(runs.c.request_id))),
         measures=text(_measures(among(run_measures.c.run_id))),
         requests=text(select(outbound_requests).where(among(outbound_requests.c.request_id))),
         revisions=text(_revisions(among(runs.c.run_id))),
@@ -123,6 +125,11 @@ def _measures(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
 
 def _open_requests(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
     return select(runs.c.request_id).where(which, ~_is_over()).distinct()
+
+
+def _states_of_requests(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
+    columns = (runs.c.request_id, runs.c.state, runs.c.phase)
+    return select(*columns, func.count()).where(which).group_by(*columns)
 
 
 def _is_over() -> ColumnElement[bool]:

@@ -57,9 +57,10 @@ runs = Table(
     Column("waits_for", Text),  # a JSON list of request definitions
     Column("doubt", Text),  # JSON; null for nearly every run
     Column("watch", Text),  # JSON; null for nearly every run
-    Column("check_at", Moment),  # the next check of the watch
+    Column("check_at", Moment),  # the next check of the watch, or what the deadline does next
     Column("last_notification", Text),  # JSON; what was published last about the run
     Column("failed_attempt", Text),  # JSON; null for nearly every run
+    Column("deadline", Text),  # JSON; of a run that is at its system
 )
 Index("runs_by_external_id", runs.c.spoke, runs.c.external_id, unique=True)  # nulls are not equal: many may wait
 Index("runs_by_request", runs.c.request_id)

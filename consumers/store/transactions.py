@@ -53,13 +53,20 @@ class OpenRunsByRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class StatesOfRequest:
+    """How many runs of this request are in which state?"""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class RequestById:
     """Which request has this id?"""
 
     request_id: str
 
 
-Query = RunById | RunByExternalId | RunsByRequest | OpenRunsByRequest | RequestById
+Query = RunById | RunByExternalId | RunsByRequest | OpenRunsByRequest | StatesOfRequest | RequestById
 
 
 def description_of(question: Query) -> str:
@@ -69,7 +76,7 @@ def description_of(question: Query) -> str:
             return f"a run {question.run_id!r}"
         case RunByExternalId():
             return f"a run {question.external_id!r} at {question.spoke!r}"
-        case RunsByRequest() | OpenRunsByRequest() | RequestById():
+        case RunsByRequest() | OpenRunsByRequest() | StatesOfRequest() | RequestById():
             return f"a request {question.request_id!r}"
         case _:
             assert_never(question)
@@ -95,6 +102,8 @@ def run_queries(connection: Connection, sql: Statements, queries: Sequence[Query
     measures = read_measures(connection, sql, (values for found in answers.values() for values in found))
     for values in _open_requests(connection, sql, queries):
         answers[OpenRunsByRequest(values[0])].append(values)
+    for values in _states_of_requests(connection, sql, queries):
+        answers[StatesOfRequest(values[0])].append(values[1:])
     for values in _requests(connection, sql, queries):
         answers[RequestById(values[0])].append(values)
     return [QueryResult(answers.get(question, ()), measures) for question in queries]
@@ -122,6 +131,11 @@ def _runs_by_request(connection: Connection, sql: Statements, questions: Sequenc
 def _open_requests(connection: Connection, sql: Statements, questions: Sequence[Query]) -> Sequence[ColumnValues]:
     ids = {question.request_id for question in questions if isinstance(question, OpenRunsByRequest)}
     return _fetch(connection, sql.open_requests, sql.id_list(ids)) if ids else ()
+
+
+def _states_of_requests(connection: Connection, sql: Statements, questions: Sequence[Query]) -> Sequence[ColumnValues]:
+    ids = {question.request_id for question in questions if isinstance(question, StatesOfRequest)}
+    return _fetch(connection, sql.states_of_requests, sql.id_list(ids)) if ids else ()
 
 
 def _requests(connection: Connection, sql: Statements, questions: Sequence[Query]) -> Sequence[ColumnValues]:

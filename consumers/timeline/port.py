@@ -14,7 +14,11 @@ class TimelineStore(Protocol):
     """Timelines of runs. Both methods raise StoreUnavailableError during an outage."""
 
     async def append(self, entries: Mapping[str, Sequence[TimelineEntry]]) -> None:
-        """Add entries to the timelines of runs, by run id, and summarise the oldest ones of those that are too long."""
+        """Add entries to the timelines of runs, by run id, and summarise the oldest ones of those that are too long.
+
+        Raises:
+            UnstorableError: the database will never take one of them; none is added.
+        """
 
     async def read(self, run_id: str) -> Sequence[TimelineEntry]:
         """Return the timeline of a run, the oldest entry first."""

@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.call import ObservedCall
+from consumers.spokes.aiohttp_connection import origin_of
 from consumers.store.port import StoreUnavailableError, UnstorableError
 from router.responses import HttpResponse
 from router.timeline.bodies import digest_of, masked_body
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from router.timeline.entries import TimelineEntry
 
+    _Waiting = ObservedCall | tuple[Sequence[str], TimelineEntry]  # with the runs that an entry is about
+
 MAX_WAITING = 20_000  # entries in memory, beyond which the oldest are dropped and counted
+MAX_HELD_BYTES = 8_192  # of the bodies of one call
 _GROUP = 500  # entries in one transaction, about
 _MAX_URL_LENGTH = 1_000
 _MAX_CODES = 10
@@ -36,20 +40,21 @@ class TimelineRecorder:
         self._warn = warn
         self._on_dropped = on_dropped
         self._every = every
-        self._waiting: deque[ObservedCall | tuple[str, StateChange]] = deque()
+        self._waiting: deque[_Waiting] = deque()
 
     def call_made(self, observed: ObservedCall) -> None:
         """Record a call."""
         if observed.run_ids:
-            self._add(observed)
+            # Whole bodies are not held for as long as the store is away.
+            self._add(observed if _body_bytes(observed) <= MAX_HELD_BYTES else (observed.run_ids, _attempt(observed)))
 
     def row_stored(self, before: RunRow | None, after: RunRow) -> None:
         """Record that a row was stored, if its phase or state is another than before."""
         if before is None or before.phase is not after.phase or before.state is not after.state:
             change = StateChange(at=after.updated_at, phase=after.phase, state=after.state, revision=after.revision)
-            self._add((after.run_id, change))
+            self._add(((after.run_id,), change))
 
-    def _add(self, entry: ObservedCall | tuple[str, StateChange]) -> None:
+    def _add(self, entry: _Waiting) -> None:
         self._waiting.append(entry)
         if len(self._waiting) > MAX_WAITING:
             self._waiting.popleft()
@@ -76,16 +81,18 @@ class TimelineRecorder:
                 self._warn(f"timelines of {len(group)} entries cannot be stored: {error}")
 
 
-def _by_run(group: Sequence[ObservedCall | tuple[str, StateChange]]) -> dict[str, list[TimelineEntry]]:
+def _by_run(group: Sequence[_Waiting]) -> dict[str, list[TimelineEntry]]:
     entries: dict[str, list[TimelineEntry]] = defaultdict(list)
     for one in group:
-        if isinstance(one, ObservedCall):
-            attempt = _attempt(one)
-            for run_id in one.run_ids:
-                entries[run_id].append(attempt)
-        else:
-            entries[one[0]].append(one[1])
+        run_ids, entry = (one.run_ids, _attempt(one)) if isinstance(one, ObservedCall) else one
+        for run_id in run_ids:
+            entries[run_id].append(entry)
     return entries
+
+
+def _body_bytes(observed: ObservedCall) -> int:
+    response = observed.response
+    return len(observed.call.body or b"") + (len(response.body) if isinstance(response, HttpResponse) else 0)
 
 
 def _attempt(observed: ObservedCall) -> HttpAttempt:
@@ -93,12 +100,13 @@ def _attempt(observed: ObservedCall) -> HttpAttempt:
     answer = response if isinstance(response, HttpResponse) else None
     query = f"?{'&'.join(f'{name}={value}' for name, value in call.query)}" if call.query else ""
     keeps_bodies = observed.system.keep_bodies
+    base_url = origin_of(observed.system.base_url) if call.from_root else observed.system.base_url
     return HttpAttempt(
         at=observed.began,
         system=observed.system.name,
         purpose=call.purpose,
         method=call.method,
-        url=f"{observed.system.base_url}{call.path}{query}"[:_MAX_URL_LENGTH].replace("\x00", ""),
+        url=f"{base_url}{call.path}{query}"[:_MAX_URL_LENGTH].replace("\x00", ""),
         status=answer.status if answer else None,
         failure=None if isinstance(response, HttpResponse) else response.cause,
         seconds=round((observed.ended - observed.began).total_seconds(), 3),

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 import orjson
 from pydantic import TypeAdapter
 from sqlalchemy import delete, func, insert, select
+from sqlalchemy.exc import DBAPIError
 
+from consumers.store.databases.database import is_unstorable_row
+from consumers.store.port import UnstorableError
 from consumers.store.tables import run_timeline
 from router.timeline.entries import MAX_ATTEMPTS, TimelineEntry, limit_entries
 
@@ -35,9 +38,15 @@ class SqlTimelines:
 
     async def append(self, entries: Mapping[str, Sequence[TimelineEntry]]) -> None:
         """Add entries to the timelines of runs."""
-        rows = [_row(run_id, added) for run_id, added in entries.items()]
-        if rows:
-            await self._database.write(partial(_append, rows=rows))
+        try:
+            rows = [_row(run_id, added) for run_id, added in entries.items()]
+            if rows:
+                await self._database.write(partial(_append, rows=rows))
+        except (DBAPIError, ValueError, OverflowError, TypeError) as error:
+            if not is_unstorable_row(error):
+                raise
+            reason = str(error).partition("\n")[0]
+            raise UnstorableError(f"run store {self._database.name} cannot keep them: {reason}") from error
 
     async def read(self, run_id: str) -> Sequence[TimelineEntry]:
         """Return the timeline of a run, the oldest entry first."""

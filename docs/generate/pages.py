@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumers.spokes.profile_schema import profile_schema
-from docs.generate import command_line, metrics, profiles, settings, states, targets, tmf653_support, topics
+from docs.generate import (
+    command_line,
+    metrics,
+    profiles,
+    settings,
+    states,
+    streams,
+    targets,
+    tmf653_support,
+    topics,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,6 +26,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "profiles.md": profiles.page,
     "settings.md": settings.page,
     "states.md": states.page,
+    "streams.md": streams.page,
     "targets.md": targets.page,
     "tmf653-support.md": tmf653_support.page,
     "topics.md": topics.page,

@@ -197,9 +197,9 @@ def _kind(annotation: Any) -> str:  # noqa: ANN401, PLR0911 - any annotation; on
     if origin is types.UnionType or "Union" in str(origin):
         known = [one for one in arguments if one is not types.NoneType]
         return "credentials" if isinstance(known[0], type) and issubclass(known[0], BaseModel) else _kind(known[0])
-    if origin is tuple:
+    if origin is tuple and isinstance(arguments[0], type) and issubclass(arguments[0], BaseModel):
         return "list of rules"
-    if origin is frozenset:
+    if origin in (frozenset, tuple):
         return f"list of {_kind(arguments[0])}"
     if origin is dict:
         return _kind_of_map(str(arguments[1]))
@@ -221,7 +221,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     match field.get_default(call_default_factory=True):
-        case None | {} | ():
+        case None | {} | () | "":
             return "none"
         case NoAuth():
             return "`{kind: none}`"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
-from router.northbound.patch import json_patch, merge_patch, touched_names
-from router.northbound.patch_query import json_patch_query, without_query
+from router.northbound.patches.patch import json_patch, merge_patch, touched_names
+from router.northbound.patches.patch_query import json_patch_query, without_query
 from router.runs.pending import is_pending, with_changed_child, without_children
 from router.runs.states import normalise_state
 from schemas.vocabulary import RunState

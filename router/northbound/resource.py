@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from router.runs.hierarchy import child_ids
+from schemas.characteristic_types import characteristic_type
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Mode
 
@@ -121,12 +122,7 @@ def _characteristics(characteristics: Iterable[Characteristic], version: ApiVers
 
 def _characteristic(name: str, value: object, value_type: str | None, version: ApiVersion) -> Resource:
     plain = _without_nulls({"name": name, "valueType": value_type}) | {"value": value}
-    return plain | {"@type": _characteristic_type(value)} if version.is_v5 else plain
-
-
-def _characteristic_type(value: object) -> str:
-    kinds = ((bool, "Boolean"), (int, "Integer"), (float, "Number"), (str, "String"), (list, "Array"), (dict, "Object"))
-    return next((name for kind, name in kinds if isinstance(value, kind)), "") + "Characteristic"
+    return plain | {"@type": characteristic_type(value)} if version.is_v5 else plain
 
 
 def _related_party(party: RelatedParty, version: ApiVersion) -> Resource:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
-from router.northbound.patch import json_patch, merge_patch, touched_names
+from router.northbound.patches.patch import json_patch, merge_patch, touched_names
 from router.northbound.resource import href_of
 from router.specifications.definition import SpecificationError, read_specification
 
@@ -42,6 +42,7 @@ SPECIFICATION_ATTRIBUTES = frozenset(
         "targetEntitySchema",
         "testMeasureDefinition",
         "expectedDuration",
+        "timeOut",
         "@type",
         "@baseType",
         "@schemaLocation",

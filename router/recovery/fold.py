@@ -17,6 +17,7 @@ from router.recovery.stored_changes import with_stored_changes
 from router.runs.checks.doubt import Doubt
 from router.runs.checks.missing_parts import MEASURES_AWAITED, NOT_FOUND_AT_SYSTEM, UNKNOWN_STATE, is_lost
 from router.runs.checks.watch import Missing, Watch
+from router.runs.deadlines.deadline import unset_deadline
 from router.runs.hierarchy import child_ids
 from router.runs.notifications.outages import SYSTEM_DOWN
 from router.runs.pending import embedded_child
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from router.recovery.history import HierarchyHistory, RecordedEvent, RunHistory
     from router.recovery.published_state import PublishedState
-    from schemas.commands import Command
+    from schemas.commands import Command, PinnedDecision
     from schemas.results import Reason, RequestResult
     from schemas.run_document import RunDocument
 
@@ -53,7 +54,8 @@ class FoldedHierarchy:
 
     `uncommanded`: runs that need a command of their own, because theirs was never published, or because their root's,
     which embeds them, is done. `unpublished`: results of requests whose runs have all ended. `expired`: runs of which
-    the topics have notifications and no document, or a command that is done and no outcome.
+    the topics have notifications and no document, or a command that is done and no outcome. `decided`: the decision of
+    each request, and when it was made.
     """
 
     runs: tuple[RunRow, ...] = ()
@@ -61,6 +63,7 @@ class FoldedHierarchy:
     uncommanded: tuple[RunRow, ...] = ()
     unpublished: tuple[RequestResult, ...] = ()
     expired: tuple[str, ...] = ()
+    decided: tuple[tuple[PinnedDecision, datetime], ...] = ()
 
 
 def fold_hierarchy(root_run_id: str, recorded: Iterable[RecordedEvent], at: datetime) -> FoldedHierarchy:
@@ -79,13 +82,21 @@ def fold_hierarchy(root_run_id: str, recorded: Iterable[RecordedEvent], at: date
     rows |= {run_id: row for run_id, row in pending.items() if row is not None}
     rows = {run_id: _with_routing_events(history, row) for run_id, row in rows.items()}
     lost = [run.run_id for run in history.runs.values() if run.run_id not in rows and _has_expired(run)]
+    requests = tuple(_requests(rows.values()))
     return FoldedHierarchy(
         runs=tuple(rows.values()),
-        requests=tuple(_requests(rows.values())),
+        requests=requests,
         uncommanded=tuple(rows[run_id] for run_id in (*uncommanded, *left_over)),
         unpublished=tuple(_unpublished(history, rows.values())),
         expired=tuple(lost),
+        decided=tuple([(request.decision, _decided_at(request, history)) for request in requests]),
     )
+
+
+def _decided_at(request: RequestRow, history: HierarchyHistory) -> datetime:
+    """Return when a request was decided: when its command was published. It may have waited for days before."""
+    root = history.runs.get(request.root_run_id)
+    return (root.send_recorded_at if root else None) or request.created_at
 
 
 def _has_expired(run: RunHistory) -> bool:
@@ -159,6 +170,8 @@ def _ended(row: RunRow, run: RunHistory, published: PublishedState) -> RunRow:
 
 def _accepted(row: RunRow, run: RunHistory, published: PublishedState, at: datetime) -> RunRow:
     row = replace(row, reasons=_open_reasons(run), state=row.state or RunState.ACKNOWLEDGED)
+    if row.phase is not Phase.FALLOUT:
+        row = replace(row, deadline=unset_deadline(at))
     if row.phase is Phase.FALLOUT:  # its external id was never named; it is not POSTed again
         return replace(row, doubt=Doubt(was_accepted=True))
     last = published.last_reason
@@ -220,6 +233,7 @@ def _accepted_with_root(row: RunRow, root: RunRow, at: datetime) -> RunRow:
         sent_at=root.sent_at,
         doubt=None,
         watch=Watch(missing=Missing.EXTERNAL_ID, since=at, due=at),
+        deadline=unset_deadline(at),
     )
 
 

@@ -11,6 +11,8 @@ from router.runs.checks import missing_parts
 from router.runs.checks.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
 from router.runs.checks.missing_parts import MAX_STATE_LENGTH
 from router.runs.checks.watch import Missing, begin
+from router.runs.deadlines import deadline as deadlines
+from router.runs.deadlines.time_out import after_deadline, is_cancelled_after_time_out, is_timed_out, with_deadline
 from router.runs.events import (
     Accepted,
     AttemptFailed,
@@ -25,6 +27,7 @@ from router.runs.events import (
     CommandDelayed,
     CommandPublished,
     CommandRepeated,
+    DeadlineReached,
     GivenUp,
     NotFound,
     OutcomeUnknown,
@@ -32,6 +35,7 @@ from router.runs.events import (
     Refused,
     RefusedInDoubt,
     Reported,
+    RequestProgressed,
     Routed,
     RunMissing,
     Sending,
@@ -40,6 +44,7 @@ from router.runs.events import (
 )
 from router.runs.measures.bounds import bounded_measures
 from router.runs.measures.measures import match_measures, merge_measures
+from router.runs.measures.thresholds import with_violations
 from router.runs.notifications import build as announcements
 from router.runs.notifications.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
@@ -48,7 +53,14 @@ from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded
 from router.runs.reports.report_order import without_outdated_fields
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
-from router.runs.transitions import ENDED_PHASES, NEXT_PHASE, NOT_ACCEPTED_PHASES, PHASE_OF_STATE, Transition
+from router.runs.transitions import (
+    ACCEPTED_PHASES,
+    ENDED_PHASES,
+    NEXT_PHASE,
+    NOT_ACCEPTED_PHASES,
+    PHASE_OF_STATE,
+    Transition,
+)
 from schemas.results import Reason
 from schemas.vocabulary import RunState, UpdateKind
 
@@ -104,6 +116,14 @@ def _with_bounded_reasons(row: RunRow) -> RunRow:
     return row if reasons is row.reasons else replace(row, reasons=reasons)
 
 
+def _accept_change(row: RunRow, accepted: ChangeAccepted, at: datetime) -> Transition:
+    version = accepted.document.version
+    row = without_questions_about(row, answered_fields(row, accepted.document))
+    row = _with_changed_deadline(row, accepted, at)
+    row = replace(_forget_attempts(row, Purpose.CHANGE), sent=accepted.document, accepted_version=version)
+    return _notify(row, UpdateKind.CHANGE_ACCEPTED, version=version)
+
+
 def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noqa: C901, PLR0911, PLR0912 - one case per run event
     phase = NEXT_PHASE.get((row.phase, run_event.kind))
     if phase is None:
@@ -111,10 +131,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
     row = after_outage(row, run_event)
     match run_event:
         case ThresholdReached():
-            said = row.phase is phase and run_event.reason in row.reasons
-            reasons = (*_reasons_without_waiting(row), run_event.reason)
-            row = replace(row, phase=phase, waits_for=run_event.waits_for, reasons=reasons)
-            return Transition(row) if said else _notify(row, UpdateKind.WAITING, (run_event.reason,))
+            return _apply_waiting(row, run_event, phase)
         case Routed():
             return Transition(
                 replace(
@@ -173,30 +190,44 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return missing_parts.count_not_found(row, run_event, at)
         case Checked():
             return missing_parts.after_check(row, run_event, at)
+        case DeadlineReached():
+            return after_deadline(row, run_event, at)
         case ChangeRequested():
-            return Transition(replace(row, requested=run_event.document))
+            row = _with_new_reason(replace(row, requested=run_event.document), run_event.left_out)
+            return _notify(row, UpdateKind.PROGRESS, (run_event.left_out,)) if run_event.left_out else Transition(row)
         case ChangeAccepted():
-            version = run_event.document.version
-            row = without_questions_about(row, answered_fields(row, run_event.document))
-            row = replace(_forget_attempts(row, Purpose.CHANGE), sent=run_event.document, accepted_version=version)
-            return _notify(row, UpdateKind.CHANGE_ACCEPTED, version=version)
+            return _accept_change(row, run_event, at)
         case ChangeRefused():
             row = _forget_attempts(row, Purpose.CHANGE)
             return _notify(row, UpdateKind.CHANGE_REFUSED, run_event.reasons, run_event.version)
         case CancelRequested():
-            return Transition(replace(row, cancel_requested=True))
+            return Transition(_with_new_reason(replace(row, cancel_requested=True), run_event.reason))
         case CancelledBeforeSending():
             return _end(_leave_queue(row, phase), phase, RunState.CANCELLED, (run_event.reason,), at)
         case CancelAccepted():
             return _notify(_forget_attempts(row, Purpose.CANCEL), UpdateKind.CANCEL_ACCEPTED)
         case CancelRefused():
             return _notify(_forget_attempts(row, Purpose.CANCEL), UpdateKind.CANCEL_REFUSED, run_event.reasons)
+        case RequestProgressed():
+            update = announcements.build_update(row, UpdateKind.PROGRESS)
+            return Transition(row, (update.model_copy(update={"request_progress": run_event.progress}),))
         case _:
             assert_never(run_event)
 
 
+def _with_new_reason(row: RunRow, reason: Reason | None) -> RunRow:
+    return row if reason is None or reason in row.reasons else replace(row, reasons=(*row.reasons, reason))
+
+
 def _notify(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), version: int | None = None) -> Transition:
     return Transition(row, (announcements.build_update(row, kind, reasons, version),))
+
+
+def _apply_waiting(row: RunRow, run_event: ThresholdReached, phase: Phase) -> Transition:
+    said = row.phase is phase and run_event.reason in row.reasons
+    reasons = (*_reasons_without_waiting(row), run_event.reason)
+    row = replace(row, phase=phase, waits_for=run_event.waits_for, reasons=reasons)
+    return Transition(row) if said else _notify(row, UpdateKind.WAITING, (run_event.reason,))
 
 
 def _apply_delay(row: RunRow, failed: FailedAttempt) -> Transition:
@@ -241,13 +272,31 @@ def _apply_accepted(row: RunRow, run_event: Accepted, phase: Phase, at: datetime
         doubt=None,
         failed_attempt=None,
         watch=None if run_event.external_id else begin(Missing.EXTERNAL_ID, at, run_event.id_deadline),
+        deadline=deadlines.begin(run_event.document, at, run_event.limits),
     )
     return _notify(row, UpdateKind.ACCEPTED, version=run_event.document.version)
 
 
+def _with_changed_deadline(row: RunRow, run_event: ChangeAccepted, at: datetime) -> RunRow:
+    if row.deadline is None or not row.deadline.is_set:
+        return row
+    accepted_at = row.accepted_at or at
+    changed = deadlines.after_change(row.deadline, row.sent, run_event.document, accepted_at, run_event.limits)
+    return replace(row, deadline=changed)
+
+
 def _end(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Transition:
     reasons = row.reasons + reasons
-    row = replace(row, phase=phase, state=state, reasons=reasons, finished_at=at, watch=None, failed_attempt=None)
+    row = replace(
+        row,
+        phase=phase,
+        state=state,
+        reasons=reasons,
+        finished_at=at,
+        watch=None,
+        deadline=None,
+        failed_attempt=None,
+    )
     return Transition(row, (announcements.build_result(row),))
 
 
@@ -271,6 +320,7 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     report = run_event.report
     if row.phase in ENDED_PHASES and not missing_parts.is_lost(row):
         return _apply_late_report(row, run_event)
+    basis = row
     row, returned, _ = missing_parts.take_back(row, at)
     if report.external_id and row.external_id is None:
         row = replace(row, external_id=report.external_id, external_href=report.href)
@@ -279,7 +329,10 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
         row = replace(row, watch=begin(Missing.EXTERNAL_ID, at, run_event.id_deadline))
     row, asked = add_questions(row, report)
     step = _apply_state(row, run_event, at, asked)
-    return Transition(step.row, (*returned, *step.notifications))
+    row = step.row
+    if row.phase in ACCEPTED_PHASES and (row.deadline is None or row.state is not basis.state):
+        row = with_deadline(row, at, run_event.limits)
+    return Transition(row, (*returned, *step.notifications))
 
 
 def _apply_state(row: RunRow, run_event: Reported, at: datetime, asked: tuple[Reason, ...]) -> Transition:
@@ -315,17 +368,19 @@ def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
 def _late_reasons(row: RunRow, late: tuple[ReportedMeasure, ...]) -> tuple[Reason, ...]:
     if not late:
         return ()
-    return (
-        Reason(code="LATE_MEASURES", message=f"The external system reported measures after the run was {row.state}."),
-    )
+    return (Reason(code="LATE_MEASURES", message=f"The external system reported measures after {_end_of(row)}."),)
+
+
+def _end_of(row: RunRow) -> str:
+    return "the run had timed out" if is_timed_out(row) else f"the run was {row.state}"
 
 
 def _stale_reasons(row: RunRow, report: ExternalReport) -> tuple[Reason, ...]:
-    if report.state in (row.state, None):
+    if report.state in (row.state, None) and not (is_timed_out(row) and report.state in TERMINAL):
         return ()
-    message = (
-        f"The external system reported {(report.raw_state or '')[:MAX_STATE_LENGTH]} after the run was {row.state}."
-    )
+    if report.state is RunState.CANCELLED and is_cancelled_after_time_out(row):
+        return ()  # as was requested
+    message = f"The external system reported {(report.raw_state or '')[:MAX_STATE_LENGTH]} after {_end_of(row)}."
     return (Reason(code="STALE_REPORT", message=message),)
 
 
@@ -346,7 +401,8 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
         known=row.measures,
         keep_unknown=run_event.keeps_unknown_measures,
     )
-    merged = _merge_in_order(row.measures, matched.measures, new_is_older=report.is_older)
+    judged = with_violations(matched.measures, missing_parts.expected_measures(row), run_event.comparators)
+    merged = _merge_in_order(row.measures, judged, new_is_older=report.is_older)
     measures, bounds = bounded_measures(merged)
     return _with_new_reasons(replace(row, measures=measures), (*report.reasons, *matched.reasons, *bounds))
 

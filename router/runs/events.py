@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from router.runs.deadlines.deadline import DEFAULT_LIMITS, TimeLimits
+from router.runs.measures.thresholds import ComparatorMeaning
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from router.runs.failed_attempt import FailedAttempt
     from router.runs.reports.report import ExternalReport
     from schemas.commands import PinnedDecision
+    from schemas.results import RequestProgress
     from schemas.run_document import RunDocument
 
 
@@ -41,6 +44,7 @@ class RunEventKind(StrEnum):
     REPORTED = "reported"
     RUN_MISSING = "run missing"
     CHECKED = "checked"
+    DEADLINE_REACHED = "deadline reached"
     CHANGE_REQUESTED = "change requested"
     CHANGE_ACCEPTED = "change accepted"
     CHANGE_REFUSED = "change refused"
@@ -48,6 +52,7 @@ class RunEventKind(StrEnum):
     CANCELLED_BEFORE_SENDING = "cancelled before sending"
     CANCEL_ACCEPTED = "cancel accepted"
     CANCEL_REFUSED = "cancel refused"
+    REQUEST_PROGRESSED = "request progressed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +161,7 @@ class Accepted:
     href: str | None
     document: RunDocument
     id_deadline: float = 600.0  # seconds for which the external id is looked up, if the system named none
+    limits: TimeLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +200,8 @@ class Reported:
     id_deadline: float = 600.0  # seconds for which the external id is looked up, if a run that comes back has none
     ends_with_measures: bool = False  # whether a run has ended once its measures have values, whatever its state
     keeps_unknown_measures: bool = True  # False: measures that match none of the requested ones are left out
+    limits: TimeLimits = DEFAULT_LIMITS
+    comparators: ComparatorMeaning = ComparatorMeaning.NOT_EVALUATED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,11 +227,21 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlineReached:
+    """The expected duration or the time of a run is over, by the clock of who found that out (`as_of`)."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.DEADLINE_REACHED
+    as_of: datetime
+    limits: TimeLimits = DEFAULT_LIMITS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRequested:
     """The ordering service requests another document."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_REQUESTED
     document: RunDocument
+    left_out: Reason | None = None  # why a child is no longer part of the request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +250,7 @@ class ChangeAccepted:
 
     kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_ACCEPTED
     document: RunDocument
+    limits: TimeLimits = DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,9 +264,10 @@ class ChangeRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
-    """The ordering service no longer wants the run."""
+    """The run is no longer wanted: by the ordering service, or for a `reason` of ours, which its result then names."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_REQUESTED
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +293,14 @@ class CancelRefused:
     reasons: tuple[Reason, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestProgressed:
+    """Some runs of a root's request have ended, and others have not."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.REQUEST_PROGRESSED
+    progress: RequestProgress
+
+
 RunEvent = (
     ThresholdReached
     | Routed
@@ -292,6 +320,7 @@ RunEvent = (
     | Reported
     | RunMissing
     | Checked
+    | DeadlineReached
     | ChangeRequested
     | ChangeAccepted
     | ChangeRefused
@@ -299,4 +328,5 @@ RunEvent = (
     | CancelledBeforeSending
     | CancelAccepted
     | CancelRefused
+    | RequestProgressed
 )

@@ -56,6 +56,11 @@ def measure_id(spoke: str, external_id: str, metric_name: str, own_id: str = "")
     return _uuid_of("measure", spoke, external_id, metric_name, own_id)
 
 
+def violation_id(measure: str, rule: str) -> str:
+    """Return the id of the violation of a rule by a measure, the same each time it is evaluated."""
+    return _uuid_of("violation", measure, rule)
+
+
 def _uuid_of(*parts: str) -> str:
     # The lengths distinguish ("ab", "c") from ("a", "bc").
     name = "".join([f"{len(part)}:{part}" for part in parts])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from router.runs.ids import derive_event_id
 from schemas.commands import CancelRun, ChangeRun, Command, SendRun
+from schemas.json_text import json_text
 from schemas.results import RequestResult, RunResult, RunUpdate
 
 if TYPE_CHECKING:
@@ -15,33 +16,35 @@ if TYPE_CHECKING:
 
 def derive_message_id(cause: str, message: Command | RunNotification) -> str:
     """Return an id that names this content: published again, it has the same one, and no other content ever has it."""
-    role = _role(message)
+    # Each result has one id, whichever record led to it. So has the command that sends a run.
     match message:
-        # Each result has one id, whichever record led to it. So has the command that sends a run.
-        case SendRun() | RunResult() | RequestResult():
-            return derive_event_id(message.request_id, role)
-        case ChangeRun() | CancelRun() | RunUpdate():
-            return derive_event_id(cause, role)
-        case _:
-            assert_never(message)
-
-
-def _role(message: Command | RunNotification) -> str:
-    # The revision of a run determines both; a timer that repeats its work after a crash finds another time.
-    fixed = {"occurred_at", "previous_revision"} if isinstance(message, RunUpdate | RunResult) else None
-    digest = sha256(message.model_dump_json(exclude=fixed).encode()).hexdigest()
-    match message:
-        case SendRun():
-            return f"send:{message.run.run_id}:{digest}"
-        case ChangeRun():
-            return f"change:{message.run.run_id}:{digest}"
-        case CancelRun():
-            return f"cancel:{message.run_id}:{digest}"
-        case RunUpdate():
-            return f"{message.kind}:{message.run_id}:{digest}"
-        case RunResult():
-            return f"result:{message.run_id}:{digest}"
+        case SendRun(run=run):
+            return derive_event_id(message.request_id, f"send:{run.run_id}:{_digest_of_command(message)}")
+        case ChangeRun(run=run):
+            return derive_event_id(cause, f"change:{run.run_id}:{_digest_of_command(message)}")
+        case CancelRun(run_id=run_id):
+            return derive_event_id(cause, f"cancel:{run_id}:{_digest_of_command(message)}")
+        case RunUpdate(kind=kind, run_id=run_id):
+            return derive_event_id(cause, f"{kind}:{run_id}:{_digest_of_notification(message)}")
+        case RunResult(run_id=run_id):
+            return derive_event_id(message.request_id, f"result:{run_id}:{_digest_of_notification(message)}")
         case RequestResult():
-            return f"result:{digest}"
+            return derive_event_id(message.request_id, f"result:{_digest(json_text(message))}")
         case _:
             assert_never(message)
+
+
+def _digest_of_command(command: Command) -> str:
+    return _digest(command.model_dump_json(exclude_none=True))
+
+
+def _digest_of_notification(notification: RunUpdate | RunResult) -> str:
+    # Both end with these two fields, which are left out: the revision of a run determines the previous one, and a timer
+    # that repeats its work after a crash finds another time. In a JSON string their quotes would be escaped.
+    text = json_text(notification).rpartition(',"occurred_at":')[0]
+    before, found, _ = text.rpartition(',"previous_revision":')
+    return _digest(before if found else text)
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()

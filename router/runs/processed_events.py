@@ -42,6 +42,8 @@ def remember_effects(transition: Transition, run_events: Sequence[RunEvent], eve
 
     What an external report led to is kept with the reports, so that no number of reports removes what a command led to.
     """
+    if all(run_event.kind is RunEventKind.REQUEST_PROGRESSED for run_event in run_events):
+        return transition.row  # no record led to it, and there may be many
     published = [str(effect.kind) for effect in transition.notifications if isinstance(effect, RunUpdate)]
     if _is_report(run_events, event_id):
         return _with_report(transition.row, event_id, published)

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from router.runs.hierarchy import HierarchyPosition, child_ids, walk_pre_order
+from router.runs.requests.compensation import reasons_of_request
 from router.runs.states import TERMINAL
 from schemas.results import RequestResult, RunOutcome
 from schemas.vocabulary import Phase, RunState
@@ -34,6 +35,7 @@ def request_result(rows: Sequence[RunRow]) -> RequestResult | None:
         state=RunState.COMPLETED if set(counts) == {RunState.COMPLETED} else RunState.FAILED,
         counts=dict(counts),
         runs=outcomes,
+        reasons=reasons_of_request(in_request_order(rows)),
         occurred_at=max(row.finished_at or row.updated_at for row in rows),
     )
 

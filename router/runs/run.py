@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from router.runs.checks.doubt import Doubt
     from router.runs.checks.watch import Watch
+    from router.runs.deadlines.deadline import Deadline
     from router.runs.failed_attempt import FailedAttempt
     from schemas.commands import PinnedDecision
     from schemas.results import Reason, ReportedMeasure
@@ -79,6 +80,7 @@ class RunRow:
     watch: Watch | None = None  # what is missing of a run that is at its system, and when the system is asked next
     last_notification: LastNotification | None = None  # what was published last about the run, and by which event
     failed_attempt: FailedAttempt | None = None  # the last one at the command that waits
+    deadline: Deadline | None = None  # of a run that is at its system: when it is late, and when it times out
     waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a queued request
 
 

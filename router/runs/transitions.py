@@ -86,6 +86,7 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     **{(phase, RunEventKind.REPORTED): phase for phase in (*ACCEPTED_PHASES, Phase.FALLOUT, *ENDED_PHASES)},
     **{(phase, RunEventKind.RUN_MISSING): phase for phase in (*ACCEPTED_PHASES, Phase.FALLOUT, *ENDED_PHASES)},
     **{(phase, RunEventKind.CHECKED): phase for phase in (*ACCEPTED_PHASES, Phase.FALLOUT, *ENDED_PHASES)},
+    **{(phase, RunEventKind.DEADLINE_REACHED): phase for phase in (*ACCEPTED_PHASES, Phase.FALLOUT, *ENDED_PHASES)},
     **{(phase, RunEventKind.CHANGE_REQUESTED): phase for phase in OPEN_PHASES},
     # The report of the end may overtake the response to a change or cancellation.
     **{(phase, RunEventKind.CHANGE_ACCEPTED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},
@@ -95,6 +96,7 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     **{(phase, RunEventKind.CANCELLED_BEFORE_SENDING): Phase.CANCELLED for phase in NOT_ACCEPTED_PHASES},
     **{(phase, RunEventKind.CANCEL_ACCEPTED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},
     **{(phase, RunEventKind.CANCEL_REFUSED): phase for phase in (*OPEN_PHASES, *ENDED_PHASES)},
+    **{(phase, RunEventKind.REQUEST_PROGRESSED): phase for phase in (*OPEN_PHASES, *ENDED_PHASES)},
 }
 
 
@@ -107,8 +109,8 @@ class ConditionalTransition(NamedTuple):
     condition: str
 
 
-# `missing_parts` decides whether the condition holds; if not, NEXT_PHASE applies. A report then leads to the phase of
-# its state.
+# `missing_parts` and `time_out` decide whether the condition holds; if not, NEXT_PHASE applies. A report then leads to
+# the phase of its state.
 CONDITIONAL_TRANSITIONS = (
     ConditionalTransition(
         Phase.FALLOUT, RunEventKind.REPORTED, Phase.ACCEPTED, "the system reports on the run after all"
@@ -130,6 +132,7 @@ CONDITIONAL_TRANSITIONS = (
             ConditionalTransition(
                 phase, RunEventKind.CHECKED, Phase.FALLOUT, "the external id is not known after `id_deadline` seconds"
             ),
+            ConditionalTransition(phase, RunEventKind.DEADLINE_REACHED, Phase.FAILED, "the time of the run is over"),
         )
     ),
 )

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from schemas.codec.projection import Wanted
 
 # Facts that a run may take from its test specification, and the fields that decide what it takes.
-_TAKEN_FROM_SPECIFICATION = frozenset({SPECIFICATION, "test_measure", "expected_duration"})
+_TAKEN_FROM_SPECIFICATION = frozenset({SPECIFICATION, "test_measure", "expected_duration", "time_out"})
 _FIELDS_FOR_SPECIFICATION: Wanted = {
     "test_specification": {"id": None, "version": None},
     "test_measure": None,
     "expected_duration": None,
+    "time_out": None,
 }
 _DERIVED_FIELDS: Mapping[str, Wanted] = {
     "has_children": {"children": {}, "child_run_ids": None},  # only how many there are

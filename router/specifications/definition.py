@@ -151,13 +151,14 @@ class _Specification(_Part):
     )
     measures: Annotated[tuple[_Measure, ...], Field(max_length=MAX_MEASURES)] = Field((), alias="testMeasureDefinition")
     expected_duration: Period = Field(None, alias="expectedDuration")
+    time_out: Period = Field(None, alias="timeOut")
 
 
 def read_specification(document: Mapping[str, object], revision: int = 0) -> AppliedSpecification:
     """Return what a run takes from this test specification.
 
     The id of a measure is the `id` of its definition, else the definition's `name`, else its `metricName`.
-    `expectedDuration` and a measure's `mandatory` are extensions of TMF653, which has no such fields.
+    `expectedDuration`, `timeOut` and a measure's `mandatory` are extensions of TMF653, which has no such fields.
 
     Raises:
         SpecificationError: a required field is missing, a field is of the wrong type, or two measures share an id.
@@ -178,6 +179,7 @@ def read_specification(document: Mapping[str, object], revision: int = 0) -> App
             characteristic=tuple(map(_characteristic, read.characteristics)),
             test_measure=measures,
             expected_duration=read.expected_duration.seconds if read.expected_duration else None,
+            time_out=read.time_out.seconds if read.time_out else None,
         )
     except ValidationError as error:  # a value that no event can have
         raise SpecificationError(map(_sentence_of, error.errors(include_url=False)[:MAX_MISTAKES])) from None

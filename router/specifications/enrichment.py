@@ -36,6 +36,7 @@ def apply_specification(run: RunDocument, specification: AppliedSpecification) -
             "expected_duration": (
                 specification.expected_duration if run.expected_duration is None else run.expected_duration
             ),
+            "time_out": specification.time_out if run.time_out is None else run.time_out,
         }
     )
 

@@ -10,14 +10,16 @@ MAX_BODY_LENGTH = 16_000  # characters of a body that is kept
 MASK = "***"
 _DIGEST_LENGTH = 32  # hexadecimal digits
 _MAX_DEPTH = 50
-_MAX_PARSED = 4 * MAX_BODY_LENGTH  # bytes of a body that are looked at
+_MAX_SEARCHED = 4 * MAX_BODY_LENGTH  # characters of a text that is no JSON
+_MAX_PARSED = 500_000  # bytes; secrets are not found reliably in a part of a JSON text
 _SECRET_NAME = re.compile(
     r"passw|secret|token|credential|authori[sz]ation|api[-_ ]?key|private[-_ ]?key|cookie", re.IGNORECASE
 )
-# Without repetition that backtracks: the text is an outsider's.
+# Without repetition that backtracks: the text is an outsider's. After the name comes its value (of a form, a header, an
+# XML element or JSON that is broken), or the field of its value.
 _SECRET_TEXT = re.compile(
-    rf"(?i)((?:{_SECRET_NAME.pattern})[\w-]{{0,40}}[\"']?\s{{0,5}}[:=]\s{{0,5}})"
-    r"(\"[^\"]{0,500}\"|'[^']{0,500}'|[^\n&,;<>]{1,500})"
+    rf"(?i)((?:{_SECRET_NAME.pattern})[\w-]{{0,40}}[\"']?\s{{0,5}}(?:[:=>]|,\s{{0,5}}\"value\"\s{{0,5}}:)\s{{0,5}})"
+    r"(\"(?:[^\"\\]|\\.){0,4000}\"|'[^']{0,4000}'|[^\n&,;<>]{1,4000})"
 )
 
 
@@ -30,16 +32,19 @@ def masked_body(body: bytes | None) -> str | None:
     """Return the text of a body, shortened, without the values of fields that are named like secrets."""
     if not body:
         return None
-    text = _masked_text(body)
-    return text if len(text) <= MAX_BODY_LENGTH and len(body) <= _MAX_PARSED else f"{text[:MAX_BODY_LENGTH]}…"
+    # JSON may name half of a surrogate pair, which no database stores.
+    text = _masked_text(body).encode("utf-8", "replace").decode()
+    return text if len(text) <= MAX_BODY_LENGTH else f"{text[:MAX_BODY_LENGTH]}…"
 
 
 def _masked_text(body: bytes) -> str:
-    text = body[:_MAX_PARSED].decode(errors="replace").replace("\x00", "")
+    if len(body) > _MAX_PARSED:
+        return f"({len(body)} bytes: only the digest is kept)"
+    text = body.decode(errors="replace").replace("\x00", "")
     try:
         return json.dumps(_masked(json.loads(text), 0), ensure_ascii=False)
     except (ValueError, RecursionError):
-        return _SECRET_TEXT.sub(rf"\1{MASK}", text)
+        return _SECRET_TEXT.sub(rf"\1{MASK}", text[:_MAX_SEARCHED])
 
 
 def _masked(value: object, depth: int) -> object:

@@ -117,6 +117,13 @@ def _written_long(value: int) -> bytes:
     return bytes(out)
 
 
+def avro_string(text: str) -> bytes:
+    """Return how Avro writes a text, which is how it is found in a value that cannot be decoded."""
+    out = bytearray()
+    _write_string(text, out)
+    return bytes(out)
+
+
 def _array(schema: AvroSchema, named: Named) -> Write:
     write_item = _write(schema["items"], named)
 

@@ -23,6 +23,7 @@ from schemas.codec.errors import (
 )
 from schemas.codec.printable import excerpt
 from schemas.commands import CancelRun, ChangeRun, SendRun
+from schemas.json_text import json_text
 from schemas.text.exact_numbers import inexact_number, inexact_number_sentence
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class Codec:
             raise _unencodable_error(message, wrong) from wrong
 
     def _to_json(self, message: Message) -> bytes:
-        return message.model_dump_json(exclude_none=True).encode()
+        return json_text(message).encode()
 
 
 _COMMANDS = (SendRun, ChangeRun, CancelRun)

@@ -14,11 +14,14 @@ from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.http_client import open_connections
 from consumers.table_topic.live_pair import PublishedTableIds
 from schemas.text.counts import count_noun
+from schemas.topics import TopicNames
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_result, print_text
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.open_api import access_mistakes
 from southbound.service.open_callbacks import open_callback_mistakes, openly_accepted
+from southbound.service.streams.clients import destination_servers, source_clusters, stream_mistakes
+from southbound.service.streams.topic_checks import copied_topics
 from southbound.settings.settings import sections
 
 if TYPE_CHECKING:
@@ -44,12 +47,13 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
         CommandFailedError: with every mistake of all files and secrets.
     """
     try:
-        rules = load_rules(settings.routing, settings.writeback.targets)
+        rules = load_rules(settings.routing, settings.writeback.targets, settings.streams)
     except InvalidConfigurationError as error:
         raise invalid_input(error.mistakes) from None
     mistakes = list(dict.fromkeys(missing_secrets(rules.profiles, environment)))
     mistakes += _missing_target_secrets(rules.targets, environment)
     mistakes += open_callback_mistakes(settings.listener.host, rules.profiles)
+    mistakes += stream_mistakes(rules, settings.kafka, environment)
     mistakes += access_mistakes(settings.api.host, settings.access, environment)
     if mistakes:
         raise invalid_input(mistakes)
@@ -85,6 +89,12 @@ def _valid_configuration_lines(settings: Settings, rules: RoutingRules) -> Itera
         yield f"spoke {profile.name}: {profile.base_url}"
     for target in rules.targets:
         yield f"target {target.name}: {target.base_url}"
+    for source in rules.sources:
+        servers = " and ".join(source_clusters(settings.kafka, source))
+        yield f"source {source.name}: {source.topic} at {servers}, as {source.format}"
+    for destination in rules.destinations:
+        topics = " and ".join(copied_topics(destination, TopicNames(settings.kafka.prefix)).values())
+        yield f"destination {destination.name}: {topics} at {destination_servers(settings.kafka, destination)}"
     for name in openly_accepted(settings.listener.host, rules.profiles):
         yield f"spoke {name}: anyone who reaches {settings.listener.host} can report its results, as it accepts"
     if settings.api.enabled and settings.access.is_off:

@@ -45,6 +45,12 @@ def run_service(
         raise invalid_input(["--accept-empty-store applies to the role routing: add that role, or omit the option"])
     if Role.WRITEBACK in roles and not rules.targets:
         raise invalid_input(["the role writeback has no target: set writeback.targets to the folder of their profiles"])
+    if Role.INGRESS in roles and not rules.sources:
+        raise invalid_input(["the role ingress has no source: set streams.sources to the folder of their profiles"])
+    if Role.EGRESS in roles and not rules.destinations:
+        raise invalid_input(
+            ["the role egress has no destination: set streams.destinations to the folder of their profiles"]
+        )
     configure_logs(settings.log)
     service = _SignalledService(
         settings, rules, tuple(roles) or default_roles(settings), spoke, accept=accept_empty_store
@@ -54,14 +60,20 @@ def run_service(
 
 def default_roles(settings: Settings) -> tuple[Role, ...]:
     """Return the roles of a process that names none."""
-    added = [role for role, enabled in ((Role.API, settings.api.enabled), (Role.HUB, settings.hub.enabled)) if enabled]
+    by_setting = {
+        Role.API: settings.api.enabled,
+        Role.HUB: settings.hub.enabled,
+        Role.INGRESS: settings.streams.sources is not None,
+        Role.EGRESS: settings.streams.destinations is not None,
+    }
+    added = [role for role, enabled in by_setting.items() if enabled]
     idle = () if settings.writeback.targets else (Role.WRITEBACK,)
     return (*(role for role in DEFAULT_ROLES if role not in idle), *added)
 
 
 def _load_rules(settings: Settings) -> RoutingRules:
     try:
-        return load_rules(settings.routing, settings.writeback.targets)
+        return load_rules(settings.routing, settings.writeback.targets, settings.streams)
     except InvalidConfigurationError as error:
         raise invalid_input(error.mistakes) from None
 

@@ -216,6 +216,7 @@ def status_sentences(row: RunRow) -> list[str]:
         *([f"last attempt {attempt}"] if attempt else []),
         *([f"next attempt {next_attempt}"] if next_attempt else []),
         *([f"next check {check}"] if check else []),
+        *([f"deadline {deadline}"] if (deadline := _describe_deadline(row)) else []),
         *[f"published last: {line}" for line in _last_updates(row)],
         *_pending_requests(row),
     ]
@@ -237,6 +238,16 @@ def _describe_watch(row: RunRow) -> str:
         f"{format_time(row.watch.due)}: {_MISSING[row.watch.missing]} since {format_time(row.watch.since)}, "
         f"{count_noun(row.watch.answers, 'answer')} so far"
     )
+
+
+def _describe_deadline(row: RunRow) -> str:
+    known = row.deadline
+    if known is None or not known.is_set:
+        return ""
+    if known.left is not None:
+        return f"{format_time(known.expires)}, if the run is still pending then"
+    late = "late" if known.jeopardy is None else f"expected to end by {format_time(known.jeopardy)}"
+    return f"{format_time(known.expires)}, when the run times out ({late})"
 
 
 def _describe_attempt(row: RunRow) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from consumers.spokes.credentials import SecretMissingError
 from schemas.topics import all_topics
 from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_result, print_status
@@ -14,6 +16,7 @@ from southbound.operations.kafka import wait_until_reachable
 from southbound.operations.topic_admin import TopicAdmin, TopicPlan, TopicsError, format_retention
 from southbound.service.kafka_settings import client_settings
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.streams.topic_checks import stream_warnings
 
 if TYPE_CHECKING:
     from schemas.topics import Topic
@@ -29,6 +32,7 @@ def plan_topics(settings: Settings) -> int:
     _, plan = _plan(settings)
     print_result(_topics_table(plan, "to be created"))
     _print_differences(plan)
+    _print_stream_warnings(settings)
     return ExitCode.SUCCESS
 
 
@@ -45,6 +49,7 @@ def apply_topics(settings: Settings, replication: int) -> int:
         raise unreachable(str(error)) from None
     print_result(_topics_table(plan, "created"))
     _print_differences(plan)
+    _print_stream_warnings(settings)
     return ExitCode.SUCCESS
 
 
@@ -56,6 +61,19 @@ def _plan(settings: Settings) -> tuple[TopicAdmin, TopicPlan]:
         return admin, admin.plan(topics)
     except TopicsError as error:
         raise unreachable(str(error)) from None
+
+
+def _print_stream_warnings(settings: Settings) -> None:
+    """Print what is wrong with the topics of streams; they belong to others, and Southbound creates none of them."""
+    try:
+        rules = load_rules(settings.routing, settings.writeback.targets, settings.streams)
+        warnings = stream_warnings(settings, rules, os.environ)
+    except InvalidConfigurationError as error:
+        raise invalid_input(error.mistakes) from None
+    except SecretMissingError as error:
+        raise invalid_input(str(error).splitlines()) from None
+    for sentence in warnings:
+        print_status(sentence)
 
 
 def _required_topics(settings: Settings) -> tuple[Topic, ...]:

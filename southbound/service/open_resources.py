@@ -30,6 +30,7 @@ from southbound.service.kafka_settings import client_settings
 from southbound.service.roles import Role
 from southbound.service.specification_source import open_specifications
 from southbound.service.store_check import ContinuityCheck, StoreMarker, establish_continuity
+from southbound.service.streams.clients import destination_servers, stream_client_settings
 from southbound.service.table_sources import open_tables
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ async def open_resources(
         PartitionReadError: Kafka does not answer, or refuses to show the topic `testrun.store`.
         PublishError: Kafka does not take the mark of the store.
     """
-    called = (*rules.profiles, *(rules.targets if Role.WRITEBACK in roles else ()))
+    called = (*rules.profiles, *(rules.targets if {Role.WRITEBACK, Role.INGRESS} & {*roles} else ()))
     client = SpokeClient(called, os.environ, TRANSPORTS[settings.http.transport])
     stack.push_async_callback(client.close)
     kafka = client_settings(settings.kafka)
@@ -118,6 +119,7 @@ async def open_resources(
         events=events,
         client=client,
         metrics=metrics,
+        destinations=_open_destinations(stack, settings.kafka, rules) if Role.EGRESS in roles else {},
         continuity=_continuity_check(settings.kafka, store, events) if marked else None,
     )
     if resources.continuity is not None:
@@ -144,6 +146,16 @@ def _open_publisher(
     publisher = KafkaPublisher(client)
     stack.push_async_callback(publisher.close)
     return EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.prefix))
+
+
+def _open_destinations(stack: AsyncExitStack, kafka: KafkaSettings, rules: RoutingRules) -> dict[str, KafkaPublisher]:
+    opened = {}
+    for destination in rules.destinations:
+        servers = destination_servers(kafka, destination)
+        publisher = KafkaPublisher(stream_client_settings(kafka, destination, servers, os.environ))
+        stack.push_async_callback(publisher.close)
+        opened[destination.name] = publisher
+    return opened
 
 
 async def _continue(

@@ -24,6 +24,8 @@ class Role(StrEnum):
     HUB = "hub"
     API = "api"
     WRITEBACK = "writeback"
+    INGRESS = "ingress"
+    EGRESS = "egress"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +82,9 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
             topics=lambda scope: {scope.names.inbound, scope.names.store},
         ),
         Role.INBOUND: RoleDescription(
-            meaning="interprets what the listener and the poller received, and asks systems for what a run lacks",
-            topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.published,
+            meaning="interprets what the listener and the poller received, asks systems for what a run lacks, and ends"
+            " runs whose time is over",
+            topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.dispatch | scope.published,
         ),
         Role.HUB: RoleDescription(
             meaning="notifies subscribers of what happens to runs, only if it is named or `hub.enabled` is set",
@@ -98,15 +101,49 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
             meaning="writes results and updates to the targets of `writeback.targets`, if there are any",
             topics=lambda scope: {scope.names.store} | scope.published,
         ),
+        Role.INGRESS: RoleDescription(
+            meaning="takes orders from topics of other clusters, if `streams.sources` has any",
+            topics=lambda scope: {
+                scope.names.ingress,
+                scope.names.lifecycle,
+                scope.names.dlq,
+                scope.names.store,
+            },
+        ),
+        Role.EGRESS: RoleDescription(
+            meaning="copies results and updates to topics of other clusters, if `streams.destinations` has any",
+            topics=lambda scope: {scope.names.store} | scope.published,
+        ),
     }
 )
 # What runs if no role is named; a setting adds the others.
-DEFAULT_ROLES = tuple(role for role in Role if role not in {Role.API, Role.HUB})
+DEFAULT_ROLES = tuple(role for role in Role if role not in {Role.API, Role.HUB, Role.INGRESS, Role.EGRESS})
 
 
 def topics_for_roles(roles: Iterable[Role], scope: TopicScope) -> set[str]:
     """Return the names, with prefix, of the topics that these roles read and write."""
     return set().union(*(ROLES[role].topics(scope) for role in roles))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ConsumedTopic:
+    """A topic that a consumer group reads, with the role that names the group."""
+
+    topic: str
+    role: str
+
+
+def readers_of_events(roles: Iterable[str], names: TopicNames) -> list[ConsumedTopic]:
+    """Return the topics of published events that each of these roles reads: of the hub, and of the write-back."""
+    topics = {"inflight": names.inflight, "results": names.results}
+    found: list[ConsumedTopic] = []
+    for role in sorted(roles):
+        kind, _, rest = role.partition(".")
+        if kind == Role.HUB.value and rest in topics:
+            found.append(ConsumedTopic(topics[rest], role))
+        elif kind == Role.WRITEBACK.value and rest:
+            found += [ConsumedTopic(topic, role) for topic in topics.values()]
+    return found
 
 
 def consumers_of_topics(known: Iterable[str], names: TopicNames) -> dict[str, str]:

@@ -34,6 +34,7 @@ from southbound.service.open_resources import open_resources
 from southbound.service.roles import DEFAULT_ROLES, Role, TopicScope, topics_for_roles
 from southbound.service.startup_status import StartupStatus
 from southbound.service.store_check import StoreDiscontinuedError
+from southbound.service.streams.clients import stream_mistakes
 from southbound.service.table_sources import NoLiveTablesError
 
 if TYPE_CHECKING:
@@ -138,10 +139,12 @@ async def _start(
     status, metrics = StartupStatus(), Metrics()
     # Before anything else, so that a liveness probe does not kill a process that waits for Kafka.
     health = await _start_health_server(stack, settings, metrics, status)
-    rules = rules or load_rules(settings.routing, settings.writeback.targets)
+    rules = rules or load_rules(settings.routing, settings.writeback.targets, settings.streams)
     _refuse_open_callbacks(settings, rules, roles)
     _refuse_unsigned_events(settings, roles)
     if Role.API in roles and (mistakes := access_mistakes(settings.api.host, settings.access, os.environ)):
+        raise InvalidConfigurationError(mistakes)
+    if {Role.INGRESS, Role.EGRESS} & {*roles} and (mistakes := stream_mistakes(rules, settings.kafka, os.environ)):
         raise InvalidConfigurationError(mistakes)
     topics = _required_topics(settings, rules, roles, only_spoke)
     resources = await open_resources(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
 
 from router.northbound.servicenow.service_test_request import MAX_TABLE_NAME_LENGTH, RUN_TABLE
 from router.northbound.writeback import TargetFormat, ValueForm
+from schemas.text.time_zones import check_time_zone
 from southbound.settings.section import Section
 
 
@@ -63,11 +64,7 @@ class ServiceNowSettings(Section):
     @field_validator("time_zone")
     @classmethod
     def _check_time_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("must be a time zone of the IANA list, such as UTC or Europe/Berlin") from None
-        return name
+        return check_time_zone(name)
 
     def form(self) -> TargetFormat:
         """Return how runs are written."""

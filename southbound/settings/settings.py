@@ -135,7 +135,8 @@ class StoreSettings(Section):
 
     url: SecretStr = Field(
         SecretStr("sqlite:///southbound.db"),
-        description="Address of the database: `sqlite:///FILE` or `postgresql://user:secret@host/db`.",
+        description="Address of the database: `sqlite:///FILE` or `postgresql://user:secret@host/db`,"
+        " or several hosts: `postgresql://user:secret@/db?host=a:5432&host=b:5432&target_session_attrs=read-write`.",
     )
     start_timeout: float = Field(30.0, gt=0, description="Seconds to wait for the database at start.")
     lock_timeout: float = Field(
@@ -206,7 +207,13 @@ class RoutingSettings(Section):
     children_deadline: float = Field(
         300.0,
         gt=0,
-        description="Seconds until a request that waits for children is given up; it is sent if they arrive later.",
+        description="Seconds for which a request waits for children; `missing_children` says what follows.",
+    )
+    missing_children: Literal["fall_out", "send_what_is_there", "cancel"] = Field(
+        "fall_out",
+        description="What follows if children have not arrived by then. `fall_out`: the request is given up, and sent"
+        " if they arrive later. `send_what_is_there`: it is sent without them and their descendants, and its result"
+        " names them. `cancel`: it is cancelled.",
     )
 
     @field_validator("unknown_specification")
@@ -259,6 +266,27 @@ class WritebackSettings(Section):
         None,
         description="Folder of the profiles of targets, one YAML file each: [connect a ServiceNow instance]"
         "(how-to/connect-a-servicenow-instance.md). Unset: the role `writeback` does nothing.",
+    )
+
+
+class StreamSettings(Section):
+    """Topics of other clusters, such as ServiceNow's Stream Connect."""
+
+    sources: Path | None = Field(
+        None,
+        description="Folder of the profiles of [topics that runs are ordered on](streams.md), one YAML file each, for"
+        " the role `ingress`. Unset: the role does nothing.",
+    )
+    destinations: Path | None = Field(
+        None,
+        description="Folder of the profiles of [topics to which results are copied](streams.md), one YAML file each,"
+        " for the role `egress`. Unset: the role does nothing.",
+    )
+    longest_outage: float = Field(
+        24.0,
+        gt=0,
+        description="Hours for which the role `ingress` may be down without a loss: a topic that keeps its records for"
+        " a shorter time is warned about. Hermes keeps them for 36 hours.",
     )
 
 
@@ -348,6 +376,7 @@ class Settings(Section):
     worker: WorkerSettings = WorkerSettings()
     http: HttpSettings = HttpSettings()
     writeback: WritebackSettings = WritebackSettings()
+    streams: StreamSettings = StreamSettings()
     listener: ListenerSettings = ListenerSettings()
     hub: HubSettings = HubSettings()
     api: ApiSettings = ApiSettings()

@@ -17,6 +17,10 @@ NOT_CODES = {
     "DEFAULT_LIMITS",  # in an __all__
     "ONDEMAND",  # modes of TMF653
     "PROACTIVE",
+    "DELETE",  # methods of HTTP
+    "GET",
+    "PATCH",
+    "POST",
 }
 
 

@@ -15,9 +15,11 @@ import pytest
 import typer
 
 from consumers.metrics import METRICS
+from consumers.northbound.streams.profile import StreamDestination, StreamSource
 from consumers.northbound.writeback.target import WritebackTarget, load_targets
 from consumers.spokes.profile import Profile
 from consumers.spokes.profile_loader import load_profiles
+from consumers.spokes.registry import ENTRY_POINT_GROUP
 from docs.generate.profiles import fields_of
 from router.northbound.principal import Scope
 from schemas.catalogue import CATALOGUE
@@ -178,7 +180,7 @@ def test_python_names_that_pages_name_exist(page: Path) -> None:
     spans = [re.fullmatch(r"((?:[a-z]\w*\.)+\w+)(?:\(.*\))?", span) for span in code_spans(text)]
     named = [match[1] for match in spans if match and match[1].split(".")[0] in PACKAGES]
     scopes = {scope.value for scope in Scope}
-    others = {entry.ce_type for entry in CATALOGUE} | scopes | {"southbound.yaml", "southbound.db"}
+    others = {entry.ce_type for entry in CATALOGUE} | scopes | {"southbound.yaml", "southbound.db", ENTRY_POINT_GROUP}
     assert [name for name in (*imported, *named) if name not in others and not python_name_exists(name)] == []
 
 
@@ -253,7 +255,9 @@ def test_fields_of_profiles_are_recognised_on_pages() -> None:
 
 
 PROFILE_FIELDS = {
-    name for model in (Profile, WritebackTarget) for name in (*dict(fields_of(model)), *model.model_fields)
+    name
+    for model in (Profile, WritebackTarget, StreamSource, StreamDestination)
+    for name in (*dict(fields_of(model)), *model.model_fields)
 }
 _FIELD = r"`([a-z_]+(?:\.[a-z_]+)?)(?:: [^`]*)?`"
 _PROFILE_GROUPS = "|".join(name for name in Profile.model_fields if f"{name}." in " ".join(PROFILE_FIELDS))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Both stores, kills, pauses and stops beside failing systems and restarts of the broker; and what is held.
 SHORT = {"everything": 400, "hold-under-kills": 80}  # records
+LIMIT = 480.0  # seconds, shorter than the timeout of the test: the report says what was waited for
 PAUSE = (0.3, 1.0)  # seconds between two disturbances, so that a short load meets many
 
 
@@ -26,7 +27,7 @@ async def test_a_short_seeded_run_has_no_violation(name: str, tmp_path: Path) ->
     seed = random.SystemRandom().randrange(10**6)
     command = f'make chaos ARGS="--scenario {name} --seed {seed} --events {SHORT[name]}"'
     print(command)  # noqa: T201 - pytest shows it with a failure
-    extent = Extent(events=SHORT[name], minutes=None, rate=scenario.rate)
+    extent = Extent(events=SHORT[name], minutes=None, rate=scenario.rate, limit=LIMIT)
     report = await conduct(scenario, seed, tmp_path, extent, command)
     assert report.violations == {}, report.as_markdown()
     assert report.kills + report.pauses + report.counts.get("stops", 0) >= 2

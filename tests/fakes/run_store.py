@@ -13,7 +13,9 @@ from consumers.store.port import (
     PruneResult,
     ThresholdReachedError,
 )
+from router.runs.checks.next_check import next_check
 from router.runs.request_result import in_request_order, is_over
+from router.runs.requests.progress import StateCount
 from router.runs.run import RunRow
 from router.runs.transitions import COMMANDED_PHASES
 from router.selection.thresholds import ThresholdUse, UseCount
@@ -75,6 +77,10 @@ class InMemoryRunStore:
     async def has_open_runs(self, request_id: str) -> bool:
         return any(row.request_id == request_id and not is_over(row) for row in self.runs.values())
 
+    async def states_of_request(self, request_id: str) -> Sequence[StateCount]:
+        counts = Counter((r.state, r.phase) for r in self.runs.values() if r.request_id == request_id)
+        return [StateCount(state, phase, number) for (state, phase), number in counts.items()]
+
     async def request(self, request_id: str) -> RequestRow | None:
         return self.requests.get(request_id)
 
@@ -111,8 +117,10 @@ class InMemoryRunStore:
         return [row for row in ordered if after is None or _silence_order(row) > _silence_order(after)][:limit]
 
     async def runs_to_check(self, until: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
-        due = [(row.watch.due, row.run_id) for row in self.runs.values() if row.watch and row.watch.due <= until]
-        last = (after.watch.due, after.run_id) if after is not None and after.watch is not None else None
+        dates = [(next_check(row), row.run_id) for row in self.runs.values()]
+        due = [(at, run_id) for at, run_id in dates if at is not None and at <= until]
+        after_at = next_check(after) if after is not None else None
+        last = (after_at, after.run_id) if after is not None and after_at is not None else None
         return [self.runs[run_id] for at, run_id in sorted(due) if last is None or (at, run_id) > last][:limit]
 
     async def unmoved_runs(
@@ -222,7 +230,7 @@ class InMemoryPruning:
     def _delete(self, request_id: str, before: datetime) -> Sequence[RunRow]:
         runs = self.store.runs
         family = [row for row in runs.values() if row.request_id == request_id]
-        ended = all(is_over(r) and r.updated_at < before and not (r.watch or r.waits_for) for r in family)
+        ended = all(is_over(r) and r.updated_at < before and not (next_check(r) or r.waits_for) for r in family)
         if not ended or any(root in runs and not is_over(runs[root]) for root in {r.root_run_id for r in family}):
             return ()
         for row in family:

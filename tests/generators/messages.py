@@ -32,7 +32,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "json_text": st.sampled_from(['{"a":1}', "[1, 2.5]", '["ü"]']),
 }
 NULLABLE: dict[str, st.SearchStrategy[Any]] = dict.fromkeys(
-    ("expected_duration", "tolerance_seconds"), st.none() | st.integers(0, 2**63 - 1)
+    ("expected_duration", "time_out", "tolerance_seconds"), st.none() | st.integers(0, 2**63 - 1)
 )
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from router.responses import Purpose
 from router.runs.checks.watch import Missing, Watch
+from router.runs.deadlines.deadline import Deadline
 from router.runs.failed_attempt import FailedAttempt
 from router.runs.run import LastNotification, RunRow
 from schemas.commands import PinnedDecision
@@ -87,6 +88,16 @@ measures = st.builds(
 watches = st.builds(Watch, missing=st.sampled_from(Missing), since=moments, due=moments, answers=st.integers(0, 99))
 
 
+deadlines = st.builds(
+    Deadline,
+    expires=moments,
+    jeopardy=optional_moments,
+    left=st.none() | st.floats(0, 1e9),
+    left_until_jeopardy=st.none() | st.floats(0, 1e9),
+    is_set=st.booleans(),
+)
+
+
 failed_attempts = st.builds(
     FailedAttempt,
     number=st.integers(1, 99),
@@ -151,6 +162,7 @@ def run_rows(draw: st.DrawFn) -> RunRow:
         updated_at=draw(moments),
         revision=1,
         watch=draw(st.none() | watches),
+        deadline=draw(st.none() | deadlines),
         failed_attempt=draw(st.none() | failed_attempts),
         last_notification=draw(st.none() | last_notifications),
     )

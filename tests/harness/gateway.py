@@ -320,7 +320,8 @@ class InMemoryGateway:
         """Append what was published to the gateway's own topics to those topics."""
         for message in self.publisher.published[self._seen :]:
             self._seen += 1
-            if self.names.spoke_of(message.topic) is not None or message.topic == self.names.inbound:
+            own = (self.names.inbound, self.names.lifecycle)
+            if self.names.spoke_of(message.topic) is not None or message.topic in own:
                 self.produce_bytes(message.topic, message.value, message.headers, key=message.key)
 
     # Handlers

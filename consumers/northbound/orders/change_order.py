@@ -68,7 +68,7 @@ class OrderChanger:
             patched = apply_patch(resource, request.patch, call.version, request.kind)
             plan = plan_change(view, resource, patched, reader)
             request.check(view)  # last: what is refused anyway is not refused because of a condition (RFC 9110 §13.2.1)
-            outcome = await self._carry_out(call, view, plan)
+            outcome = await self.carry_out(call, view, plan)
             if outcome is not None:
                 return outcome
         raise busy()
@@ -104,8 +104,14 @@ class OrderChanger:
                 return outcome
         raise busy()
 
-    async def _carry_out(self, call: ApiCall, view: RunView, plan: PatchPlan) -> OrderOutcome | None:
-        """Do what a patch means; return None if the run was changed meanwhile."""
+    async def carry_out(
+        self, call: ApiCall, view: RunView, plan: PatchPlan, least_version: int = 1
+    ) -> OrderOutcome | None:
+        """Do what was planned for a run that was just read; return None if it was changed meanwhile.
+
+        Raises:
+            ApiRefusedError: 403, 409 or 413.
+        """
         match plan:
             case Unchanged():
                 return OrderOutcome(view=view)
@@ -113,14 +119,16 @@ class OrderChanger:
                 return await self._try_cancel(call, view, None)
             case DocumentWanted(document=document):
                 call.require(Scope.ORDER)
-                return await self._try_change(call, view, document)
+                return await self._try_change(call, view, document, least_version)
             case _:
                 assert_never(plan)
 
-    async def _try_change(self, call: ApiCall, view: RunView, document: RunDocument) -> OrderOutcome | None:
+    async def _try_change(
+        self, call: ApiCall, view: RunView, document: RunDocument, least_version: int
+    ) -> OrderOutcome | None:
         if view.document.parent_run_id is None:
             document = with_family(view, document, await self.book.store.family(view))
-        document = document.model_copy(update={"version": next_version(view)})
+        document = document.model_copy(update={"version": max(next_version(view), least_version)})
         return await self._store_and_publish(view, changed_order(self.book.cause(call), view, document))
 
     async def _try_cancel(self, call: ApiCall, view: RunView, reason: str | None) -> OrderOutcome | None:

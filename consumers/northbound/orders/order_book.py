@@ -49,6 +49,7 @@ class OrderBook:
     new_id: Callable[[], str]
     limits: HierarchyLimits
     publish_timeout: float = 5.0  # seconds
+    run_id_of: Callable[[str, str], str] = ordered_run_id  # of a client, for its own id
 
     def cause(self, call: ApiCall, reason: str | None = None) -> OrderCause:
         """Return the cause of an order that this call leads to now, with an event id of its own."""
@@ -62,7 +63,7 @@ class OrderBook:
         return BodyReader(
             version=call.version,
             tenant=call.principal.tenant,
-            run_id_of=lambda external_id: ordered_run_id(client, external_id),
+            run_id_of=lambda external_id: self.run_id_of(client, external_id),
             max_depth=self.limits.max_depth,
         )
 

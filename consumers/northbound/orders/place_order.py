@@ -38,15 +38,17 @@ class OrderPlacer:
 
     book: OrderBook
 
-    async def place(self, call: ApiCall, body: object, *, key: str | None = None) -> OrderOutcome:
+    async def place(self, call: ApiCall, body: object, *, key: str | None = None, version: int = 1) -> OrderOutcome:
         """Order what the body of a POST says; repeating it with the same key or the same own id changes nothing.
+
+        `version` is that of the documents.
 
         Raises:
             ApiRefusedError: 400 for its body; 409 or 422 for an id or key that stands for another body; 413 if Kafka
                 does not take it.
         """
         call.require(Scope.ORDER)
-        runs = self.book.reader(call).read_order(body, self.book.new_id())
+        runs = _in_version(self.book.reader(call).read_order(body, self.book.new_id()), version)
         digest = sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
         for _ in range(MAX_ATTEMPTS):
             orders = await self._orders_of(call, runs, key=key, digest=digest)
@@ -139,6 +141,13 @@ class OrderPlacer:
             sentence = "the root of the parent run is not known"
             raise refuse(400, MistakeCode.UNKNOWN_REFERENCE, sentence, PARENT_PLACE)
         return root, parent
+
+
+def _in_version(runs: OrderedRuns, version: int) -> OrderedRuns:
+    if version == 1:
+        return runs
+    children = tuple(child.model_copy(update={"version": version}) for child in runs.document.children)
+    return replace(runs, document=runs.document.model_copy(update={"version": version, "children": children}))
 
 
 def _takes_children(root: RunView) -> bool:

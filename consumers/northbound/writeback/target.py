@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, ClassVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator
 
 from consumers.spokes.profile import KnownState, SystemProfile, check_spoke_name
 from consumers.spokes.profile_loader import ProfileKind, load_profiles_of
 from router.northbound.writeback import MeasureIds, TargetDialect, TargetFormat, ValueForm
+from schemas.text.time_zones import check_time_zone
 from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
@@ -80,11 +81,7 @@ class WritebackTarget(SystemProfile):
     @field_validator("time_zone")
     @classmethod
     def _check_time_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError("must be a time zone of the IANA list, such as UTC or Europe/Berlin") from None
-        return name
+        return check_time_zone(name)
 
     @cached_property
     def form(self) -> TargetFormat:

@@ -57,6 +57,10 @@ class TargetCalls:
             idempotency_key=self._key("create", row),
         )
 
+    def read(self, run_id: str) -> Call:
+        """GET one run."""
+        return Call(purpose=Purpose.READ, method="GET", path=f"{_COLLECTION}/{quote(run_id, safe='')}")
+
     def look_up(self, row: RunRow) -> Call | None:
         """GET the run by its name; None where the id of a run is ours, so that a PATCH finds it."""
         if self.target.form.is_servicenow:

@@ -1,16 +1,21 @@
-"""Give up requests that wait too long for the rest of their hierarchy, and report what is missing."""
+"""Act on requests that wait too long for the rest of their hierarchy: give up, cancel, or send what is there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from consumers.periodic import repeat
 from consumers.routing.child_rows import read_pending_children
 from consumers.routing.give_up import give_up, timer_event
 from router.runs.hierarchy import missing_children
+from router.runs.ids import derive_event_id
 from router.runs.pending import is_pending
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.envelope import Event
+from schemas.lifecycle import RunCancelled
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -19,20 +24,37 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
 
 MAX_PER_ROUND = 200  # runs that are given up in one round
+MAX_REMEMBERED = 10_000  # cancellations; one that is forgotten is published once more, with the same id
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MAX_NAMED = 20  # missing children that are named in one sentence
+
+
+REPUBLISH_AFTER = timedelta(hours=1)  # as for checks: the event is on its topic, and its consumer lags
+
+
+class MissingChildren(StrEnum):
+    """What is done with a request whose children have not arrived in time."""
+
+    FALL_OUT = "fall_out"
+    SEND_WHAT_IS_THERE = "send_what_is_there"
+    CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingRequestExpiry:
     """Looks every `every` seconds for runs that were requested `deadline` seconds ago and never routed.
 
-    A run that was given up stays pending: if its hierarchy is completed later, it is sent.
+    A run that was given up stays pending: if its hierarchy is completed later, it is sent. The other policies publish
+    cancellations as an ordering service would: of the request, or of each child that is missing. These records are
+    processed in order with all others of the hierarchy, and redelivered after a crash.
     """
 
     updater: RunUpdater
     deadline: float
     every: float
     warn: ReportSentence
+    policy: MissingChildren = MissingChildren.FALL_OUT
+    _published: dict[str, datetime] = field(default_factory=dict)  # id of a cancellation -> when
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -45,8 +67,36 @@ class PendingRequestExpiry:
         since = self.updater.now() - timedelta(seconds=self.deadline)
         rows = await self.updater.store.pending_runs(since, MAX_PER_ROUND)
         for row in rows:
-            await self._give_up(row)
+            await self._expire(row)
         return len(rows)
+
+    async def _expire(self, row: RunRow) -> None:
+        cancelled = await self._cancellations(row) if self.policy is not MissingChildren.FALL_OUT else None
+        await (self._give_up(row) if cancelled is None else self._publish(cancelled))
+
+    async def _cancellations(self, row: RunRow) -> list[Event] | None:
+        """Return what is cancelled because of a run; None if it is given up."""
+        is_root = row.run_id == row.root_run_id
+        if not is_root:
+            root = await self.updater.store.run(row.root_run_id)
+            if root is not None and is_pending(root):
+                return []  # it is part of a request, whose root becomes overdue
+        if self.policy is MissingChildren.CANCEL:
+            return [_cancellation(row, row.run_id, await self._reason(row))]
+        if not is_root:
+            return None
+        missing = missing_children(row.requested, await read_pending_children(self.updater.store, row))
+        return [_cancellation(row, child, _child_missing_reason(row)) for child in missing] or None
+
+    async def _publish(self, cancellations: list[Event]) -> None:
+        now = self.updater.now()
+        new = [each for each in cancellations if now - self._published.get(each.id, _LONG_AGO) >= REPUBLISH_AFTER]
+        for each in new:
+            self._published.pop(each.id, None)
+            self._published[each.id] = now
+        for forgotten in list(self._published)[:-MAX_REMEMBERED]:
+            del self._published[forgotten]
+        await self.updater.announcer.events.publish(new)
 
     async def _give_up(self, row: RunRow) -> None:
         await give_up(self.updater, timer_event(row, "overdue"), [row], await self._reason(row))
@@ -57,6 +107,17 @@ class PendingRequestExpiry:
                 row, missing_children(row.requested, await read_pending_children(self.updater.store, row))
             )
         return _reason_of_child(row, await self.updater.store.run(row.root_run_id))
+
+
+def _cancellation(row: RunRow, run_id: str, reason: Reason) -> Event:
+    """Return the event that cancels a run because of an overdue one. Its id is stable until that one changes."""
+    headers = EventHeaders(id=derive_event_id(row.run_id, f"overdue:{row.created_at.isoformat()}:{run_id}"))
+    return Event(headers=headers, data=RunCancelled(run_id=run_id, root_run_id=row.root_run_id, reason=reason.message))
+
+
+def _child_missing_reason(row: RunRow) -> Reason:
+    since = row.created_at.isoformat(timespec="seconds")
+    return Reason(code="CHILDREN_MISSING", message=f"the root waits for it since {since}, and what is there is sent.")
 
 
 def children_missing_reason(row: RunRow, missing: tuple[str, ...]) -> Reason:

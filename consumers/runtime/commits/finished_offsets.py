@@ -55,7 +55,7 @@ NOTHING_FINISHED = FinishedOffsets()
 
 
 def write_metadata(committed: int, ranges: Iterable[tuple[int, int]], limit: int = MAX_METADATA) -> str:
-    """Return the metadata of a commit, in which these ranges above it are finished; it is empty without any.
+    """Return the metadata of a commit, in which these ranges above it are finished; without any, only its writer.
 
     What does not fit in `limit` characters is left out, the highest offsets first: they are processed again after a
     crash, and nothing is lost.
@@ -63,9 +63,14 @@ def write_metadata(committed: int, ranges: Iterable[tuple[int, int]], limit: int
     room = (limit - len(f"{_OURS} finished=") - _ROOM_FOR_CHECKSUM) * 3 // 4
     encoded = _encode(committed, ranges, room)
     if not encoded:
-        return ""
+        return _OURS if len(_OURS) <= limit else ""
     checksum = _checksum(committed, encoded)
     return f"{_OURS} finished={VERSION}.{urlsafe_b64encode(encoded + checksum).decode().rstrip('=')}"
+
+
+def is_unsigned(metadata: str | None) -> bool:
+    """Return whether a commit has no metadata: another program wrote it, or a version that wrote none."""
+    return not (metadata or "").rstrip("\0")
 
 
 def read_metadata(metadata: str | None, committed: int) -> FinishedOffsets:

@@ -16,6 +16,7 @@ from consumers.runtime.commits.finished_offsets import (
     MAX_METADATA,
     NOTHING_FINISHED,
     UnreadableMetadataError,
+    is_unsigned,
     read_metadata,
     write_metadata,
 )
@@ -86,6 +87,7 @@ class KafkaGroupConsumer:
         self._log_watch = LogWatch()
         self._restarting = False
         self._read_again: dict[TopicAndNumber, int] = {}  # from these offsets, by the next client
+        self._unsigned: set[tuple[str, int, int]] = set()  # committed offsets of other programs that were reported
         self._read_before: dict[TopicAndNumber, int] = {}  # up to these offsets, in ownerships that have ended
         self._clock_difference = float("inf")  # of Python's monotonic clock and librdkafka's
         self._revoke_timeout = revoke_timeout + _GRACE
@@ -395,6 +397,7 @@ class KafkaGroupConsumer:
     def _finished_above(self, position: TopicPartition) -> FinishedOffsets:
         if position.error is not None or position.offset < 0:
             return NOTHING_FINISHED
+        self._report_unsigned(position)
         topic_partition = position.topic, position.partition
         try:
             finished = read_metadata(position.metadata, position.offset)
@@ -404,6 +407,13 @@ class KafkaGroupConsumer:
             self._post(Warned(_metadata_problem(position, self._settings.get("group.id"), error)))
             return NOTHING_FINISHED
         return finished
+
+    def _report_unsigned(self, position: TopicPartition) -> None:
+        """Report, once, a committed offset that another program wrote: if it was moved up, records are not read."""
+        place = position.topic, position.partition, position.offset
+        if position.offset > 0 and is_unsigned(position.metadata) and place not in self._unsigned:
+            self._unsigned.add(place)
+            self._post(Warned(_unsigned_problem(position, self._settings.get("group.id"))))
 
     def _on_revoke(self, _consumer: Consumer, positions: Sequence[TopicPartition]) -> None:
         partitions = self._owned(positions)
@@ -479,6 +489,16 @@ def _metadata_problem(position: TopicPartition, group: object, error: Unreadable
         " which were finished before are processed again"
     )
     return Problem(code="COMMIT_METADATA_IGNORED", sentence=sentence)
+
+
+def _unsigned_problem(position: TopicPartition, group: object) -> Problem:
+    sentence = (
+        f"Offset {position.offset}, which group {group} has committed for partition {position.partition} of topic"
+        f" {position.topic}, was committed by another program, or by an older version of this one. If another program"
+        " moved it up, the records below it that were not finished are not read: `southbound replay` publishes them"
+        " again"
+    )
+    return Problem(code="COMMIT_OF_ANOTHER_PROGRAM", sentence=sentence)
 
 
 def _topic_number_offset(message: Message) -> tuple[TopicAndNumber, int]:

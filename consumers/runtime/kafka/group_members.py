@@ -42,6 +42,20 @@ class GroupMembers:
         return next((member for member in self.members if (topic, partition) in member.partitions), None)
 
 
+def list_groups(settings: Mapping[str, object]) -> list[str]:
+    """Return the names of the consumer groups that Kafka knows and shows to this client.
+
+    Raises:
+        KafkaNotReadyError: Kafka does not answer.
+    """
+    admin = AdminClient({**settings, "log_level": 0})  # type: ignore[dict-item] # values of any kind
+    try:
+        listed = admin.list_consumer_groups(request_timeout=TIMEOUT).result(TIMEOUT)
+    except KafkaException as error:
+        raise KafkaNotReadyError(sentence_for(error.args[0], "the list of consumer groups")) from error
+    return [group.group_id for group in listed.valid]
+
+
 def read_members(settings: Mapping[str, object], groups: Collection[str]) -> dict[str, GroupMembers]:
     """Return the members of these groups; a group that does not exist has none.
 

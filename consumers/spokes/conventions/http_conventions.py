@@ -81,11 +81,12 @@ class Method(StrEnum):
 
     GET = "GET"
     POST = "POST"
+    PUT = "PUT"
     PATCH = "PATCH"
     DELETE = "DELETE"
 
 
-_STATUS = re.compile(r"(?:(GET|POST|PATCH|DELETE) )?([3-5][0-9]{2})")
+_STATUS = re.compile(r"(?:(GET|POST|PUT|PATCH|DELETE) )?([3-5][0-9]{2})")
 
 
 def _check_status(text: str) -> str:

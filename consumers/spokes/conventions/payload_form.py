@@ -16,7 +16,7 @@ class ValueType(StrEnum):
     TEXT = "text"
 
 
-class ValueForm(StrEnum):
+class ValueWrapping(StrEnum):
     """What stands in the field `value` of a characteristic."""
 
     PLAIN = "plain"
@@ -40,8 +40,8 @@ class PayloadForm(ProfileModel):
             "`text`: values of characteristics are sent as texts: true as `true`, a list or an object as its JSON."
         ),
     )
-    value_form: ValueForm = Field(
-        default=ValueForm.PLAIN,
+    value_form: ValueWrapping = Field(
+        default=ValueWrapping.PLAIN,
         description="`alias`: a value of a characteristic is sent as `{value, alias}`. Both forms are read.",
     )
     measures: bool = Field(default=True, description="Whether a POST carries the requested measures.")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from consumers.spokes.credentials import ProfileModel
 from consumers.spokes.mapping.known_fields import EVENT, READ, SENT, Fields, unknown_field
 from consumers.spokes.mapping.pointers import EACH, NEW, parse_pointer
+from schemas.text.time_zones import check_time_zone
 
 EPOCH_SECONDS, EPOCH_MILLISECONDS = "epochSeconds", "epochMilliseconds"
 MAX_RULES = 200
@@ -18,14 +18,6 @@ MAX_RULES = 200
 def _check_pointer(text: str) -> str:
     parse_pointer(text)
     return text
-
-
-def _check_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        raise ValueError(f"'{name[:100]}' is no time zone: write one such as Europe/Berlin") from None
-    return name
 
 
 def _check_date_format(text: str) -> str:
@@ -66,7 +58,7 @@ class MappingRule(ProfileModel):
     date: Annotated[str, AfterValidator(_check_date_format)] | None = Field(
         default=None, description="The system's format of the moment, as of `strptime`, or `epochSeconds`."
     )
-    zone: Annotated[str, AfterValidator(_check_zone)] = Field(
+    zone: Annotated[str, AfterValidator(check_time_zone)] = Field(
         default="UTC", description="Time zone of a format without one."
     )
 

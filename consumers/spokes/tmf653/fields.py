@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.spokes.tmf653.v5.characteristic_types import characteristic_type
+from schemas.characteristic_types import characteristic_type
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Mode
 

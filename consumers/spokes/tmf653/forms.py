@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from consumers.spokes.conventions.payload_form import PartyForm, ValueForm, ValueType
+from consumers.spokes.conventions.payload_form import PartyForm, ValueType, ValueWrapping
 from consumers.spokes.tmf653 import fields as wire
-from consumers.spokes.tmf653.v5.characteristic_types import characteristic_type
 from consumers.spokes.tmf653.versions import VERSIONS
+from schemas.characteristic_types import characteristic_type
 
 if TYPE_CHECKING:
     from consumers.spokes.conventions.payload_form import PayloadForm
@@ -28,7 +28,7 @@ def write_characteristic(form: PayloadForm, written: Part) -> Part:
         written = {name: field for name, field in written.items() if name != "valueType"}
         if "@type" in written:
             written["@type"] = characteristic_type(value)
-    if form.value_form is ValueForm.ALIAS:
+    if form.value_form is ValueWrapping.ALIAS:
         return {**written, "value": {"value": value, "alias": written.get("name")}}
     return {**written, "value": value}
 

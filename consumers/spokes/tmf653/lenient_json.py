@@ -91,6 +91,8 @@ def wrapped_in(value: object) -> Iterator[Json]:
 
 def unwrapped(value: object) -> object:
     """Return the value that stands in such objects."""
+    if not isinstance(value, dict):  # nearly always
+        return value
     wrappers = [*wrapped_in(value)]
     return wrappers[-1]["value"] if wrappers else value
 

@@ -92,12 +92,16 @@ def _has_long_number(measure: object) -> bool:
 
 def _value(found: object) -> tuple[JsonValue, str | None, str | None]:
     """Return a value with its type and unit: of a Characteristic or another object around it, or a bare value."""
-    inwards, value = [*wrapped_in(found)], unwrapped(found)
+    if not isinstance(found, dict):
+        return as_json_value(found), None, None
+    inwards = [*wrapped_in(found)]
+    value = inwards[-1]["value"] if inwards else found
     if _is_quantity(value):
         inwards.append(as_mapping(value))
+        value = inwards[-1]["amount"]
     types = [kind for each in inwards if (kind := first_text(each, "valueType"))]
     units = [unit for each in inwards if (unit := _unit(each))]
-    return as_json_value(_unwrapped_value(found)), next(reversed(types), None), next(reversed(units), None)
+    return as_json_value(value), next(reversed(types), None), next(reversed(units), None)
 
 
 def _unwrapped_value(found: object) -> object:
@@ -107,14 +111,17 @@ def _unwrapped_value(found: object) -> object:
 
 def _is_quantity(value: object) -> bool:
     """Return whether a value is a `Quantity` of TMF: an amount with units."""
-    fields = as_mapping(value).keys()
-    return "amount" in fields and len(fields) > 1 and fields <= {"amount", *UNIT_FIELDS}
+    if not isinstance(value, dict) or "amount" not in value:
+        return False
+    return len(value) > 1 and value.keys() <= {"amount", *UNIT_FIELDS}
 
 
 def _unit(thing: Json) -> str | None:
     """Return the unit: a text, or an object that has it as name or code."""
     for field in UNIT_FIELDS:
         found = thing.get(field)
+        if found is None:
+            continue
         text = first_text(found, *UNIT_FIELDS, "name", "value", "code", "id") if isinstance(found, dict) else None
         if text := text or as_text(found):
             return text

@@ -7,11 +7,13 @@ A monitor is a resource about the processing of a request. Once that is over it 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import orjson
 
+from consumers.spokes.conventions.http_conventions import ID
 from consumers.spokes.port import Call
+from consumers.spokes.tmf653.identities import MAX_HREF_LENGTH, MAX_ID_LENGTH, last_segment, unless_too_long
 from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json
 from consumers.spokes.tmf653.replies import to_report
 from router.responses import Purpose
@@ -27,14 +29,13 @@ if TYPE_CHECKING:
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ACCEPTED_FOR_LATER = 202
-_MAX_ADDRESS = 2_000  # characters
 _RUN_FIELDS = ("testSpecification", "relatedService", "testMeasure")
 
 
 def follow_call(base_url: str, href: str) -> Call | None:
     """Return the GET of an address; None unless it is at the system itself."""
     try:
-        base, found = urlsplit(base_url), urlsplit(href[:_MAX_ADDRESS])
+        base, found = urlsplit(base_url), urlsplit(href[:MAX_HREF_LENGTH])
         is_path = not found.scheme and not found.netloc
         same = is_path or (found.scheme, found.netloc.lower()) == (base.scheme, base.netloc.lower())
     except ValueError:
@@ -47,12 +48,15 @@ def follow_call(base_url: str, href: str) -> Call | None:
 
 def run_id_in(paths: Paths, href: str) -> str | None:
     """Return the id that an address has if it is the address of a run."""
-    before, _, after = paths.run.partition("{id}")
-    path = urlsplit(href[:_MAX_ADDRESS]).path.rstrip("/")
+    before, _, after = paths.run.partition(ID)
+    try:
+        path = urlsplit(href[:MAX_HREF_LENGTH]).path.rstrip("/")
+    except ValueError:
+        return None
     if after and not path.endswith(after):
         return None
-    above, _, run_id = path.removesuffix(after).rpartition("/")
-    return unquote(run_id) or None if f"{above}/".endswith(before) else None
+    above, slash, run_id = path.removesuffix(after).rpartition("/")
+    return unless_too_long(last_segment(slash + run_id), MAX_ID_LENGTH) if f"{above}/".endswith(before) else None
 
 
 def read_followed(spellings: Spellings, paths: Paths, response: HttpResponse) -> ExternalReport | str | None:
@@ -73,7 +77,8 @@ def read_followed(spellings: Spellings, paths: Paths, response: HttpResponse) ->
 
 def _named(paths: Paths, address: str) -> ExternalReport | None:
     run_id = run_id_in(paths, address)
-    return ExternalReport(external_id=run_id, href=address) if run_id else None
+    href = unless_too_long(address, MAX_HREF_LENGTH)
+    return ExternalReport(external_id=run_id, href=href) if run_id else None
 
 
 def _addresses(monitor: Json) -> Iterator[str]:
@@ -103,7 +108,4 @@ def is_elsewhere(paths: Paths, response: HttpResponse) -> bool:
     location = response.headers.get("location")
     if response.status != _ACCEPTED_FOR_LATER and response.body.strip():
         return False
-    try:
-        return bool(location) and run_id_in(paths, location or "") is None
-    except ValueError:
-        return True
+    return bool(location) and run_id_in(paths, location or "") is None

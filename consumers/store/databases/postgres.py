@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoFreeConnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from consumers.store.databases.database import CommitInDoubtError, is_unstorable_row
@@ -15,13 +17,24 @@ from consumers.store.row_mapping import NATIVE_MOMENTS
 from consumers.store.statements import statements_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import URL, Connection
     from sqlalchemy.engine import AdaptedConnection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
+# SQLAlchemy translates what asyncpg raises, except for what it raises while a new connection is prepared. Its own
+# TimeoutError, that no connection became free, is not an OSError, as Python's is.
+_ERRORS = (
+    DBAPIError,
+    NoFreeConnectionError,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+_READ_ONLY = "25006"
 
 
 class _BrokenConnectionError(Exception):
@@ -34,7 +47,7 @@ class PostgresDatabase:
     moments = NATIVE_MOMENTS
 
     def __init__(self, url: URL, *, lock_timeout: float) -> None:
-        self.name = f"PostgreSQL {url.host or 'localhost'}:{url.port or 5432}/{url.database or url.username}"
+        self.name = f"PostgreSQL {_hosts(url)}/{url.database or url.username}"
         # One pool each: when one finds its connection broken, the next it takes cannot be just as old.
         self._writer = _engine(url, lock_timeout, isolation="READ COMMITTED")
         # One state for the several statements of a read: a run and its measures belong together.
@@ -57,7 +70,7 @@ class PostgresDatabase:
     async def _run(self, engine: AsyncEngine, work: Callable[[Connection], T]) -> T:
         try:
             return await self._retry_if_broken(engine, work)
-        except (DBAPIError, OSError) as error:  # a TimeoutError is an OSError
+        except _ERRORS as error:
             if is_unstorable_row(error):
                 raise
             raise StoreUnavailableError(self._sentence(error)) from error
@@ -74,7 +87,7 @@ class PostgresDatabase:
         async with engine.connect() as connection:
             try:
                 result = await connection.run_sync(work)
-            except (DBAPIError, OSError) as error:
+            except _ERRORS as error:
                 await _raise_if_broken(connection, error)
                 raise
             await self._commit(connection)
@@ -83,7 +96,7 @@ class PostgresDatabase:
     async def _commit(self, connection: AsyncConnection) -> None:
         try:
             await connection.commit()
-        except (DBAPIError, OSError) as error:
+        except _ERRORS as error:
             if is_unstorable_row(error):
                 raise
             await connection.invalidate()
@@ -96,7 +109,7 @@ class PostgresDatabase:
 
 
 async def _raise_if_broken(connection: AsyncConnection, error: Exception) -> None:
-    if isinstance(error, DBAPIError) and not error.connection_invalidated and not _is_transient(error):
+    if isinstance(error, DBAPIError) and not (error.connection_invalidated or _is_transient(error)):
         return
     await connection.invalidate()
     if not isinstance(error, TimeoutError):  # it was slow once; twice would only take twice as long
@@ -104,11 +117,16 @@ async def _raise_if_broken(connection: AsyncConnection, error: Exception) -> Non
 
 
 def _is_transient(error: DBAPIError) -> bool:
-    """Return whether it is a deadlock or serialization failure (class 40): the same work may succeed the next time."""
-    return (getattr(error.orig, "sqlstate", None) or "").startswith("40")
+    """Return whether the same work may succeed on another connection.
+
+    Class 40 are deadlocks and serialization failures. 25006: the server is a standby now, another one is the primary.
+    """
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    return sqlstate.startswith("40") or sqlstate == _READ_ONLY
 
 
 def _engine(url: URL, lock_timeout: float, *, isolation: str) -> AsyncEngine:
+    command_timeout = max(lock_timeout, 1.0) * 2
     engine = create_async_engine(
         _for_asyncpg(url),
         hide_parameters=True,
@@ -118,10 +136,37 @@ def _engine(url: URL, lock_timeout: float, *, isolation: str) -> AsyncEngine:
         pool_size=1,
         max_overflow=4,  # for lists that people ask for, beside the groups of readers
         pool_recycle=1800,
-        connect_args={"timeout": lock_timeout, "command_timeout": max(lock_timeout, 1.0) * 2},
+        pool_timeout=command_timeout,
+        connect_args={
+            "command_timeout": command_timeout,
+            "async_creator_fn": partial(_connect_to_one, lock_timeout),
+        },
     )
     event.listen(engine.sync_engine, "connect", partial(_limit_transactions, lock_timeout))
     return engine
+
+
+async def _connect_to_one(
+    seconds: float,
+    *,
+    host: str | Sequence[str] = "",
+    port: int | Sequence[int] = 0,
+    **options: Any,  # noqa: ANN401 - what asyncpg takes
+) -> asyncpg.Connection[asyncpg.Record]:
+    """Connect to the first host that fits, with an equal share of the time for each of several.
+
+    asyncpg has one timeout for all: a machine that answers nothing would keep the ones behind it from their turn.
+    """
+    if isinstance(host, str) or isinstance(port, int):
+        named = {name: value for name, value in (("host", host), ("port", port)) if value}
+        return await asyncpg.connect(timeout=seconds, **named, **options)
+    failure: Exception = OSError("the address names no host")
+    for one, its_port in zip(host, port, strict=True):
+        try:
+            return await asyncpg.connect(host=one, port=its_port, timeout=seconds / len(host), **options)
+        except _ERRORS as error:
+            failure = error
+    raise failure
 
 
 def _limit_transactions(seconds: float, connection: AdaptedConnection, _: object) -> None:
@@ -135,6 +180,13 @@ def _for_asyncpg(url: URL) -> URL:
     """Translate libpq's `sslmode`, which people know, to asyncpg's `ssl`."""
     query = {("ssl" if name == "sslmode" else name): value for name, value in url.query.items()}
     return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+def _hosts(url: URL) -> str:
+    """Return the hosts with their ports as they are shown."""
+    several = url.query.get("host", ())
+    names = (several,) if isinstance(several, str) else several
+    return ",".join(names) or f"{url.host or 'localhost'}:{url.port or 5432}"
 
 
 def _as_it_is(text: str) -> str:

@@ -87,13 +87,17 @@ def wait_for_measures(row: RunRow, at: datetime, grace: float) -> Transition | N
 
 def complete(row: RunRow, state: RunState, at: datetime) -> Transition:
     """End a run in this state: judge it by its measures, and name those that are missing."""
-    row = replace(row, phase=PHASE_OF_STATE[state], state=state, finished_at=at, watch=None, failed_attempt=None)
+    row = replace(
+        row, phase=PHASE_OF_STATE[state], state=state, finished_at=at, watch=None, deadline=None, failed_attempt=None
+    )
     row = judge(row)
     return Transition(row, (announcements.build_result(row),))
 
 
 def judge(row: RunRow) -> RunRow:
     """Return the row of an ended run with its result, and a reason for each measure that it lacks."""
+    if row.result is Result.TIMED_OUT:
+        return row  # measures that arrive later do not change how it ended
     state = row.state or RunState.UNKNOWN
     expected = expected_measures(row)
     found = judge_result(state, expected, row.measures, row.reasons)
@@ -169,6 +173,7 @@ def take_back(row: RunRow, at: datetime) -> Transition:
         accepted_at=row.accepted_at or at,
         doubt=None,
         watch=None,
+        deadline=None,
         failed_attempt=None,
         reasons=tuple(reason for reason in row.reasons if reason.code != LOST),
     )
@@ -221,7 +226,7 @@ def after_check(row: RunRow, run_event: Checked, at: datetime) -> Transition:
 def _give_up(row: RunRow, reason: Reason) -> Transition:
     """End the checks; a person has to act. Without an external id the run is in fallout, and is never POSTed again."""
     if waits_for(row, Missing.EXTERNAL_ID):
-        row = replace(row, phase=Phase.FALLOUT, watch=None, doubt=Doubt(was_accepted=True))
+        row = replace(row, phase=Phase.FALLOUT, watch=None, deadline=None, doubt=Doubt(was_accepted=True))
         return Transition(row, (announcements.build_update(row, UpdateKind.FALLOUT, (reason,)),))
     row = replace(row, watch=None)
     return Transition(row, (announcements.build_update(row, UpdateKind.PROGRESS, (reason,)),))

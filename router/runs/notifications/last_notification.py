@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.runs.run import LastNotification, replace
+from schemas.json_text import json_text
 from schemas.results import RunResult, RunUpdate
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def remember_notifications(
         cause=cause,
         process_id=process_id,
         revision=row.revision,
-        updates=tuple([each.model_dump_json() for each in notifications if isinstance(each, RunUpdate)]),
-        result=results[-1].model_copy(update={"test_measure": ()}).model_dump_json() if results else None,
+        updates=tuple([json_text(each) for each in notifications if isinstance(each, RunUpdate)]),
+        result=results[-1].model_dump_json(exclude={"test_measure"}, exclude_none=True) if results else None,
         traceparent=traceparent,
         replay=replay,
         wrong_key=wrong_key,

@@ -1,4 +1,4 @@
-"""The commands `southbound spokes list`, `check`, `show`, `probe` and `schema`."""
+"""The commands `southbound spokes list`, `check`, `show`, `probe`, `schema` and `new`."""
 
 import os
 from pathlib import Path
@@ -97,3 +97,24 @@ def schema() -> int:
     from southbound.operations.spokes.show import print_schema
 
     return print_schema()
+
+
+@spokes.command(epilog=EXIT_CODES)
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the dialect: lower-case letters, digits, '-'.")],
+    folder: Annotated[
+        Path | None, typer.Option("--folder", help="Where to write the package. Default: ./NAME.")
+    ] = None,
+) -> int:
+    """Write a package with a dialect of its own, for a system that does not speak TMF653.
+
+    It has the spoke in Python, a profile, recorded answers and tests that pass: change them to what the system speaks.
+
+    **Examples**
+
+    - `southbound spokes new line-tester`
+    - `southbound spokes new line-tester --folder dialects/line-tester`
+    """
+    from southbound.operations.spokes.new_dialect import write_new_dialect
+
+    return write_new_dialect(name, folder)

@@ -90,6 +90,17 @@ class Letter:
         return self.why.get("topic", "")
 
     @property
+    def stream_source(self) -> str:
+        """The source of the original record if it came from a topic of a stream; else empty."""
+        role, _, source = self.why.get("role", "").partition(".")
+        return source.partition(".")[0] if role == "ingress" else ""
+
+    @property
+    def is_of_stream(self) -> bool:
+        """Whether the role `ingress` read the original record: from a topic of a stream, or after a redrive."""
+        return self.why.get("role", "").partition(".")[0] == "ingress"
+
+    @property
     def partition(self) -> int | None:
         """The partition of the original record."""
         return _number(self.why.get("partition"))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from consumers.dead_letter_subject import DeadLetterClass
+from schemas.codec.avro_encode import avro_string
 from southbound.cli.exit_codes import invalid_input
 from southbound.operations.backtest.compare import parse_duration
 from southbound.operations.dlq.letter import LetterId
@@ -68,10 +69,15 @@ class LetterFilter:
 
 
 def mentions(letter: Letter, run: str) -> bool:
-    """Return whether a dead letter is about a run: it says so, or its key or its value names the id."""
-    if letter.run == run or letter.key == run.encode():
+    """Return whether a dead letter is about a run: it says so, or its key or its value names the id.
+
+    In Avro, the byte before a text is its length and the one after it belongs to the next field: both may look like
+    characters of a longer id.
+    """
+    value = letter.value or b""
+    if letter.run == run or letter.key == run.encode() or avro_string(run) in value:
         return True
-    return bool(re.search(rb"(?<![\w-])" + re.escape(run.encode()) + rb"(?![\w-])", letter.value or b""))
+    return bool(re.search(rb"(?<![\w-])" + re.escape(run.encode()) + rb"(?![\w-])", value))
 
 
 def make_filter(options: LetterOptions, names: TopicNames, now: datetime) -> LetterFilter:

@@ -26,6 +26,7 @@ from southbound.operations.dlq.redriven_message import (
     edited_event,
     held_release,
     is_redrivable,
+    redrive_topic,
     redriven_message,
 )
 from southbound.operations.input_file import MAX_INPUT_BYTES, read_input
@@ -108,7 +109,7 @@ class _Selection:
     def _objection(self, letter: Letter, topic: DeadLetterTopic) -> str | None:
         if not self.redrive:
             return None
-        if not is_redrivable(letter, topic.names) or letter.topic not in topic.partitions:
+        if not is_redrivable(letter, topic.names) or redrive_topic(letter, topic.names) not in topic.partitions:
             return "foreign"
         return "looping" if letter.redrives >= self.max_redrives else None
 
@@ -201,9 +202,11 @@ def _closing(
         if held_at:
             yield ClosedLetter(letter, release=held_release(letter, held_at, mark, edited))
             continue
-        message = redriven_message(letter, mark, edited)
+        goes_to = redrive_topic(letter, topic.names) or letter.topic
+        message = redriven_message(letter, mark, edited, topic=goes_to)
         # Producers of other languages choose partitions in other ways: where the key was, its later records are.
-        known = letter.partition in topic.partitions[letter.topic] and message.key == letter.key
+        is_back = goes_to == letter.topic and letter.partition in topic.partitions[goes_to]
+        known = is_back and message.key == letter.key
         yield ClosedLetter(letter, message, letter.partition if known else None)
 
 

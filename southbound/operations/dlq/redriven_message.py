@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.hold.held_letters import HeldRelease
+from consumers.northbound.streams.read_record import SOURCE_HEADER, TIMESTAMP_HEADER
 from consumers.runtime.dead_letters import FIRST_FAILED_AT, REDRIVE_COUNT, REDRIVE_PREFIX
 from producers.publisher import Message
 from schemas.codec.cloudevents import REPLAY_HEADER, read_headers
@@ -43,19 +44,28 @@ class EditedRecord:
     headers: Headers
 
 
+def redrive_topic(letter: Letter, names: TopicNames) -> str | None:
+    """Return the topic that the record goes to; None if it came from no topic that Southbound consumes."""
+    if letter.stream_source:  # its topic is on another cluster, where records of others are
+        return names.ingress
+    # The roles `writeback` and `egress` read results and updates; other readers recognise a repeated one by its id.
+    read = {names.lifecycle, names.inbound, names.results, names.inflight, names.ingress}
+    return letter.topic if letter.topic in read or names.spoke_of(letter.topic) is not None else None
+
+
 def is_redrivable(letter: Letter, names: TopicNames) -> bool:
     """Return whether the record came from a topic that Southbound consumes."""
-    # The role `writeback` reads results and updates; their other readers recognise a repeated one by its id.
-    read = {names.lifecycle, names.inbound, names.results, names.inflight}
-    return letter.topic in read or names.spoke_of(letter.topic) is not None
+    return redrive_topic(letter, names) is not None
 
 
-def redriven_message(letter: Letter, mark: RedriveMark, edited: EditedRecord | None = None) -> Message:
-    """Return the original record, or an edited one, with the mark of the redrive."""
-    headers = edited.headers if edited else letter.original_headers()
+def redriven_message(
+    letter: Letter, mark: RedriveMark, edited: EditedRecord | None = None, *, topic: str | None = None
+) -> Message:
+    """Return the original record, or an edited one, with the mark of the redrive. `topic`: None if it goes back."""
+    headers = (edited.headers if edited else letter.original_headers()) + _stream_headers(letter)
     kept = tuple([header for header in headers if header[0] != REPLAY_HEADER])
     return Message(
-        letter.topic,
+        topic or letter.topic,
         edited.key if edited else letter.key,
         edited.value if edited else letter.value,
         kept + _missing_id(letter, kept) + _mark_headers(letter, mark),
@@ -120,10 +130,19 @@ def _check_topic(event: Event, letter: Letter, file: str, names: TopicNames) -> 
         raise invalid_input([sentence])
 
 
+def _stream_headers(letter: Letter) -> Headers:
+    """Return what the handler of a source needs to know of a record that it does not read from its topic."""
+    if not letter.stream_source:
+        return ()
+    produced = letter.why.get("timestamp", "")
+    return ((SOURCE_HEADER, letter.stream_source.encode()), (TIMESTAMP_HEADER, produced.encode()))
+
+
 def _missing_id(letter: Letter, headers: Headers) -> Headers:
     """Return the id of an event that names none: else it would follow from its new place, as for another event."""
     named = any(name.lower() == _EVENT_ID and value for name, value in headers)
-    return () if named else ((_EVENT_ID, letter.position_id.encode()),)
+    # That of a stream follows from its content and its time, which are the same on every cluster and after a redrive.
+    return () if named or letter.is_of_stream else ((_EVENT_ID, letter.position_id.encode()),)
 
 
 def _mark_headers(letter: Letter, mark: RedriveMark) -> Headers:

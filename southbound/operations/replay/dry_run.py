@@ -144,7 +144,7 @@ def make_forecaster(settings: Settings, reader: StoreReader, envelope: Envelope)
     Raises:
         CommandFailedError: tables or profiles are wrong, or no tables are live.
     """
-    tables = reader.wait_for(_load_tables(settings))
+    tables = reader.wait_for(load_tables(settings))
     routing = settings.routing
     limits = HierarchyLimits(max_runs=routing.max_runs, max_depth=routing.max_depth)
     return Forecaster(
@@ -156,7 +156,12 @@ def make_forecaster(settings: Settings, reader: StoreReader, envelope: Envelope)
     )
 
 
-async def _load_tables(settings: Settings) -> RoutingTables:
+async def load_tables(settings: Settings) -> RoutingTables:
+    """Load the tables of the settings: those of files, or those that are live.
+
+    Raises:
+        CommandFailedError: tables or profiles are wrong, or no tables are live.
+    """
     patience = min(settings.kafka.start_timeout, MAX_WAIT)
     hurried = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"start_timeout": patience})})
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from consumers.routing.commands import build_send_command
@@ -13,21 +13,25 @@ from consumers.routing.give_up import timer_event
 from consumers.run_updates.announce import Announcer
 from consumers.runtime.kafka.group_state import count_members, read_committed_offsets
 from consumers.runtime.kafka.partition_reader import PartitionReader, PartitionReadError
+from consumers.runtime.kafka.readiness import KafkaNotReadyError
 from consumers.store.bulk_load import AcceptedGateway, RebuiltRows, StoreNotEmptyError
 from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError, UnstorableError
 from producers.publisher import PublishError
 from router.recovery.fold import fold_hierarchy
+from router.recovery.rebuilt_uses import RebuiltUses
 from router.runs.transitions import COMMANDED_PHASES
 from router.store_continuity import TopicEnds
 from schemas.text.counts import count_noun
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
+from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_status, print_text
 from southbound.operations.kafka import make_envelope, open_publisher, wait_until_reachable
 from southbound.operations.progress import show_progress
+from southbound.operations.replay.dry_run import load_tables
 from southbound.operations.replay.event_spool import open_spool
 from southbound.operations.replay.read_topics import read_into, topics_of_runs
+from southbound.operations.why.groups import known_roles
 from southbound.service.kafka_settings import standalone_consumer_settings
 from southbound.service.open_resources import open_run_store
 from southbound.service.roles import Role, consumers_of_topics
@@ -93,7 +97,7 @@ def rebuild_store(settings: Settings) -> int:
     """
     try:
         return asyncio.run(_rebuild(settings))
-    except (StoreUnavailableError, PartitionReadError) as error:
+    except (StoreUnavailableError, PartitionReadError, KafkaNotReadyError) as error:
         raise unreachable(str(error)) from None
     except (SchemaError, UnstorableError) as error:
         raise invalid_input([str(error)]) from None
@@ -109,7 +113,7 @@ async def _rebuild(settings: Settings) -> int:
         snapshot = await asyncio.to_thread(_take_snapshot, settings, names)
         with open_spool(envelope) as spool:
             counts = await asyncio.to_thread(spool_topics, settings, snapshot.ranges, spool, envelope)
-            tally = await _fill(store, spool, snapshot)
+            tally = await _fill(store, spool, snapshot, await _limited_periods(settings))
         _print_tally(store, counts, tally)
         await _publish_missing(settings, store, tally)
     finally:
@@ -137,9 +141,8 @@ def _take_snapshot(settings: Settings, names: TopicNames) -> GatewaySnapshot:
     client = standalone_consumer_settings(settings.kafka)
     with PartitionReader(client) as reader:
         known = reader.topics()
-        _wait_until_stopped(
-            client, [settings.kafka.group_of(role) for role in consumers_of_topics(known, names).values()]
-        )
+        roles = {*consumers_of_topics(known, names).values(), *known_roles(settings)}
+        _wait_until_stopped(client, [settings.kafka.group_of(role) for role in sorted(roles)])
         ranges = [found for topic in topics_of_runs(known, names) for found in reader.present_ranges(topic)]
     routed = read_committed_offsets(client, settings.kafka.group_of(Role.ROUTING.value), names.lifecycle)
     ends = read_topic_ends(client, names.lifecycle)
@@ -209,14 +212,26 @@ def _committed_commands(settings: Settings, topics: Iterable[str]) -> dict[tuple
     return {(topic, number): offset for topic, found in committed.items() for number, offset in found.items()}
 
 
-async def _fill(store: SqlRunStore, spool: EventSpool, snapshot: GatewaySnapshot) -> RebuildTally:
+async def _limited_periods(settings: Settings) -> dict[str, timedelta]:
+    """Return the periods of the definitions with a threshold; none, with a word about it, if no tables can be read."""
+    try:
+        selector = (await load_tables(settings)).selector
+    except CommandFailedError as error:
+        print_text(f"The uses of thresholds are not counted, because the tables cannot be read: {error}")
+        return {}
+    return {f"{selector.table.id}#{row}": threshold.period for row, threshold in selector.thresholds.items()}
+
+
+async def _fill(
+    store: SqlRunStore, spool: EventSpool, snapshot: GatewaySnapshot, periods: Mapping[str, timedelta]
+) -> RebuildTally:
     at, tally = datetime.now(UTC), RebuildTally()
     with show_progress("rebuilding root runs", await asyncio.to_thread(spool.count_roots)) as on_progress:
 
         def batches() -> Iterator[RebuiltRows]:
             nonlocal tally
             tally = RebuildTally()
-            for batch in _batches(spool, at, tally):
+            for batch in _batches(spool, RebuiltUses(periods=periods, at=at), tally):
                 on_progress(tally.hierarchies)
                 yield batch
 
@@ -227,18 +242,19 @@ async def _fill(store: SqlRunStore, spool: EventSpool, snapshot: GatewaySnapshot
     return tally
 
 
-def _batches(spool: EventSpool, at: datetime, tally: RebuildTally) -> Iterator[RebuiltRows]:
+def _batches(spool: EventSpool, uses: RebuiltUses, tally: RebuildTally) -> Iterator[RebuiltRows]:
     runs: list[RunRow] = []
     requests: list[RequestRow] = []
     for root_run_id, events in spool.hierarchies():
-        folded = fold_hierarchy(root_run_id, events, at)
+        folded = fold_hierarchy(root_run_id, events, uses.at)
         tally.add(folded)
+        uses.add(folded)
         runs += folded.runs
         requests += folded.requests
         if len(runs) >= ROWS_PER_BATCH:
             yield RebuiltRows(runs, requests)
             runs, requests = [], []
-    yield RebuiltRows(runs, requests)
+    yield RebuiltRows(runs, requests, [*uses.counts()])
 
 
 def _print_tally(store: SqlRunStore, counts: TopicCounts, tally: RebuildTally) -> None:

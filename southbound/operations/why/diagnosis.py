@@ -10,6 +10,7 @@ from schemas.text.counts import count_noun
 from schemas.vocabulary import Phase
 from southbound.operations.events.event_summary import run_id_of
 from southbound.operations.run_views import format_time, status_sentences
+from southbound.service.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from router.runs.run import RunRow
     from southbound.operations.events.record_view import RecordView
-    from southbound.operations.why.groups import PartitionView, TopicView
+    from southbound.operations.why.groups import PartitionPlace, PartitionView, TopicView
     from southbound.operations.why.process import ProcessView
     from southbound.service.lanes_report import PartitionReport
 
@@ -30,7 +31,7 @@ class Evidence:
 
     now: datetime
     topics: Sequence[TopicView]
-    first: Mapping[tuple[str, int], RecordView]  # by topic and partition
+    first: Mapping[PartitionPlace, RecordView]
     process: ProcessView
 
     @property
@@ -45,7 +46,12 @@ class Evidence:
 
     def first_of(self, partition: PartitionView) -> RecordView | None:
         """Return the first unfinished record of a partition."""
-        return self.first.get((partition.topic, partition.number))
+        return self.first.get(partition.place)
+
+    def topic_of(self, partition: PartitionView) -> TopicView:
+        """Return the topic of a partition, of its group."""
+        wanted = partition.role, partition.topic
+        return next(topic for topic in self.topics if (topic.role, topic.topic) == wanted)
 
     def _time(self, partition: PartitionView) -> float:
         record = self.first_of(partition)
@@ -56,7 +62,7 @@ def explain_topics(evidence: Evidence) -> str:
     """Return the sentence for all topics: nothing waits, or why the oldest record does."""
     waiting = evidence.waiting
     if not waiting:
-        names = ", ".join(topic.topic for topic in evidence.topics)
+        names = ", ".join(dict.fromkeys(topic.topic for topic in evidence.topics))
         return f"Nothing waits: every record of {names} is finished."
     sentence = explain_partition(waiting[0], evidence)
     if len(waiting) == 1:
@@ -69,9 +75,9 @@ def explain_partition(partition: PartitionView, evidence: Evidence) -> str:
     """Return the sentence that says why a partition makes no progress."""
     if not partition.waiting:
         return f"Nothing waits on {partition.name}: every record below offset {partition.end} is finished."
-    if owner := explain_owner(partition, evidence.topic(partition.topic)):
+    if owner := explain_owner(partition, evidence.topic_of(partition)):
         return f"{_describe_first(partition, evidence)}, because {owner}"
-    held = evidence.process.partition(partition.topic, partition.number)
+    held = evidence.process.partition(partition.place)
     if held is not None:
         return _explain_held(partition, held, evidence)
     return f"{_describe_first(partition, evidence)}, and {_describe_holder(partition)}."
@@ -92,12 +98,12 @@ def explain_owner(partition: PartitionView, topic: TopicView) -> str:
 
 def start_command(topic: TopicView) -> str:
     """Return the command that starts the role of a topic."""
-    role, _, spoke = topic.role.partition(".")
-    return f"`southbound run {role} --spoke {spoke}`" if spoke else f"`southbound run {role}`"
+    role, _, rest = topic.role.partition(".")
+    return f"`southbound run {role} --spoke {rest}`" if role == Role.DISPATCH.value else f"`southbound run {role}`"
 
 
 def _explain_held(partition: PartitionView, held: PartitionReport, evidence: Evidence) -> str:
-    worker = evidence.process.worker_of(partition.topic, partition.number)
+    worker = evidence.process.worker_of(partition.place)
     if worker is not None and worker.shut:
         return f"{_describe_first(partition, evidence)}: {worker.shut}."
     if held.oldest is not None:
@@ -180,12 +186,12 @@ def _explain_record(record: RecordView, behind: int, evidence: Evidence) -> str:
     waits = f"{describe_record(record)} has waited for {describe_age(evidence.now, record.at)}{more}"
     if owner := explain_owner(partition, topic):
         return f"{waits}, because {owner}"
-    worker = evidence.process.worker_of(partition.topic, partition.number)
+    worker = evidence.process.worker_of(partition.place)
     if worker is not None and worker.shut:
         return f"{waits}: {worker.shut}."
     if lane := evidence.process.lane(record.topic):
         return f"{lane.sentence.rstrip('.')}{more}."
-    held = evidence.process.partition(partition.topic, partition.number)
+    held = evidence.process.partition(partition.place)
     if held is not None:
         return f"{waits}, and was not read yet: {count_noun(record.offset - partition.frontier, 'offset')} before it."
     return f"{waits}, and {_describe_holder(partition)}."

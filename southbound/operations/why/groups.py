@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from consumers.runtime.commits.finished_offsets import NOTHING_FINISHED, UnreadableMetadataError, read_metadata
+from consumers.runtime.commits.finished_offsets import (
+    NOTHING_FINISHED,
+    UnreadableMetadataError,
+    is_unsigned,
+    read_metadata,
+)
 from consumers.runtime.kafka.committed_offsets import read_committed, read_log_bounds
-from consumers.runtime.kafka.group_members import GroupMembers, read_members
+from consumers.runtime.kafka.group_members import GroupMembers, list_groups, read_members
 from consumers.runtime.kafka.offset_range import OffsetRange
 from consumers.runtime.kafka.partition_reader import PartitionReader
 from southbound.operations.events.record_view import read_record
 from southbound.service.kafka_settings import client_settings, standalone_consumer_settings
-from southbound.service.roles import consumers_of_topics
+from southbound.service.roles import ConsumedTopic, Role, consumers_of_topics, readers_of_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from southbound.operations.events.record_view import RecordView
     from southbound.settings.settings import Settings
 
+PartitionPlace = tuple[str, str, int]  # the role of the group, the topic and the partition
 MAX_SEARCHED = 20_000  # records in which the records of a run are searched
 _STALL_TIMEOUT = 5.0  # seconds without a record
 
@@ -36,12 +42,18 @@ class PartitionView:
     """How far a group is in one partition."""
 
     topic: str
+    role: str  # of the group
     number: int
     frontier: int  # every record below it is finished
     end: int  # the offset of the next record
     finished: FinishedOffsets  # above the frontier
     holder: GroupMember | None
     problem: str = ""  # why `finished` is not known
+
+    @property
+    def place(self) -> PartitionPlace:
+        """The group and the partition."""
+        return self.role, self.topic, self.number
 
     @property
     def name(self) -> str:
@@ -78,38 +90,56 @@ class TopicView:
         return sum(partition.waiting for partition in self.partitions)
 
 
-def consumed_topics(settings: Settings, names: TopicNames) -> dict[str, str]:
-    """Return the topics that roles consume, each with its role: the dispatch topics are those that Kafka has.
+def consumed_topics(settings: Settings, names: TopicNames) -> list[ConsumedTopic]:
+    """Return the topics that roles consume: the dispatch topics that Kafka has, and the groups of events that it knows.
 
     Raises:
         PartitionReadError: Kafka does not answer.
+        KafkaNotReadyError: the same.
     """
     with PartitionReader(standalone_consumer_settings(settings.kafka)) as reader:
         known = reader.topics()
-    return consumers_of_topics(known, names)
+    commands = [ConsumedTopic(topic, role) for topic, role in consumers_of_topics(known, names).items()]
+    return commands + [each for each in readers_of_events(known_roles(settings), names) if each.topic in known]
 
 
-def read_topics(settings: Settings, roles: Mapping[str, str]) -> list[TopicView]:
-    """Read how far the groups of these topics are; `roles` has the role of each topic.
+def known_roles(settings: Settings) -> list[str]:
+    """Return the roles of the groups that Kafka knows of this gateway; a group without commits and members is unknown.
 
     Raises:
         KafkaNotReadyError: Kafka does not answer.
     """
-    groups = {topic: settings.kafka.group_of(role) for topic, role in roles.items()}
+    start = settings.kafka.group_of("")
+    groups = list_groups(client_settings(settings.kafka))
+    roles = [group.removeprefix(start) for group in groups if group.startswith(start)]
+    # Another gateway may have a group that begins with the name of ours.
+    return [role for role in roles if role.partition(".")[0] in {*Role}]
+
+
+def read_topics(settings: Settings, consumed: Sequence[ConsumedTopic]) -> list[TopicView]:
+    """Read how far the groups of these topics are.
+
+    Raises:
+        KafkaNotReadyError: Kafka does not answer.
+    """
+    groups = {each.role: settings.kafka.group_of(each.role) for each in consumed}
     consumer = standalone_consumer_settings(settings.kafka)
     members = read_members(client_settings(settings.kafka), [*groups.values()])
     return [
         TopicView(
-            topic=topic,
-            role=role,
-            members=members[groups[topic]],
-            partitions=tuple(_partition_views(consumer, topic, members[groups[topic]])),
+            topic=each.topic,
+            role=each.role,
+            members=members[groups[each.role]],
+            partitions=tuple(_partition_views(consumer, each, members[groups[each.role]])),
         )
-        for topic, role in roles.items()
+        for each in consumed
     ]
 
 
-def _partition_views(consumer: Mapping[str, object], topic: str, members: GroupMembers) -> Iterable[PartitionView]:
+def _partition_views(
+    consumer: Mapping[str, object], consumed: ConsumedTopic, members: GroupMembers
+) -> Iterable[PartitionView]:
+    topic, role = consumed.topic, consumed.role
     committed = {found.partition: found for found in read_committed(consumer, members.group, topic)}
     for number, (low, end) in sorted(read_log_bounds(consumer, topic).items()):
         found = committed.get(number)
@@ -117,13 +147,22 @@ def _partition_views(consumer: Mapping[str, object], topic: str, members: GroupM
         frontier = max(low, found.offset if found else low)
         holder = members.holder(topic, number)
         yield PartitionView(
-            topic=topic, number=number, frontier=frontier, end=end, finished=finished, holder=holder, problem=problem
+            topic=topic,
+            role=role,
+            number=number,
+            frontier=frontier,
+            end=end,
+            finished=finished,
+            holder=holder,
+            problem=problem,
         )
 
 
 def _finished(found: CommittedOffset | None) -> tuple[FinishedOffsets, str]:
     if found is None:
         return NOTHING_FINISHED, "nothing was committed yet"
+    if found.offset > 0 and is_unsigned(found.metadata):
+        return NOTHING_FINISHED, "another program committed this offset"
     try:
         return read_metadata(found.metadata, found.offset), ""
     except UnreadableMetadataError as error:
@@ -138,14 +177,23 @@ class WaitingRecords:
         self._envelope = envelope
         self._names = names
 
-    def first_of_each(self, partitions: Iterable[PartitionView]) -> list[RecordView]:
-        """Return the first unfinished record of each partition that has one.
+    def first_of_each(self, topics: Iterable[TopicView]) -> dict[PartitionPlace, RecordView]:
+        """Return the first unfinished record of each partition that has one, for each group.
 
         Raises:
             PartitionReadError: Kafka cannot be read.
         """
+        roles: dict[str, list[PartitionView]] = {}
+        for topic in topics:
+            roles.setdefault(topic.role, []).extend([p for p in topic.partitions if p.waiting])
+        return {
+            (role, record.topic, record.partition): record
+            for role, waiting in roles.items()
+            for record in self._first_of_each(waiting)
+        }
+
+    def _first_of_each(self, waiting: Sequence[PartitionView]) -> list[RecordView]:
         found: dict[tuple[str | None, int | None], Message] = {}
-        waiting = [partition for partition in partitions if partition.waiting]
         for message in self._messages(waiting):
             found.setdefault((message.topic(), message.partition()), message)
             if len(found) == len(waiting):

@@ -13,6 +13,7 @@ from southbound.cli.exit_codes import invalid_input
 from southbound.service.lanes_report import LanesReport
 
 if TYPE_CHECKING:
+    from southbound.operations.why.groups import PartitionPlace
     from southbound.service.lanes_report import PartitionReport, RecordReport, WorkerReport
     from southbound.settings.settings import HealthSettings
 
@@ -28,15 +29,16 @@ class ProcessView:
         self.report = report
         self.problem = problem
 
-    def worker_of(self, topic: str, partition: int) -> WorkerReport | None:
+    def worker_of(self, place: PartitionPlace) -> WorkerReport | None:
         """Return the worker that holds a partition, if one of this process does."""
+        role, topic, partition = place
         workers = self.report.workers if self.report else ()
-        return next((w for w in workers if _partition_of(w, topic, partition) is not None), None)
+        return next((w for w in workers if w.role == role and _partition_of(w, topic, partition) is not None), None)
 
-    def partition(self, topic: str, partition: int) -> PartitionReport | None:
+    def partition(self, place: PartitionPlace) -> PartitionReport | None:
         """Return a partition, if this process holds it."""
-        worker = self.worker_of(topic, partition)
-        return _partition_of(worker, topic, partition) if worker else None
+        worker = self.worker_of(place)
+        return _partition_of(worker, *place[1:]) if worker else None
 
     def lane(self, topic: str) -> RecordReport | None:
         """Return the first unfinished record of the key that was asked for, on a topic."""

@@ -44,8 +44,14 @@ def _topics_table(topics: Sequence[TopicView]) -> Table:
     table = Table("topic", "unfinished", "partitions", "members", box=None, pad_edge=False)
     for topic in sorted(topics, key=lambda topic: -topic.waiting)[:MAX_ROWS]:
         members = topic.members.problem or str(len(topic.members.members))
-        table.add_row(topic.topic, f"{topic.waiting:,}", str(len(topic.partitions)), members)
+        table.add_row(_topic_name(topic, topics), f"{topic.waiting:,}", str(len(topic.partitions)), members)
     return table
+
+
+def _topic_name(topic: TopicView, topics: Sequence[TopicView]) -> str:
+    """Return the topic, with the role if several groups read it."""
+    several = sum(other.topic == topic.topic for other in topics) > 1
+    return f"{topic.topic} ({topic.role})" if several else topic.topic
 
 
 def _partitions_table(evidence: Evidence) -> Table:
@@ -80,7 +86,7 @@ def _facts(partition: PartitionView, evidence: Evidence) -> Iterator[tuple[str, 
     yield "oldest record", describe_record(record) if record else f"{partition.name} offset {partition.frontier}"
     yield "finished above it", partition.problem or _ranges(partition)
     yield "held by", _holder(partition)
-    held = evidence.process.partition(partition.topic, partition.number)
+    held = evidence.process.partition(partition.place)
     if held is not None:
         yield (
             "in the process",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from router.runs.run import RequestRow, RunRow
     from southbound.operations.events.record_view import RecordView
+    from southbound.service.roles import ConsumedTopic
     from southbound.settings.settings import Settings
 
     T = TypeVar("T")
@@ -99,8 +100,8 @@ def _why_topics(settings: Settings, options: WhyOptions) -> int:
 def _topics_answer(evidence: Evidence, options: WhyOptions) -> str:
     if options.partition is None:
         return explain_topics(evidence)
-    [partition] = evidence.topics[0].partitions
-    return explain_partition(partition, evidence)
+    partitions = evidence.waiting or [partition for topic in evidence.topics for partition in topic.partitions]
+    return explain_partition(partitions[0], evidence)
 
 
 def _runs_of(settings: Settings, evidence: Evidence, notes: list[str]) -> tuple[list[str], dict[str, list[str]]]:
@@ -125,7 +126,7 @@ def _process_notes(evidence: Evidence) -> list[str]:
         return []  # no process could know more
     if process.problem:
         return [f"Attempts and retries are not known: {process.problem}"]
-    if process.partition(waiting[0].topic, waiting[0].number) is None and process.report:
+    if process.partition(waiting[0].place) is None and process.report:
         where = f"process {process.report.pid} on {process.report.host}, which was asked, does not hold"
         return [f"Attempts and retries are not known: {where} {waiting[0].name}; name another address with --url"]
     return []
@@ -211,8 +212,8 @@ class _Kafka:
         self._settings = settings
         self.names = TopicNames(settings.kafka.prefix)
 
-    def topics(self, options: WhyOptions) -> dict[str, str]:
-        """Return the topics that a question is about, each with its role.
+    def topics(self, options: WhyOptions) -> list[ConsumedTopic]:
+        """Return the topics that a question is about.
 
         Raises:
             KafkaNotReadyError: Kafka does not answer.
@@ -224,13 +225,13 @@ class _Kafka:
         wanted = f"dispatch.{options.spoke}" if options.spoke is not None else options.topic
         if wanted is None:
             return known
-        found = {topic: role for topic, role in known.items() if wanted in {topic, _short(topic, self.names)}}
+        found = [each for each in known if wanted in {each.topic, _short(each.topic, self.names)}]
         if not found:
-            names = ", ".join(_short(topic, self.names) for topic in known)
+            names = ", ".join(dict.fromkeys(_short(each.topic, self.names) for each in known))
             raise invalid_input([f"No role consumes a topic {wanted}: there are {names or 'none'}"])
         return found
 
-    def evidence(self, options: WhyOptions, roles: Mapping[str, str], key: str | None = None) -> Evidence:
+    def evidence(self, options: WhyOptions, consumed: Sequence[ConsumedTopic], key: str | None = None) -> Evidence:
         """Return what is known of these topics.
 
         Raises:
@@ -238,17 +239,17 @@ class _Kafka:
             PartitionReadError: records cannot be read.
             CommandFailedError: there is no such partition.
         """
-        topics = read_topics(self._settings, roles)
+        topics = read_topics(self._settings, consumed)
         if options.partition is not None:
             topics = [topic.only(options.partition) for topic in topics]
             if not topics[0].partitions:
                 raise invalid_input([f"--partition {options.partition}: {topics[0].topic} has no such partition"])
-        first = self._reader().first_of_each([p for topic in topics for p in topic.partitions])
+        first = self._reader().first_of_each(topics)
         process = ask_process(options.url or health_url(self._settings.health), key)
         return Evidence(
             now=datetime.now(UTC),
             topics=topics,
-            first={(record.topic, record.partition): record for record in first},
+            first=first,
             process=process,
         )
 
@@ -263,8 +264,7 @@ class _Kafka:
         """
         self._wait()
         known = consumed_topics(self._settings, self.names)
-        roles = {topic: known[topic] for topic in keys if topic in known}
-        evidence = self.evidence(options, roles, key)
+        evidence = self.evidence(options, [each for each in known if each.topic in keys], key)
         partitions = [partition for topic in evidence.topics for partition in topic.partitions]
         records, complete = self._reader().of_keys(partitions, keys)
         return evidence, records, complete

@@ -17,6 +17,7 @@ from southbound.service.composition.hub import build_delivery_hub, hub_workers
 from southbound.service.composition.northbound import api_tasks, start_api
 from southbound.service.composition.observers import callback_counter
 from southbound.service.composition.shared_resources import utc_now
+from southbound.service.composition.streams import egress_tasks, egress_workers, ingress_tasks, ingress_workers
 from southbound.service.composition.tasks import (
     build_poller,
     build_run_checker,
@@ -86,6 +87,14 @@ def _dispatch_tasks(resources: SharedResources) -> Tasks:
 
 def _writeback_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
     return {f"writeback.{target.name}": writeback_worker(resources, target) for target in resources.rules.targets}
+
+
+def _ingress_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
+    return ingress_workers(resources)
+
+
+def _egress_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
+    return egress_workers(resources)
 
 
 def _inbound_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
@@ -160,6 +169,8 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
         Role.HUB: RoleBuilder(workers=_hub_workers, tasks=_hub_tasks),
         Role.API: RoleBuilder(tasks=api_tasks, start_server=start_api),
         Role.WRITEBACK: RoleBuilder(workers=_writeback_workers),
+        Role.INGRESS: RoleBuilder(workers=_ingress_workers, tasks=ingress_tasks),
+        Role.EGRESS: RoleBuilder(workers=_egress_workers, tasks=egress_tasks),
     }
 )
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from consumers.store.port import RunStore
     from consumers.store.subscriptions.port import SubscriptionStore
     from producers.event_publisher import EventPublisher
+    from producers.publisher import Publisher
     from router.store_continuity import TopicEnds
     from southbound.service.load_rules import RoutingRules
     from southbound.service.specification_source import SpecificationSource
@@ -68,6 +69,7 @@ class SharedResources:
     metrics: Metrics
     subscriptions: SubscriptionStore | None = None  # of the store, if it has them
     orders: OrderStore | None = None  # None: the store of a test without a northbound interface
+    destinations: Mapping[str, Publisher] = field(default_factory=dict)  # of results that are copied, by name
     continuity: ContinuityCheck | None = None  # None: no role of this process uses the store
     recorded: TopicEnds | None = None  # of the lifecycle events that a lost store may have processed
     new_deliveries: asyncio.Event = field(default_factory=asyncio.Event)  # to subscribers

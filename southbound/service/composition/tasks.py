@@ -16,7 +16,7 @@ from consumers.metrics import (
 )
 from consumers.prune_store import StorePruner
 from consumers.routing.repeat_commands import CommandRepeater
-from consumers.routing.waiting.expire import PendingRequestExpiry
+from consumers.routing.waiting.expire import MissingChildren, PendingRequestExpiry
 from consumers.routing.waiting.release import WaitingQueueReleaser
 from consumers.spokes.profile import ResultChannel
 from southbound.service.composition.observers import repetition_counter
@@ -56,6 +56,7 @@ def pending_request_expiry(resources: SharedResources) -> PendingRequestExpiry:
         updater=resources.updater,
         deadline=deadline,
         every=min(deadline / 4, MAX_EXPIRY_CHECK_INTERVAL),
+        policy=MissingChildren(resources.settings.routing.missing_children),
         warn=lambda sentence: log.warning("expiry of overdue requests failed; retrying", problem=sentence),
     )
 

@@ -20,6 +20,7 @@ from consumers.hold.kafka_hold_reader import KafkaHoldReader
 from consumers.inbound.report_handler import ReportHandler
 from consumers.metrics import (
     REPORTS_IGNORED,
+    RUNS_IN_JEOPARDY,
     UNKNOWN_STATES,
     WorkerMetrics,
 )
@@ -119,6 +120,7 @@ def inbound_worker(resources: SharedResources) -> Worker:
             updater=resources.updater,
             caller=resources.make_caller(may_send),
             on_unknown_state=lambda spoke: resources.metrics.count(UNKNOWN_STATES, spoke),
+            on_jeopardy=lambda spoke: resources.metrics.count(RUNS_IN_JEOPARDY, spoke),
             on_ignored=lambda spoke: resources.metrics.count(REPORTS_IGNORED, spoke),
         ).handle
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.northbound.errors import ApiRefusedError
-from router.northbound.patch import json_patch, touched_names
+from router.northbound.patches.patch import json_patch, touched_names
 from southbound.simulator.errors import RequestRefusedError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.spokes.tmf653.v5.characteristic_types import characteristic_type
+from schemas.characteristic_types import characteristic_type
 from southbound.simulator.measures import objects_in
 
 if TYPE_CHECKING:

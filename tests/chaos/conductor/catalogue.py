@@ -10,6 +10,7 @@ from tests.chaos.conductor.load import MIXED, Shape
 from tests.chaos.conductor.oracle import Fault
 from tests.chaos.conductor.scenarios import PAIR, ChaosScenario
 from tests.chaos.conductor.setup import SESSION, Setup
+from tests.chaos.conductor.store_server import StoreKind
 
 SOAK = "soak"
 PROCESSES = {Disturbance.KILL: 3, Disturbance.STOP: 2, Disturbance.PAUSE: 2, Disturbance.BURST: 1}
@@ -189,6 +190,14 @@ def _offsets() -> list[ChaosScenario]:
             script=scripts.tamper_with_offsets(scripts.move_offsets_down),
         ),
         ChaosScenario(
+            name="offsets-moved-up",
+            group="offsets",
+            disturbance="committed offsets are moved to the end while records wait, and the skipped ones are replayed",
+            expectation="the offsets are reported; after the replay everything ends, with no second POST",
+            rate=100_000.0,
+            script=scripts.move_offsets_up,
+        ),
+        ChaosScenario(
             name="offsets-expired",
             group="offsets",
             disturbance="the groups with their offsets are deleted",
@@ -345,6 +354,30 @@ def _store() -> list[ChaosScenario]:
             script=scripts.take_store_away(seconds=scripts.AWAY, crash=False),
         ),
         ChaosScenario(
+            name="store-failover",
+            group="store",
+            disturbance="PostgreSQL crashes, its synchronous standby is promoted, and kills before and after",
+            expectation=NOTHING_LOST,
+            setup=_with(store=StoreKind.POSTGRES_PAIR),
+            script=scripts.fail_store_over,
+        ),
+        ChaosScenario(
+            name="disk-full",
+            group="store",
+            disturbance="the disk of SQLite is full three times, and kills meanwhile",
+            expectation=NOTHING_LOST,
+            setup=Setup(small_disk=True),
+            script=scripts.fill_store_disk,
+        ),
+        ChaosScenario(
+            name="disk-full-postgres",
+            group="store",
+            disturbance="the same with the disk of PostgreSQL, which may end because of it",
+            expectation=NOTHING_LOST,
+            setup=_with(small_disk=True),
+            script=scripts.fill_store_disk,
+        ),
+        ChaosScenario(
             name="sqlite-locked",
             group="store",
             disturbance="another process locks the SQLite file, and kills",
@@ -403,6 +436,11 @@ ELSEWHERE = tuple(
             "offsets",
             "corrupt, old, newer metadata",
             "unit/runtime/test_finished_offsets.py::test_foreign_newer_and_damaged_metadata_is_refused_with_its_reason",
+        ),
+        (
+            "offsets",
+            "offsets above 2^31",
+            "unit/runtime/test_finished_offsets.py::test_offsets_above_two_to_the_31_are_kept",
         ),
         (
             "offsets",

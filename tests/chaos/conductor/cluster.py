@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import time
 import uuid
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from os import kill
 from pathlib import Path
 from signal import SIGKILL, Signals
+from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
 
 from southbound.broker.broker import BrokerUnavailableError
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_REPLICAS = 3
+KILL_TIMEOUT = 30.0  # seconds
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,10 +56,14 @@ class ClusterNode:
 
     def kill(self) -> None:
         """Kill the node with SIGKILL."""
-        if self._supervisor is not None:
-            self.signal(SIGKILL)
-            self._supervisor.wait()
-            self.stop()
+        if self._supervisor is None:
+            return
+        deadline = time.monotonic() + KILL_TIMEOUT
+        while self._supervisor.poll() is None and time.monotonic() < deadline:
+            self.signal(SIGKILL)  # again, because a supervisor that is starting has no child yet
+            with suppress(TimeoutExpired):
+                self._supervisor.wait(0.2)
+        self.stop()
 
     def signal(self, number: Signals) -> None:
         """Send a signal to the node itself."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from southbound.cli.exit_codes import ExitCode
 from tests.chaos.conductor.oracle import Fault
@@ -15,12 +16,14 @@ from tests.chaos.conductor.system import FaultPlan
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from tests.chaos.conductor.system import ConductedSystem
     from tests.chaos.conductor.workers import ConductedWorker
     from tests.chaos.conductor.world import World
 
+P = ParamSpec("P")
+T = TypeVar("T")
 ANY_EXIT = (ExitCode.SUCCESS, ExitCode.UNREACHABLE, ExitCode.UNCLEAN_SHUTDOWN)
 SOFT_FAULTS = (Fault.BUSY, Fault.THROTTLED, Fault.ERROR, Fault.SLOW, Fault.CLOSE_IDLE)
 HARD_FAULTS = (Fault.RESET_BEFORE, Fault.RESET_AFTER, Fault.HANG_BEFORE, Fault.HANG_AFTER, Fault.HEADERS_ONLY)
@@ -37,6 +40,19 @@ class Disturbance(StrEnum):
     STORE = "store away"
     FAULTS = "system faults"
     SYSTEM = "system away"
+
+
+def _lasting(
+    disturb: Callable[Concatenate[Hand, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Hand, P], Coroutine[Any, Any, T]]:
+    """Record that a disturbance lasts until the function returns."""
+
+    @functools.wraps(disturb)
+    async def wrapped(hand: Hand, /, *arguments: P.args, **options: P.kwargs) -> T:
+        with hand.world.oracle.lasting(hand.world.now):
+            return await disturb(hand, *arguments, **options)
+
+    return wrapped
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,9 +108,10 @@ class Hand:
         async with worker.busy:
             await worker.wait_until_up()
             self.world.note(f"SIGSTOP {worker.name}")
-            worker.signal(signal.SIGSTOP)
-            await asyncio.sleep(SESSION + (self.dice.uniform(0.5, 2.5) if beyond is None else beyond))
-            worker.signal(signal.SIGCONT)
+            with self.world.oracle.lasting(self.world.now):
+                worker.signal(signal.SIGSTOP)
+                await asyncio.sleep(SESSION + (self.dice.uniform(0.5, 2.5) if beyond is None else beyond))
+                worker.signal(signal.SIGCONT)
             self.world.note(f"SIGCONT {worker.name}")
             self.world.counts["pauses"] += 1
 
@@ -111,6 +128,7 @@ class Hand:
             worker.launch()
             return code
 
+    @_lasting
     async def restart_broker(self, *, crash: bool, away: float = 0.0, number: int | None = None) -> None:
         """Stop or kill a broker, and start it again; with three, another one leads and coordinates meanwhile."""
         async with self._infrastructure:
@@ -124,6 +142,7 @@ class Hand:
             self.world.note(f"broker {node.port} is back")
             self.world.counts["broker restarts"] += 1
 
+    @_lasting
     async def freeze_broker(self, seconds: float) -> None:
         """Let a broker answer nothing for a while: slow round trips, then commits and produces that time out."""
         async with self._infrastructure:
@@ -135,6 +154,7 @@ class Hand:
             self.world.note(f"broker {node.port} answers again")
             self.world.counts["broker freezes"] += 1
 
+    @_lasting
     async def take_store_away(self, seconds: float, *, crash: bool) -> None:
         """Stop the database, or lock its file, for a while."""
         self.world.note(f"store away for {seconds:.1f} s")
@@ -144,6 +164,25 @@ class Hand:
         self.world.note("store is back")
         self.world.counts["store outages"] += 1
 
+    @_lasting
+    async def fail_store_over(self, seconds: float) -> None:
+        """Crash the primary database, and promote its standby after a while."""
+        self.world.note(f"the primary database crashes; the standby is promoted after {seconds:.1f} s")
+        await self.world.store.fail_over(seconds)
+        self.world.note("the standby is the primary")
+        self.world.counts["store failovers"] += 1
+
+    @_lasting
+    async def fill_store_disk(self, seconds: float) -> None:
+        """Fill the disk of the store for a while."""
+        self.world.note(f"the disk of the store is full for {seconds:.1f} s")
+        await self.world.store.fill_disk()
+        await asyncio.sleep(seconds)
+        await self.world.store.free_disk()
+        self.world.note("the disk has room again")
+        self.world.counts["full disks"] += 1
+
+    @_lasting
     async def let_system_fail(
         self,
         system: ConductedSystem,
@@ -161,6 +200,7 @@ class Hand:
         self.world.note(f"{system.name} is sound")
         self.world.counts["system faults"] += 1
 
+    @_lasting
     async def take_system_away(self, system: ConductedSystem, seconds: float) -> None:
         """Let a system refuse connections for a while."""
         self.world.note(f"{system.name} away for {seconds:.1f} s")

@@ -7,9 +7,15 @@ bytes and a million events can be judged. Times are seconds of one monotonic clo
 from __future__ import annotations
 
 import bisect
+import math
 from collections import Counter, OrderedDict
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 LOOK_UPS = 3  # conclusive answers "not there" that a second POST needs, docs/guarantees.md
 # Seconds from the write of a POST to its record here: a busy system reads late. Longer stalls are recorded.
@@ -65,6 +71,9 @@ class Breach(StrEnum):
     MISSING_LETTER = "missing dead letter"
     LAG = "lag after the end"
     EXIT_CODE = "unexpected exit code"
+    UNREPORTED = "not reported"
+    STUCK = "the conductor waited in vain"
+    CONDUCTOR = "the conductor failed"
 
 
 @dataclass(slots=True)
@@ -96,6 +105,7 @@ class Oracle:
     breaches: Counter[Breach] = field(default_factory=Counter)
     named: dict[Breach, list[str]] = field(default_factory=dict)
     _disturbed: list[float] = field(default_factory=list)
+    _periods: list[list[float]] = field(default_factory=list)  # [begin, end]
     _revisions: dict[str, int] = field(default_factory=dict)
     _unresolved: set[str] = field(default_factory=set)
     _traces: OrderedDict[str, list[str]] = field(default_factory=OrderedDict)
@@ -127,10 +137,22 @@ class Oracle:
         """Record that processes, the broker or the store were disturbed. Times must not fall."""
         self._disturbed.append(at)
 
+    @contextmanager
+    def lasting(self, now: Callable[[], float]) -> Iterator[None]:
+        """Record that a disturbance lasts while the block runs."""
+        period = [now(), math.inf]
+        self._periods.append(period)
+        try:
+            yield
+        finally:
+            period[1] = now()
+
     def is_disturbed(self, since: float, until: float) -> bool:
         """Return whether there was a disturbance within the interval, or shortly before it."""
         first = bisect.bisect_left(self._disturbed, since - LINGER)
-        return first < len(self._disturbed) and self._disturbed[first] <= until
+        if first < len(self._disturbed) and self._disturbed[first] <= until:
+            return True
+        return any(begin <= until and end >= since - LINGER for begin, end in self._periods)
 
     def posted(self, run: str, *, key: str, digest: int, at: float, fault: Fault, refused: bool = False) -> None:
         """Record a POST, before it is answered. `refused`: the system does not want this run, whatever happens."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.chaos.conductor.load import MIXED, Shape
-from tests.chaos.conductor.setup import Setup, StoreKind
+from tests.chaos.conductor.setup import Setup
+from tests.chaos.conductor.store_server import StoreKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from southbound.cli.exit_codes import ExitCode
@@ -27,6 +28,7 @@ from tests.fixtures.processes import ROOT
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from tests.chaos.conductor.cluster import ClusterNode
     from tests.chaos.conductor.hands import Hand
     from tests.chaos.conductor.workers import ConductedWorker
     from tests.chaos.conductor.world import World
@@ -115,14 +117,35 @@ def take_store_away(*, seconds: float, crash: bool) -> Script:
     return script
 
 
+async def fail_store_over(hand: Hand) -> None:
+    """Promote the standby of the store under load, and kill a worker on either side of it."""
+    for _ in range(2):
+        await wait_for_work(hand.world)
+        await hand.kill(one_of_them(hand), down=0.2)
+    await hand.fail_store_over(hand.dice.uniform(1.0, 4.0))
+    await wait_for_work(hand.world, 20)
+    await hand.kill(one_of_them(hand, 0), down=0.2)
+
+
+async def fill_store_disk(hand: Hand) -> None:
+    """Fill the store's disk three times, and kill a worker while it is full: it starts on a full disk."""
+    for number in range(3):
+        await wait_for_work(hand.world, 30)
+        full = asyncio.create_task(hand.fill_store_disk(hand.dice.uniform(4.0, 8.0)))
+        if number:
+            await hand.kill(one_of_them(hand), down=0.5)
+        await full
+
+
 async def take_dead_spoke_away(hand: Hand) -> None:
     """Let one system refuse connections until the other one has finished all of its runs."""
     world = hand.world
     system = world.systems["copper-lab"]
     world.note("copper-lab away")
-    await system.stop()
-    await wait_for_work(world, 200)
-    await system.start()
+    with world.oracle.lasting(world.now):
+        await system.stop()
+        await wait_for_work(world, 200)
+        await system.start()
     world.note("copper-lab is back")
 
 
@@ -155,6 +178,11 @@ async def stop_in_broker_outage(hand: Hand) -> None:
     node, worker = hand.world.cluster.nodes[0], one_of_them(hand)
     hand.world.note("broker is killed")
     await asyncio.to_thread(node.kill)
+    with hand.world.oracle.lasting(hand.world.now):
+        await _stop_without_broker(hand, node, worker)
+
+
+async def _stop_without_broker(hand: Hand, node: ClusterNode, worker: ConductedWorker) -> None:
     async with worker.busy:
         hand.world.note(f"SIGTERM {worker.name}")
         await worker.stop(allowed=ANY_EXIT)
@@ -211,12 +239,13 @@ async def abort_transactions(hand: Hand) -> None:
         await hand.kill(one_of_them(hand))
 
 
-def tamper_with_offsets(change: Callable[[World], None]) -> Script:
+def tamper_with_offsets(change: Callable[[World], None], wait: int = SOME) -> Script:
     """Stop all workers, change what is committed, and start them again."""
 
     async def script(hand: Hand) -> None:
         world = hand.world
-        await wait_for_work(world)
+        if wait:
+            await wait_for_work(world, wait)
         workers = [*world.workers.values()]
         for worker in workers:
             await worker.busy.acquire()
@@ -233,12 +262,43 @@ def tamper_with_offsets(change: Callable[[World], None]) -> Script:
 
 def move_offsets_down(world: World) -> None:
     """Commit offsets that are 30 lower, so that finished records are read again."""
-    _commit(world, lambda offset: max(offset - 30, 0), None)
+    _commit(world, lambda _, offset: max(offset - 30, 0), None)
+
+
+async def move_offsets_up(hand: Hand) -> None:
+    """Move what is committed past records that nobody has read, and publish these again by a replay.
+
+    The records are found by what the workers report: each offset that another program committed.
+    """
+    world = hand.world
+    await world.wait_until(lambda: world.is_loaded, "everything is published", 300)
+    before = await asyncio.to_thread(read_committed, world.cluster.bootstrap, world.groups(), world.setup.partitions)
+    await tamper_with_offsets(move_to_the_end, wait=0)(hand)
+    moved = await asyncio.to_thread(read_committed, world.cluster.bootstrap, world.groups(), world.setup.partitions)
+    skipped = {place: (before.get(place, 0), end) for place, end in moved.items() if end > before.get(place, 0)}
+    world.log.append(f"{world.now():8.2f} skipped: {skipped}")
+    reported = await world.wait_until(lambda: "COMMIT_OF_ANOTHER_PROGRAM" in _logs(world), "the offsets are reported")
+    if not reported:
+        world.oracle.breach(Breach.UNREPORTED, "committed offsets were moved up")
+    for (topic, number), (first, end) in skipped.items():
+        await _replay(hand, topic, number, first, end)
+
+
+def move_to_the_end(world: World) -> None:
+    """Commit the ends of the lifecycle and dispatch topics, so that what was not read is skipped."""
+    ends: dict[tuple[str, int], int] = {}
+    reader = Consumer({"bootstrap.servers": world.cluster.bootstrap, "group.id": "conductor", "log_level": 0})
+    with closing(reader):
+        for topic in world.groups().values():
+            for number in range(world.setup.partitions):
+                ends[topic, number] = reader.get_watermark_offsets(TopicPartition(topic, number), timeout=10.0)[1]
+    world.judge.moved = ends
+    _commit(world, lambda place, _: ends[place], None)
 
 
 def write_foreign_metadata(world: World) -> None:
     """Commit the same offsets with metadata that Southbound did not write."""
-    _commit(world, lambda offset: offset, "not ours: \u2603")
+    _commit(world, lambda _, offset: offset, "not ours: \u2603")
 
 
 def delete_offsets(world: World) -> None:
@@ -248,12 +308,12 @@ def delete_offsets(world: World) -> None:
         deletion.result(30)
 
 
-def _commit(world: World, moved: Callable[[int], int], metadata: str | None) -> None:
+def _commit(world: World, moved: Callable[[tuple[str, int], int], int], metadata: str | None) -> None:
     admin = AdminClient({"bootstrap.servers": world.cluster.bootstrap, "log_level": 0})
     for group, topic in world.groups().items():
         found = read_committed(world.cluster.bootstrap, {group: topic}, world.setup.partitions, timeout=30.0)
         places = [
-            TopicPartition(name, number, moved(offset), metadata=metadata or "")
+            TopicPartition(name, number, moved((name, number), offset), metadata=metadata or "")
             for (name, number), offset in found.items()
         ]
         if places:
@@ -284,7 +344,24 @@ async def release_held_under_kills(hand: Hand) -> None:
 
 
 async def _drop_letters(hand: Hand) -> None:
-    command = ["dlq", "drop", "--reason", "UNDECODABLE", "--config", str(hand.world.folder / "worker-1.yaml")]
+    await _run_command(hand, "dlq", "drop", "--reason", "UNDECODABLE")
+    hand.world.counts["drops"] += 1
+
+
+async def _replay(hand: Hand, topic: str, partition: int, first: int, end: int) -> None:
+    where = ("--topic", topic, "--partition", str(partition), "--offsets", f"{first}-{end - 1}")
+    if await _run_command(hand, "replay", *where) != ExitCode.SUCCESS:
+        hand.world.oracle.breach(Breach.EXIT_CODE, hand.world.log[-1])
+    hand.world.counts["replays"] += 1
+
+
+def _logs(world: World) -> str:
+    """Return the newest log of each worker."""
+    return "".join(worker.process.log_text() for worker in world.workers.values() if worker.process is not None)
+
+
+async def _run_command(hand: Hand, *words: str) -> int | None:
+    command = [*words, "--config", str(hand.world.folder / "worker-1.yaml")]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -294,6 +371,6 @@ async def _drop_letters(hand: Hand) -> None:
         stderr=subprocess.STDOUT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    output, _ = await asyncio.wait_for(process.communicate(), 60)
-    hand.world.log.append(f"{hand.world.now():8.2f} dlq drop: {output.decode().strip()[-200:]}")
-    hand.world.counts["drops"] += 1
+    output, _ = await asyncio.wait_for(process.communicate(), 120)
+    hand.world.log.append(f"{hand.world.now():8.2f} {' '.join(words)}: {output.decode().strip()[-200:]}")
+    return process.returncode

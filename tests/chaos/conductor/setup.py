@@ -1,28 +1,18 @@
-"""What a scenario runs on: its Kafka, its run store, its worker processes and the profile of its systems."""
+"""What a scenario runs on: how many brokers and processes, which run store, and the settings of both."""
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
-from pathlib import Path
-from subprocess import CalledProcessError
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from southbound.broker.server import reserve_port
-from tests.fixtures.postgres import INITDB_MISSING, PostgresCluster, find_programs
+from tests.chaos.conductor.store_server import StoreKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 SPOKES = ("fibre-lab", "copper-lab")
 SESSION = 3.0  # seconds until the broker gives up a member that is silent
 SETTLE_TIME = 5.0  # seconds; longer than a busy machine keeps the systems from reading what was sent
-# A crash of the server loses nothing that was committed: the operating system keeps what it wrote.
-POSTGRES_OPTIONS = "-c fsync=off -c full_page_writes=off -c synchronous_commit=on"
 ALL_ROLES = ("routing", "dispatch", "inbound", "poller", "listener")
 PROFILE: dict[str, object] = {
     "result_channels": ["sync", "callback", "poll"],
@@ -42,18 +32,12 @@ PROFILE: dict[str, object] = {
 }
 
 
-class StoreKind(StrEnum):
-    """The database of the run store."""
-
-    SQLITE = "sqlite"
-    POSTGRES = "postgres"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """What differs between scenarios; every setting of a worker or a profile can be overridden."""
 
     store: StoreKind = StoreKind.SQLITE
+    small_disk: bool = False  # whether the run store is on a disk of its own that can be filled
     nodes: int = 1
     workers: int = 1  # with PostgreSQL, beside one for the listener; SQLite is for one process
     partitions: int = 3
@@ -68,80 +52,3 @@ class Setup:
             return {"worker-1": ALL_ROLES}
         processing = {f"worker-{n}": ("routing", "dispatch", "inbound", "poller") for n in range(1, self.workers + 1)}
         return {"listener": ("listener",), **processing}
-
-
-@dataclass(slots=True, kw_only=True)
-class StoreServer:
-    """The database, which can be taken away for a while."""
-
-    url: str
-    postgres: PostgresCluster | None = None
-    port: int = 0
-    file: Path | None = None
-    _lock: sqlite3.Connection | None = None
-
-    async def take_away(self, *, crash: bool) -> None:
-        """Stop the server, or lock the file: both keep every process from it."""
-        if self.postgres is not None:
-            await asyncio.to_thread(self.postgres.stop, "immediate" if crash else "fast")
-        elif self.file is not None:
-            await asyncio.to_thread(self._lock_file, self.file)
-
-    async def give_back(self) -> None:
-        """Start the server, or unlock the file."""
-        if self.postgres is not None:
-            await asyncio.to_thread(_start, self.postgres, self.port)
-        elif self._lock is not None:
-            self._lock.rollback()
-            self._lock.close()
-            self._lock = None
-
-    def _lock_file(self, file: Path) -> None:
-        self._lock = sqlite3.connect(file, timeout=30, check_same_thread=False, isolation_level=None)
-        self._lock.execute("BEGIN EXCLUSIVE")
-
-    def size(self) -> int:
-        """Return the bytes that the store takes on the disk."""
-        places = [self.postgres.data / "base"] if self.postgres else []
-        files = [one for place in places for one in place.rglob("*")]
-        if self.file is not None:
-            files += self.file.parent.glob(f"{self.file.name}*")
-        total = 0
-        for one in files:
-            with suppress(OSError):
-                total += one.stat().st_size if one.is_file() else 0
-        return total
-
-
-@contextmanager
-def a_store(kind: StoreKind, folder: Path) -> Iterator[StoreServer]:
-    """Run a database of its own while the block runs.
-
-    Raises:
-        RuntimeError: PostgreSQL is not installed.
-    """
-    if kind is StoreKind.SQLITE:
-        file = folder / "runs.db"
-        yield StoreServer(url=f"sqlite:///{file}", file=file)
-        return
-    if (programs := find_programs()) is None:
-        raise RuntimeError(INITDB_MISSING)
-    with (
-        # Not below `folder`: the server's user may not enter that.
-        TemporaryDirectory(prefix="southbound-postgres-", ignore_cleanup_errors=True) as home,
-        reserve_port() as reserved,
-    ):
-        cluster = PostgresCluster(programs=programs, home=Path(home))
-        cluster.create()
-        _start(cluster, reserved.port)
-        try:
-            url = f"postgresql+asyncpg://southbound@127.0.0.1:{reserved.port}/postgres"
-            yield StoreServer(url=url, postgres=cluster, port=reserved.port)
-        finally:
-            with suppress(CalledProcessError):  # it may already be stopped
-                cluster.stop("immediate")
-
-
-def _start(cluster: PostgresCluster, port: int) -> None:
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={cluster.home} {POSTGRES_OPTIONS}"
-    cluster._control("start", "-w", "-o", options, "-l", str(cluster.home / "server.log"))

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
     from tests.chaos.conductor.oracle import Oracle
 
-PROGRAM = "from southbound.cli.entry import main; main()"
+# On Linux, the kernel ends the process with the conductor, also if that is killed (PR_SET_PDEATHSIG, SIGKILL).
+WITH_ITS_PARENT = "import ctypes, sys; sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 9); "
+PROGRAM = f"{WITH_ITS_PARENT}from southbound.cli.entry import main; main()"
 UP_TIMEOUT = 180.0  # seconds until a process that does not start is a violation
 EXIT_TIMEOUT = 90.0
 POLL = 0.05  # seconds between two looks at a process
@@ -49,6 +51,7 @@ class ConductedWorker:
     frozen: bool = False
     wanted: bool = False  # whether it is to run; an end while it is wanted is noticed
     starts: int = 0
+    _started: int = 0  # the newest process that is known to have started; its log is not read again
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by whoever disturbs it
 
     def launch(self) -> None:
@@ -74,7 +77,11 @@ class ConductedWorker:
     def is_up(self) -> bool:
         """Whether the process runs and has finished its start."""
         process = self.process
-        return process is not None and process.popen.poll() is None and '"started"' in process.log_text()
+        if process is None or process.popen.poll() is not None:
+            return False
+        if self._started != self.starts and '"started"' in process.log_text():
+            self._started = self.starts
+        return self._started == self.starts
 
     async def wait_until_up(self) -> None:
         """Return when the process has started."""

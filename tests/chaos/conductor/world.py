@@ -25,7 +25,8 @@ from southbound.settings.settings import DEFAULTS
 from tests.chaos.conductor.cluster import a_cluster
 from tests.chaos.conductor.oracle import Breach, Oracle
 from tests.chaos.conductor.reader import PublishedRecords, TopicJudge, read_committed, read_lag
-from tests.chaos.conductor.setup import PROFILE, SESSION, SETTLE_TIME, SPOKES, Setup, StoreServer, a_store
+from tests.chaos.conductor.setup import PROFILE, SESSION, SETTLE_TIME, SPOKES, Setup
+from tests.chaos.conductor.store_server import StoreServer, a_store
 from tests.chaos.conductor.system import ConductedSystem
 from tests.chaos.conductor.workers import ConductedWorker, keep_running
 
@@ -65,6 +66,7 @@ class World:
     published: int = 0  # lifecycle records
     is_loaded: bool = False  # whether all records are published
     log: list[str] = field(default_factory=list)
+    watchers: list[asyncio.Future[None]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
     def now(self) -> float:
@@ -146,9 +148,16 @@ class World:
                 return
             await asyncio.sleep(0.2)
 
+    def check_watchers(self) -> None:
+        """Raise why a watcher ended, if one did: without it, what is reported would be wrong."""
+        for watcher in self.watchers:
+            if watcher.done():
+                watcher.result()
+
     async def follow(self) -> None:
         """Report what is published to the oracle, until this task is cancelled."""
         while True:
+            self.records.check()
             self.judge.report(self.records.take())
             await asyncio.sleep(0.02)
 
@@ -176,7 +185,7 @@ async def a_world(setup: Setup, seed: int, folder: Path) -> AsyncIterator[World]
     """Start everything but the workers, and stop everything at the end."""
     async with AsyncExitStack() as stack:
         cluster = stack.enter_context(a_cluster(folder, setup.nodes))
-        store = stack.enter_context(a_store(setup.store, folder))
+        store = stack.enter_context(a_store(setup.store, folder, small_disk=setup.small_disk))
         names, oracle, counts = TopicNames(PREFIX), Oracle(settle_time=SETTLE_TIME), Counter[str]()
         _create_topics(cluster.bootstrap, setup.partitions)
         began, listener = time.monotonic(), stack.enter_context(reserve_port()).port
@@ -217,22 +226,20 @@ async def a_world(setup: Setup, seed: int, folder: Path) -> AsyncIterator[World]
         _add_workers(world, _write_profiles(world), listener, ports)
         stack.push_async_callback(_end_workers, world)
         watching = (world.follow(), world.sample_commits(), world.watch_stalls())
-        async with _background(*watching, keep_running(lambda: [*world.workers.values()])):
+        async with _background(*watching, keep_running(lambda: [*world.workers.values()])) as tasks:
+            world.watchers.extend(tasks)
             yield world
 
 
 @asynccontextmanager
-async def _background(*work: Awaitable[None]) -> AsyncIterator[None]:
+async def _background(*work: Awaitable[None]) -> AsyncIterator[Sequence[asyncio.Future[None]]]:
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
-        yield
+        yield tasks
     finally:
-        failed = [task for task in tasks if task.done()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for task in failed:
-            task.result()  # raises why it ended
 
 
 async def _end_workers(world: World) -> None:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 HOOKS = "tests.contract.northbound.schemathesis_hooks"
-EXAMPLES = 8  # that are generated at random of one operation, beside those that cover every keyword of its schemas
+EXAMPLES = 6  # that are generated at random of one operation, beside those that cover every keyword of its schemas
+MAX_SECONDS = 120  # after which nothing is generated any more
 DEADLINE = 400.0  # seconds, on a machine that does much else
 SPECIFICATION: dict[str, object] = {"name": "Fibre line", "relatedServiceSpecification": [{"id": "broadband"}]}
 
@@ -73,6 +74,7 @@ async def test_schemathesis_finds_nothing(api: NorthboundServer, tmp_path: Path)
     config.write_text(f'hooks = "{HOOKS}"\n')
     # Deterministic: the same requests in every run, so there is no seed to print.
     options = ["--generation-deterministic", f"--max-examples={EXAMPLES}", "--checks=all", "--no-color", "--no-shrink"]
+    options.append(f"--max-time={MAX_SECONDS}")
     process = await asyncio.create_subprocess_exec(
         Path(sys.executable).with_name("schemathesis"),
         f"--config-file={config}",

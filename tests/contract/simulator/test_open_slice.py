@@ -44,7 +44,7 @@ def a_request(**more: Any) -> RunDocument:  # noqa: ANN401 - any field of a run 
 
 
 @dataclass(slots=True)
-class GatewayAndSystem:
+class GatewayAndOpenSlice:
     """All handlers of the service, which call the system over HTTP."""
 
     gateway: InMemoryGateway
@@ -74,7 +74,7 @@ class GatewayAndSystem:
 
 
 @asynccontextmanager
-async def a_gateway_and_system(behaviour: Behaviour, **more: object) -> AsyncIterator[GatewayAndSystem]:
+async def a_gateway_and_system(behaviour: Behaviour, **more: object) -> AsyncIterator[GatewayAndOpenSlice]:
     async with OpenSliceLikeSystem(script=Script(default=behaviour)) as system:
         shipped = read_yaml_file(PROFILE).value
         assert isinstance(shipped, dict)
@@ -83,7 +83,7 @@ async def a_gateway_and_system(behaviour: Behaviour, **more: object) -> AsyncIte
         profile = {name: value for name, value in fields.items() if name != "name"}
         gateway = InMemoryGateway(system=client, profile=profile)  # type: ignore[arg-type] # it is used as its port only
         try:
-            yield GatewayAndSystem(gateway, system)
+            yield GatewayAndOpenSlice(gateway, system)
         finally:
             await client.close()
 

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 SHIPPED = load_profiles(sorted((ROOT / "southbound" / "defaults" / "spokes").glob("*.yaml")))
-# Recorded responses of each API's systems; a new API adds its own folder.
-RECORDED = ROOT / "tests" / "data" / "spokes"
+# Recorded responses of each dialect's systems; a new dialect adds its own folder.
+RECORDED = {
+    "tmf653": ROOT / "tests" / "data" / "spokes" / "tmf653",
+    "jobs": ROOT / "southbound" / "defaults" / "new_dialect" / "recorded",
+}
 SPOKES_BY_NAME = (
     {dialect: spoke_for(a_profile(dialect=dialect)) for dialect in SPOKE_FACTORIES}
     | {f"tmf653 {version}": spoke_for(a_profile(version=version)) for version in VERSIONS}
@@ -35,7 +38,15 @@ every_spoke = pytest.mark.parametrize("spoke", SPOKES_BY_NAME.values(), ids=SPOK
 
 
 def recorded_reply(spoke: Spoke, name: str) -> bytes:
-    return (RECORDED / spoke.profile.dialect / name).read_bytes()
+    return (RECORDED[spoke.profile.dialect] / name).read_bytes()
+
+
+def a_list(spoke: Spoke, *posted: dict[str, object]) -> HttpResponse:
+    """Return the list that a system of this dialect would show of what was POSTed to it."""
+    if spoke.profile.dialect == "jobs":
+        jobs = [{"jobId": number, **order} for number, order in enumerate(posted, 1)]
+        return HttpResponse(status=200, body=orjson.dumps({"jobs": jobs, "total": len(jobs)}))
+    return HttpResponse(status=200, body=orjson.dumps([{"id": str(n), **run} for n, run in enumerate(posted, 1)]))
 
 
 def test_the_profiles_of_the_demo_are_shipped() -> None:
@@ -89,11 +100,12 @@ def test_a_recorded_completion_brings_measures(spoke: Spoke) -> None:
 @every_spoke
 def test_what_was_posted_is_found_again(spoke: Spoke) -> None:
     posted = orjson.loads(spoke.to_send(a_command(), None).body or b"")
-    listed = orjson.dumps([{"id": "1", "name": "someone else's"}, {"id": "2", **posted}])
-    found = spoke.read_page(HttpResponse(status=200, body=listed), a_document()).found
+    other = orjson.loads(spoke.to_send(a_command(a_document("TR9999")), None).body or b"")
+    found = spoke.read_page(a_list(spoke, other, posted), a_document()).found
     assert found is not None
     assert found.external_id == "2"
-    assert spoke.read_page(HttpResponse(status=200, body=b"[]"), a_document()).found is None
+    assert spoke.read_page(a_list(spoke), a_document()).found is None
+    assert spoke.read_page(a_list(spoke, other), a_document()).found is None
 
 
 @every_spoke

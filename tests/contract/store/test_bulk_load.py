@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from consumers.store.bulk_load import AcceptedGateway, RebuiltRows, StoreNotEmptyError
-from consumers.store.port import UnstorableError
+from consumers.store.port import ThresholdReachedError, UnstorableError
 from consumers.store.sql_store import SqlRunStore, open_store
 from router.runs.run import RequestRow, replace
+from router.selection.spoke_selector import Threshold
+from router.selection.thresholds import CountedDefinition, UseCount, window_at
 from router.store_continuity import GatewayHistory, StoreMark, TopicEnds, find_discontinuity
 from schemas.results import ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase
@@ -72,6 +75,16 @@ async def test_a_filled_store_has_all_rows_and_continues_its_gateway(store: SqlR
     history = GatewayHistory(prefix="p.", mark=LOST, has_published=True)
     assert find_discontinuity(await store.identity.state(), history) is None
     assert await store.identity.recorded() == RECORDED
+
+
+async def test_a_filled_store_has_the_uses_and_counts_on_from_them(store: SqlRunStore) -> None:
+    counted = UseCount(definition="s#A", window=window_at(timedelta(hours=1), NOON), uses=2)
+    await store.fill(lambda: [RebuiltRows([a_run("TR1")], [], [counted])], GATEWAY)
+    assert [*(await store.waiting_queue.read_counts(["s#A"]))] == [counted]
+    use = CountedDefinition(selector="s", row="A", threshold=Threshold(max=3, period=timedelta(hours=1))).use_at(NOON)
+    await store.save(a_run("TR2"), use)
+    with pytest.raises(ThresholdReachedError):
+        await store.save(a_run("TR3"), use)
 
 
 async def test_a_rebuild_that_is_interrupted_leaves_an_empty_store(store: SqlRunStore) -> None:

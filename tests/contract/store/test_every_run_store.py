@@ -17,7 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from consumers.store.port import ConflictError, ExternalIdTakenError, RunStore, UnstorableError
 from consumers.store.sql_store import open_store
 from router.runs.checks.watch import Missing, Watch
+from router.runs.deadlines.deadline import Deadline
 from router.runs.request_result import is_over
+from router.runs.requests.progress import StateCount
 from router.runs.run import LastNotification, RequestRow
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
@@ -248,6 +250,33 @@ async def test_silent_runs_come_in_pages_even_if_many_have_the_same_time(store: 
         seen += [row.run_id for row in page]
         after = page[-1]
     assert seen == ["TR8", "TR9", "TR4", "TR5", "TR6", "TR7", "TR0", "TR1", "TR2", "TR3"]
+
+
+async def test_a_deadline_is_kept_and_is_what_a_run_is_checked_for(store: RunStore) -> None:
+    later = NOON + timedelta(seconds=5)
+    deadline = Deadline(expires=later, jeopardy=NOON, left=1.5, left_until_jeopardy=0.25)
+    late = a_run("late", phase=Phase.ACCEPTED, deadline=deadline)
+    watch = Watch(missing=Missing.STATE, since=NOON, due=later)
+    await store.save(late, a_run("watched", phase=Phase.ACCEPTED, watch=watch, deadline=Deadline(expires=later)))
+    assert [row.deadline for row in await store.runs_to_check(NOON, 4)] == [deadline]
+    assert [row.run_id for row in await store.runs_to_check(later, 1, late)] == ["watched"]
+    await store.save(replace(late, deadline=Deadline(expires=later, is_set=False), revision=2))
+    assert [row.run_id for row in await store.runs_to_check(later, 4)] == ["late", "watched"]
+    assert (await store.runs_to_check(later, 1))[0].deadline == Deadline(expires=later, is_set=False)
+
+
+async def test_the_states_of_a_request_are_counted(store: RunStore) -> None:
+    await store.save(
+        a_run("TR1", phase=Phase.FULFILLED, state=RunState.COMPLETED),
+        a_run("TR2", phase=Phase.FULFILLED, state=RunState.COMPLETED),
+        a_run("TR3", phase=Phase.ROUTED),
+        a_run("TR4", phase=Phase.ROUTED, request_id="another"),
+    )
+    assert sorted(await store.states_of_request("RQ0001"), key=str) == [
+        StateCount(RunState.COMPLETED, Phase.FULFILLED, 2),
+        StateCount(None, Phase.ROUTED, 1),
+    ]
+    assert list(await store.states_of_request("none")) == []
 
 
 async def test_runs_to_check_are_those_whose_watch_is_due(store: RunStore) -> None:

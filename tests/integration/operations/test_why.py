@@ -7,8 +7,11 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from southbound.cli.exit_codes import ExitCode
 from southbound.simulator.behaviours import completes_immediately
@@ -46,6 +49,16 @@ async def why(service: ServiceUnderTest, *words: str, port: int = 1) -> str:
     return output.decode()
 
 
+def publish_and_commit_nothing(bootstrap: str, topic: str, group: str) -> None:
+    """Make the group one that Kafka knows, with a record that waits for it."""
+    producer = Producer({"bootstrap.servers": bootstrap})
+    producer.produce(topic, b"x", partition=0)
+    producer.flush(10)
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    with closing(consumer):
+        consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
+
+
 async def test_records_that_no_process_serves_are_explained_without_any_process(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
@@ -61,6 +74,10 @@ async def test_records_that_no_process_serves_are_explained_without_any_process(
         everything = await why(service)
         assert "because no process serves its partition" in everything.splitlines()[0]
         assert "Attempts and retries are not known" not in everything
+        hub = f"{service.settings.kafka.group}.hub.results"
+        publish_and_commit_nothing(kafka_bootstrap, service.topics.results, hub)
+        answer, *_ = (await why(service, "--topic", "results")).splitlines()
+        assert f"no process serves its partition: group {hub} has no members. Start `southbound run hub`." in answer
 
 
 async def test_a_run_whose_system_is_down_is_explained_with_its_attempts_by_the_process_that_holds_it(

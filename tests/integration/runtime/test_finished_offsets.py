@@ -137,6 +137,24 @@ async def test_metadata_that_cannot_be_read_is_reported_and_skips_nothing(
     assert sentence.startswith(f"The metadata of offset 3, which group {group.name} has committed for partition 0 of")
 
 
+async def test_an_offset_that_another_program_committed_is_reported_and_one_of_ours_is_not(
+    kafka_bootstrap: str,
+    fresh_topics: Callable[..., str],
+    publisher: KafkaPublisher,
+) -> None:
+    topic, recorder, observer = fresh_topics("lifecycle", partitions=1), RecordingHandler(), ProblemRecorder()
+    group = WorkerGroup(kafka_bootstrap, topic, publisher)
+    produce(kafka_bootstrap, topic, 10)
+    _commit(kafka_bootstrap, group.name, TopicPartition(topic, 0, 3))
+    await group.run_until(recorder, lambda: len(recorder.seen) == 7, observer)
+    (sentence,) = [problem.sentence for problem in observer.problems if problem.code == "COMMIT_OF_ANOTHER_PROGRAM"]
+    assert sentence.startswith(f"Offset 3, which group {group.name} has committed for partition 0 of topic {topic}, ")
+    again = ProblemRecorder()
+    produce(kafka_bootstrap, topic, 1)
+    await group.run_until(recorder, lambda: len(recorder.seen) == 8, again)
+    assert again.problems == []
+
+
 class ProblemRecorder(NullObserver):
     """Keeps the problems that a worker reports."""
 

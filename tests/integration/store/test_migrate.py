@@ -135,9 +135,18 @@ async def test_a_run_that_was_left_without_an_external_id_is_checked_after_the_u
     await database.write(lambda c: c.execute(text("UPDATE runs SET external_id = 'e' WHERE run_id = 'with id'")))
     await database.close()
     store = await open_store(address)
+    rows = {row.run_id: row for row in await store.runs_to_check(datetime.now(UTC), 10)}
+    await store.close()
+    watch = rows["without id"].watch
+    assert (watch and watch.missing, rows["with id"].watch) == (Missing.EXTERNAL_ID, None)
+
+
+async def test_a_run_that_is_open_at_the_upgrade_gets_a_deadline_at_its_first_check(address: str) -> None:
+    await _at_revision_2(address, {"open": []})
+    store = await open_store(address)
     (row,) = await store.runs_to_check(datetime.now(UTC), 10)
     await store.close()
-    assert (row.run_id, row.watch and row.watch.missing) == ("without id", Missing.EXTERNAL_ID)
+    assert (row.run_id, row.deadline and row.deadline.is_set) == ("open", False)
 
 
 @pytest.mark.parametrize(

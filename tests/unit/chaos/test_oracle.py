@@ -151,6 +151,15 @@ def test_a_version_is_patched_twice_only_after_a_disturbance() -> None:
     assert oracle.breaches == {Breach.UNEXPLAINED_PATCH: 1}
 
 
+def test_a_disturbance_that_lasts_explains_what_happens_until_it_ends_and_shortly_after_it() -> None:
+    oracle, clock = an_oracle(), iter((20.0, 80.0))
+    with oracle.lasting(lambda: next(clock)):
+        assert oracle.is_disturbed(70.0, 71.0)
+    assert oracle.is_disturbed(80.0 + LINGER, 90.0)
+    assert not oracle.is_disturbed(80.1 + LINGER, 90.0)
+    assert not oracle.is_disturbed(10.0, 19.9)
+
+
 def test_a_result_may_be_published_twice_and_another_result_may_not() -> None:
     oracle = an_oracle("A")
     oracle.result("A", "e1")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.northbound.errors import ApiRefusedError
-from router.northbound.patch import MAX_OPERATIONS, json_patch, merge_patch, touched_names
+from router.northbound.patches.patch import MAX_OPERATIONS, json_patch, merge_patch, touched_names
 
 names = st.text("ab/~-0é", max_size=3)
 values = st.recursive(

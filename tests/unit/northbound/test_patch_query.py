@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.northbound.errors import ApiRefusedError
-from router.northbound.patch_query import MAX_QUERY_OPERATIONS, json_patch_query, without_query
+from router.northbound.patches.patch_query import MAX_QUERY_OPERATIONS, json_patch_query, without_query
 
 RUN: dict[str, Any] = {
     "name": "Line test",

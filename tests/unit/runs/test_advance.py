@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from router.runs.advance import TransitionNotAllowedError, advance, is_allowed
 from router.runs.checks.missing_parts import LOST
 from router.runs.checks.watch import Missing, Watch
+from router.runs.deadlines.deadline import Deadline
 from router.runs.events import (
     Accepted,
     AttemptFailed,
@@ -25,11 +26,13 @@ from router.runs.events import (
     ChangeRefused,
     ChangeRequested,
     Checked,
+    DeadlineReached,
     GivenUp,
     OutcomeUnknown,
     ParentNotAccepted,
     Refused,
     Reported,
+    RequestProgressed,
     Routed,
     RunEventKind,
     RunMissing,
@@ -43,7 +46,7 @@ from router.runs.transitions import (
     NEXT_PHASE,
     PHASE_OF_STATE,
 )
-from schemas.results import Reason, RunResult, RunUpdate
+from schemas.results import Reason, RequestProgress, RunResult, RunUpdate
 from schemas.vocabulary import Phase, Result, RunState, UpdateKind
 from tests.builders.runs import NOON, SINGLE, a_document, a_run
 
@@ -75,6 +78,8 @@ SOME_OF_EACH = (
     CancelledBeforeSending(),
     CancelAccepted(),
     CancelRefused(reasons=REJECTION_REASONS),
+    DeadlineReached(as_of=NOON + timedelta(days=30)),
+    RequestProgressed(progress=RequestProgress(total=2, ended=1)),
 )
 
 
@@ -246,4 +251,6 @@ def rows_that_are_watched() -> Iterator[RunRow]:
         yield a_run(phase=phase, document=DOCUMENT)
     for phase, missing in product(ACCEPTED_PHASES, Missing):
         yield a_run(phase=phase, document=DOCUMENT, watch=Watch(missing=missing, since=NOON, due=NOON, answers=5))
+    for phase in ACCEPTED_PHASES:
+        yield a_run(phase=phase, document=DOCUMENT, deadline=Deadline(expires=NOON))
     yield a_run(phase=Phase.FAILED, state=RunState.FAILED, reasons=LOST_REASONS)

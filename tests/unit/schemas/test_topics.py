@@ -30,6 +30,7 @@ def test_the_whole_list_for_two_spokes_under_a_prefix() -> None:
         "acme.testrun.tables",
         "acme.testrun.specifications",
         "acme.testrun.store",
+        "acme.testrun.ingress",
     ]
 
 

@@ -79,7 +79,7 @@ def test_a_secret_in_the_wrong_place_is_never_repeated(mistakes: Mistakes) -> No
         ),
         (
             "name: a\nbase_url: http://a\ndialect: latin\n",
-            "lab.yaml:3: spoke 'a', field 'dialect': 'latin' is not spoken",
+            "lab.yaml:3: spoke 'a', field 'dialect': 'latin' is not known here, only",
         ),
         ("name: a\nbase_url: http://a\nauth: {}\n", "field 'auth': needs a 'kind'"),
         (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.northbound.patch import MAX_OPERATIONS
-from router.northbound.patch_query import MAX_QUERY_OPERATIONS
+from router.northbound.patches.patch import MAX_OPERATIONS
+from router.northbound.patches.patch_query import MAX_QUERY_OPERATIONS
 from router.northbound.query import MAX_OFFSET, MAX_VALUE_LENGTH
 from router.northbound.service_test_body import MAX_ID_LENGTH, MAX_ITEMS
 from schemas.vocabulary import RunState

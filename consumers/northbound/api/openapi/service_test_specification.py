@@ -133,6 +133,7 @@ def specification_schemas() -> dict[str, object]:
         "specCharacteristic": {"type": "array", "maxItems": MAX_CHARACTERISTICS, "items": _characteristic()},
         "testMeasureDefinition": {"type": "array", "maxItems": MAX_MEASURES, "items": _measure()},
         "expectedDuration": {"anyOf": [_DURATION, {"type": "null"}]},
+        "timeOut": {"anyOf": [_DURATION, {"type": "null"}]},
     }
     required = ["name", "relatedServiceSpecification"]
     return {

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "r0017"
-down_revision = "r0014"
+down_revision = "r0016"
 
 
 def upgrade() -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from consumers.runtime.config import WorkerConfig
 from consumers.runtime.dead_letters import Attempts, build_dead_letter, redrive_count
 from consumers.runtime.handler import Partition, Record
+from schemas.codec.codec import Codec
+from schemas.lifecycle import RunCancelled
 from schemas.problem import Problem
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import CommandFailedError
@@ -21,6 +23,7 @@ from southbound.operations.dlq.letter_status import ClosedLetters, LetterClosure
 from southbound.operations.dlq.redriven_message import RedriveMark, is_redrivable, redriven_message
 
 NAMES = TopicNames("acme.")
+AVRO = Codec()
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 MARK = RedriveMark(redrive="redrive-1", by="ann", at=NOON)
 HEADERS = st.lists(st.tuples(st.text(min_size=1), st.none() | st.binary()), max_size=6).map(tuple)
@@ -171,6 +174,16 @@ def test_a_filter_chooses_what_matches_one_value_of_each_criterion(
 )
 def test_a_filter_by_run_finds_the_id_as_a_whole(letter: Letter, expected: bool) -> None:  # noqa: FBT001 - a parameter of the test
     assert LetterFilter(runs=frozenset({"TR1"})).matches(letter) is expected
+
+
+@given(st.integers(1, 60), st.integers(1, 60))
+def test_a_filter_by_run_finds_an_id_that_only_an_avro_value_has(size: int, parent_size: int) -> None:
+    run, parent = "R" * size, "P" * parent_size
+    event = RunCancelled(run_id=run, root_run_id=parent)
+    letter = a_letter(key=b"k", value=AVRO.encode(event))
+    assert LetterFilter(runs=frozenset({run})).matches(letter)
+    assert LetterFilter(runs=frozenset({parent})).matches(letter)
+    assert not LetterFilter(runs=frozenset({f"{run}-x", f"x-{parent}"})).matches(letter)
 
 
 @pytest.mark.parametrize(

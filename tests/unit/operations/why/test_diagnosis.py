@@ -9,14 +9,24 @@ import pytest
 
 from consumers.runtime.commits.finished_offsets import FinishedOffsets
 from consumers.runtime.kafka.group_members import GroupMember, GroupMembers
+from schemas.topics import TopicNames
 from schemas.vocabulary import Phase, RunState
 from southbound.operations.events.record_view import RecordView
-from southbound.operations.why.diagnosis import Evidence, describe_age, explain_partition, explain_run, explain_topics
+from southbound.operations.why.diagnosis import (
+    Evidence,
+    describe_age,
+    explain_partition,
+    explain_run,
+    explain_topics,
+    start_command,
+)
 from southbound.operations.why.groups import PartitionView, TopicView
 from southbound.operations.why.process import ProcessView
 from southbound.service.lanes_report import LanesReport, PartitionReport, WorkerReport
+from southbound.service.roles import ConsumedTopic, readers_of_events
 from tests.builders.runs import NOON, a_run
 
+ROLE = "dispatch.fibre-lab"
 TOPIC = "testrun.dispatch.fibre-lab"
 MEMBER = GroupMember(
     member_id="m", client_id="southbound-dispatch.fibre-lab", host="10.0.0.7", instance=None, partitions=frozenset()
@@ -27,7 +37,7 @@ NOT_ASKED = ProcessView(None, "not asked")
 
 def a_partition(number: int = 0, **changes: object) -> PartitionView:
     partition = PartitionView(
-        topic=TOPIC, number=number, frontier=17, end=40, finished=FinishedOffsets(), holder=MEMBER
+        topic=TOPIC, role=ROLE, number=number, frontier=17, end=40, finished=FinishedOffsets(), holder=MEMBER
     )
     return replace(partition, **changes)  # type: ignore[arg-type] # a builder
 
@@ -52,8 +62,8 @@ def evidence_of(
     process: ProcessView = NOT_ASKED,
     records: tuple[RecordView, ...] = (),
 ) -> Evidence:
-    topic = TopicView(topic=TOPIC, role="dispatch.fibre-lab", members=members, partitions=partitions)
-    first = {(record.topic, record.partition): record for record in records}
+    topic = TopicView(topic=TOPIC, role=ROLE, members=members, partitions=partitions)
+    first = {(ROLE, record.topic, record.partition): record for record in records}
     return Evidence(now=NOON, topics=[topic], first=first, process=process)
 
 
@@ -76,7 +86,7 @@ def a_process(**changes: object) -> ProcessView:
         oldest=None,
     )
     worker = WorkerReport(
-        role="dispatch.fibre-lab",
+        role=ROLE,
         group="g",
         max_in_flight=256,
         running=0,
@@ -113,6 +123,39 @@ def test_a_group_without_members_is_told_which_role_to_start() -> None:
         " partition: group southbound.dispatch.fibre-lab has no members."
         " Start `southbound run dispatch --spoke fibre-lab`."
     )
+
+
+@pytest.mark.parametrize(
+    ("role", "command"),
+    [
+        ("routing", "`southbound run routing`"),
+        ("hub.results", "`southbound run hub`"),
+        ("writeback.tickets", "`southbound run writeback`"),
+    ],
+)
+def test_the_role_of_a_group_is_the_one_that_a_command_starts(role: str, command: str) -> None:
+    assert start_command(TopicView(topic=TOPIC, role=role, members=STABLE, partitions=())) == command
+
+
+def test_two_groups_of_one_partition_are_told_apart() -> None:
+    ours, theirs = a_partition(), a_partition(role="hub.results", holder=None)
+    nobody = replace(STABLE, group="southbound.hub.results", members=())
+    topics = [
+        TopicView(topic=TOPIC, role=ROLE, members=STABLE, partitions=(ours,)),
+        TopicView(topic=TOPIC, role="hub.results", members=nobody, partitions=(theirs,)),
+    ]
+    evidence = Evidence(now=NOON, topics=topics, first={ours.place: a_record()}, process=a_process(running=1))
+    assert explain_partition(ours, evidence).endswith("has waited for 5 min, and is being read.")
+    assert explain_partition(theirs, evidence).endswith("has no members. Start `southbound run hub`.")
+
+
+def test_the_groups_of_the_hub_and_of_targets_read_the_topics_of_events() -> None:
+    names = TopicNames("p.")
+    assert readers_of_events(["writeback.t", "routing", "hub.inflight", "hub.x", "writeback."], names) == [
+        ConsumedTopic(names.inflight, "hub.inflight"),
+        ConsumedTopic(names.inflight, "writeback.t"),
+        ConsumedTopic(names.results, "writeback.t"),
+    ]
 
 
 def test_a_partition_that_no_member_holds_names_the_state_of_the_group() -> None:

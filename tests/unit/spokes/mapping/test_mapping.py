@@ -186,7 +186,7 @@ def test_constants_are_the_same_for_every_body() -> None:
         ("{drop: /name, to: /x}", "'to' has no place in a rule with 'drop'"),
         ("{from: /characteristic/*/value, to: /x}", "the same number of *"),
         ("{from: /startDateTime, date: iso}", "must be a format such as"),
-        ("{from: /startDateTime, date: '%H', zone: Mars/Base}", "is no time zone"),
+        ("{from: /startDateTime, date: '%H', zone: Mars/Base}", "must be a time zone"),
         ("{from: /name, otherwise: 1}", "'otherwise' needs 'values'"),
     ],
 )

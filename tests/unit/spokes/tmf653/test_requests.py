@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers.spokes.tmf653.v5.characteristic_types import UNTYPED, characteristic_type
 from router.responses import Purpose
 from router.runs.changes import find_field_changes
+from schemas.characteristic_types import UNTYPED, characteristic_type
 from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure, RunDocument, value_to_json
 from schemas.vocabulary import Mode, Phase
 from tests.builders.runs import NOON, SINGLE, TREE, a_document, a_run, a_tree

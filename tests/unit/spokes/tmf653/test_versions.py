@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from consumers.spokes.profile import CancelMethod, Profile, RelationshipEncoding
-from consumers.spokes.tmf653.v5.characteristic_types import characteristic_type
 from consumers.spokes.tmf653.v5.patches import patch_body, to_operations
 from consumers.spokes.tmf653.versions import JSON_PATCH, MERGE_PATCH, VERSIONS
-from router.northbound.patch import json_patch, merge_patch
+from router.northbound.patches.patch import json_patch, merge_patch
+from schemas.characteristic_types import characteristic_type
 from tests.builders.spokes import a_profile
 
 V4 = ["4.0", "4.1", "4.2"]

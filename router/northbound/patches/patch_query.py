@@ -10,13 +10,13 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from router.northbound.errors import MistakeCode, refuse
-from router.northbound.patch import json_patch, unescaped
+from router.northbound.patches.patch import json_patch, unescaped
 from router.northbound.query import Filter, FilterComparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from router.northbound.patch import Json
+    from router.northbound.patches.patch import Json
 
 MAX_QUERY_OPERATIONS = 20  # each of them may change many entries
 MAX_CONDITIONS = 10

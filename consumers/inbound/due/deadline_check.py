@@ -1,0 +1,103 @@
+"""Act on the deadline of a run: ask its system once more, publish that it is late, and end it when its time is over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from consumers.inbound.run_check import is_not_there
+from consumers.routing.commands import cancel_command
+from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.profile import EndOfRun
+from router.responses import Verdict
+from router.runs.deadlines.time_out import TIMEOUT, ends, is_due
+from router.runs.events import CancelRequested, DeadlineReached
+from router.runs.ids import derive_event_id
+from router.runs.processed_events import CANCEL, has_led_to
+from router.runs.reports.news import has_news
+from schemas.inbound import InboundReceived
+from schemas.vocabulary import UpdateKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from consumers.dispatch.call import Caller
+    from consumers.run_updates.updater import RunUpdater
+    from router.runs.events import RunEvent
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+    from schemas.commands import CancelRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlineCheck:
+    """Handles a check of a run whose deadline is due; `on_jeopardy` is called with the spoke of a run that is late.
+
+    The record of the check is redelivered after a crash, and comes after the reports that were received before it. So
+    a report that waited for this consumer is processed first.
+    """
+
+    updater: RunUpdater
+    caller: Caller
+    on_jeopardy: Callable[[str], None] = lambda _: None
+
+    async def handle(self, event: Event, row: RunRow) -> RunRow:
+        """Act on the deadline if it is due, and return the row as it is then."""
+        if not is_due(row, self._as_of(event)):
+            await self._publish_again(event, row)
+            return row
+        row = await self._read(event, row)
+        as_of = self._as_of(event)
+        if not is_due(row, as_of):
+            return row
+        reached = DeadlineReached(as_of=as_of, limits=self.caller.spoke(row.spoke).profile.time_limits)
+        run_events: tuple[RunEvent, ...] = (CancelRequested(), reached) if self._cancels(row, as_of) else (reached,)
+        # Over exactly this row: a report at the same moment may have moved the deadline, or ended the run.
+        (row,) = await self.updater.store_intentions(
+            event, [(row, run_events)], commands=lambda rows: _cancel_commands(event, rows)
+        )
+        if has_led_to(row, event.id, UpdateKind.JEOPARDY):
+            self.on_jeopardy(row.spoke)
+        return row
+
+    def _as_of(self, event: Event) -> datetime:
+        # The clock of the process that found the deadline due may be ahead of ours.
+        now = self.updater.now()
+        return max(now, event.data.received_at) if isinstance(event.data, InboundReceived) else now
+
+    async def _publish_again(self, event: Event, row: RunRow) -> None:
+        """Publish again what an earlier delivery of this check led to."""
+        await self.updater.republish(event, row)
+        commands = _cancel_commands(event, (row,))
+        if commands:
+            await self.updater.announcer.publish(event, commands, decision=row.decision)
+
+    def _cancels(self, row: RunRow, as_of: datetime) -> bool:
+        profile = self.caller.spoke(row.spoke).profile
+        return profile.cancel_timed_out and ends(row, as_of) and not row.cancel_requested
+
+    async def _read(self, event: Event, row: RunRow) -> RunRow:
+        """Ask the system once, because its notification may be lost; whatever it answers, the deadline counts."""
+        if row.external_id is None or row.deadline is None or not row.deadline.is_set:
+            return row
+        spoke = self.caller.spoke(row.spoke)
+        result = await self.caller.call_about(row, replace(spoke.to_read(row.external_id), is_poll=True), event)
+        if result.meaning.verdict is not Verdict.ACCEPTED or is_not_there(result):
+            return row
+        try:
+            report = replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
+        except NotUnderstoodError:
+            return row
+        by_measures = spoke.profile.end_of_run is EndOfRun.MEASURES
+        grace = spoke.profile.measures_grace
+        if not has_news(row, report, self.updater.now(), grace, ends_with_measures=by_measures):
+            return row
+        report_id = derive_event_id(event.id, f"deadline:{row.revision}")
+        return await self.updater.store_fact(event, row, self.caller.reported(row.spoke, report, report_id))
+
+
+def _cancel_commands(event: Event, rows: Sequence[RunRow]) -> list[CancelRun]:
+    """Return the commands that cancel at their system the runs that this check ended."""
+    ended = [row for row in rows if has_led_to(row, event.id, CANCEL)]
+    return [command for row in ended if (command := cancel_command(row, TIMEOUT)) is not None]

@@ -1,0 +1,1 @@
+"""Patches of resources: JSON Merge Patch, JSON Patch, and JSON Patch with queries."""

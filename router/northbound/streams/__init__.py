@@ -1,0 +1,1 @@
+"""Runs that arrive as events of other systems."""

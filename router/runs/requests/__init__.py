@@ -1,0 +1,1 @@
+"""What concerns the runs of one request together, before all of them have ended."""

@@ -1,0 +1,1 @@
+"""The clients of streams, and what is checked of their topics."""

@@ -1,0 +1,246 @@
+"""The database of a scenario, and what can happen to it: it is away, its disk is full, a standby takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import shutil
+import sqlite3
+import subprocess
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from subprocess import CalledProcessError
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from southbound.broker.server import _start_supervisor, _stop, reserve_port
+from tests.fixtures.postgres import INITDB_MISSING, PostgresCluster, find_programs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# A crash of the server loses nothing that was committed: the operating system keeps what it wrote.
+POSTGRES_OPTIONS = "-c fsync=off -c full_page_writes=off -c synchronous_commit=on"
+STANDBY_TIMEOUT = 60.0  # seconds
+FILL_CHUNK = 64 * 1024
+SMALL_DISK = 192  # MiB: PostgreSQL's log alone begins with 16
+
+
+class StoreKind(StrEnum):
+    """The database of the run store."""
+
+    SQLITE = "sqlite"
+    POSTGRES = "postgres"
+    POSTGRES_PAIR = "postgres-pair"  # a primary and a synchronous standby
+
+
+@dataclass(slots=True, kw_only=True)
+class PostgresServer:
+    """One server of a scenario."""
+
+    cluster: PostgresCluster
+    port: int
+
+    def start(self) -> None:
+        """Start it, and wait until it accepts connections."""
+        home = self.cluster.home
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={home} {POSTGRES_OPTIONS}"
+        self.cluster._control("start", "-w", "-o", options, "-l", str(home / "server.log"))
+
+    def stop(self, *, crash: bool) -> None:
+        """Stop it in order, or as a crash does."""
+        self.cluster.stop("immediate" if crash else "fast")
+
+    def runs(self) -> bool:
+        """Return whether it runs."""
+        try:
+            self.cluster._control("status")
+        except CalledProcessError:
+            return False
+        return True
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self.cluster._control("promote", "-w")
+
+    def execute(self, statement: str) -> str:
+        """Execute a statement and return its only value as text."""
+        program = [str(self.cluster.programs / "psql"), "-h", "127.0.0.1", "-p", str(self.port), "-U", "southbound"]
+        command = [*program, "-d", "postgres", "-AtX", "-v", "ON_ERROR_STOP=1", "-c", statement]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        return str(done.stdout).strip()
+
+
+@dataclass(slots=True, kw_only=True)
+class StoreServer:
+    """The database, which can be taken away for a while."""
+
+    url: str
+    servers: list[PostgresServer] = field(default_factory=list)  # the primary is the first one
+    file: Path | None = None
+    disk: Path | None = None  # a small one, if it has one of its own
+    _lock: sqlite3.Connection | None = None
+
+    async def take_away(self, *, crash: bool) -> None:
+        """Stop the server, or lock the file: both keep every process from it."""
+        if self.servers:
+            await asyncio.to_thread(self.servers[0].stop, crash=crash)
+        elif self.file is not None:
+            await asyncio.to_thread(self._lock_file, self.file)
+
+    async def give_back(self) -> None:
+        """Start the server, or unlock the file."""
+        if self.servers:
+            await asyncio.to_thread(self.servers[0].start)
+        elif self._lock is not None:
+            self._lock.rollback()
+            self._lock.close()
+            self._lock = None
+
+    async def fail_over(self, seconds: float) -> None:
+        """Crash the primary, and promote the standby after a while; the old primary stays away."""
+        old, new = self.servers
+        await asyncio.to_thread(old.stop, crash=True)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(new.promote)
+        self.servers = [new]
+
+    async def fill_disk(self) -> None:
+        """Fill the small disk to its last byte."""
+        await asyncio.to_thread(_fill, self._filler)
+
+    async def free_disk(self) -> None:
+        """Free what `fill_disk` took, and start a server that ended because of it."""
+        self._filler.unlink(missing_ok=True)
+        if self.servers and not await asyncio.to_thread(self.servers[0].runs):
+            await asyncio.to_thread(self.servers[0].start)
+
+    @property
+    def _filler(self) -> Path:
+        if self.disk is None:
+            raise RuntimeError("this store has no disk of its own")
+        return self.disk / "filler"
+
+    def _lock_file(self, file: Path) -> None:
+        self._lock = sqlite3.connect(file, timeout=30, check_same_thread=False, isolation_level=None)
+        self._lock.execute("BEGIN EXCLUSIVE")
+
+    def size(self) -> int:
+        """Return the bytes that the store takes on the disk."""
+        files = [one for server in self.servers for one in (server.cluster.data / "base").rglob("*")]
+        if self.file is not None:
+            files += self.file.parent.glob(f"{self.file.name}*")
+        total = 0
+        for one in files:
+            with suppress(OSError):
+                total += one.stat().st_size if one.is_file() else 0
+        return total
+
+
+@contextmanager
+def a_store(kind: StoreKind, folder: Path, *, small_disk: bool = False) -> Iterator[StoreServer]:
+    """Run a database of its own while the block runs.
+
+    Raises:
+        RuntimeError: PostgreSQL is not installed.
+    """
+    with ExitStack() as stack:
+        disk = stack.enter_context(_a_small_disk()) if small_disk else None
+        if kind is StoreKind.SQLITE:
+            file = (disk or folder) / "runs.db"
+            yield StoreServer(url=f"sqlite:///{file}", file=file, disk=disk)
+            return
+        primary = stack.enter_context(_a_server(disk))
+        primary.cluster.create()
+        primary.start()
+        servers = [primary]
+        if kind is StoreKind.POSTGRES_PAIR:
+            servers.append(stack.enter_context(_a_server(None)))
+            _follow(*servers)
+        yield StoreServer(url=_url(servers), servers=servers, disk=disk)
+
+
+def _url(servers: list[PostgresServer]) -> str:
+    if len(servers) == 1:
+        return f"postgresql://southbound@127.0.0.1:{servers[0].port}/postgres"
+    hosts = "&".join(f"host=127.0.0.1:{server.port}" for server in servers)
+    return f"postgresql://southbound@/postgres?{hosts}&target_session_attrs=read-write"
+
+
+@contextmanager
+def _a_server(disk: Path | None) -> Iterator[PostgresServer]:
+    if (programs := find_programs()) is None:
+        raise RuntimeError(INITDB_MISSING)
+    with (
+        # Not in the scenario's folder: the server's user may not enter that.
+        TemporaryDirectory(prefix="southbound-postgres-", dir=disk, ignore_cleanup_errors=True) as home,
+        reserve_port() as reserved,
+    ):
+        cluster = PostgresCluster(programs=programs, home=Path(home))
+        with _ended_with_this_process(cluster):
+            try:
+                yield PostgresServer(cluster=cluster, port=reserved.port)
+            finally:
+                with suppress(CalledProcessError):  # it may already be stopped
+                    cluster.stop("immediate")
+
+
+def _follow(primary: PostgresServer, standby: PostgresServer) -> None:
+    """Make a server the synchronous standby of another one: what is committed is on both."""
+    standby.cluster.adopt()
+    source = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "southbound"]
+    target = ["-D", str(standby.cluster.data), "-R", "-X", "stream", "-c", "fast", "--no-sync"]
+    standby.cluster._run("pg_basebackup", *source, *target)
+    standby.start()
+    primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+    primary.execute("SELECT pg_reload_conf()")
+    state = "SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')"
+    primary.execute(
+        f"DO $$ BEGIN FOR n IN 1..{int(STANDBY_TIMEOUT * 10)} LOOP"
+        f" EXIT WHEN ({state}) = 1; PERFORM pg_sleep(0.1); PERFORM pg_stat_clear_snapshot(); END LOOP; END $$"
+    )
+    if primary.execute(state) != "1":
+        raise RuntimeError("the standby does not follow its primary")
+
+
+@contextmanager
+def _ended_with_this_process(cluster: PostgresCluster) -> Iterator[None]:
+    """End the server even if this process is killed: `pg_ctl` lets it run on by itself."""
+    pid = shlex.quote(str(cluster.data / "postmaster.pid"))
+    end = ["sh", "-c", f'kill -QUIT "$(head -n 1 {pid})"']  # as `pg_ctl stop -m immediate` does
+    supervisor = _start_supervisor(["sleep", "infinity"], Path("/dev/null"), end, None)
+    try:
+        yield
+    finally:
+        _stop(supervisor)
+
+
+@contextmanager
+def _a_small_disk() -> Iterator[Path]:
+    """Mount a file system in memory while the block runs; only root may.
+
+    Raises:
+        CalledProcessError: this user may not mount it.
+    """
+    with TemporaryDirectory(prefix="southbound-disk-") as place:
+        options = f"size={SMALL_DISK}m,mode=0777"
+        _run_as_root("mount", "-t", "tmpfs", "-o", options, "tmpfs", place)
+        try:
+            yield Path(place)
+        finally:
+            # Lazily: a process that is ending may still have a file open.
+            _run_as_root("umount", "--lazy", place)
+
+
+def _run_as_root(program: str, *words: str) -> None:
+    subprocess.run([shutil.which(program) or program, *words], check=True, timeout=30)
+
+
+def _fill(filler: Path) -> None:
+    with filler.open("wb", buffering=0) as output:
+        for size in (FILL_CHUNK, 512):
+            with suppress(OSError):
+                while output.write(bytes(size)) == size:
+                    pass

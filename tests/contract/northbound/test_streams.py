@@ -1,0 +1,228 @@
+"""Records of other systems order, change and cancel runs: once each, whatever is delivered twice or overtakes."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from consumers.runtime.handler import DeadLetter, Done, RetryLater
+from router.responses import HttpResponse
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from tests.fakes.transport import FakeTransport
+from tests.harness.streams import NOON_MS, a_service_test, a_stream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from consumers.runtime.handler import Outcome
+
+PAIR: dict[str, Any] = {"bootstrap": ["a:4100", "b:4200"]}
+CHANGE_DATA: dict[str, Any] = {"format": "change-data", "target": "instance"}
+
+
+def code_of(outcome: Outcome) -> str:
+    """Return the code of the problem of an outcome."""
+    assert isinstance(outcome, DeadLetter | RetryLater)
+    return outcome.problem.code
+
+
+async def test_a_later_state_of_a_run_changes_it_and_a_cancelled_one_cancels_it(tmp_path: Path) -> None:
+    async with a_stream(tmp_path, tenant="acme") as stream:
+        for body in (
+            a_service_test(),
+            a_service_test(description="slow since Monday"),
+            a_service_test(description="slow since Monday", state="inProgress"),
+            a_service_test(state="canceled"),
+        ):
+            assert await stream.take(body) == Done()
+        requested, changed, cancelled = (event.data for event in stream.events)
+        assert isinstance(requested, RunRequested)
+        assert (requested.run.run_id, requested.run.tenant, requested.run.version) == ("TR1", "acme", 1)
+        assert isinstance(changed, RunChanged)
+        assert (changed.run.description, changed.run.version) == ("slow since Monday", 2)
+        assert isinstance(cancelled, RunCancelled)
+        assert stream.outcomes == ["ordered", "changed", "unchanged", "cancelled"]
+
+
+async def test_a_record_that_is_delivered_again_leads_to_nothing_even_after_later_ones(tmp_path: Path) -> None:
+    async with a_stream(tmp_path) as stream:
+        for description, event_id in (("a", "1"), ("b", "2"), ("b", "2"), ("a", "1")):
+            await stream.take(a_service_test(description=description), ce_id=event_id)
+        assert stream.kinds == ["RunRequested", "RunChanged"]
+        assert stream.outcomes[2:3] == ["duplicate"]
+
+
+async def test_the_same_event_of_both_clusters_orders_a_run_once_although_both_arrive_at_once(tmp_path: Path) -> None:
+    # The orders had the same event id and another version, so that a second event of another content was published.
+    async with a_stream(tmp_path, **PAIR) as stream:
+        body = a_service_test()
+        taken = [stream.take(body, cluster=cluster, at_ms=5 * cluster, ce_id="E1") for cluster in (0, 1)]
+        assert await asyncio.gather(*taken) == [Done(), Done()]
+        assert {event.headers.id for event in stream.events} == {stream.events[0].headers.id}
+        assert {event.data for event in stream.events} == {stream.events[0].data}
+        assert sorted(stream.outcomes) == ["duplicate", "ordered"]
+
+
+async def test_an_event_that_was_overtaken_on_the_other_cluster_changes_nothing(tmp_path: Path) -> None:
+    async with a_stream(tmp_path, **PAIR) as stream:
+        await stream.take(a_service_test(description="new"), at_ms=2_000, cluster=1)
+        await stream.take(a_service_test(description="old"), at_ms=1_000, cluster=0)
+        await stream.take(a_service_test(description="newest"), at_ms=3_000, cluster=0)
+        assert stream.outcomes == ["ordered", "stale", "changed"]
+        documents = [each.data.run for each in stream.events if isinstance(each.data, RunRequested | RunChanged)]
+        assert [run.version for run in documents] == [(NOON_MS + at_ms) * 1_000 for at_ms in (2_000, 3_000)]
+
+
+async def test_on_one_cluster_the_order_of_the_topic_counts_and_not_the_clock_of_the_producer(tmp_path: Path) -> None:
+    async with a_stream(tmp_path) as stream:
+        await stream.take(a_service_test(description="first"), at_ms=2_000)
+        await stream.take(a_service_test(description="second"), at_ms=1_000)
+        assert stream.outcomes == ["ordered", "changed"]
+
+
+async def test_a_cancellation_waits_for_its_order_on_the_other_cluster(tmp_path: Path) -> None:
+    async with a_stream(tmp_path, **PAIR) as stream:
+        cancelled = a_service_test(state="canceled")
+        assert code_of(await stream.take(cancelled, at_ms=2_000)) == "ORDER_MISSING"
+        await stream.take(a_service_test(), at_ms=1_000, cluster=1)
+        assert await stream.take(cancelled, at_ms=2_000) == Done()
+        assert stream.kinds == ["RunRequested", "RunCancelled"]
+        assert await stream.take(a_service_test("TR2", state="canceled"), elapsed=31) == Done()
+        assert stream.outcomes[-1] == "not_ordered"
+
+
+@pytest.mark.parametrize("state", ["completed", "failed", "inProgress", "Draft"])
+async def test_a_run_in_another_state_is_not_ordered(tmp_path: Path, state: str) -> None:
+    async with a_stream(tmp_path) as stream:
+        assert await stream.take(a_service_test(state=state)) == Done()
+        assert (stream.events, stream.outcomes) == ([], ["not_ordered"])
+
+
+async def test_an_order_that_breaks_a_rule_is_a_dead_letter_with_each_place(tmp_path: Path) -> None:
+    async with a_stream(tmp_path) as stream:
+        outcome = await stream.take({"id": "TR1", "name": "Line test", "testSpecification": {}})
+        assert isinstance(outcome, DeadLetter)
+        assert outcome.problem.code == "ORDER_REFUSED"
+        assert "/relatedService: relatedService is missing" in outcome.problem.detail
+        assert "/testSpecification/id" in outcome.problem.detail
+
+
+@pytest.mark.parametrize(
+    ("body", "profile", "reason"),
+    [
+        (None, {}, "it has no value"),
+        (b"\xc3\x01", {}, "its value is not JSON"),
+        (b"[" * 100 + b"]" * 100, {}, "nested more than 64 levels deep"),
+        ([1], {}, "it has no JSON object at its top"),
+        ({"event": 1}, {"body": "/event/serviceTest"}, "it has no JSON object at /event/serviceTest"),
+        (a_service_test(), {"time": "/updated"}, "it has no moment at /updated"),
+    ],
+)
+async def test_a_record_that_is_not_what_the_profile_says_is_a_dead_letter(
+    tmp_path: Path, body: object, profile: dict[str, Any], reason: str
+) -> None:
+    async with a_stream(tmp_path, **profile) as stream:
+        outcome = await stream.take(body)
+        assert isinstance(outcome, DeadLetter)
+        assert outcome.problem.code == "STREAM_RECORD_UNREADABLE"
+        assert reason in outcome.problem.sentence
+
+
+async def test_a_child_waits_for_its_parent_and_is_refused_after_its_patience(tmp_path: Path) -> None:
+    async with a_stream(tmp_path) as stream:
+        child = a_service_test("TR2", serviceTestRelationship=[{"role": "parent", "id": "TR1"}])
+        assert code_of(await stream.take(child)) == "PARENT_MISSING"
+        assert code_of(await stream.take(child, elapsed=11)) == "ORDER_REFUSED"
+        await stream.take(a_service_test())
+        assert await stream.take(child) == Done()
+        assert await stream.take(child) == Done()
+        assert stream.outcomes == ["ordered", "ordered", "duplicate"]
+
+
+async def test_an_order_is_finished_only_when_kafka_has_its_event(tmp_path: Path) -> None:
+    async with a_stream(tmp_path) as stream:
+        stream.publisher.fail_topic("testrun.lifecycle")
+        assert code_of(await stream.take(a_service_test(), ce_id="E1")) == "PUBLISH_FAILED"
+        assert code_of(await stream.take(a_service_test(), ce_id="E1")) == "PUBLISH_FAILED"
+        stream.publisher.restore_topic("testrun.lifecycle")
+        assert await stream.take(a_service_test(), ce_id="E1") == Done()
+        assert stream.kinds == ["RunRequested"]
+
+
+async def test_events_of_southbound_are_copied_as_they_are_with_an_id(tmp_path: Path) -> None:
+    async with a_stream(tmp_path, format="cloudevents") as stream:
+        assert await stream.take(b"{}", key=b"TR1", ce_type="southbound.RunRequested") == Done()
+        (message,) = stream.publisher.published
+        assert (message.topic, message.key, message.value) == ("testrun.lifecycle", b"TR1", b"{}")
+        assert [name for name, _ in message.headers] == ["ce_type", "ce_id"]
+
+
+async def test_an_order_without_an_id_is_one_run_however_often_its_record_comes(tmp_path: Path) -> None:
+    async with a_stream(tmp_path) as stream:
+        for at_ms in (0, 0, 1):
+            assert await stream.take(a_service_test(None), at_ms=at_ms) == Done()
+        assert stream.outcomes == ["ordered", "duplicate", "ordered"]
+        assert len({event.headers.subject for event in stream.events}) == 2
+
+
+def answering(*answers: object) -> FakeTransport:
+    """Return the transport of an instance that answers with these runs; a number is a status without a run."""
+    return FakeTransport(
+        [
+            HttpResponse(status=each, headers={}, body=b"{}")
+            if isinstance(each, int)
+            else HttpResponse(status=200, headers={}, body=orjson.dumps(each))
+            for each in answers
+        ]
+    )
+
+
+async def test_change_data_makes_southbound_read_the_run_and_order_what_it_reads(tmp_path: Path) -> None:
+    times = {"startDateTime": "2026-12-01 10:00:00", "endDateTime": "", "mode": ""}
+    first = a_service_test("SYS1", **times, testMeasure=[{"id": "M1", "metricName": "speed"}])
+    instance = answering(first, {**first, "description": "changed"}, 404)
+    async with a_stream(tmp_path, instance, **CHANGE_DATA) as stream:
+        for at_ms, action in enumerate(("insert", "update", "delete")):
+            changed_row = {"sys_id": "SYS1", "number": "TR0001"}
+            assert await stream.take(changed_row, at_ms=at_ms, action=action) == Done()
+        requested, changed, cancelled = (event.data for event in stream.events)
+        assert isinstance(requested, RunRequested)
+        assert (requested.run.run_id, requested.run.test_measure[0].id) == ("SYS1", "M1")
+        moment = requested.run.start_date_time
+        assert moment is not None
+        assert moment.utcoffset() == timedelta(0)
+        assert (moment.hour, requested.run.end_date_time) == (9, None)
+        assert isinstance(changed, RunChanged)
+        assert isinstance(cancelled, RunCancelled)
+        assert [request.url.rpartition("/api")[2] for request in instance.requests] == ["/serviceTest/SYS1"] * 3
+
+
+async def test_what_southbound_wrote_back_itself_changes_nothing_when_it_is_announced(tmp_path: Path) -> None:
+    ordered = a_service_test("SYS1")
+    instance = answering(ordered, {**ordered, "state": "completed", "testMeasure": []})
+    async with a_stream(tmp_path, instance, **CHANGE_DATA) as stream:
+        for at_ms in (0, 1):
+            await stream.take({"sys_id": "SYS1"}, action="update", at_ms=at_ms)
+        assert stream.outcomes == ["ordered", "unchanged"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, "TARGET_WITHOUT_RUN"), (503, "CALL_TRANSIENT"), (401, "CALL_CONFIGURATION")]
+)
+async def test_a_run_that_cannot_be_read_waits_or_is_a_dead_letter(tmp_path: Path, status: int, code: str) -> None:
+    async with a_stream(tmp_path, answering(status), **CHANGE_DATA) as stream:
+        outcome = await stream.take({"sys_id": "SYS1"}, action="update")
+        assert code_of(outcome) == code
+        assert isinstance(outcome, DeadLetter) == (status == 404)
+
+
+async def test_a_table_of_parts_names_its_run_in_a_field(tmp_path: Path) -> None:
+    instance = answering(a_service_test("SYS1"))
+    async with a_stream(tmp_path, instance, run_id="/test_run", **CHANGE_DATA) as stream:
+        assert await stream.take({"sys_id": "M1", "test_run": "SYS1"}, action="insert") == Done()
+        assert stream.outcomes == ["ordered"]
+        assert code_of(await stream.take({"sys_id": "M1", "test_run": ""})) == "STREAM_RECORD_UNREADABLE"
