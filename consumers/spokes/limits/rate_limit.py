@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+_ROUNDING = 1e-6  # seconds; sums of intervals are not exact
+
 
 class RateLimit:
     """A token bucket: `rate` calls per second on average, and up to `burst` at once after a pause.
@@ -33,7 +35,7 @@ class RateLimit:
         """Take a token if there is one, and return 0; else return the seconds until there is one."""
         now = self._clock()
         due = max(self._next_at, now - self._tolerance)
-        if due > now:
+        if due - now > _ROUNDING:
             return due - now
         self._next_at = due + self._interval
         return 0.0
