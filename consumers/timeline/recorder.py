@@ -40,6 +40,7 @@ class TimelineRecorder:
         self._warn = warn
         self._on_dropped = on_dropped
         self._every = every
+        self._is_out = False
         self._waiting: deque[_Waiting] = deque()
 
     def call_made(self, observed: ObservedCall) -> None:
@@ -72,13 +73,19 @@ class TimelineRecorder:
             group = [self._waiting.popleft() for _ in range(min(_GROUP, len(self._waiting)))]
             try:
                 await self._store.append(_by_run(group))
+            except asyncio.CancelledError:
+                self._waiting.extendleft(reversed(group))
+                raise
             except StoreUnavailableError as error:
                 self._waiting.extendleft(reversed(group))
-                self._warn(f"timelines of runs could not be stored; this will be retried: {error}")
+                if not self._is_out:
+                    self._warn(f"timelines of runs could not be stored; this will be retried: {error}")
+                self._is_out = True
                 return
             except UnstorableError as error:
                 self._on_dropped(len(group))
                 self._warn(f"timelines of {len(group)} entries cannot be stored: {error}")
+            self._is_out = False
 
 
 def _by_run(group: Sequence[_Waiting]) -> dict[str, list[TimelineEntry]]:

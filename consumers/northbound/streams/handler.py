@@ -21,7 +21,7 @@ from consumers.northbound.streams.subject import source_named
 from consumers.runtime.handler import DeadLetter, Done, Outcome
 from producers.publisher import Message
 from router.northbound.servicenow.read_body import read_new_run
-from router.northbound.streams.arrivals import Arrival, with_moments
+from router.northbound.streams.arrivals import Arrival, with_moments, without_results
 from router.runs.ids import derive_event_id
 from schemas.problem import Problem
 
@@ -115,7 +115,9 @@ class SourceHandler:
 def _as_tmf653(body: Mapping[str, object], target: WritebackTarget) -> Mapping[str, object]:
     """Return a run as TMF653 has it: ServiceNow writes an empty text for what a run does not have."""
     zone = ZoneInfo(target.time_zone)
-    return object_at(read_new_run(body, zone), "") if target.form.is_servicenow else with_moments(body, zone)
+    if target.form.is_servicenow:
+        return object_at(read_new_run(without_results(body), zone), "")
+    return with_moments(body, zone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

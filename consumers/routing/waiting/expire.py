@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from consumers.periodic import repeat
 from consumers.routing.child_rows import read_pending_children
@@ -19,17 +19,17 @@ from schemas.lifecycle import RunCancelled
 from schemas.results import Reason
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from consumers.periodic import ReportSentence
     from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
 
 MAX_PER_ROUND = 200  # runs that are given up in one round
 MAX_REMEMBERED = 10_000  # cancellations; one that is forgotten is published once more, with the same id
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MAX_NAMED = 20  # missing children that are named in one sentence
-
-
 REPUBLISH_AFTER = timedelta(hours=1)  # as for checks: the event is on its topic, and its consumer lags
+MAX_PUBLISHED = 3  # times: a cancellation that does not work is perhaps a dead letter, and the run is given up
 
 
 class MissingChildren(StrEnum):
@@ -38,6 +38,13 @@ class MissingChildren(StrEnum):
     FALL_OUT = "fall_out"
     SEND_WHAT_IS_THERE = "send_what_is_there"
     CANCEL = "cancel"
+
+
+class _Publication(NamedTuple):
+    """When a cancellation was published last, and how often."""
+
+    at: datetime
+    times: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +61,7 @@ class PendingRequestExpiry:
     every: float
     warn: ReportSentence
     policy: MissingChildren = MissingChildren.FALL_OUT
-    _published: dict[str, datetime] = field(default_factory=dict)  # id of a cancellation -> when
+    _published: dict[str, _Publication] = field(default_factory=dict)  # by the id of a cancellation
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -66,21 +73,35 @@ class PendingRequestExpiry:
         """Give up the overdue runs and return their number."""
         since = self.updater.now() - timedelta(seconds=self.deadline)
         rows = await self.updater.store.pending_runs(since, MAX_PER_ROUND)
+        seen: set[str] = set()
         for row in rows:
-            await self._expire(row)
+            subject = row if self.policy is MissingChildren.FALL_OUT else await self._subject(row)
+            if subject.run_id not in seen and subject.created_at < since:
+                seen.add(subject.run_id)
+                await self._expire(subject)
         return len(rows)
+
+    async def _subject(self, row: RunRow) -> RunRow:
+        """Return the pending root in the place of its child: the rows of a round may be children of one root alone."""
+        if row.run_id == row.root_run_id:
+            return row
+        root = await self.updater.store.run(row.root_run_id)
+        return root if root is not None and is_pending(root) else row
 
     async def _expire(self, row: RunRow) -> None:
         cancelled = await self._cancellations(row) if self.policy is not MissingChildren.FALL_OUT else None
-        await (self._give_up(row) if cancelled is None else self._publish(cancelled))
+        if cancelled is None or any(self._times_published(each) >= MAX_PUBLISHED for each in cancelled):
+            await self._give_up(row)
+        else:
+            await self._publish(cancelled)
+
+    def _times_published(self, cancellation: Event) -> int:
+        known = self._published.get(cancellation.id)
+        return known.times if known is not None else 0
 
     async def _cancellations(self, row: RunRow) -> list[Event] | None:
         """Return what is cancelled because of a run; None if it is given up."""
         is_root = row.run_id == row.root_run_id
-        if not is_root:
-            root = await self.updater.store.run(row.root_run_id)
-            if root is not None and is_pending(root):
-                return []  # it is part of a request, whose root becomes overdue
         if self.policy is MissingChildren.CANCEL:
             return [_cancellation(row, row.run_id, await self._reason(row))]
         if not is_root:
@@ -90,10 +111,15 @@ class PendingRequestExpiry:
 
     async def _publish(self, cancellations: list[Event]) -> None:
         now = self.updater.now()
-        new = [each for each in cancellations if now - self._published.get(each.id, _LONG_AGO) >= REPUBLISH_AFTER]
+        new = [
+            each
+            for each in cancellations
+            if (known := self._published.get(each.id)) is None or now - known.at >= REPUBLISH_AFTER
+        ]
         for each in new:
+            times = self._times_published(each) + 1
             self._published.pop(each.id, None)
-            self._published[each.id] = now
+            self._published[each.id] = _Publication(now, times)
         for forgotten in list(self._published)[:-MAX_REMEMBERED]:
             del self._published[forgotten]
         await self.updater.announcer.events.publish(new)

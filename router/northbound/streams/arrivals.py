@@ -109,9 +109,19 @@ def plan_arrival(
     if isinstance(state, str) and normalise_state(state) is RunState.CANCELLED:
         return CancelWanted()
     resource = to_resource(view, READ_AS)
-    shown = {name: arrival.body[name] for name in CHANGEABLE if name in arrival.body}
+    body = without_results(arrival.body)
+    shown = {name: body[name] for name in CHANGEABLE if name in body}
     plan = plan_change(view, resource, {**resource, **shown}, reader)
     return Ignored.UNCHANGED if isinstance(plan, Unchanged) else plan
+
+
+def without_results(body: Json) -> Json:
+    """Return a `ServiceTest` without measures that have values: Southbound wrote them back, and they order nothing."""
+    measures = body.get("testMeasure")
+    items = measures if isinstance(measures, list) else ()
+    if not any(isinstance(item, dict) and item.get("value") not in (None, "") for item in items):
+        return body
+    return {name: value for name, value in body.items() if name != "testMeasure"}
 
 
 def is_cancelled(body: Json) -> bool:

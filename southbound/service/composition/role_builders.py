@@ -17,7 +17,7 @@ from southbound.service.composition.hub import build_delivery_hub, hub_workers
 from southbound.service.composition.northbound import api_tasks, start_api
 from southbound.service.composition.observers import callback_counter
 from southbound.service.composition.shared_resources import utc_now
-from southbound.service.composition.streams import egress_tasks, egress_workers, ingress_tasks, ingress_workers
+from southbound.service.composition.streams import egress_workers, ingress_workers, stream_watch_tasks
 from southbound.service.composition.tasks import (
     build_poller,
     build_run_checker,
@@ -50,16 +50,15 @@ def _no_workers(_resources: SharedResources, _only_spoke: str | None) -> dict[st
     return {}
 
 
-def _no_tasks(_resources: SharedResources) -> Tasks:
-    return iter(())
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleBuilder:
-    """How one role is built. `workers` returns them by name; `start_server` starts one and returns its port."""
+    """How one role is built. `workers` returns them by name; `start_server` starts one and returns its port.
+
+    Roles of one process may share background tasks, which then run once.
+    """
 
     workers: Callable[[SharedResources, str | None], dict[str, Worker]] = _no_workers
-    tasks: Callable[[SharedResources], Tasks] = _no_tasks
+    tasks: tuple[Callable[[SharedResources], Tasks], ...] = ()
     start_server: Callable[[AsyncExitStack, SharedResources], Awaitable[int]] | None = None
 
 
@@ -161,16 +160,16 @@ def _warn_of_open_callbacks(resources: SharedResources) -> None:
 
 BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
     {
-        Role.ROUTING: RoleBuilder(workers=_routing_workers, tasks=_routing_tasks),
-        Role.DISPATCH: RoleBuilder(workers=_dispatch_workers, tasks=_dispatch_tasks),
-        Role.INBOUND: RoleBuilder(workers=_inbound_workers, tasks=_inbound_tasks),
+        Role.ROUTING: RoleBuilder(workers=_routing_workers, tasks=(_routing_tasks,)),
+        Role.DISPATCH: RoleBuilder(workers=_dispatch_workers, tasks=(_dispatch_tasks,)),
+        Role.INBOUND: RoleBuilder(workers=_inbound_workers, tasks=(_inbound_tasks,)),
         Role.LISTENER: RoleBuilder(start_server=_start_listener),
-        Role.POLLER: RoleBuilder(tasks=_poller_tasks),
-        Role.HUB: RoleBuilder(workers=_hub_workers, tasks=_hub_tasks),
-        Role.API: RoleBuilder(tasks=api_tasks, start_server=start_api),
+        Role.POLLER: RoleBuilder(tasks=(_poller_tasks,)),
+        Role.HUB: RoleBuilder(workers=_hub_workers, tasks=(_hub_tasks,)),
+        Role.API: RoleBuilder(tasks=(api_tasks,), start_server=start_api),
         Role.WRITEBACK: RoleBuilder(workers=_writeback_workers),
-        Role.INGRESS: RoleBuilder(workers=_ingress_workers, tasks=ingress_tasks),
-        Role.EGRESS: RoleBuilder(workers=_egress_workers, tasks=egress_tasks),
+        Role.INGRESS: RoleBuilder(workers=_ingress_workers, tasks=(api_tasks, stream_watch_tasks)),
+        Role.EGRESS: RoleBuilder(workers=_egress_workers, tasks=(stream_watch_tasks,)),
     }
 )
 
@@ -190,8 +189,8 @@ def build_workers(
 
 def background_tasks(resources: SharedResources, roles: Iterable[Role]) -> Tasks:
     """Yield the background tasks of these roles, which run on a timer instead of on records."""
-    for role in roles:
-        yield from BUILDERS[role].tasks(resources)
+    for build in dict.fromkeys(build for role in roles for build in BUILDERS[role].tasks):
+        yield from build(resources)
     yield from resources.specifications.background_tasks(resources.store.specifications, utc_now)
 
 

@@ -23,7 +23,7 @@ from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.dead_letters import DeadLetterHooks
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
 from consumers.runtime.worker import Worker
-from southbound.service.composition.northbound import api_tasks, order_book
+from southbound.service.composition.northbound import order_book
 from southbound.service.composition.observers import call_observer
 from southbound.service.composition.shared_resources import utc_now
 from southbound.service.composition.writeback import WritebackSubjects
@@ -59,18 +59,12 @@ def ingress_workers(resources: SharedResources) -> dict[str, Worker]:
     return workers
 
 
-def ingress_tasks(resources: SharedResources) -> Tasks:
-    """Yield the tasks that publish orders which a process left, and that check the topics of the streams."""
-    yield from api_tasks(resources)
-    yield _topic_watch(resources).run()
-
-
 def egress_workers(resources: SharedResources) -> dict[str, Worker]:
     """Build a consumer of results and updates for each destination."""
     return {f"egress.{each.name}": _destination_worker(resources, each) for each in resources.rules.destinations}
 
 
-def egress_tasks(resources: SharedResources) -> Tasks:
+def stream_watch_tasks(resources: SharedResources) -> Tasks:
     """Yield the task that checks the topics of the streams."""
     yield _topic_watch(resources).run()
 

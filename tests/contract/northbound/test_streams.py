@@ -203,7 +203,8 @@ async def test_change_data_makes_southbound_read_the_run_and_order_what_it_reads
 
 async def test_what_southbound_wrote_back_itself_changes_nothing_when_it_is_announced(tmp_path: Path) -> None:
     ordered = a_service_test("SYS1")
-    instance = answering(ordered, {**ordered, "state": "completed", "testMeasure": []})
+    measured = {"id": "TM9", "metricName": "nobody asked for it", "value": "3", "unitOfMeasure": "ms"}
+    instance = answering(ordered, {**ordered, "state": "completed", "testMeasure": [measured]})
     async with a_stream(tmp_path, instance, **CHANGE_DATA) as stream:
         for at_ms in (0, 1):
             await stream.take({"sys_id": "SYS1"}, action="update", at_ms=at_ms)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from consumers.inbound.due_checks import MAX_PAGES, PAGE_SIZE, DueCheckPublisher
+from consumers.routing.waiting import expire
 from consumers.routing.waiting.expire import MissingChildren
 from consumers.run_updates.request_progress import ProgressClock
 from router.responses import Purpose
@@ -18,6 +19,9 @@ from tests.builders.runs import NOON, TREE, a_document, a_run, a_tree
 from tests.fakes.external_system import REFUSED_CONNECTION
 from tests.fakes.run_store import InMemoryRunStore
 from tests.harness.gateway import InMemoryGateway
+
+if TYPE_CHECKING:
+    import pytest
 
 TEST = "ext-TR0001"
 
@@ -216,3 +220,29 @@ async def test_a_request_whose_children_are_missing_is_cancelled() -> None:
     (result,) = gateway.results()
     assert "waits since" in result.reasons[-1].message
     assert [request.state for request in gateway.request_results()] == [RunState.FAILED]
+
+
+async def test_children_that_fill_a_round_do_not_hide_their_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expire, "MAX_PER_ROUND", 2)
+    gateway = InMemoryGateway()
+    for child in ("C1", "C2"):  # they are older than their root
+        await gateway.process_request(a_document(child, parent="TR0001"))
+        gateway.clock.at += timedelta(seconds=1)
+    await gateway.process_request(a_document(spec="fibre-tree", child_run_ids=("C1", "C2", "C3")))
+    gateway.clock.at += timedelta(seconds=301)
+    await replace(gateway.waiting_expiry, policy=MissingChildren.SEND_WHAT_IS_THERE).expire_overdue()
+    await gateway.run_until_idle()
+    assert gateway.system.posted_names() == ["Line test TR0001", "Line test C1", "Line test C2"]
+
+
+async def test_a_request_is_given_up_when_its_cancellation_does_not_work() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_document(spec="fibre-tree", child_run_ids=("C1",)))
+    expiry = replace(gateway.waiting_expiry, policy=MissingChildren.CANCEL)
+    gateway.clock.at += timedelta(seconds=301)
+    for _ in range(expire.MAX_PUBLISHED):
+        await expiry.expire_overdue()  # and nothing processes what it publishes
+        gateway.clock.at += expire.REPUBLISH_AFTER
+    assert gateway.row().phase is Phase.CREATED
+    await expiry.expire_overdue()
+    assert gateway.row().phase is Phase.FALLOUT
