@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from consumers.runtime.backoff import RetryPolicy
+from consumers.spokes.conventions.callback_limits import NO_CALLBACK_LIMITS, CallbackLimits
 from consumers.spokes.conventions.http_conventions import (
     Meanings,
     Method,
@@ -27,17 +28,10 @@ from consumers.spokes.conventions.http_conventions import (
 )
 from consumers.spokes.conventions.hub_settings import CredentialsPlace, HubRegistrationSettings
 from consumers.spokes.conventions.payload_form import PLAIN, PayloadForm
-from consumers.spokes.credentials import (
-    Auth,
-    CallbackAuth,
-    CallbackToken,
-    HeaderName,
-    NoAuth,
-    ProfileModel,
-    TlsSettings,
-)
+from consumers.spokes.credentials import Auth, CallbackToken, HeaderName, NoAuth, ProfileModel, TlsSettings
 from consumers.spokes.limits.circuit_breaker import BreakerPolicy
 from consumers.spokes.mapping.rules import NOTHING, MappingSettings
+from consumers.spokes.security.callback_credentials import CallbackAuth  # noqa: TC001 - pydantic reads the annotation
 from consumers.spokes.tmf653.versions import VERSIONS, path_mistake, with_defaults_of_version
 from router.runs.deadlines.deadline import DEFAULT_PENDING_TIME_OUT, DEFAULT_TIME_OUT, MAX_SECONDS, TimeLimits
 from router.runs.measures.thresholds import ComparatorMeaning
@@ -415,6 +409,7 @@ class Profile(SystemProfile):
     callback_auth: CallbackAuth = Field(
         default=NoAuth(), description="Credentials that callbacks must carry: see below."
     )
+    callback_limits: CallbackLimits = NO_CALLBACK_LIMITS
     unauthenticated_callbacks: Literal["refuse", "accept from anyone"] = Field(
         default="refuse",
         description=(
@@ -473,6 +468,13 @@ class Profile(SystemProfile):
         ),
     )
     poll_interval: Seconds = Field(default=30.0, description="Seconds between two rounds of polls.")
+    poll_max_interval: Seconds | None = Field(
+        default=None,
+        description=(
+            "Seconds up to which the interval between two polls of one run grows: it doubles with each response that"
+            " says nothing new. None: four times `poll_interval`. With `poll_interval` or less it stays."
+        ),
+    )
     poll_after: Seconds = Field(default=300.0, description="Seconds without a report after which a run is polled.")
     look_up: LookUpMethod = Field(
         default=LookUpMethod.NAME,
@@ -499,6 +501,13 @@ class Profile(SystemProfile):
     measures_grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         default=30.0,
         description="Seconds for which a completed run waits for mandatory measures that are missing. 0: not.",
+    )
+    unknown_measures: Literal["keep", "reject"] = Field(
+        default="keep",
+        description=(
+            "What becomes of a measure that matches none of the requested ones: it gets an id of ours, or it is left"
+            " out with the reason `MEASURE_REJECTED`. If no measures were requested, all are kept."
+        ),
     )
     threshold_comparators: ComparatorMeaning = Field(
         default=ComparatorMeaning.NOT_EVALUATED,
@@ -547,6 +556,11 @@ class Profile(SystemProfile):
     send_measure_ids: bool = Field(
         default=True, description="Whether requested measures are sent with their ids. Default for 5.0: `false`."
     )
+
+    @property
+    def widest_poll(self) -> float:
+        """How many rounds of polls the interval between two polls of one run grows to."""
+        return 4.0 if self.poll_max_interval is None else self.poll_max_interval / self.poll_interval
 
     @property
     def time_limits(self) -> TimeLimits:

@@ -14,7 +14,7 @@ from consumers.spokes.transport import HttpRequest
 from router.responses import HttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from consumers.spokes.tmf653.versions import TmfVersion
@@ -29,6 +29,11 @@ MINIMAL_FIELDS = ("id", "href", "state")
 RETRY_DELAYS = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each retry
 
 
+def unsigned(_body: bytes) -> Mapping[str, str]:
+    """Return no headers."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """A subscription to notifications (TMF653 v4.1 `EventSubscription`)."""
@@ -37,6 +42,7 @@ class Subscription:
     callback: str
     query: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sign: Callable[[bytes], Mapping[str, str]] = field(default=unsigned, repr=False)  # headers from the body
     event_in_path: bool = False  # POST to callback/eventType instead of to the callback itself
 
     def matches(self, event_type: str) -> bool:
@@ -56,8 +62,9 @@ class Subscription:
     def build_request(self, event: Json) -> HttpRequest:
         """Return the request that delivers an event."""
         url = f"{self.callback.rstrip('/')}/{event['eventType']}" if self.event_in_path else self.callback
-        headers = {"content-type": "application/json", **self.headers}
-        return HttpRequest(method="POST", url=url, headers=headers, body=orjson.dumps(self.selected(event)))
+        body = orjson.dumps(self.selected(event))
+        headers = {"content-type": "application/json", **self.headers, **self.sign(body)}
+        return HttpRequest(method="POST", url=url, headers=headers, body=body)
 
 
 def _with_only(fields: set[str], resource: object) -> object:

@@ -132,6 +132,7 @@ def callback_config(
         authenticator=authenticator_for(profile.callback_auth, environment),
         check=check,
         url_token=TokenAuthenticator(token=token) if (token := url_token(profile, environment)) else None,
+        limits=profile.callback_limits,
     )
 
 
