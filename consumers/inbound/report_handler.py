@@ -115,8 +115,10 @@ class ReportHandler:
         if row is None:
             return DeadLetter(report_without_run(received.spoke, ExternalReport(external_id=received.external_id)))
         if received.content_type == CHECK_CONTENT_TYPE:
+            was_due = self._deadline_check.is_due(event, row)
             row = await self._deadline_check.handle(event, row)
-            if row.watch is None and row.phase is not Phase.FALLOUT:
+            # Otherwise the check was for something that is missing, or an operator redrove it.
+            if was_due and row.watch is None and row.phase is not Phase.FALLOUT:
                 return Done()
         return await self._run_check.handle(event, row)
 
