@@ -107,6 +107,12 @@ STUCK = Metric(
     labels=("role",),
     meaning="Keys whose first record has not finished for `worker.stuck_after` seconds.",
 )
+TASKS = Metric(
+    name="southbound_tasks",
+    kind=Gauge,
+    labels=(),
+    meaning="Tasks of the event loop. Their number follows the work in progress; one that only grows is a leak.",
+)
 CALLS = Metric(
     name="southbound_calls_total",
     kind=Counter,
@@ -356,6 +362,7 @@ METRICS: Final = (
     AWAITING_RETRY,
     HELD,
     STUCK,
+    TASKS,
     CALLS,
     CALL_SECONDS,
     RUNS_ENDED,
