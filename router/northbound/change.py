@@ -185,13 +185,16 @@ def _changed_document(
     if not names:
         return None
     known = view.document
-    read = reader.read_document(patched, known)
-    # What the patch does not name stays exactly as it was ordered, whatever of it is shown.
+    # What the patch does not name stays exactly as it was ordered, whatever of it is shown, and whichever rules of
+    # another version it breaks.
+    kept_names = CHANGEABLE.difference(names) - _REQUIRED
+    read = reader.read_document({name: value for name, value in patched.items() if name not in kept_names}, known)
     kept = {ours: getattr(known, ours) for tmf, ours in _OURS.items() if tmf not in names}
     document = read.model_copy(update=kept)
     return None if document == known else document
 
 
+_REQUIRED = frozenset({"name", "relatedService", "testSpecification"})
 _OURS = {
     "name": "name",
     "description": "description",

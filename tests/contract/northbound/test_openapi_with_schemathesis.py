@@ -163,3 +163,12 @@ async def test_the_document_links_what_is_made_to_the_operations_on_it(api: Nort
     }
     assert linked <= known
     assert {"retrieveServiceTest", "patchServiceTestV5", "deleteHub", "retrieveCancelServiceTest"} <= linked
+
+
+async def test_a_patch_is_not_refused_for_what_another_version_left_out(api: NorthboundServer) -> None:
+    measure = {"metricName": "speed"}  # version 4 requires its metricHref
+    ordered = await api.call("POST", f"{V5}/serviceTest", an_order_body(testMeasure=[measure]))
+    assert ordered.status == 201, ordered.body
+    path = f"{V4}/serviceTest/{ordered.body['id']}"
+    assert (await api.call("PATCH", path, {"description": "another"})).status == 200
+    assert (await api.call("PATCH", path, {"testMeasure": [{"metricName": "delay"}]})).status == 400

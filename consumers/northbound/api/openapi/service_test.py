@@ -138,7 +138,7 @@ def service_test_schemas(version: ApiVersion) -> dict[str, object]:
     name = schema_name(version, "ServiceTest_Create")
     children: Schema = {"type": "array", "maxItems": MAX_ITEMS, "items": reference(name)}
     properties = {**_mapping(create["properties"]), "childServiceTest": children}
-    changeable = {key: value for key, value in _mapping(create["properties"]).items() if key != "id"}
+    changeable = {key: _or_null(value) for key, value in _mapping(create["properties"]).items() if key != "id"}
     return {
         schema_name(version): _shown(version),
         name: {**create, "properties": properties},
@@ -265,6 +265,12 @@ def _create(version: ApiVersion) -> Schema:
             "testMeasure": _items(_requested_measure(version)),
         },
     }
+
+
+def _or_null(schema: object) -> Schema:
+    """Return the schema of a field in a merge patch, in which null removes a list."""
+    field = _mapping(schema)
+    return {**field, "type": ["array", "null"]} if field.get("type") == "array" else field
 
 
 def _items(schema: Schema) -> Schema:
