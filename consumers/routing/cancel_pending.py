@@ -53,7 +53,7 @@ class PendingRunCanceller:
         old = [as_part_of_request(root, known[child.run_id]) for child in family if child.run_id in known]
         updates: list[RowUpdate] = [(row, (_end_event(row, run_id),)) for row in (*new, *old) if is_pending(row)]
         remaining = without_children(root.requested, {run_id, *(child.run_id for child in family)})
-        absent = run_id not in {child.run_id for child in family}
+        absent = run_id in root.requested.child_run_ids and run_id not in {child.run_id for child in family}
         left_out = left_out_reason(run_id, _reason_of(event)) if absent else None
         changed = ChangeRequested(document=remaining, left_out=left_out)
         moved = await self.updater.store_intentions(event, [*updates, (root, (changed,))], new)

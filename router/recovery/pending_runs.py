@@ -8,10 +8,11 @@ from router.recovery.published_state import build_published_state, final_reasons
 from router.runs.hierarchy import child_ids
 from router.runs.ids import request_id_of
 from router.runs.pending import WAITS_FOR_THRESHOLD, embedded_child, with_changed_child, without_children
+from router.runs.requests.compensation import CHILD_LEFT_OUT, left_out_reason
 from router.runs.run import RunRow
 from router.runs.transitions import ENDED_PHASES
 from router.selection.thresholds import waiting_definitions
-from schemas.lifecycle import RunRequested
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.results import RunUpdate
 from schemas.vocabulary import Phase, UpdateKind
 
@@ -90,8 +91,30 @@ def _document(history: HierarchyHistory, run: RunHistory) -> RunDocument | None:
     if run.run_id != history.root_run_id:
         return document.model_copy(update={"children": ()}) if document.children else document
     for child_id in child_ids(document):
-        document = _with_child(document, history.runs.get(child_id), build_published_state(run))
+        if _was_left_out(history, run, document, child_id):
+            document = without_children(document, {child_id})
+        else:
+            document = _with_child(document, history.runs.get(child_id), build_published_state(run))
     return document
+
+
+def _was_left_out(history: HierarchyHistory, root: RunHistory, document: RunDocument, child_id: str) -> bool:
+    """Return whether a named child was cancelled before it arrived, after the document that names it."""
+    updates = (each for each in root.notifications if isinstance(each, RunUpdate))
+    told = left_out_reason(child_id, None).message.removesuffix(".")
+    reasons = (reason for each in updates for reason in each.reasons if reason.code == CHILD_LEFT_OUT)
+    if not any(reason.message.startswith(told) for reason in reasons):
+        return False
+    is_named = was_cancelled = False
+    for event in history.lifecycle:
+        match event.data:
+            case RunRequested(run=run) | RunChanged(run=run) if run.run_id == root.run_id:
+                is_named |= run.version == document.version  # the first one: another one of this version is refused
+            case RunCancelled(run_id=cancelled) if is_named:
+                was_cancelled |= cancelled == child_id
+            case _:
+                pass
+    return was_cancelled
 
 
 def _with_child(root: RunDocument, child: RunHistory | None, root_state: PublishedState) -> RunDocument:

@@ -166,12 +166,14 @@ def _meanings(gateway: CrashingGateway) -> Counter[tuple[Any, ...]]:
 
     Ids cannot be compared: they name the whole content, with time and revision. IN_DOUBT is only reported after a
     crash. A change that was processed while its run waited is commanded if it is read again after the run was sent, so
-    ChangeRun is left out: what is sent, accepted and published is compared instead.
+    ChangeRun is left out: what is sent, accepted and published is compared instead. How often the progress of a request
+    is published depends on the process.
     """
     found = {
         event.id: _comparable_event(event.data)
         for event in gateway.published_events()
         if not _is_update(event.data, UpdateKind.IN_DOUBT) and not isinstance(event.data, ChangeRun)
+        if not (isinstance(event.data, RunUpdate) and event.data.request_progress)
     }
     # If two events of a hierarchy are read again together, the other one may complete it. A run that was changed before
     # it was sent is commanded with the newest document, whose id is another one.
