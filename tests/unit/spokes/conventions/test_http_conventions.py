@@ -96,7 +96,7 @@ def test_calls_use_the_paths_of_the_profile() -> None:
         ({"paths": {"search": "tests"}}, "must begin with '/'"),
         ({"paths": {"search": "/../admin"}}, "must not have '.' or '..'"),
         ({"status_meanings": {200: "busy"}}, "must be a status from 300 to 599"),
-        ({"status_meanings": {"PUT 403": "busy"}}, "must be a status from 300 to 599"),
+        ({"status_meanings": {"HEAD 403": "busy"}}, "must be a status from 300 to 599"),
         ({"run_headers": {"tenant": "Host"}}, "must not be Host"),
         ({"proxy": {"url": "http://user:word@proxy:3128"}}, "must not carry credentials"),
         ({"proxy": {"url": "proxy:3128"}}, "must be an address such as"),
