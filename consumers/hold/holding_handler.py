@@ -41,7 +41,7 @@ _WAIT_UNREADABLE = 2.0  # seconds until what is not readable is read again
 
 
 class HoldUnreadableError(Exception):
-    """It cannot be read which records wait; the sentence says why."""
+    """It cannot be read which records wait; the message says why."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -77,7 +77,7 @@ NO_HOOKS = DeadLetterHooks()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempts:
-    """How often a record was attempted in vain: from `first_at` to `last_at`."""
+    """The number of failed attempts at a record, between `first_at` and `last_at`."""
 
     count: int
     first_at: datetime
@@ -195,7 +195,7 @@ class DeadLetterPublisher:
         return self._keep(record, kept, why, where)
 
     def forget(self, record: Record) -> None:
-        """Forget a record that left its lane."""
+        """Forget the undelivered dead letter of a record that was removed from its lane."""
         if self._undelivered:
             self._undelivered.pop(record, None)
 

@@ -101,11 +101,11 @@ class SqlRunStore:
         return self._to_row(await self._reads.submit(RunById(run_id)))
 
     async def run_to_send(self, run_id: str) -> RunRow | None:
-        """Read one run, or take the row that was saved here when it was routed: dispatch mostly runs beside routing."""
+        """Read one run; the row comes from memory if routing in the same process has just saved it."""
         return self._routed.pop(run_id, None) or await self.run(run_id)
 
     async def run_by_external_id(self, spoke: str, external_id: str) -> RunRow | None:
-        """Read the run that a spoke knows under its own id."""
+        """Read the run with this external id at a spoke."""
         return self._to_row(await self._reads.submit(RunByExternalId(spoke, external_id)))
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:

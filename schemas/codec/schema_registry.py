@@ -29,7 +29,7 @@ _EXCERPT = 200
 
 
 class RegistryError(Exception):
-    """The schema registry cannot be used or refused; the sentence names address, subject and reason."""
+    """The schema registry cannot be used or refused; the message names address, subject and reason."""
 
 
 class RegistryUnavailableError(RegistryError):

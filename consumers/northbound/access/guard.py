@@ -37,7 +37,7 @@ _CORRELATION = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
 class CountRequest(Protocol):
-    """Counts what became of every request; `client` is empty if it is not known."""
+    """Counts every request by its outcome; `client` is empty if it is not known."""
 
     def __call__(self, client: str, outcome: str) -> None:
         """Count one request."""

@@ -100,7 +100,7 @@ class SubscriptionStore(Protocol):
         """Return the first deliveries of a subscription, in order, without those that wait after a refusal."""
 
     async def settle(self, settlement: Settlement, now: datetime) -> None:
-        """Store what became of a delivery; what is over is deleted."""
+        """Store the outcome of a delivery; a delivery that is not repeated is deleted."""
 
     async def fail(self, subscription_id: str, failure: Failure) -> None:
         """Store that a subscriber does not work."""

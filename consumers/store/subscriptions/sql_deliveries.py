@@ -46,7 +46,7 @@ class SqlSubscriptionStore(SqlSubscriptions):
         return await self._announcing.submit(request)
 
     async def settle(self, settlement: Settlement, now: datetime) -> None:
-        """Store what became of a delivery; what is over is deleted."""
+        """Store the outcome of a delivery; a delivery that is not repeated is deleted."""
         await self._settling.submit((settlement, now))
 
     async def first_deliveries(self, subscription_id: str, now: datetime, limit: int) -> Sequence[Delivery]:

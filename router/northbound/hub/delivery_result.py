@@ -21,7 +21,7 @@ MAX_RETRY_AFTER = 3600.0  # seconds; a subscriber may ask for a week of silence 
 
 
 class DeliveryVerdict(StrEnum):
-    """What became of a delivery."""
+    """The outcome of a delivery."""
 
     DELIVERED = "delivered"
     REFUSED = "refused"  # this event is not accepted: retried a few times
