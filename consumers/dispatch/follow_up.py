@@ -25,7 +25,7 @@ MAX_ATTEMPTS_NOT_SHOWN = 3
 
 
 class FollowUp(Protocol):
-    """A command about a run that was sent; `noun` is what a sentence about its failure calls it."""
+    """A command about a run that was sent. `noun` names the command in error messages."""
 
     @property
     def noun(self) -> str:

@@ -63,7 +63,7 @@ class Poller:
     published: dict[str, _Published] = field(default_factory=dict)  # run id -> its last answer
 
     async def run(self) -> None:
-        """Poll until cancelled."""
+        """Poll silent runs periodically, until cancelled."""
         all_profiles = [spoke.profile for spoke in self.caller.spokes.values()]
         profiles = [profile for profile in all_profiles if ResultChannel.POLL in profile.result_channels]
         async with asyncio.TaskGroup() as group:

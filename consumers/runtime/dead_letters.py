@@ -61,10 +61,10 @@ NO_SUBJECT = DeadLetterSubject()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterHooks:
-    """What is called for a dead letter, by whoever knows what the record means.
+    """Functions of the application that are called for each dead letter.
 
-    `notify` and `describe` are awaited before it is published. `hold` is called when Kafka has it, and may return how
-    its record goes on waiting.
+    `notify` and `describe` are awaited before it is published. `hold` is called when Kafka has acknowledged it, and may
+    return an outcome that keeps its record waiting.
     """
 
     notify: Notify | None = None

@@ -1,4 +1,4 @@
-"""Send HTTP requests with aiohttp, and know of each failure whether the request may have arrived."""
+"""Send HTTP requests with aiohttp, and determine for each failure whether the request may have arrived."""
 
 from __future__ import annotations
 

@@ -174,12 +174,12 @@ class RunStore(Protocol):
         """
 
     async def runs_to_check(self, until: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
-        """Return runs whose watch is due by then, the most overdue first; `after`: the last row of the page before."""
+        """Return runs whose next check is due, the most overdue first; `after`: the last row of the page before."""
 
     async def unmoved_runs(
         self, since: datetime, limit: int, after: RunRow | None = None, spoke: str | None = None
     ) -> Sequence[RunRow]:
-        """Return runs that a SendRun should move on and that were not updated since then; longest unmoved first.
+        """Return runs that wait for a SendRun and were not updated since `since`; the longest wait first.
 
         `after` is the last row of the page before; `spoke`: only runs of this system.
         """

@@ -161,7 +161,7 @@ class SqlRunStore:
         return await self._select(pending_runs(self._database.moments.write(since), limit))
 
     async def runs_to_check(self, until: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
-        """Read runs whose next check is due by then; the most overdue first, a page at a time."""
+        """Read runs whose next check is due; the most overdue first, a page at a time."""
         write = self._database.moments.write
         due = next_check(after) if after is not None else None
         last = (write(due), after.run_id) if after is not None and due is not None else None
@@ -170,7 +170,7 @@ class SqlRunStore:
     async def unmoved_runs(
         self, since: datetime, limit: int, after: RunRow | None = None, spoke: str | None = None
     ) -> Sequence[RunRow]:
-        """Read runs that a SendRun should move on and that were not updated since then, a page at a time."""
+        """Read runs that wait for a SendRun and were not updated since `since`, a page at a time."""
         write = self._database.moments.write
         last = (write(after.updated_at), after.run_id) if after is not None else None
         return await self._select(unmoved_runs(write(since), limit, last, spoke))

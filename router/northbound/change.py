@@ -43,7 +43,7 @@ CHANGEABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The run is already as the patch wants it."""
+    """The patch changes nothing: the run already has these values."""
 
 
 @dataclass(frozen=True, slots=True)

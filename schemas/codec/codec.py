@@ -71,7 +71,7 @@ class Codec:
     """Encodes in Avro, or in JSON the messages of `json_models`, and decodes all formats.
 
     Registry ids choose the Confluent framing of Avro. With `cache_bytes` it caches the commands that it encoded last:
-    dispatch mostly runs beside routing.
+    dispatch mostly runs in the same process as routing.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ class AccessLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessPolicy:
-    """What the guard needs to know. `scopes_for` returns the scopes of which a request needs one; None: anybody may."""
+    """The configuration of the guard. `scopes_for` returns the scopes of which a request needs one; None: none."""
 
     authenticators: Sequence[Authenticator]
     scopes_for: Callable[[web.Request], frozenset[Scope] | None]
