@@ -42,7 +42,7 @@ _MAX_COUNT_DIGITS = 6
 class DeadLetterSubject:
     """What the runtime does not know about a dead letter; a field that does not apply is empty.
 
-    `error_class` is the kind of trouble, `run` and `spoke` are what the record is about, and `decision` is the one
+    `error_class` is the class of the failure, `run` and `spoke` are what the record is about, and `decision` is the one
     that led to it. `held`: later records of the key wait until the dead letter is redriven or dropped. `redrives` and
     `first_time` are None if the headers of the record say them.
     """
@@ -178,8 +178,8 @@ class DeadLetterPublisher:
         `elapsed`: seconds since the first attempt at the record, unless its time is known (`first_at`).
         """
         kept = self._undelivered.get(record) or self._begin(attempt, verdict, elapsed, first_at)
-        if self._notify and not kept.notified and (trouble := await self._notify(record, verdict.problem)):
-            return self._keep(record, kept, trouble.sentence)
+        if self._notify and not kept.notified and (failure := await self._notify(record, verdict.problem)):
+            return self._keep(record, kept, failure.sentence)
         kept = replace(kept, notified=True)
         subject = await self._describe(record, verdict.problem) if self._describe else NO_SUBJECT
         message = build_dead_letter(record, verdict.problem, kept.attempts, self._policy, subject)

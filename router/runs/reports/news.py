@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def has_news(
     row: RunRow, report: ExternalReport, at: datetime, measures_grace: float, *, ends_with_measures: bool = False
 ) -> bool:
-    """Return whether a report about a run that is out would publish something or change what is known of the run."""
+    """Return whether a report about a run at its system would publish something or change what is known about it."""
     reported = Reported(
         report_id="", report=report, measures_grace=measures_grace, ends_with_measures=ends_with_measures
     )
