@@ -107,6 +107,12 @@ STUCK = Metric(
     labels=("role",),
     meaning="Keys whose first record has not finished for `worker.stuck_after` seconds.",
 )
+TASKS = Metric(
+    name="southbound_tasks",
+    kind=Gauge,
+    labels=(),
+    meaning="Tasks of the event loop. Their number follows the work in progress; one that only grows is a leak.",
+)
 CALLS = Metric(
     name="southbound_calls_total",
     kind=Counter,
@@ -154,6 +160,20 @@ EVENT_IDS_REUSED = Metric(
     kind=Counter,
     labels=("spoke",),
     meaning="Notifications whose eventId this process last saw with another content; both are processed.",
+)
+REGISTRATIONS = Metric(
+    name="southbound_hub_registrations_total",
+    kind=Counter,
+    labels=("spoke", "outcome"),
+    meaning="Registrations of the callback address at hubs of external systems, and their renewals: registered, assumed"
+    " (409, and the system does not list its registrations), occupied (by another address), unsupported (no hub),"
+    " failed (will be repeated), removed.",
+)
+REGISTERED = Metric(
+    name="southbound_hub_registered",
+    kind=Gauge,
+    labels=("spoke",),
+    meaning="1 while the hub of a system has the callback address, as far as this process knows; else 0.",
 )
 REPORTS_IGNORED = Metric(
     name="southbound_reports_ignored_total",
@@ -342,6 +362,7 @@ METRICS: Final = (
     AWAITING_RETRY,
     HELD,
     STUCK,
+    TASKS,
     CALLS,
     CALL_SECONDS,
     RUNS_ENDED,
@@ -350,6 +371,8 @@ METRICS: Final = (
     TIMELINE_DROPPED,
     CALLBACKS,
     EVENT_IDS_REUSED,
+    REGISTRATIONS,
+    REGISTERED,
     REPORTS_IGNORED,
     UNKNOWN_STATES,
     WRONG_KEYS,

@@ -283,6 +283,7 @@ class Caller(SystemCaller):
             measures_grace=profile.measures_grace,
             id_deadline=profile.id_deadline,
             ends_with_measures=profile.end_of_run is EndOfRun.MEASURES,
+            keeps_unknown_measures=profile.unknown_measures == "keep",
             limits=profile.time_limits,
             comparators=profile.threshold_comparators,
         )

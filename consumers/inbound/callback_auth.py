@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import time
 from base64 import b64encode
 from dataclasses import dataclass, field
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, assert_never
 
+from consumers.inbound.authentication.client_certificate import certificate_authenticator
+from consumers.inbound.authentication.reread import RereadingAuthenticator
+from consumers.inbound.authentication.signature import signature_authenticator, signature_headers
 from consumers.spokes.credentials import BasicAuth, CallbackToken, NoAuth, fetch_secret
+from consumers.spokes.security.callback_credentials import CallbackCertificate, CallbackSignature
+from consumers.spokes.security.secret_source import SecretSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from consumers.spokes.credentials import CallbackAuth
+    from multidict import MultiMapping
 
-
-class CallbackAuthenticator(Protocol):
-    """Checks the headers of a request; names are in any case."""
-
-    def accepts(self, headers: Mapping[str, str]) -> bool:
-        """Return whether the request is authentic."""
+    from consumers.inbound.authentication.port import CallbackAuthenticator
+    from consumers.spokes.security.callback_credentials import CallbackAuth
 
 
 @dataclass(frozen=True, slots=True)
 class AllowAnyone:
     """Accepts every request: only for a listener that nobody else can reach."""
 
-    def accepts(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002 - the port passes them
+    def accepts(self, headers: MultiMapping[str], peer: str = "") -> bool:  # noqa: ARG002 - the port passes them
+        """Return True."""
+        return True
+
+    def accepts_body(self, headers: MultiMapping[str], body: bytes) -> bool:  # noqa: ARG002 - the port passes them
         """Return True."""
         return True
 
@@ -42,12 +48,16 @@ class TokenAuthenticator:
         if not self.token:
             raise ValueError("the token that callbacks must carry is empty: set one")
 
-    def accepts(self, headers: Mapping[str, str]) -> bool:
+    def accepts(self, headers: MultiMapping[str], peer: str = "") -> bool:  # noqa: ARG002 - the port passes it
         """Compare in constant time."""
         given = headers.get(self.header, "")
         return _equal(
             _secret_after_scheme("bearer", given) if self.header.lower() == "authorization" else given, self.token
         )
+
+    def accepts_body(self, headers: MultiMapping[str], body: bytes) -> bool:  # noqa: ARG002 - the port passes them
+        """Return True."""
+        return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +71,20 @@ class BasicAuthenticator:
         if not self.password:
             raise ValueError(f"the password of {self.user!r} that callbacks must carry is empty: set one")
 
-    def accepts(self, headers: Mapping[str, str]) -> bool:
+    def accepts(self, headers: MultiMapping[str], peer: str = "") -> bool:  # noqa: ARG002 - the port passes it
         """Compare in constant time."""
         expected = _basic_credentials(self.user, self.password)
         return _equal(_secret_after_scheme("basic", headers.get("Authorization", "")), expected)
 
+    def accepts_body(self, headers: MultiMapping[str], body: bytes) -> bool:  # noqa: ARG002 - the port passes them
+        """Return True."""
+        return True
 
-def authenticator_for(auth: CallbackAuth, environment: Mapping[str, str]) -> CallbackAuthenticator:
-    """Return the check that a profile asks for.
+
+def authenticator_for(
+    auth: CallbackAuth, environment: Mapping[str, str], clock: Callable[[], float] = time.time
+) -> CallbackAuthenticator:
+    """Return the check that a profile asks for. A secret in a file is read again when the file has changed.
 
     Raises:
         SecretMissingError: a secret is not where the profile says.
@@ -77,17 +93,34 @@ def authenticator_for(auth: CallbackAuth, environment: Mapping[str, str]) -> Cal
         case NoAuth():
             return AllowAnyone()
         case BasicAuth():
-            password = fetch_secret(auth.password, environment).get_secret_value()
-            return BasicAuthenticator(user=auth.username, password=password)
+            return _with_secret(
+                auth.password, environment, lambda secret: BasicAuthenticator(user=auth.username, password=secret)
+            )
         case CallbackToken():
-            token = fetch_secret(auth.token, environment).get_secret_value()
-            return TokenAuthenticator(token=token, header=auth.header)
+            return _with_secret(
+                auth.token, environment, lambda secret: TokenAuthenticator(token=secret, header=auth.header)
+            )
+        case CallbackSignature():
+            return _with_secret(auth.secret, environment, lambda secret: signature_authenticator(auth, secret, clock))
+        case CallbackCertificate():
+            return certificate_authenticator(auth)
         case _:
             assert_never(auth)
 
 
-def headers_for(auth: CallbackAuth, environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the headers with which a callback passes the check that a profile asks for.
+def _with_secret(
+    reference: str, environment: Mapping[str, str], build: Callable[[str], CallbackAuthenticator]
+) -> CallbackAuthenticator:
+    source = SecretSource(reference, environment)
+    if not reference.startswith("file:"):
+        return build(source.current().get_secret_value())
+    return RereadingAuthenticator(source, build)
+
+
+def headers_for(
+    auth: CallbackAuth, environment: Mapping[str, str], body: bytes = b"", clock: Callable[[], float] = time.time
+) -> Mapping[str, str]:
+    """Return the headers with which a callback with this body passes the check that a profile asks for.
 
     Raises:
         SecretMissingError: a secret is not where the profile says.
@@ -101,6 +134,11 @@ def headers_for(auth: CallbackAuth, environment: Mapping[str, str]) -> Mapping[s
         case CallbackToken():
             token = fetch_secret(auth.token, environment).get_secret_value()
             return {auth.header: f"Bearer {token}" if auth.header.lower() == "authorization" else token}
+        case CallbackSignature():
+            secret = fetch_secret(auth.secret, environment).get_secret_value()
+            return signature_headers(auth, secret, clock(), body)
+        case CallbackCertificate():  # as the proxy would send it
+            return {auth.header: (*auth.subjects, *auth.fingerprints)[0]}
         case _:
             assert_never(auth)
 

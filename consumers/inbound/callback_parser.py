@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.tmf653.envelopes import is_envelope, open_envelope
 from router.runs.ids import derive_event_id
 from schemas.inbound import InboundReceived
 from schemas.text.json_body import read_json_body
@@ -78,7 +80,10 @@ def _parse_object(body: bytes, content_type: str | None) -> Json:
         raise NotACallbackError(f"the body is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise NotACallbackError("the body is JSON but not an object: send one event")
-    return content
+    try:
+        return open_envelope(content)
+    except NotUnderstoodError as error:
+        raise NotACallbackError(f"the callback cannot be read: {error}") from error
 
 
 def _find_external_id(content: Json) -> str:
@@ -97,7 +102,7 @@ def _candidates(content: Json) -> Iterator[Json]:
             yield test
     if isinstance(event, dict):
         yield event
-    elif "eventType" not in content:  # the resource itself instead of an event about it
+    elif not is_envelope(content):  # the resource itself instead of an event about it
         yield content
 
 

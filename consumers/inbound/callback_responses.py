@@ -22,6 +22,7 @@ CallbackOutcome = Literal[
     "tooSlow",
     "notACallback",
     "overloaded",
+    "tooManyRequests",
     "notStored",
     "tooManyConnections",
     "notHttp",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from consumers.dispatch.call import MembershipUncertainError
 from consumers.inbound.due_checks import REPUBLISH_AFTER
+from consumers.inbound.polling.pace import START_PARTS, PollPace, jittered, part_of
 from consumers.inbound.run_check import is_not_there
 from consumers.problems import call_failed
 from consumers.spokes.port import NotUnderstoodError
@@ -25,7 +27,7 @@ from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from consumers.dispatch.call import Caller, CallResult
@@ -59,8 +61,12 @@ class Poller:
     events: EventPublisher
     now: Callable[[], datetime]
     warn: ReportSentence
+    on_news: Callable[[str], None] = lambda _: None  # called with the spoke of each response that is published
     not_found: dict[str, int] = field(default_factory=dict)  # run id -> rounds in which it was not found
     published: dict[str, _Published] = field(default_factory=dict)  # run id -> its last answer
+    pace: PollPace = field(default_factory=PollPace)
+    random: Callable[[], float] = random.random
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     async def run(self) -> None:
         """Poll silent runs periodically, until cancelled."""
@@ -71,26 +77,51 @@ class Poller:
                 group.create_task(self._poll(profile))
 
     async def _poll(self, profile: Profile) -> None:
+        # After a start all runs may have been silent: they are not asked for at once.
+        for part in range(START_PARTS):
+            await self.sleep(jittered(profile.poll_interval / START_PARTS, self.random()))
+            await self._poll_round(profile, part)
         while True:
-            try:
-                await self.poll_silent_runs(profile)
-            except (StoreUnavailableError, PublishError, MembershipUncertainError) as error:
-                self.warn(f"Polling {profile.name} failed and will be retried: {error}")
-            await asyncio.sleep(profile.poll_interval)
+            await self.sleep(jittered(profile.poll_interval, self.random()))
+            await self._poll_round(profile)
 
-    async def poll_silent_runs(self, profile: Profile) -> int:
-        """Poll every run that is silent for too long; return how many responses were published.
+    async def _poll_round(self, profile: Profile, part: int | None = None) -> None:
+        try:
+            await self.poll_silent_runs(profile, part)
+        except (StoreUnavailableError, PublishError, MembershipUncertainError) as error:
+            self.warn(f"Polling {profile.name} failed and will be retried: {error}")
+
+    async def poll_silent_runs(self, profile: Profile, part: int | None = None) -> int:
+        """Poll the runs that are silent for too long, or a part of them; return how many responses were published.
 
         A response without news leaves a run as silent as it was, so paging is needed to reach all of them.
         """
         since, published, last = self.now() - timedelta(seconds=profile.poll_after), 0, None
         while rows := await self.store.silent_runs(profile.name, since, PAGE_SIZE, last):
-            answers = await asyncio.gather(*(self._read(row) for row in rows))
-            published += await self._publish_news(rows, answers)
-            if all(result.is_outage or result.is_busy for result in answers):
+            due = [row for row in rows if self._is_due(row, part)]
+            answers = await asyncio.gather(*(self._read(row) for row in due))
+            news = await self._publish_news(due, answers)
+            published += len(news)
+            self._widen(due, answers, news, profile)
+            if answers and all(result.is_outage or result.is_busy for result in answers):
                 break  # the next page would fail, too
             last = rows[-1]
         return published
+
+    def _is_due(self, row: RunRow, part: int | None) -> bool:
+        return part in {None, part_of(row.run_id)} and self.pace.is_due(row.run_id, row.revision)
+
+    def _widen(
+        self, rows: Sequence[RunRow], answers: Sequence[CallResult], news: frozenset[str], profile: Profile
+    ) -> None:
+        """Widen the intervals of the runs whose answers say nothing new; failures are repeated in the next round."""
+        widest = profile.widest_poll
+        for row, result in zip(rows, answers, strict=True):
+            answered = result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result)
+            if answered and row.run_id not in news:
+                self.pace.unchanged(row.run_id, row.revision, widest)
+            else:
+                self.pace.changed(row.run_id)
 
     async def _read(self, row: RunRow) -> CallResult:
         spoke = self.caller.spoke(row.spoke)
@@ -103,14 +134,16 @@ class Poller:
                 return result.as_unknown_outcome(str(error))  # the next round asks again
         return result
 
-    async def _publish_news(self, rows: Sequence[RunRow], answers: Sequence[CallResult]) -> int:
+    async def _publish_news(self, rows: Sequence[RunRow], answers: Sequence[CallResult]) -> frozenset[str]:
+        """Publish the answers that say something new, and return the ids of their runs."""
         pairs = tuple(zip(rows, answers, strict=True))
         self._report_failures([pair for pair in pairs if pair[1].meaning.verdict is not Verdict.ACCEPTED])
         news = [(row, event, result) for row, result in pairs if (event := self._event_of(row, result)) is not None]
         await self.events.publish([event for _, event, _ in news])
         for row, event, result in news:
             self._remember(row, event, result)
-        return len(news)
+            self.on_news(row.spoke)
+        return frozenset(row.run_id for row, _, _ in news)
 
     def _report_failures(self, failed: Sequence[tuple[RunRow, CallResult]]) -> None:
         """Report each kind of failure once per page, because failures rarely come alone."""
@@ -139,9 +172,12 @@ class Poller:
         response = result.accepted_response()
         spoke = self.caller.spoke(row.spoke)
         report = replace(spoke.read_reply(response), as_of=result.asked_at)
-        by_measures = spoke.profile.end_of_run is EndOfRun.MEASURES
+        reading = {
+            "ends_with_measures": spoke.profile.end_of_run is EndOfRun.MEASURES,
+            "keeps_unknown_measures": spoke.profile.unknown_measures == "keep",
+        }
         role = f"poll:{sha256(response.body).hexdigest()}"
-        if has_news(row, report, self.now(), spoke.profile.measures_grace, ends_with_measures=by_measures):
+        if has_news(row, report, self.now(), spoke.profile.measures_grace, **reading):
             # The same answer may be news again after the run has changed, so its id names the revision, too.
             role = f"{role}:{row.revision}"
         elif self._was_last_published(row, response.body):

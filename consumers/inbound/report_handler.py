@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from schemas.problem import Problem
 
-MIN_ATTEMPTS = 10  # at a report about an unknown run, regardless of its age
+MIN_ATTEMPTS = 10  # look-ups of an unknown run that the run store answers, regardless of the age of its report
+_SEARCHED_SHARE = 0.6  # of the age at which a report is given up: 36 s; a command waits for at most 30 s
 MAX_BEHIND = 100  # reports about one unknown run that wait; of more, the oldest become dead letters
 MAX_RETRY_INTERVAL = 5.0  # seconds between two attempts at a report about an unknown run
 _RETRY_GROWTH = 0.25  # of the time for which it has waited already
@@ -115,8 +116,10 @@ class ReportHandler:
         if row is None:
             return DeadLetter(report_without_run(received.spoke, ExternalReport(external_id=received.external_id)))
         if received.content_type == CHECK_CONTENT_TYPE:
+            was_due = self._deadline_check.is_due(event, row)
             row = await self._deadline_check.handle(event, row)
-            if row.watch is None and row.phase is not Phase.FALLOUT:
+            # Otherwise the check was for something that is missing, or an operator redrove it.
+            if was_due and row.watch is None and row.phase is not Phase.FALLOUT:
                 return Done()
         return await self._run_check.handle(event, row)
 
@@ -176,12 +179,21 @@ class ReportHandler:
         if asked is None:
             return DeadLetter(too_many_unknown_ids(received.spoke, report))
         in_the_way = attempt.behind >= MAX_BEHIND or attempt.crowded
-        if (old or in_the_way) and max(asked, attempt.number) >= MIN_ATTEMPTS:
+        old = old and self.unknown_ids.searched_for(received.spoke, report.external_id) >= self._search_time
+        if (old or in_the_way) and asked >= MIN_ATTEMPTS:
             self.unknown_ids.give_up(received.spoke, report.external_id)
             return DeadLetter(problem)
         self.caller.exclude_attempt(received.spoke, attempt, event.id)  # no call was made: all retries of one are left
         delay = max(self.retry_interval, min(MAX_RETRY_INTERVAL, _RETRY_GROWTH * attempt.elapsed))
         return RetryLater(delay, problem)
+
+    @property
+    def _search_time(self) -> timedelta:
+        """For how long a run is searched at least, however old its report is.
+
+        Longer than the command that learns its id may wait after the run store is back.
+        """
+        return timedelta(seconds=self.max_report_age) * _SEARCHED_SHARE
 
     async def _handle(
         self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt, *, authentic: bool

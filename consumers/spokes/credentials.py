@@ -166,6 +166,3 @@ class CallbackToken(ProfileModel):
     kind: Literal["token"] = "token"
     header: HeaderName = "X-Southbound-Token"
     token: SecretReference
-
-
-CallbackAuth = Annotated[NoAuth | BasicAuth | CallbackToken, Field(discriminator="kind")]

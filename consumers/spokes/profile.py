@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from consumers.runtime.backoff import RetryPolicy
+from consumers.spokes.conventions.callback_limits import NO_CALLBACK_LIMITS, CallbackLimits
 from consumers.spokes.conventions.http_conventions import (
     Meanings,
     Method,
@@ -25,10 +26,12 @@ from consumers.spokes.conventions.http_conventions import (
     RunHeaders,
     meanings_by_call,
 )
+from consumers.spokes.conventions.hub_settings import CredentialsPlace, HubRegistrationSettings
 from consumers.spokes.conventions.payload_form import PLAIN, PayloadForm
-from consumers.spokes.credentials import Auth, CallbackAuth, HeaderName, NoAuth, ProfileModel, TlsSettings
+from consumers.spokes.credentials import Auth, CallbackToken, HeaderName, NoAuth, ProfileModel, TlsSettings
 from consumers.spokes.limits.circuit_breaker import BreakerPolicy
 from consumers.spokes.mapping.rules import NOTHING, MappingSettings
+from consumers.spokes.security.callback_credentials import CallbackAuth  # noqa: TC001 - pydantic reads the annotation
 from consumers.spokes.tmf653.versions import VERSIONS, path_mistake, with_defaults_of_version
 from router.runs.deadlines.deadline import DEFAULT_PENDING_TIME_OUT, DEFAULT_TIME_OUT, MAX_SECONDS, TimeLimits
 from router.runs.measures.thresholds import ComparatorMeaning
@@ -406,12 +409,14 @@ class Profile(SystemProfile):
     callback_auth: CallbackAuth = Field(
         default=NoAuth(), description="Credentials that callbacks must carry: see below."
     )
+    callback_limits: CallbackLimits = NO_CALLBACK_LIMITS
     unauthenticated_callbacks: Literal["refuse", "accept from anyone"] = Field(
         default="refuse",
         description=(
             "`accept from anyone` lets the listener start on an address that is not loopback without `callback_auth`."
         ),
     )
+    hub: HubRegistrationSettings = HubRegistrationSettings()
     patchable: frozenset[Patchable] = Field(
         default=frozenset(),
         description="Fields that a change may carry, spelled as in TMF653. Empty: changes are refused.",
@@ -463,6 +468,13 @@ class Profile(SystemProfile):
         ),
     )
     poll_interval: Seconds = Field(default=30.0, description="Seconds between two rounds of polls.")
+    poll_max_interval: Seconds | None = Field(
+        default=None,
+        description=(
+            "Seconds up to which the interval between two polls of one run grows: it doubles with each response that"
+            " says nothing new. None: four times `poll_interval`. With `poll_interval` or less it stays."
+        ),
+    )
     poll_after: Seconds = Field(default=300.0, description="Seconds without a report after which a run is polled.")
     look_up: LookUpMethod = Field(
         default=LookUpMethod.NAME,
@@ -489,6 +501,13 @@ class Profile(SystemProfile):
     measures_grace: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
         default=30.0,
         description="Seconds for which a completed run waits for mandatory measures that are missing. 0: not.",
+    )
+    unknown_measures: Literal["keep", "reject"] = Field(
+        default="keep",
+        description=(
+            "What becomes of a measure that matches none of the requested ones: it gets an id of ours, or it is left"
+            " out with the reason `MEASURE_REJECTED`. If no measures were requested, all are kept."
+        ),
     )
     threshold_comparators: ComparatorMeaning = Field(
         default=ComparatorMeaning.NOT_EVALUATED,
@@ -539,6 +558,11 @@ class Profile(SystemProfile):
     )
 
     @property
+    def widest_poll(self) -> float:
+        """How many rounds of polls the interval between two polls of one run grows to."""
+        return 4.0 if self.poll_max_interval is None else self.poll_max_interval / self.poll_interval
+
+    @property
     def time_limits(self) -> TimeLimits:
         """How long a run may take that does not say so itself."""
         return TimeLimits(expected=self.expected_duration, time_out=self.time_out, pending=self.pending_time_out)
@@ -560,6 +584,17 @@ class Profile(SystemProfile):
     def takes_callbacks(self) -> bool:
         """Whether the listener has an address for the system: not for one that is only polled, without credentials."""
         return self.authenticates_callbacks or ResultChannel.CALLBACK in self.result_channels
+
+    @model_validator(mode="after")
+    def _check_hub(self) -> Self:
+        if self.hub.registers and not self.takes_callbacks:
+            raise ValueError("hub.register needs 'callback' among the result_channels, or callback_auth")
+        place = self.hub.credentials
+        if place is not CredentialsPlace.NONE and not self.authenticates_callbacks:
+            raise ValueError(f"hub.credentials: {place} needs callback_auth")
+        if place is CredentialsPlace.URL and not isinstance(self.callback_auth, CallbackToken):
+            raise ValueError("hub.credentials: url needs callback_auth of the kind token")
+        return self
 
     @model_validator(mode="after")
     def _check_mapping_has_fields(self) -> Self:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import orjson
 from pydantic import BaseModel
 
+from consumers.inbound.authentication.signature import MAX_SIGNATURES
 from consumers.inbound.listener import ListenerLimits
 from consumers.spokes.credentials import (
     ApiKeyAuth,
@@ -26,7 +27,8 @@ from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import do_nothing
 from consumers.spokes.profile import CancelMethod, Profile
 from consumers.spokes.registry import spoke_for
-from docs.generate import mapping
+from consumers.spokes.security.callback_credentials import CallbackCertificate, CallbackSignature
+from docs.generate import hub_registration, mapping
 from docs.generate.markdown import table
 from router.responses import HttpResponse
 from router.runs.changes import FieldChange
@@ -73,9 +75,8 @@ CREDENTIALS = """
 ## Credentials
 
 A secret is never written into a profile: its field says where it is, `env:NAME` or `file:PATH`. Variables whose names
-begin with `SOUTHBOUND_SECRET_` are not taken for settings. Secrets of `auth` in files, and the files of `tls`, are read
-again when they change; those of `callback_auth` are read at the start. How to connect a system that wants them:
-[OAuth2 and mutual TLS](how-to/oauth2-and-mutual-tls.md).
+begin with `SOUTHBOUND_SECRET_` are not taken for settings. Secrets in files, and the files of `tls`, are read again
+when they change. How to connect a system that wants them: [OAuth2 and mutual TLS](how-to/oauth2-and-mutual-tls.md).
 
 """
 CALLBACKS = """
@@ -89,20 +90,47 @@ POST http://HOST:PORT/NAME/listener
 POST http://HOST:PORT/NAME/listener/EVENT-TYPE
 ```
 
-- Southbound does not subscribe at the system's `/hub`: enter the address there.
+- Enter the address at the system, or let Southbound [register it at the system's hub](#registration-at-the-hub).
 - The body is a TMF653 event (`{{"eventType": …, "event": {{"serviceTest": {{…}}}}}}`) or the run itself, as JSON of at
   most {body:,} bytes: in UTF-8 with or without a byte order mark, in UTF-16, or in the charset of `Content-Type`.
   An event about a run without state or measures is thin: the run is read with a GET.
+- The body may be a list of events: each is stored as a record of its own, all of them or none. The body, or each event
+  of the list, may be a CloudEvent around such an event or run (structured mode; a single one also in binary mode, with
+  `ce-` headers). The id of an envelope is the id of the event, never of the run. An event of TMF653 v3 may name its run
+  by `resourcePath` alone.
 - The response is 201 once the notification is stored, or 204 for a profile with `version: "5.0"`. 503 with
-  `Retry-After` means: send it again. 400, 401, 404 and 413 say in the field `reason` what to correct.
+  `Retry-After` means: send it again, and so does 429, for more callbacks per second than `callback_limits` allows. 400,
+  401, 404 and 413 say in the field `reason` what to correct.
 - With `callback_auth: {{kind: token}}` the token stands alone in its header, or as `Authorization: Bearer TOKEN` if the
   header is `Authorization`. With `kind: basic` the request carries user name and password.
+- With `kind: hmac` a header carries the HMAC of the body, as `hex` or `base64` behind an optional `prefix`; of several
+  signatures in it (separated by spaces or commas, at most {signatures}) one has to be right. `signed` says what is
+  signed, by default `{{body}}`; `{{NAME}}` in it stands for the value of a header. With `timestamp_header` the default
+  is `{{NAME}}.{{body}}` with that header, and its time (seconds or milliseconds since 1970, or RFC 3339) may differ
+  from ours by `tolerance` seconds. A body with a `Content-Encoding` is decoded first. For a system that follows
+  Standard Webhooks:
+
+  ```yaml
+  callback_auth:
+    kind: hmac
+    secret: file:/run/secrets/fibre-lab-webhooks
+    secret_encoding: base64
+    header: webhook-signature
+    encoding: base64
+    prefix: "v1,"
+    timestamp_header: webhook-timestamp
+    signed: "{{webhook-id}}.{{webhook-timestamp}}.{{body}}"
+  ```
+
+- With `kind: client_certificate` a proxy in front of the listener checks the client certificate and names it in the
+  header: its subject as the proxy writes it, its fingerprint (SHA-256 or SHA-1), or the certificate itself (RFC 9440).
+  The header counts only from the addresses in `proxies`, and only once: the proxy has to replace what a client sends.
 - If the listener is not on loopback, the service does not start with a profile that takes callbacks without
   `callback_auth`, unless the profile says `unauthenticated_callbacks: accept from anyone`. Without `callback_auth`, the
   external id in a callback counts only if a look-up confirms it.
 - A profile with neither `callback_auth` nor `callback` among its `result_channels` has no callback address.
 
-## The HTTP that is sent
+{registration}## The HTTP that is sent
 
 Every request carries the headers shown here, `Host`, the credentials of `auth`, and those of `run_headers`. Redirects
 are not followed, and the HTTP client never repeats a POST or PATCH. `Idempotency-Key` and `X-Request-ID` are the same
@@ -130,7 +158,9 @@ def page() -> str:
     rows = field_rows(Profile)
     listener = ListenerSettings()
     address, body = f"`{listener.host}:{listener.port}`", ListenerLimits().max_body_bytes
-    callbacks = CALLBACKS.format(listener=address, body=body)
+    callbacks = CALLBACKS.format(
+        listener=address, body=body, signatures=MAX_SIGNATURES, registration=hub_registration.section()
+    )
     fields = table(("field", "kind", "default", "meaning"), rows)
     parts = (fields, mapping.section(), _credentials(), callbacks, asyncio.run(_examples()))
     return INTRODUCTION + "".join(parts)
@@ -153,7 +183,8 @@ def field_rows(model: type[BaseModel]) -> list[tuple[str, str, str, str]]:
 
 def fields_of(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Yield the fields of a model and of the models inside it, with names such as `retry.max_attempts`."""
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from fields_of(field.annotation, f"{above}{name}.")
         else:
@@ -199,8 +230,9 @@ def _default(field: FieldInfo) -> str:
             return "`{kind: none}`"
         case bool() as value:
             return f"`{str(value).lower()}`"
-        case frozenset() as values:
-            return f"`[{', '.join(sorted(map(str, values)))}]`"
+        case tuple() | frozenset() as values:
+            texts = map(str, values)
+            return f"`[{', '.join(texts if isinstance(values, tuple) else sorted(texts))}]`"
         case value:
             return f"`{value}`"
 
@@ -208,7 +240,7 @@ def _default(field: FieldInfo) -> str:
 def _credentials() -> str:
     kinds = {
         "auth": (NoAuth, BasicAuth, BearerAuth, ApiKeyAuth, ApiKeyQueryAuth, OAuth2Auth),
-        "callback_auth": (NoAuth, BasicAuth, CallbackToken),
+        "callback_auth": (NoAuth, BasicAuth, CallbackToken, CallbackSignature, CallbackCertificate),
     }
     rows = [_credentials_row(field, model) for field, models in kinds.items() for model in models]
     return CREDENTIALS + table(("field", "`kind`", "further fields", "meaning"), rows)

@@ -399,6 +399,7 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
         row.spoke,
         row.external_id or row.run_id,
         known=row.measures,
+        keep_unknown=run_event.keeps_unknown_measures,
     )
     judged = with_violations(matched.measures, missing_parts.expected_measures(row), run_event.comparators)
     merged = _merge_in_order(row.measures, judged, new_is_older=report.is_older)

@@ -199,6 +199,7 @@ class Reported:
     measures_grace: float = 0.0  # seconds for which a completed run waits for its mandatory measures
     id_deadline: float = 600.0  # seconds for which the external id is looked up, if a run that comes back has none
     ends_with_measures: bool = False  # whether a run has ended once its measures have values, whatever its state
+    keeps_unknown_measures: bool = True  # False: measures that match none of the requested ones are left out
     limits: TimeLimits = DEFAULT_LIMITS
     comparators: ComparatorMeaning = ComparatorMeaning.NOT_EVALUATED
 

@@ -21,10 +21,15 @@ def read_json_body(body: bytes, content_type: str | None) -> object:
     Raises:
         ValueError: it is not JSON.
     """
-    return parse_exactly(_to_utf8(body, content_type))
+    return parse_exactly(to_utf8(body, content_type))
 
 
-def _to_utf8(body: bytes, content_type: str | None) -> bytes:
+def to_utf8(body: bytes, content_type: str | None) -> bytes:
+    """Return a body in UTF-8, without a byte order mark.
+
+    Raises:
+        ValueError: it is not in the charset that it names.
+    """
     if body.startswith(codecs.BOM_UTF8):
         return body[len(codecs.BOM_UTF8) :]
     if body.startswith(_UTF_16_MARKS):

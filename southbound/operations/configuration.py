@@ -17,6 +17,7 @@ from schemas.text.counts import count_noun
 from schemas.topics import TopicNames
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_result, print_text
+from southbound.service.composition.callback_addresses import registration_mistakes, url_token
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.open_api import access_mistakes
 from southbound.service.open_callbacks import open_callback_mistakes, openly_accepted
@@ -53,6 +54,7 @@ def check_configuration(settings: Settings, environment: Mapping[str, str]) -> i
     mistakes = list(dict.fromkeys(missing_secrets(rules.profiles, environment)))
     mistakes += _missing_target_secrets(rules.targets, environment)
     mistakes += open_callback_mistakes(settings.listener.host, rules.profiles)
+    mistakes += registration_mistakes(settings.listener.public_url, rules.profiles)
     mistakes += stream_mistakes(rules, settings.kafka, environment)
     mistakes += access_mistakes(settings.api.host, settings.access, environment)
     if mistakes:
@@ -71,6 +73,7 @@ def missing_secrets(profiles: tuple[Profile, ...], environment: Mapping[str, str
     for profile in profiles:
         try:
             authenticator_for(profile.callback_auth, environment)
+            url_token(profile, environment)
         except (SecretMissingError, ValueError) as error:
             yield f"spoke '{profile.name}', field 'callback_auth': {error}"
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from consumers.inbound.callback_auth import headers_for
@@ -28,7 +29,7 @@ from southbound.simulator.script import ScriptError, demo_script, read_script
 from southbound.simulator.tmf_definition import DefinitionMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from southbound.settings.settings import Settings
@@ -120,7 +121,7 @@ def run_simulator(
                 port=port,
                 script=behaviours,
                 callback_url=f"{listener}/{name}/listener",
-                callback_headers=credentials.get(name),
+                sign_callback=credentials.get(name),
                 latency=latency,
             )
             for port, name in enumerate(SYSTEM_NAMES, start=first_port)
@@ -137,16 +138,15 @@ def run_simulator(
     return ExitCode.SUCCESS
 
 
-def _callback_headers(settings: Settings) -> dict[str, Mapping[str, str]]:
-    """Return what each system sends with its callbacks: the credentials that its profile asks for."""
+def _callback_headers(settings: Settings) -> dict[str, Callable[[bytes], Mapping[str, str]]]:
+    """Return what each system sends with a callback, by its body: the credentials that its profile asks for."""
     folder = settings.routing.spokes
     try:
         profiles = load_profiles(sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
-        return {
-            profile.name: headers_for(profile.callback_auth, os.environ)
-            for profile in profiles
-            if profile.name in SYSTEM_NAMES
-        }
+        simulated = [profile for profile in profiles if profile.name in SYSTEM_NAMES]
+        for profile in simulated:
+            headers_for(profile.callback_auth, os.environ)  # a secret that is missing is reported at the start
+        return {one.name: partial(headers_for, one.callback_auth, os.environ) for one in simulated}
     except (ProfilesWrongError, SecretMissingError) as error:
         raise invalid_input(str(error).splitlines()) from None
 

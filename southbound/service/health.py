@@ -15,6 +15,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from consumers.inbound.bounded_server import BoundedServer
 from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import bound_port, open_port
+from consumers.metrics import TASKS
 from consumers.runtime.faults import internal_problem
 from southbound.service.lanes_report import lanes_report
 
@@ -76,6 +77,7 @@ class HealthServer:
                 web.get("/debug/lanes", self._lanes),
             ]
         )
+        self.metrics.track(TASKS, lambda: len(asyncio.all_tasks()))
         listening = open_port(self.host, self.port, "health.port")
         self.port = bound_port(listening)
         self._server = BoundedServer(app, CONNECTION_LIMITS)

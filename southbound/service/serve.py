@@ -22,7 +22,9 @@ from consumers.table_topic.live_pair import PublishedTableIds
 from producers.publisher import PublishError
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.topics import TopicNames
+from southbound.service.composition.callback_addresses import registration_mistakes
 from southbound.service.composition.hub import UNSIGNED
+from southbound.service.composition.registration import registration_warnings
 from southbound.service.composition.role_builders import background_tasks, build_workers, start_servers
 from southbound.service.gc_tuning import reduce_gc
 from southbound.service.health import HealthServer
@@ -140,7 +142,7 @@ async def _start(
     # Before anything else, so that a liveness probe does not kill a process that waits for Kafka.
     health = await _start_health_server(stack, settings, metrics, status)
     rules = rules or load_rules(settings.routing, settings.writeback.targets, settings.streams)
-    _refuse_open_callbacks(settings, rules, roles)
+    _refuse_callback_mistakes(settings, rules, roles)
     _refuse_unsigned_events(settings, roles)
     if Role.API in roles and (mistakes := access_mistakes(settings.api.host, settings.access, os.environ)):
         raise InvalidConfigurationError(mistakes)
@@ -176,9 +178,11 @@ async def _work(service: RunningService, roles: Sequence[Role], stop: asyncio.Ev
     return clean
 
 
-def _refuse_open_callbacks(settings: Settings, rules: RoutingRules, roles: Sequence[Role]) -> None:
-    mistakes = open_callback_mistakes(settings.listener.host, rules.profiles) if Role.LISTENER in roles else []
-    if mistakes:
+def _refuse_callback_mistakes(settings: Settings, rules: RoutingRules, roles: Sequence[Role]) -> None:
+    if Role.LISTENER not in roles:
+        return
+    mistakes = open_callback_mistakes(settings.listener.host, rules.profiles)
+    if mistakes := [*mistakes, *registration_mistakes(settings.listener.public_url, rules.profiles)]:
         raise InvalidConfigurationError(mistakes)
 
 
@@ -231,7 +235,8 @@ def _warnings(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapp
         for role, worker in workers.items()
         for source, sentence in worker.warnings().items()
     }
-    return {**resources.tables.warnings(), **resources.specifications.warnings(), **limited}
+    kept = {**resources.tables.warnings(), **resources.specifications.warnings()}
+    return {**kept, **registration_warnings(resources), **limited}
 
 
 def _store_check(resources: SharedResources) -> HealthCheck:

@@ -305,6 +305,13 @@ class ListenerSettings(Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8700, ge=0, le=65535, description="Port to listen on.")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[A-Za-z0-9\[][^\s?#@]*[^/\s?#@]$",
+        max_length=1000,
+        description="Address at which external systems reach the listener, such as `https://callbacks.example.org`:"
+        " what is registered at hubs begins with it (`hub.register` of a profile).",
+    )
 
 
 class ApiSettings(Section):

@@ -10,6 +10,8 @@ _SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!.*:memory:).+")
 _POSTGRESQL = re.compile(r"postgres(ql)?(\+\w+)?://(?=.)(?P<where>.*?)(\?(?P<parameters>[^@]*))?")
 # As SQLAlchemy parses it: a user may contain "@", a password "/" and ":", and a host none of them.
 _WHERE = re.compile(r"([^:/]*(:[^@]*)?@)?(\[[^/?@\[\]]+\]|[^/:?@\[\]]+)?(:\d{1,5})?(/[^?]*)?")
+_HOST_AND_PORT = re.compile(r"[\w.-]+:\d{1,5}", re.ASCII)
+_SESSIONS = ("any", "primary", "read-write")  # the others are of servers that take no writes
 _TLS = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _PARAMETERS = frozenset(
     {"sslmode", "ssl", "host", "port", "user", "password", "target_session_attrs", "prepared_statement_cache_size"}
@@ -32,7 +34,8 @@ def address_error(address: str) -> str:
 
 
 def _parameter_error(query: str) -> str:
-    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    pairs = parse_qsl(query, keep_blank_values=True)
+    parameters = dict(pairs)
     # Unknown names are not quoted: they may be the rest of a password.
     if not parameters.keys() <= _PARAMETERS:
         return (
@@ -41,4 +44,9 @@ def _parameter_error(query: str) -> str:
         )
     if not {parameters.get("sslmode", "prefer"), parameters.get("ssl", "prefer")} <= {*_TLS}:
         return f"must have one of {', '.join(_TLS)} as sslmode"
+    hosts = [value for name, value in pairs if name == "host"]
+    if len(hosts) > 1 and not all(_HOST_AND_PORT.fullmatch(host) for host in hosts):
+        return "must name each of several hosts with its port, as host=NAME:PORT"
+    if parameters.get("target_session_attrs", "any") not in _SESSIONS:
+        return f"must have one of {', '.join(_SESSIONS)} as target_session_attrs"
     return ""

@@ -17,7 +17,7 @@ from consumers.spokes.tmf653.versions import VERSIONS
 from southbound.simulator import http_responses
 from southbound.simulator.execution import TestExecution
 from southbound.simulator.hub import Hub
-from southbound.simulator.notifications import NotificationSender, Subscription
+from southbound.simulator.notifications import NotificationSender, Subscription, unsigned
 from southbound.simulator.request_log import ReceivedRequest, RequestLog
 from southbound.simulator.script import Script, demo_script
 from southbound.simulator.service_test_resource import ServiceTestResource
@@ -70,6 +70,7 @@ class ExternalSystem:
         script: Script | None = None,
         callback_url: str | None = None,
         callback_headers: Mapping[str, str] | None = None,
+        sign_callback: Callable[[bytes], Mapping[str, str]] | None = None,
         event_in_path: bool = False,
         latency: float = 0.0,
         now: Callable[[], datetime] = _now,
@@ -95,6 +96,7 @@ class ExternalSystem:
                 callback=callback_url,
                 headers=callback_headers or {},
                 event_in_path=event_in_path,
+                sign=sign_callback or unsigned,
             )
 
     @property
@@ -135,7 +137,9 @@ class ExternalSystem:
             middlewares=[http_responses.tmf_error_middleware, self._log_request], client_max_size=MAX_BODY_BYTES
         )
         app.add_routes(ServiceTestResource(self._execution, definition, self._version).routes(self._base))
-        app.add_routes(Hub(self.notifications, definition, self._new_id, self._version).routes(self._base))
+        app.add_routes(
+            Hub(self.notifications, definition, self._new_id, self._version, self._script.hub).routes(self._base)
+        )
         if "CancelServiceTestCreateEvent" in self._version.events:
             app.add_routes(self._cancel_tasks.routes(self._base))
         app.add_routes([web.get("/_simulator/received", self._list_received)])

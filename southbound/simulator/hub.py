@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from aiohttp import web
 
@@ -29,7 +29,9 @@ class Hub:
         definition: TmfDefinition,
         new_id: Callable[[], str],
         version: TmfVersion = VERSIONS["4.1"],
+        kind: Literal["standard", "listing", "unsupported"] = "standard",
     ) -> None:
+        self._kind = kind
         self._version = version
         self._subscriptions = notifications.subscriptions
         self._definition = definition
@@ -37,8 +39,22 @@ class Hub:
 
     def routes(self, base: str) -> list[web.RouteDef]:
         """Return the routes below the base path."""
-        one = f"{base}/hub/{{id}}"
-        return [web.post(f"{base}/hub", self._subscribe), web.get(one, self._read), web.delete(one, self._unsubscribe)]
+        all_of_them, one = f"{base}/hub", f"{base}/hub/{{id}}"
+        if self._kind == "unsupported":
+            return [web.route("*", path, self._refuse) for path in (all_of_them, one)]
+        listing = [web.get(all_of_them, self._list)] if self._kind == "listing" else []
+        return [
+            *listing,
+            web.post(all_of_them, self._subscribe),
+            web.get(one, self._read),
+            web.delete(one, self._unsubscribe),
+        ]
+
+    async def _refuse(self, _: web.Request) -> web.Response:
+        raise RequestRefusedError(501, "notImplemented", "this system has no hub")
+
+    async def _list(self, _: web.Request) -> web.Response:
+        return http_responses.json_response(200, [self._shown(known) for known in self._subscriptions.values()])
 
     async def _subscribe(self, request: web.Request) -> web.Response:
         body = await http_responses.read_json_body(request)
@@ -61,7 +77,10 @@ class Hub:
         callback, query = str(body["callback"]), str(body.get("query", "")) or None
         if any(known.callback == callback for known in self._subscriptions.values()):
             raise RequestRefusedError(409, "exists", f"{callback} is subscribed already", "/callback")
-        subscription = Subscription(id=self._new_id(), callback=callback, query=query)
+        headers = body.get("headers")
+        subscription = Subscription(
+            id=self._new_id(), callback=callback, query=query, headers=headers if isinstance(headers, dict) else {}
+        )
         self._subscriptions[subscription.id] = subscription
         return subscription
 

@@ -14,7 +14,7 @@ from consumers.spokes.transport import HttpRequest
 from router.responses import HttpResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from consumers.spokes.tmf653.versions import TmfVersion
@@ -29,6 +29,11 @@ MINIMAL_FIELDS = ("id", "href", "state")
 RETRY_DELAYS = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each retry
 
 
+def unsigned(_body: bytes) -> Mapping[str, str]:
+    """Return no headers."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """A subscription to notifications (TMF653 v4.1 `EventSubscription`)."""
@@ -37,6 +42,7 @@ class Subscription:
     callback: str
     query: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sign: Callable[[bytes], Mapping[str, str]] = field(default=unsigned, repr=False)  # headers from the body
     event_in_path: bool = False  # POST to callback/eventType instead of to the callback itself
 
     def matches(self, event_type: str) -> bool:
@@ -44,11 +50,27 @@ class Subscription:
         selected = [value for name, value in parse_qsl(self.query or "") if name == "eventType"]
         return not selected or event_type in ",".join(selected).split(",")
 
+    def selected(self, event: Json) -> Json:
+        """Return an event with the fields of its resources that the query selects (`fields=a,b`)."""
+        asked = [value for name, value in parse_qsl(self.query or "") if name == "fields"]
+        if not asked:
+            return event
+        fields = {"@type", *",".join(asked).split(",")}
+        resources = event["event"] if isinstance(event["event"], dict) else {}
+        return {**event, "event": {name: _with_only(fields, resource) for name, resource in resources.items()}}
+
     def build_request(self, event: Json) -> HttpRequest:
         """Return the request that delivers an event."""
         url = f"{self.callback.rstrip('/')}/{event['eventType']}" if self.event_in_path else self.callback
-        headers = {"content-type": "application/json", **self.headers}
-        return HttpRequest(method="POST", url=url, headers=headers, body=orjson.dumps(event))
+        body = orjson.dumps(self.selected(event))
+        headers = {"content-type": "application/json", **self.headers, **self.sign(body)}
+        return HttpRequest(method="POST", url=url, headers=headers, body=body)
+
+
+def _with_only(fields: set[str], resource: object) -> object:
+    if not isinstance(resource, dict):
+        return resource
+    return {name: value for name, value in resource.items() if name in fields}
 
 
 def make_notification(  # noqa: PLR0913 - what an event says

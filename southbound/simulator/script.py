@@ -39,10 +39,12 @@ class ScriptError(Exception):
 class Script(Model):
     """Behaviours by specification id; for a test that names a parent, `children` is searched first.
 
-    A system of `version` 5.0 is strict: what a type of TMF653 v5.0 does not have is refused.
+    A system of `version` 5.0 is strict: what a type of TMF653 v5.0 does not have is refused. `hub: listing` also
+    answers GET of `/hub` with the list of subscriptions; `hub: unsupported` answers 501 to everything below it.
     """
 
     version: Annotated[Literal["4.0", "4.1", "4.2", "5.0"], BeforeValidator(_as_text)] = "4.1"
+    hub: Literal["standard", "listing", "unsupported"] = "standard"
     specifications: dict[str, Behaviour] = Field(default_factory=dict)
     children: dict[str, Behaviour] = Field(default_factory=dict)
     default: Behaviour = Field(default_factory=completes_immediately)

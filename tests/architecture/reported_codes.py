@@ -21,6 +21,7 @@ NOT_CODES = {
     "GET",
     "PATCH",
     "POST",
+    "PUT",
 }
 
 

@@ -217,7 +217,9 @@ def test_the_readme_gives_commands_that_do_not_end_terminals_of_their_own() -> N
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_settings_that_pages_name_exist(page: Path) -> None:
+    # `hub` is a section of the settings, and one of profiles.
     known = {f"{name}.{setting}" for name, section in sections().items() for setting in section.model_fields}
+    known |= PROFILE_FIELDS
     groups = "|".join(sections())
     named = set(re.findall(rf"`((?:{groups})\.[a-z_]+)`", page.read_text(encoding="utf-8")))
     assert named - known == set()
@@ -235,7 +237,8 @@ def test_profiles_that_pages_show_are_valid(page: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("page", CURRENT_PAGES, ids=name_of)
 def test_fields_of_profiles_that_pages_name_exist(page: Path) -> None:
-    assert sorted(profile_fields_named(page.read_text(encoding="utf-8")) - PROFILE_FIELDS) == []
+    settings = {f"{name}.{setting}" for name, section in sections().items() for setting in section.model_fields}
+    assert sorted(profile_fields_named(page.read_text(encoding="utf-8")) - PROFILE_FIELDS - settings) == []
 
 
 def test_fields_of_profiles_are_recognised_on_pages() -> None:

@@ -42,9 +42,13 @@ class DeadlineCheck:
     caller: Caller
     on_jeopardy: Callable[[str], None] = lambda _: None
 
+    def is_due(self, event: Event, row: RunRow) -> bool:
+        """Return whether the deadline of the run is due."""
+        return is_due(row, self._as_of(event))
+
     async def handle(self, event: Event, row: RunRow) -> RunRow:
         """Act on the deadline if it is due, and return the row as it is then."""
-        if not is_due(row, self._as_of(event)):
+        if not self.is_due(event, row):
             await self._publish_again(event, row)
             return row
         row = await self._read(event, row)

@@ -40,7 +40,7 @@ class MissingChildren(StrEnum):
     CANCEL = "cancel"
 
 
-class _Publication(NamedTuple):
+class _PublishedCancellation(NamedTuple):
     """When a cancellation was published last, and how often."""
 
     at: datetime
@@ -61,7 +61,7 @@ class PendingRequestExpiry:
     every: float
     warn: ReportSentence
     policy: MissingChildren = MissingChildren.FALL_OUT
-    _published: dict[str, _Publication] = field(default_factory=dict)  # by the id of a cancellation
+    _published: dict[str, _PublishedCancellation] = field(default_factory=dict)  # by the id of a cancellation
 
     async def run(self) -> None:
         """Expire overdue requests periodically, until cancelled."""
@@ -119,7 +119,7 @@ class PendingRequestExpiry:
         for each in new:
             times = self._times_published(each) + 1
             self._published.pop(each.id, None)
-            self._published[each.id] = _Publication(now, times)
+            self._published[each.id] = _PublishedCancellation(now, times)
         for forgotten in list(self._published)[:-MAX_REMEMBERED]:
             del self._published[forgotten]
         await self.updater.announcer.events.publish(new)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+_ROUNDING = 1e-6  # seconds; sums of intervals are not exact
+
 
 class RateLimit:
     """A token bucket: `rate` calls per second on average, and up to `burst` at once after a pause.
@@ -28,6 +30,15 @@ class RateLimit:
         self._clock = clock
         self._sleep = sleep
         self._next_at = float("-inf")  # when the next token would be there with a burst of one
+
+    def try_take(self) -> float:
+        """Take a token if there is one, and return 0; else return the seconds until there is one."""
+        now = self._clock()
+        due = max(self._next_at, now - self._tolerance)
+        if due - now > _ROUNDING:
+            return due - now
+        self._next_at = due + self._interval
+        return 0.0
 
     async def take(self) -> None:
         """Wait for a token and take it."""

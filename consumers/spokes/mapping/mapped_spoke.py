@@ -10,6 +10,7 @@ import orjson
 from consumers.spokes.mapping.compiled import compile_rules
 from consumers.spokes.mapping.pointers import find, parse_pointer
 from consumers.spokes.port import FollowsLocation, NotUnderstoodError
+from consumers.spokes.tmf653.envelopes import open_envelope
 from consumers.spokes.tmf653.fields import CHILDREN
 from consumers.spokes.tmf653.lenient_json import parse_json
 from schemas.vocabulary import Channel
@@ -141,7 +142,7 @@ class MappedSpoke:
         if received.channel is Channel.POLL:
             body = self._run(self._at(body, self._run_at))
         else:
-            body = self._event(body)
+            body = self._event(open_envelope(body))
             event = body.get("event")
             if not isinstance(event, dict):
                 body = self._run(body)

@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
+from consumers.spokes.tmf653.envelopes import open_envelope
 from consumers.spokes.tmf653.lenient_json import as_mapping, first_text, parse_json
 from consumers.spokes.tmf653.replies import echoed_run_id, require_run, to_report
 from consumers.spokes.tmf653.v5.cancel_task import CANCEL_TASK, to_task_report
 from consumers.spokes.tmf653.v5.information import questions_in
 from router.runs.reports.information import INFORMATION_REQUIRED
 from router.runs.states import TERMINAL
-from schemas.vocabulary import RunState
+from schemas.vocabulary import Channel, RunState
 
 if TYPE_CHECKING:
     from consumers.spokes.tmf653.lenient_json import Json
@@ -34,7 +35,7 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
     Raises:
         NotUnderstoodError: it is neither.
     """
-    body = require_run(parse_json(received.body, received.content_type))
+    body = _opened(received)
     if "event" not in body:
         return _add_ids(to_report(spellings, body), received)
     event_type = _event_type(body, received)
@@ -61,10 +62,15 @@ def check_callback(received: InboundReceived) -> None:
         NotAboutARunError: it is an event about another resource of TMF653.
         NotUnderstoodError: it names no run.
     """
-    body = require_run(parse_json(received.body, received.content_type))
+    body = _opened(received)
     run = _named(body["event"], _event_type(body, received)) if "event" in body else body
     if not (received.external_id or first_text(run, "id", "href", "name") or echoed_run_id(run)):
         raise NotUnderstoodError("it names no run: it has neither an id, nor an href, a name or an external identifier")
+
+
+def _opened(received: InboundReceived) -> Json:
+    body = require_run(parse_json(received.body, received.content_type))
+    return body if received.channel is Channel.POLL else open_envelope(body)
 
 
 def _cancel_task(event: object, event_type: str) -> Json | None:

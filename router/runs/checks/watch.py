@@ -8,7 +8,9 @@ from enum import StrEnum
 
 MIN_NOT_FOUND_ANSWERS = 3  # "not found" that a run counts as lost after
 MAX_PAUSE = 3600.0  # seconds
-UNKNOWN_STATE_WITHIN = 86_400.0  # seconds for which a run in a state that no spelling knows is read again
+# Seconds for which a run in a state that no spelling knows is read again: half of the default time-out, so that
+# somebody can name the state in the profile before the run ends.
+UNKNOWN_STATE_WITHIN = 43_200.0
 RETURN_WITHIN = 86_400.0  # seconds for which a lost run is asked for, in case it comes back
 _FIRST_CHECKS = 60  # of the whole time, the part before the first check
 

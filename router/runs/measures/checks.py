@@ -43,6 +43,12 @@ def find_measure_faults(position: int, measure: ExternalMeasure, match: MeasureM
         yield measure_reason(code, position, f"Measure {_described(measure)} {what}.")
 
 
+def rejected_reason(position: int, measure: ExternalMeasure) -> Reason:
+    """Return the reason of a measure that is left out because it matches none of the requested ones."""
+    sentence = f"Measure {_described(measure)} belongs to none of the requested measures; it is left out."
+    return measure_reason("MEASURE_REJECTED", position, sentence)
+
+
 def measure_reason(code: str, position: int, sentence: str) -> Reason:
     """Return the reason that names a measure of a report."""
     return Reason(code=code, message=sentence, property_path=f"/testMeasure/{position}")

@@ -7,7 +7,14 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from router.runs.ids import measure_id
-from router.runs.measures.checks import ID_MISSING, find_measure_faults, is_readable, is_supported_time, measure_reason
+from router.runs.measures.checks import (
+    ID_MISSING,
+    find_measure_faults,
+    is_readable,
+    is_supported_time,
+    measure_reason,
+    rejected_reason,
+)
 from router.runs.measures.matching import match_to_requested
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Result, RunState
@@ -37,10 +44,12 @@ def match_measures(
     external_id: str,
     *,
     known: Sequence[ReportedMeasure] = (),
+    keep_unknown: bool = True,
 ) -> MatchedMeasures:
     """Assign every reported measure the id of the requested one, or a stable id of our own.
 
-    Nothing is dropped but the echo of a requested measure without a value. Of two with one id the later captured stays,
+    Nothing is dropped but the echo of a requested measure without a value, and without `keep_unknown` what matches none
+    of the requested measures (if there are any), with a reason. Of two with one id the later captured stays,
     with a problem. `known` are those of earlier reports, no longer open.
     """
     taken = {measure.id for measure in known if measure.id_origin is not MeasureIdOrigin.ONLY_OPEN}
@@ -49,6 +58,9 @@ def match_measures(
     for place, match in enumerate(match_to_requested(requested, reported, taken)):
         measure = reported[place]
         if match and _is_request_echo(measure):
+            continue
+        if match is None and requested and not keep_unknown:
+            problems.append(rejected_reason(place, measure))
             continue
         read = _with_requested_id(measure, match) if match else _with_derived_id(measure, spoke, external_id, place)
         problems += find_measure_faults(place, measure, match)

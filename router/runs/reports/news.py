@@ -16,11 +16,21 @@ if TYPE_CHECKING:
 
 
 def has_news(
-    row: RunRow, report: ExternalReport, at: datetime, measures_grace: float, *, ends_with_measures: bool = False
+    row: RunRow,
+    report: ExternalReport,
+    at: datetime,
+    measures_grace: float,
+    *,
+    ends_with_measures: bool = False,
+    keeps_unknown_measures: bool = True,
 ) -> bool:
     """Return whether a report about a run at its system would publish something or change what is known about it."""
     reported = Reported(
-        report_id="", report=report, measures_grace=measures_grace, ends_with_measures=ends_with_measures
+        report_id="",
+        report=report,
+        measures_grace=measures_grace,
+        ends_with_measures=ends_with_measures,
+        keeps_unknown_measures=keeps_unknown_measures,
     )
     step = advance(row, (reported,), at)
     # A reason that the row does not keep would look new in every response.

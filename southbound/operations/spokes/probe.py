@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from consumers.inbound.registration.progress import Answer, HubPhase
 from consumers.spokes.credentials import NoAuth, SecretMissingError
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.registry import spoke_for
@@ -20,6 +21,7 @@ from router.responses import NoResponse
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_text
 from southbound.operations.spokes.profiles import one_profile
+from southbound.service.composition.callback_addresses import hub_dialect, registration_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -49,14 +51,16 @@ def probe_spoke(settings: Settings, name: str, environment: Mapping[str, str], *
     """
     profile = one_profile(settings, name)
     try:
-        return asyncio.run(_print_steps(profile, environment, as_json=as_json))
+        return asyncio.run(_print_steps(profile, environment, settings.listener.public_url, as_json=as_json))
     except SecretMissingError as error:
         raise invalid_input(str(error).splitlines()) from None
 
 
-async def _print_steps(profile: Profile, environment: Mapping[str, str], *, as_json: bool) -> int:
+async def _print_steps(
+    profile: Profile, environment: Mapping[str, str], public_url: str | None, *, as_json: bool
+) -> int:
     code = ExitCode.SUCCESS
-    async for step in probe(profile, environment):
+    async for step in probe(profile, environment, public_url):
         if as_json:
             print_json(orjson.dumps(asdict(step)).decode())
         else:
@@ -65,8 +69,8 @@ async def _print_steps(profile: Profile, environment: Mapping[str, str], *, as_j
     return code
 
 
-async def probe(profile: Profile, environment: Mapping[str, str]) -> AsyncIterator[Step]:
-    """Yield the steps up to the first that fails.
+async def probe(profile: Profile, environment: Mapping[str, str], public_url: str | None = None) -> AsyncIterator[Step]:
+    """Yield the steps up to the first that fails. `public_url` is the setting `listener.public_url`.
 
     Raises:
         SecretMissingError: a secret of the profile is missing.
@@ -77,7 +81,10 @@ async def probe(profile: Profile, environment: Mapping[str, str]) -> AsyncIterat
             yield step
             if not step.ok:
                 return
-        yield await _call(profile, client)
+        called = await _call(profile, client)
+        yield called
+        if called.ok and profile.hub.registers:
+            yield await probe_hub(profile, client, environment, public_url)
     finally:
         await client.close()
 
@@ -158,6 +165,28 @@ def _hint(response: HttpResponse) -> str:
     if response.status in (404, 405, 410):
         return ": correct base_url, or paths.search"
     return ": correct base_url, as the system redirects" if 300 <= response.status < 400 else ""  # noqa: PLR2004
+
+
+async def probe_hub(
+    profile: Profile, client: SpokeClient, environment: Mapping[str, str], public_url: str | None
+) -> Step:
+    """Return whether the hub shows the registration of the callback address. Nothing is registered."""
+    began = time.monotonic()
+    if mistakes := registration_mistakes(public_url, [profile]):
+        return _step("hub", began, mistakes[0], ok=False)
+    dialect = hub_dialect(public_url or "", profile, environment)
+    call = dialect.call_of(HubPhase.SEARCHING, None)
+    response = await client.call(profile.name, call)
+    if isinstance(response, NoResponse):
+        return _step("hub", began, response.cause, ok=False)
+    answer, found = dialect.read(HubPhase.SEARCHING, response)
+    what = f"GET {call.path} was answered with {response.status}"
+    sentence = {
+        Answer.FOUND: f"the callback address is registered (id {found or 'not shown'})",
+        Answer.NOT_FOUND: "the callback address is not registered: the role `listener` does that when it starts",
+        Answer.UNREADABLE: f"whether the callback address is registered cannot be read ({what})",
+    }
+    return _step("hub", began, sentence.get(answer, what), ok=answer in sentence)
 
 
 def _step(step: str, began: float, detail: str, *, ok: bool = True) -> Step:

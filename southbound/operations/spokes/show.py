@@ -8,12 +8,14 @@ import orjson
 from pydantic import BaseModel
 from rich.table import Table
 
+from consumers.spokes.conventions.hub_settings import CredentialsPlace
 from consumers.spokes.profile_schema import profile_schema
 from schemas.text.counts import count_noun
 from southbound.cli.exit_codes import ExitCode, invalid_input
 from southbound.operations.configuration import missing_secrets
 from southbound.operations.console import print_content, print_json, print_result, print_text
 from southbound.operations.spokes.profiles import all_profiles, one_profile, profile_of_file
+from southbound.service.composition.callback_addresses import callback_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,13 +73,22 @@ def show_spoke(settings: Settings, name: str, *, as_json: bool) -> int:
     table = Table("field", "value", "from", box=None, pad_edge=False)
     for field, value, is_set in _values(profile):
         table.add_row(field, value, "profile" if is_set else "default", style="" if is_set else "dim")
+    if profile.hub.registers:
+        table.add_row("registered at the hub", _callback_address(settings, profile), "settings")
     print_result(table)
     return ExitCode.SUCCESS
 
 
+def _callback_address(settings: Settings, profile: Profile) -> str:
+    """Return the address that is registered, without its token."""
+    token = "TOKEN" if profile.hub.credentials is CredentialsPlace.URL else None
+    return f"{settings.listener.public_url or '(listener.public_url is not set)'}{callback_path(profile, token)}"
+
+
 def _values(model: BaseModel, above: str = "", *, is_set: bool = True) -> Iterator[tuple[str, str, bool]]:
-    for name in type(model).model_fields:
-        value, own = getattr(model, name), is_set and name in model.model_fields_set
+    for attribute, described in type(model).model_fields.items():
+        name = described.alias or attribute
+        value, own = getattr(model, attribute), is_set and attribute in model.model_fields_set
         if isinstance(value, BaseModel):
             yield from _values(value, f"{above}{name}.", is_set=own)
         else:

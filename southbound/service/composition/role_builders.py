@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from consumers.inbound.callback_auth import authenticator_for
+from consumers.inbound.callback_auth import TokenAuthenticator, authenticator_for
 from consumers.inbound.listener import CallbackConfig, Listener
 from consumers.metrics import EVENT_IDS_REUSED
 from consumers.spokes.tmf653.versions import VERSIONS
+from southbound.service.composition.callback_addresses import url_token
 from southbound.service.composition.hub import build_delivery_hub, hub_workers
 from southbound.service.composition.northbound import api_tasks, start_api
 from southbound.service.composition.observers import callback_counter
+from southbound.service.composition.registration import noting_callbacks, open_registrars
 from southbound.service.composition.shared_resources import utc_now
 from southbound.service.composition.streams import egress_workers, ingress_workers, stream_watch_tasks
 from southbound.service.composition.tasks import (
@@ -109,6 +111,10 @@ def _poller_tasks(resources: SharedResources) -> Tasks:
         yield poller.run()
 
 
+def _listener_tasks(resources: SharedResources) -> Tasks:
+    return (registrar.run() for registrar in resources.registrars.values())
+
+
 def _hub_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
     return hub_workers(resources)
 
@@ -125,6 +131,8 @@ def callback_config(
         success_status=VERSIONS[profile.version].listener_status,
         authenticator=authenticator_for(profile.callback_auth, environment),
         check=check,
+        url_token=TokenAuthenticator(token=token) if (token := url_token(profile, environment)) else None,
+        limits=profile.callback_limits,
     )
 
 
@@ -142,11 +150,12 @@ async def _start_listener(stack: AsyncExitStack, resources: SharedResources) -> 
         topic=resources.events.topics.inbound,
         envelope=resources.events.envelope,
         clock=utc_now,
-        on_callback=callback_counter(resources.metrics),
+        on_callback=noting_callbacks(resources, callback_counter(resources.metrics)),
         on_reused_event_id=lambda spoke: resources.metrics.count(EVENT_IDS_REUSED, spoke),
     )
     await stack.enter_async_context(listener)
     _warn_of_open_callbacks(resources)
+    open_registrars(stack, resources)
     return listener.port
 
 
@@ -162,7 +171,7 @@ BUILDERS: Mapping[Role, RoleBuilder] = MappingProxyType(
         Role.ROUTING: RoleBuilder(workers=_routing_workers, tasks=(_routing_tasks,)),
         Role.DISPATCH: RoleBuilder(workers=_dispatch_workers, tasks=(_dispatch_tasks,)),
         Role.INBOUND: RoleBuilder(workers=_inbound_workers, tasks=(_inbound_tasks,)),
-        Role.LISTENER: RoleBuilder(start_server=_start_listener),
+        Role.LISTENER: RoleBuilder(tasks=(_listener_tasks,), start_server=_start_listener),
         Role.POLLER: RoleBuilder(tasks=(_poller_tasks,)),
         Role.HUB: RoleBuilder(workers=_hub_workers, tasks=(_hub_tasks,)),
         Role.API: RoleBuilder(tasks=(api_tasks,), start_server=start_api),

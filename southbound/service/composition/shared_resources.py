@@ -35,6 +35,7 @@ from southbound.service.specification_source import NO_SOURCE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from consumers.inbound.registration.registrar import HubRegistrar
     from consumers.metrics import Metrics
     from consumers.spokes.port import Spoke, SpokeCaller
     from consumers.store.orders.port import OrderStore
@@ -73,6 +74,7 @@ class SharedResources:
     continuity: ContinuityCheck | None = None  # None: no role of this process uses the store
     recorded: TopicEnds | None = None  # of the lifecycle events that a lost store may have processed
     new_deliveries: asyncio.Event = field(default_factory=asyncio.Event)  # to subscribers
+    registrars: dict[str, HubRegistrar] = field(default_factory=dict)  # by spoke, filled by the role `listener`
     threshold_cache: ThresholdCache = field(default_factory=lambda: ThresholdCache(log_used_up))
 
     @cached_property

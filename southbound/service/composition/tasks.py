@@ -20,6 +20,7 @@ from consumers.routing.waiting.expire import MissingChildren, PendingRequestExpi
 from consumers.routing.waiting.release import WaitingQueueReleaser
 from consumers.spokes.profile import ResultChannel
 from southbound.service.composition.observers import repetition_counter
+from southbound.service.composition.registration import note_polled_change
 from southbound.service.composition.shared_resources import SharedResources, utc_now
 
 log = structlog.get_logger()
@@ -36,6 +37,7 @@ def build_poller(resources: SharedResources) -> Poller | None:
         events=resources.events,
         now=utc_now,
         warn=lambda sentence: log.warning("polling failed; retrying", problem=sentence),
+        on_news=lambda spoke: note_polled_change(resources, spoke),
     )
 
 

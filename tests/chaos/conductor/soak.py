@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 WARM_UP = 0.25  # share of the samples that is left out: caches fill, pools open
 MAX_GROWTH = 0.10  # of the median of the last quarter over that of the first quarter after the warm-up
 MIN_SAMPLES = 12
-SMALL = {"memory_kib": 8_192, "files": 8, "threads": 4, "series": 20, "store_bytes_per_run": 256}  # always allowed
+SMALL = {
+    "memory_kib": 8_192,
+    "files": 8,
+    "threads": 4,
+    "tasks": 300,
+    "series": 20,
+    "store_bytes_per_run": 256,
+}  # always allowed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +35,7 @@ class SoakSample:
     memory_kib: int
     files: int
     threads: int
+    tasks: int
     series: int  # time series that /metrics shows
     store_bytes_per_run: int
 
@@ -64,10 +72,17 @@ class Sampler:
                     memory_kib=worker.process.resident_kib(),
                     files=worker.process.open_files(),
                     threads=int(status("Threads")),
+                    tasks=_value_of("southbound_tasks", metrics),
                     series=sum(not line.startswith("#") for line in metrics.splitlines()),
                     store_bytes_per_run=size // max(ended, 1),
                 )
             )
+
+
+def _value_of(name: str, metrics: str) -> int:
+    """Return the value of a metric without labels; 0 if it is not there."""
+    found = [line.split()[1] for line in metrics.splitlines() if line.startswith(f"{name} ")]
+    return int(float(found[0])) if found else 0
 
 
 def judge_flatness(samples: Sequence[SoakSample]) -> dict[str, dict[str, object]]:

@@ -207,10 +207,11 @@ def _follow(primary: PostgresServer, standby: PostgresServer) -> None:
 
 @contextmanager
 def _ended_with_this_process(cluster: PostgresCluster) -> Iterator[None]:
-    """End the server even if this process is killed: `pg_ctl` lets it run on by itself."""
-    pid = shlex.quote(str(cluster.data / "postmaster.pid"))
-    end = ["sh", "-c", f'kill -QUIT "$(head -n 1 {pid})"']  # as `pg_ctl stop -m immediate` does
-    supervisor = _start_supervisor(["sleep", "infinity"], Path("/dev/null"), end, None)
+    """End the server even if this process is killed: `pg_ctl` lets it run on by itself. Its folder is removed, too."""
+    file = shlex.quote(str(cluster.data / "postmaster.pid"))
+    # SIGQUIT is what `pg_ctl stop -m immediate` sends; the server removes its file last.
+    end = f'kill -QUIT "$(head -n 1 {file})" && for _ in $(seq 100); do test -e {file} || break; sleep 0.1; done'
+    supervisor = _start_supervisor(["sleep", "infinity"], Path("/dev/null"), ["sh", "-c", end], cluster.home)
     try:
         yield
     finally:

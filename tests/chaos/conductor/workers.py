@@ -26,8 +26,12 @@ if TYPE_CHECKING:
 
     from tests.chaos.conductor.oracle import Oracle
 
-# On Linux, the kernel ends the process with the conductor, also if that is killed (PR_SET_PDEATHSIG, SIGKILL).
-WITH_ITS_PARENT = "import ctypes, sys; sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 9); "
+# On Linux, the kernel ends the process with the conductor, also if that is killed (PR_SET_PDEATHSIG, SIGKILL). If that
+# was killed before, the process has another parent already.
+WITH_ITS_PARENT = (
+    "import ctypes, os, sys; sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 9); "
+    f"os.getppid() == {os.getpid()} or sys.exit(); "
+)
 PROGRAM = f"{WITH_ITS_PARENT}from southbound.cli.entry import main; main()"
 UP_TIMEOUT = 180.0  # seconds until a process that does not start is a violation
 EXIT_TIMEOUT = 90.0

@@ -13,10 +13,11 @@ import aiohttp
 import orjson
 import pytest
 
-from consumers.inbound.callback_auth import AllowAnyone, TokenAuthenticator
+from consumers.inbound.callback_auth import AllowAnyone, TokenAuthenticator, authenticator_for, headers_for
 from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import CannotListenError
 from consumers.inbound.listener import CallbackConfig, Listener, ListenerLimits, accept_any
+from consumers.spokes.security.callback_credentials import CallbackCertificate, CallbackSignature
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from tests.builders.spokes import a_spoke
@@ -497,3 +498,31 @@ async def test_an_event_about_no_run_is_acknowledged_counted_and_not_stored() ->
         assert (await rig.post("/fibre-lab/listener", event))[0] == 201
         assert rig.publisher.published == []
         assert rig.counts == [("fibre-lab", "ignored")]
+
+
+async def test_a_callback_with_a_signature_is_stored_and_one_with_another_body_is_not() -> None:
+    auth = CallbackSignature(secret="env:HMAC", timestamp_header="X-Time")  # noqa: S106 - where it is
+    spokes = {"signed-lab": CallbackConfig(authenticator=authenticator_for(auth, {"HMAC": TOKEN}))}
+    async with a_listener(spokes=spokes) as rig:
+        headers = headers_for(auth, {"HMAC": TOKEN}, orjson.dumps(EVENT))
+        assert (await rig.post("/signed-lab/listener", EVENT, **headers))[0] == 201
+        status, answer = await rig.post("/signed-lab/listener", EVENT | {"eventId": "e-2"}, **headers)
+        assert (status, answer["code"]) == (401, "unauthenticated")
+        assert (await rig.post("/signed-lab/listener", EVENT))[0] == 401
+    assert len(rig.publisher.published) == 1
+    assert rig.counts == [
+        ("signed-lab", "stored"),
+        ("signed-lab", "unauthenticated"),
+        ("signed-lab", "unauthenticated"),
+    ]
+
+
+async def test_a_certificate_in_a_header_counts_only_from_a_proxy_of_the_profile() -> None:
+    certificates = {
+        name: CallbackCertificate(header="X-Subject", proxies=(proxy,), subjects=("CN=lab",))
+        for name, proxy in {"near-lab": "127.0.0.1", "far-lab": "10.0.0.0/8"}.items()
+    }
+    spokes = {name: CallbackConfig(authenticator=authenticator_for(one, {})) for name, one in certificates.items()}
+    async with a_listener(spokes=spokes) as rig:
+        statuses = [(await rig.post(f"/{name}/listener", EVENT, **{"X-Subject": "CN=lab"}))[0] for name in spokes]
+    assert statuses == [201, 401]

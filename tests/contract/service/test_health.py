@@ -147,6 +147,21 @@ async def test_prometheus_gets_every_metric_of_the_list_with_its_kind_meaning_an
         assert family.samples[0].labels.items() >= dict.fromkeys(metric.labels, "any").items(), metric.name
 
 
+async def test_the_tasks_of_the_event_loop_are_counted() -> None:
+    async with a_probe() as probe:
+        before = tasks_on(await probe.get("/metrics"))
+        waiting = [asyncio.create_task(asyncio.sleep(60)) for _ in range(7)]
+        after = tasks_on(await probe.get("/metrics"))
+        for task in waiting:
+            task.cancel()
+    assert before >= 1
+    assert after == before + 7
+
+
+def tasks_on(answer: tuple[int, str]) -> int:
+    return int(float(answer[1].partition("\nsouthbound_tasks ")[2].partition("\n")[0]))
+
+
 async def test_a_port_that_is_taken_is_named() -> None:
     async with a_probe() as probe:
         second = HealthServer(host="127.0.0.1", port=probe.server.port, metrics=Metrics(), checks={})

@@ -11,6 +11,8 @@ import pytest
 from consumers.spokes.credentials import SecretMissingError
 from southbound.operations.spokes.probe import probe
 from southbound.simulator.external_system import ExternalSystem
+from southbound.simulator.notifications import Subscription
+from southbound.simulator.script import Script
 from tests.builders.spokes import a_profile
 from tests.contract.spokes.misbehaving_server import ServerBehaviour, ServerConnection, serving
 
@@ -121,3 +123,34 @@ async def test_a_token_endpoint_that_is_down_is_a_matter_of_credentials() -> Non
 async def test_a_secret_that_is_missing_is_named_before_anything_is_tried() -> None:
     with pytest.raises(SecretMissingError, match="NOT_SET"):
         await steps_to("http://127.0.0.1:9/v4", auth={"kind": "bearer", "token": "env:NOT_SET"})
+
+
+@pytest.mark.parametrize(
+    ("hub", "registered", "sentence"),
+    [
+        ("listing", True, "the callback address is registered (id "),
+        ("listing", False, "the callback address is not registered"),
+        ("standard", True, "cannot be read (GET /hub was answered with 405)"),
+        ("unsupported", False, "cannot be read (GET /hub was answered with 501)"),
+    ],
+)
+async def test_a_probe_shows_whether_the_hub_has_the_callback_address(
+    hub: str, sentence: str, *, registered: bool
+) -> None:
+    public_url = "http://callbacks.example"
+    async with ExternalSystem(name="fibre-lab", script=Script.model_validate({"hub": hub})) as system:
+        if registered:
+            callback = f"{public_url}/fibre-lab/listener"
+            system.notifications.subscriptions["7"] = Subscription(id="7", callback=callback)
+        described = a_profile(base_url=system.base_url, timeouts=TIMEOUTS, hub={"register": True})
+        steps = [step async for step in probe(described, {}, public_url)]
+    assert names(steps)[-1] == ("hub", True)
+    assert sentence in steps[-1].detail
+    assert {request.method for request in system.received} == {"GET"}
+
+
+async def test_a_probe_names_the_setting_that_a_registration_needs() -> None:
+    async with ExternalSystem(name="fibre-lab") as system:
+        steps = await steps_to(system.base_url, hub={"register": True})
+    assert names(steps)[-1] == ("hub", False)
+    assert "listener.public_url" in steps[-1].detail

@@ -15,6 +15,7 @@ def samples(growth: float, *, process: int = 1, count: int = 60, noise: int = 0)
             memory_kib=int(150_000 * (1 + growth * number / count)) + noise * (number % 2),
             files=40,
             threads=8,
+            tasks=40,
             series=300,
             store_bytes_per_run=3_000,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.inbound.report_handler import MAX_BEHIND, MAX_RETRY_INTERVAL, MIN_ATTEMPTS
 from consumers.inbound.unknown_ids import FORGOTTEN_AFTER, UnknownIds
-from consumers.runtime.handler import Attempt, DeadLetter, RetryLater
+from consumers.runtime.handler import Attempt, DeadLetter, Done, RetryLater
 from tests.builders.runs import NOON, a_document
 from tests.harness.gateway import InMemoryGateway
 
@@ -61,6 +61,20 @@ async def test_reports_about_unknown_ids_give_way_when_their_partition_has_no_ro
     report = a_report(gateway, "ext-404")
     outcomes = [await gateway.attempt_with(report, Attempt(n, 0.0, crowded=True)) for n in range(1, MIN_ATTEMPTS + 1)]
     assert [type(outcome) for outcome in outcomes] == [RetryLater] * (MIN_ATTEMPTS - 1) + [DeadLetter]
+
+
+async def test_an_outage_of_the_run_store_does_not_count_as_a_search() -> None:
+    """The store was away for longer than a report waits; the command that learns the id was as well."""
+    gateway = InMemoryGateway(max_report_age=60.0)
+    early = a_report(gateway, "ext-TR0001")
+    assert isinstance(await gateway.attempt(early), RetryLater)
+    gateway.clock.at += timedelta(seconds=90)
+    for search in range(MIN_ATTEMPTS + 3):  # ten attempts before them failed with STORE_UNAVAILABLE
+        assert isinstance(await gateway.attempt_with(early, Attempt(12 + search, 90.0 + search)), RetryLater)
+        gateway.clock.at += timedelta(seconds=2.5)
+    await gateway.process_request(a_document())
+    assert isinstance(await gateway.attempt_with(early, Attempt(40, 130.0)), Done)
+    assert not gateway.dead_lettered
 
 
 async def test_more_ids_than_may_wait_are_dead_letters_at_once() -> None:

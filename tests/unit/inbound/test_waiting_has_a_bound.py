@@ -138,7 +138,7 @@ async def test_a_run_in_an_unknown_state_is_read_again_with_growing_pauses_and_t
     await gateway.process_request(a_document())
     gateway.system.tests[TEST]["state"] = "finished"
     await gateway.process_callback(TEST, state="finished", testMeasure=[])
-    await gateway.advance(90_000, step=300)
+    await gateway.advance(50_000, step=300)
     assert gateway.dead_letter_codes() == ["UNKNOWN_STATE"]
     assert len(gateway.system.calls_made(Purpose.READ)) < 40
     assert (gateway.row().phase, gateway.row().watch) == (Phase.ACCEPTED, None)
@@ -149,7 +149,7 @@ async def test_the_dead_letter_of_an_unknown_state_is_redriven_once_the_profile_
     await gateway.process_request(a_document())
     gateway.system.tests[TEST]["state"] = "finished"
     await gateway.process_callback(TEST, state="finished", testMeasure=[])
-    await gateway.advance(90_000, step=300)
+    await gateway.advance(50_000, step=300)
     gateway.profile = {"state_spellings": {"finished": "completed"}}
     gateway.redeliver(gateway.dead_lettered[0][0])
     await gateway.run_until_idle()

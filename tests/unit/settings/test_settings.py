@@ -201,6 +201,7 @@ def test_a_store_may_be_spelled_with_and_without_a_driver(url: str) -> None:
         "postgresql://[::1]:5432/d",
         "postgresql:///d?host=/run/postgresql",
         "postgresql://me:secret@h?sslmode=require&target_session_attrs=read-write",
+        "postgresql://me:secret@/d?host=db-1:5432&host=db-2:5432&target_session_attrs=read-write",
     ],
 )
 def test_an_address_that_sqlalchemy_parses_may_be_the_address_of_a_store(url: str) -> None:
@@ -217,6 +218,8 @@ def test_an_address_that_sqlalchemy_parses_may_be_the_address_of_a_store(url: st
         (f"postgresql://me:a?{SECRET}=1", "a number as PORT"),
         (f"postgresql://me@h/d?pasword={SECRET}", "and no others"),
         (f"postgresql://me:{SECRET}@h/d?sslmode=yes", "one of disable, allow, prefer"),
+        (f"postgresql://me:{SECRET}@/d?host=a&host=b:1", "each of several hosts with its port"),
+        (f"postgresql://me:{SECRET}@/d?target_session_attrs=standby", "one of any, primary, read-write"),
     ],
 )
 def test_an_invalid_address_is_one_sentence_without_its_password(url: str, expected: str) -> None:

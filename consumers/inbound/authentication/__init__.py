@@ -1,0 +1,1 @@
+"""The checks of callbacks that need more than a secret in a header."""

@@ -1,0 +1,1 @@
+"""When the poller asks for which run."""

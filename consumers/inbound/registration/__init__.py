@@ -1,0 +1,1 @@
+"""Register the address of the listener at the hubs of external systems."""
