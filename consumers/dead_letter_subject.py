@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class DeadLetterClass(StrEnum):
-    """The kinds of trouble, by who has to act."""
+    """The classes of failures, each by the party that has to correct it."""
 
     UNDECODABLE = "undecodable"  # the value is no event: its producer has to be corrected
     REJECTED = "rejected"  # an event that contradicts what is known: its producer has to be corrected

@@ -28,15 +28,16 @@ if TYPE_CHECKING:
 
 
 class LifecycleProducer:
-    """Publishes lifecycle events; every call returns the event's id when Kafka has the event.
+    """Publishes lifecycle events; every call returns the event's id when Kafka has acknowledged the event.
 
-    A call that raises PublishError may be repeated with the same `event_id`: what was published twice is done once.
+    A call that raises PublishError may be repeated with the same `event_id`: an event that was published twice is
+    processed once.
 
     Args:
         bootstrap: Kafka's bootstrap servers.
         source: the CloudEvents source, which names the publishing service.
         prefix: goes before the topic's name, as the setting `kafka.prefix` of Southbound does.
-        client: settings for librdkafka, such as `security.protocol`; they win over ours.
+        client: settings for librdkafka, such as `security.protocol`; they override the defaults.
         registry: URL of a schema registry, if Southbound uses one.
     """
 
@@ -70,7 +71,7 @@ class LifecycleProducer:
         await self._publisher.close()
 
     async def request(self, run: RunDocument, *, event_id: str | None = None) -> str:
-        """Request a run, or a root with its children.
+        """Publish the request of a run, or of a root with its children; return the event's id.
 
         Raises:
             PublishError: Kafka did not acknowledge it.
@@ -78,7 +79,9 @@ class LifecycleProducer:
         return await self._publish(RunRequested(run=run), run.run_id, event_id)
 
     async def change(self, run: RunDocument, reason: str | None = None, *, event_id: str | None = None) -> str:
-        """Change a run to this whole document, whose `version` is higher than before.
+        """Publish the change of a run to this complete document, whose `version` is higher than before.
+
+        Returns the event's id.
 
         Raises:
             PublishError: Kafka did not acknowledge it.
@@ -88,15 +91,17 @@ class LifecycleProducer:
     async def cancel(
         self, run_id: str, root_run_id: str | None = None, reason: str | None = None, *, event_id: str | None = None
     ) -> str:
-        """Cancel a run; a root is cancelled with its children. `root_run_id` is needed for a child: it is the key.
+        """Publish the cancellation of a run, or of a root with its children; return the event's id.
+
+        A child needs `root_run_id`, because that is the key of the record.
 
         Raises:
             PublishError: Kafka did not acknowledge it.
         """
-        said = RunCancelled(run_id=run_id, root_run_id=root_run_id or run_id, reason=reason)
-        return await self._publish(said, run_id, event_id)
+        event = RunCancelled(run_id=run_id, root_run_id=root_run_id or run_id, reason=reason)
+        return await self._publish(event, run_id, event_id)
 
-    async def _publish(self, said: LifecycleEvent, run_id: str, event_id: str | None) -> str:
+    async def _publish(self, event: LifecycleEvent, run_id: str, event_id: str | None) -> str:
         headers = EventHeaders(id=event_id or str(uuid4()), time=datetime.now(UTC), subject=run_id)
-        await self._events.publish([Event(headers=headers, data=said)])
+        await self._events.publish([Event(headers=headers, data=event)])
         return headers.id

@@ -18,7 +18,7 @@ class Message(NamedTuple):
 
 
 class PublishError(Exception):
-    """Kafka did not acknowledge a message; the sentence names topic and reason."""
+    """Kafka did not acknowledge a message; the error names the topic and the reason."""
 
 
 class RecordTooLargeError(PublishError):

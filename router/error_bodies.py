@@ -87,17 +87,17 @@ def _texts(texts: object) -> Iterator[str]:
 def _reason(item: object, context: Json, status: int) -> Reason:
     if not isinstance(item, dict):
         return _http_reason(status, _to_line(item if isinstance(item, str) else _to_json(item)))
-    said = _said(item) or ("" if item is context else _said(context))
+    text = _message_text(item) or ("" if item is context else _message_text(context))
     return Reason(
         code=_code_text(item.get("code")) or _code_text(context.get("code")) or f"HTTP_{status}",
-        message=_to_line(said or _to_json(item)) or _status_message(status),
+        message=_to_line(text or _to_json(item)) or _status_message(status),
         property_path=_path(item),
     )
 
 
-def _said(item: Json) -> str:
-    said = dict.fromkeys(text for key in _MESSAGE_KEYS if isinstance(text := item.get(key), str) and text.strip())
-    return ": ".join(said)
+def _message_text(item: Json) -> str:
+    texts = dict.fromkeys(text for key in _MESSAGE_KEYS if isinstance(text := item.get(key), str) and text.strip())
+    return ": ".join(texts)
 
 
 def _path(item: Json) -> str | None:

@@ -40,7 +40,7 @@ def current_mark(claims: Iterable[StoreClaim]) -> StoreMark | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreState:
-    """What a store knows of itself.
+    """The identity of a store, as the store records it.
 
     `bound_to`: the topic prefix of the gateway that works with it. `unmarked`: it has runs of a version that counted no
     marks. `accepted`: other stores that an operator replaced by this one, each up to a mark.

@@ -82,14 +82,14 @@ class CancelRunHandler:
         return self.caller.spoke(row.spoke).profile.cancel is CancelMethod.TASK
 
     async def _create_task(self, event: Event, row: RunRow, call: Call, attempt: Attempt) -> Outcome:
-        """POST the task; what would be said of the run by its own address is not said by that of the tasks."""
+        """POST the task; a 404 or 409 of the tasks' address is about the task, not about the run."""
         result = await self.caller.call_about(row, call, event)
         verdict = result.meaning.verdict
         if verdict is Verdict.ACCEPTED:
             return await self.accepted(event, row, result, attempt)
         if verdict is Verdict.CONFLICT and attempt.number > 1:
             # The task of an earlier attempt, whose response was lost, is under way.
-            return await self.unclear(event, row, attempt)
+            return await self.ambiguous(event, row, attempt)
         if verdict is Verdict.LOST:
             return await self._after_404(event, row, result, attempt)
         return await act_on_failure(self, event, row, result, attempt)
@@ -115,7 +115,7 @@ class CancelRunHandler:
         if response.status != ACCEPTED_FOR_LATER and self._is_done_by(row, response):
             return await self._store_end(event, row, _with_end(row, report))
         if response.status != ACCEPTED_FOR_LATER and (report is None or report.state in RANK.keys() - TERMINAL):
-            return await self.unclear(event, row, attempt)
+            return await self.ambiguous(event, row, attempt)
         return await self._store_end(event, row, report or ExternalReport(external_id=row.external_id))
 
     def _is_done_by(self, row: RunRow, response: HttpResponse) -> bool:
@@ -123,8 +123,8 @@ class CancelRunHandler:
         deletes = self.caller.spoke(row.spoke).profile.cancel is CancelMethod.DELETE
         return deletes or (response.status == NO_CONTENT and not self._cancels_by_task(row))
 
-    async def unclear(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
-        """Read the run: the answer to the cancellation shows a run that goes on, or no run."""
+    async def ambiguous(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        """GET the run, because the response to the cancellation shows a run that goes on, or no run."""
         spoke = self.caller.spoke(row.spoke)
         result = await self.caller.call_about(row, spoke.to_read(row.external_id or ""), event)
         if result.meaning.verdict is not Verdict.ACCEPTED:

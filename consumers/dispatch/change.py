@@ -99,11 +99,11 @@ class ChangeRunHandler:
         """Store what was accepted, and what the response reports, unless the system shows that nothing has changed."""
         if self._contradictions(row, result):
             # It may have answered with the run as it was before: only what it shows now counts.
-            return await self.unclear(event, row, attempt)
+            return await self.ambiguous(event, row, attempt)
         return await self._store_accepted(event, row, result)
 
-    async def unclear(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
-        """Read the run, and act on what the system shows now."""
+    async def ambiguous(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        """GET the run, and act on what the system shows now."""
         result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)

@@ -25,7 +25,7 @@ MAX_ATTEMPTS_NOT_SHOWN = 3
 
 
 class FollowUp(Protocol):
-    """A command about a run that was sent; `noun` is what a sentence about its failure calls it."""
+    """A command about a run that was sent. `noun` names the command in error messages."""
 
     @property
     def noun(self) -> str:
@@ -44,16 +44,16 @@ class FollowUp(Protocol):
         """Return the object that makes the HTTP calls to the external system."""
 
     async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
-        """Store that the external system accepted it."""
+        """Store that the external system accepted the command."""
 
-    async def unclear(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
-        """Read the run, because the response does not say whether the external system accepted it."""
+    async def ambiguous(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        """GET the run, because the response does not show whether the external system accepted the command."""
 
     async def lost(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
-        """Store what follows if the external system does not know the run."""
+        """Store the outcome of the command if the external system does not have the run."""
 
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
-        """Store why it was refused."""
+        """Store why the command was refused."""
 
 
 async def call_about_run(command: FollowUp, event: Event, row: RunRow, call: Call, attempt: Attempt) -> Outcome:
@@ -72,7 +72,7 @@ async def act_on_failure(command: FollowUp, event: Event, row: RunRow, result: C
         case Verdict.LOST:
             return await command.lost(event, row, result)
         case Verdict.AMBIGUOUS:
-            return await command.unclear(event, row, attempt)
+            return await command.ambiguous(event, row, attempt)
         case _:
             return await _retry(command, event, row, result, attempt)
 

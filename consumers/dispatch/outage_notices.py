@@ -61,7 +61,7 @@ class OutageNotices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UntriedRunNotices:
-    """Publishes one update about each run that nobody tries to send, because the breaker of its system is open."""
+    """Publishes one update about each run that is not sent because the circuit breaker of its system is open."""
 
     updater: RunUpdater
     caller: Caller
@@ -70,7 +70,7 @@ class UntriedRunNotices:
     _seen: dict[str, tuple[datetime, RunRow]] = field(default_factory=dict)  # by spoke: the outage, and the last run
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Publish the updates that are due periodically, until cancelled."""
         await repeat(
             self.notify_due,
             every=self.every,

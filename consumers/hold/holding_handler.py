@@ -41,15 +41,15 @@ _WAIT_UNREADABLE = 2.0  # seconds until what is not readable is read again
 
 
 class HoldUnreadableError(Exception):
-    """It cannot be read which records wait; the sentence says why."""
+    """The topics that say which records are held cannot be read; the message says why."""
 
 
 @dataclass(slots=True, kw_only=True)
 class HoldingHandler:
-    """Calls a handler, except for records that wait with their dead letter.
+    """Calls a handler, except for records that wait until their dead letter is redriven or dropped.
 
     Nothing is moved: the record stays unfinished where it is, and so do the later records of its key. So their order is
-    kept also if the process dies, and whoever owns the partition next reads which records wait before it starts one.
+    kept after a crash, and the next owner of the partition reads which records wait before it starts one.
     """
 
     inner: Handler

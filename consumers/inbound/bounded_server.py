@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         """Counts connections that are closed, and requests that are not HTTP, before any handler sees a request."""
 
         def __call__(self, reason: ClosedReason, /) -> object:
-            """Count one."""
+            """Count one connection or request."""
 
 
 ClosedReason = Literal["tooSlow", "tooManyConnections", "notHttp"]
@@ -33,7 +33,7 @@ def ignore_closed(_reason: ClosedReason) -> None:
 
 
 class BoundedServer:
-    """Serves an application on a bound socket."""
+    """Serves an application over HTTP within `limits`."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class BoundedServer:
         self._server: asyncio.Server | None = None
 
     async def start(self, bound: socket.socket) -> None:
-        """Listen."""
+        """Listen on a socket that is bound already."""
         await self._runner.setup()
         limits = self._limits.within(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         gate = ConnectionGate(limits)

@@ -24,7 +24,7 @@ MAX_ID_LENGTH = 512  # characters; a longer one would only inflate the key of th
 
 
 class NotACallbackError(Exception):
-    """The body is not a JSON object; the sentence says so."""
+    """The body is not a JSON object; the message says so."""
 
 
 def parse_callback(

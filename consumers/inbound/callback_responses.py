@@ -30,7 +30,7 @@ CallbackOutcome = Literal[
 
 
 class CallbackRefusedError(Exception):
-    """A callback is refused; the sentence is sent to its sender."""
+    """A callback is refused; the message is sent to its sender."""
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def needs_task(report: ExternalReport) -> bool:
-    """Return whether a report names a task, and not what became of it or which run it cancels."""
+    """Return whether a report names a task, but neither the outcome of the task nor the run that it cancels."""
     task = report.cancel_task
     if task is None or task.id is None:
         return False
@@ -40,7 +40,7 @@ class CancelReports:
     async def read_task(
         self, event: Event, spoke: str, report: ExternalReport, attempt: Attempt
     ) -> ExternalReport | Outcome:
-        """Return the report with what the task itself shows, or what becomes of the event if it cannot be read."""
+        """Return the report completed from the task itself, or the outcome of the event if the task cannot be read."""
         task_id = report.cancel_task.id if report.cancel_task else None
         call = self.caller.spoke(spoke).to_read_cancellation(task_id or "")
         if call is None:

@@ -41,7 +41,7 @@ class GatedConnection(Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether no whole request has arrived on it since the last response."""
+        """Whether it is idle: no complete request has arrived on it since the last response."""
 
     def evict(self) -> None:
         """Close it."""
@@ -50,8 +50,8 @@ class GatedConnection(Protocol):
 class ConnectionGate:
     """The connections of one server, oldest first.
 
-    At a limit, the oldest connection without a whole request makes room for the new one: a sender that opens
-    connections and sends nothing whole closes its own ones, and a request that arrives whole is served.
+    At a limit, the oldest idle connection (without a complete request) is evicted for the new one. So a client that
+    opens connections without completing a request only evicts its own, and a complete request is served.
     """
 
     def __init__(self, limits: ConnectionLimits) -> None:
@@ -74,7 +74,7 @@ class ConnectionGate:
         return True
 
     def remove(self, connection: GatedConnection) -> None:
-        """Forget a connection that was closed; one that was not admitted is unknown."""
+        """Remove a closed connection; nothing happens if it was not admitted or was evicted."""
         self._all.pop(connection, None)
         of_peer = self._by_peer.get(connection.peer, {})
         of_peer.pop(connection, None)

@@ -33,9 +33,9 @@ REPUBLISH_AFTER = timedelta(hours=1)
 class DueCheckPublisher:
     """Looks every `every` seconds for runs whose check is due, and publishes it as a report without content.
 
-    The inbound consumer then asks the system, or acts on a deadline: after all reports that were there before. A round
-    that finds many continues where the last one ended, so that none is passed over. The time of the next check is in
-    the run store, so it survives a restart, and the check is a record, so it survives a crash.
+    The inbound consumer then reads the run at its system, or acts on a deadline, after all reports that were published
+    before the check. A round that finds many continues where the last one ended, so that none is skipped. The time of
+    the next check is in the run store, so it survives a restart, and the check is a record, so it survives a crash.
     """
 
     store: RunStore
@@ -48,7 +48,7 @@ class DueCheckPublisher:
     _last: RunRow | None = None  # where the last round ended
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Publish due checks periodically, until cancelled."""
         await repeat(
             self.publish_due,
             every=self.every,

@@ -7,7 +7,7 @@ import socket
 
 
 class CannotListenError(Exception):
-    """The port is taken or the address is not ours; the sentence names it and what to do."""
+    """The port is taken or the address is not ours; the message names it and what to do."""
 
 
 def open_port(host: str, port: int, setting: str = "port") -> socket.socket:

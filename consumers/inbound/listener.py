@@ -49,7 +49,7 @@ UNKNOWN_SPOKE = ""  # counted instead of a name that any caller can invent
 
 
 class CountCallback(Protocol):
-    """Counts what became of every request; `spoke` is empty if no spoke has the name."""
+    """Counts every request by its outcome; `spoke` is empty if no spoke has the name."""
 
     def __call__(self, spoke: str, outcome: CallbackOutcome) -> None:
         """Count one request."""
@@ -304,7 +304,7 @@ def _unauthenticated(name: str, outcome: CallbackOutcome) -> CallbackRefusedErro
 
 
 def _check(spoke: CallbackConfig, received: InboundReceived) -> CallbackOutcome:
-    """Return what becomes of a callback that can be parsed."""
+    """Return the outcome of a callback that can be parsed."""
     try:
         spoke.check(received)
     except NotAboutARunError:

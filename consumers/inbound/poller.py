@@ -69,7 +69,7 @@ class Poller:
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     async def run(self) -> None:
-        """Poll until cancelled."""
+        """Poll silent runs periodically, until cancelled."""
         all_profiles = [spoke.profile for spoke in self.caller.spokes.values()]
         profiles = [profile for profile in all_profiles if ResultChannel.POLL in profile.result_channels]
         async with asyncio.TaskGroup() as group:

@@ -87,13 +87,13 @@ class ReportHandler:
         row = await self._find_reported_run(event, received, report, attempt)
         if row is None:
             return self._handle_unknown_run(event, received, report, attempt)
-        self.unknown_ids.found(received.spoke, report.external_id)
+        self.unknown_ids.forget(received.spoke, report.external_id)
         if report.cancel_task is not None:
             return await self._cancel_reports.record(event, row, report)
         return await self._handle(event, row, report, attempt, authentic=self._is_authentic(received))
 
     async def _understand(self, event: Event, received: InboundReceived, attempt: Attempt) -> ExternalReport | Outcome:
-        """Return what is reported, or what becomes of an event that reports nothing about a run."""
+        """Return the report, or the outcome of an event that reports nothing about a run."""
         try:
             report = self._read_report(received)
         except NotAboutARunError:
@@ -175,7 +175,7 @@ class ReportHandler:
         old = self.updater.now() - received.received_at > timedelta(seconds=self.max_report_age)
         if not report.external_id:
             return DeadLetter(problem)
-        asked = self.unknown_ids.asked(received.spoke, report.external_id, self.updater.now())
+        asked = self.unknown_ids.count_look_up(received.spoke, report.external_id, self.updater.now())
         if asked is None:
             return DeadLetter(too_many_unknown_ids(received.spoke, report))
         in_the_way = attempt.behind >= MAX_BEHIND or attempt.crowded

@@ -50,7 +50,7 @@ class CommandRepeater:
     every: float = 600.0
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Publish overdue commands again periodically, until cancelled."""
         await repeat(
             self.repeat_overdue,
             every=self.every,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from router.runs.advance import advance
 from router.runs.events import Reported
 from router.runs.notifications.last_notification import remember_notifications
-from router.runs.processed_events import remember_effects
+from router.runs.processed_events import record_effects
 from router.runs.request_result import request_result
 from router.runs.transitions import Transition
 from schemas.results import RunResult
@@ -101,7 +101,7 @@ def _transition(
     if not transition.changed:
         return transition
     row = remember_notifications(
-        remember_effects(transition, run_events, cause.id),
+        record_effects(transition, run_events, cause.id),
         transition.notifications,
         cause=cause.id,
         process_id=process_id,

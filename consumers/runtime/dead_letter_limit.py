@@ -1,7 +1,7 @@
 """Hold back a source whose records become dead letters, in a row or by their share; other sources are not affected.
 
 A source is what a record comes from: a producer of lifecycle events, or an external system. What follows from another
-dead letter is not counted: a hierarchy whose root was given up is one trouble, however many records it has.
+dead letter is not counted: a hierarchy whose root was given up is one failure, however many records it has.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ _MAX_COUNT_DIGITS = 6
 class DeadLetterSubject:
     """What the runtime does not know about a dead letter; a field that does not apply is empty.
 
-    `error_class` is the kind of trouble, `run` and `spoke` are what the record is about, and `decision` is the one
+    `error_class` is the class of the failure, `run` and `spoke` are what the record is about, and `decision` is the one
     that led to it. `held`: later records of the key wait until the dead letter is redriven or dropped. `redrives` and
     `first_time` are None if the headers of the record say them.
     """
@@ -61,10 +61,10 @@ NO_SUBJECT = DeadLetterSubject()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterHooks:
-    """What is called for a dead letter, by whoever knows what the record means.
+    """Functions of the application that are called for each dead letter.
 
-    `notify` and `describe` are awaited before it is published. `hold` is called when Kafka has it, and may return how
-    its record goes on waiting.
+    `notify` and `describe` are awaited before it is published. `hold` is called when Kafka has acknowledged it, and may
+    return an outcome that keeps its record waiting.
     """
 
     notify: Notify | None = None
@@ -77,7 +77,7 @@ NO_HOOKS = DeadLetterHooks()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempts:
-    """How often a record was attempted in vain: from `first_at` to `last_at`."""
+    """The number of failed attempts at a record, between `first_at` and `last_at`."""
 
     count: int
     first_at: datetime
@@ -178,8 +178,8 @@ class DeadLetterPublisher:
         `elapsed`: seconds since the first attempt at the record, unless its time is known (`first_at`).
         """
         kept = self._undelivered.get(record) or self._begin(attempt, verdict, elapsed, first_at)
-        if self._notify and not kept.notified and (trouble := await self._notify(record, verdict.problem)):
-            return self._keep(record, kept, trouble.sentence)
+        if self._notify and not kept.notified and (failure := await self._notify(record, verdict.problem)):
+            return self._keep(record, kept, failure.sentence)
         kept = replace(kept, notified=True)
         subject = await self._describe(record, verdict.problem) if self._describe else NO_SUBJECT
         message = build_dead_letter(record, verdict.problem, kept.attempts, self._policy, subject)
@@ -195,7 +195,7 @@ class DeadLetterPublisher:
         return self._keep(record, kept, why, where)
 
     def forget(self, record: Record) -> None:
-        """Forget a record that left its lane."""
+        """Forget the undelivered dead letter of a record that was removed from its lane."""
         if self._undelivered:
             self._undelivered.pop(record, None)
 

@@ -66,7 +66,7 @@ class PartitionLoad:
 
     @property
     def active_lanes(self) -> int:
-        """The number of lanes that run or could; parked ones are no load."""
+        """The number of lanes that run or are ready to; parked lanes are not counted."""
         return self.running + len(self.ready)
 
 

@@ -32,7 +32,7 @@ class AttemptEnded(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerFigures:
-    """Numbers of this moment, over all partitions."""
+    """Current counts over all partitions."""
 
     partitions: int
     paused: int

@@ -52,7 +52,7 @@ UNREADY_AFTER = 10.0  # seconds without a response of a broker, or without intak
 
 
 class WorkerFailedError(Exception):
-    """The worker had to stop; the sentence says why."""
+    """The worker had to stop; the message says why."""
 
 
 class Worker:
@@ -426,7 +426,7 @@ class Worker:
             self._intake_stopped_at = self._clock()
 
     def _commit(self) -> None:
-        self._committer.commit(sure=self.may_send())
+        self._committer.commit(only_new=self.may_send())
 
     # Stopping
 

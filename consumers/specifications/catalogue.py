@@ -1,4 +1,4 @@
-"""Change specifications on the topic and in the store, so that whoever changes one reads it at once."""
+"""Change specifications on the topic and in the store, so that a client reads its own change at once."""
 
 from __future__ import annotations
 

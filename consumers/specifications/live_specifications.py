@@ -35,7 +35,7 @@ class LiveSpecifications:
         self._published = PublishedSpecifications()
         self._read_to_the_end = False
         self._known = NONE_KNOWN
-        self._trouble = ""
+        self._problem = ""
 
     def known(self) -> Mapping[str, AppliedSpecification]:
         """Return what runs take from each specification, by id."""
@@ -48,13 +48,13 @@ class LiveSpecifications:
     @property
     def missing(self) -> str | None:
         """What is missing before anything can be routed; None if nothing is."""
-        return None if self._read_to_the_end else self._trouble or BEING_READ
+        return None if self._read_to_the_end else self._problem or BEING_READ
 
     async def process(self, read: TableTopicRead) -> None:
         """Process records of the topic."""
-        if read.problem and read.problem != self._trouble:
+        if read.problem and read.problem != self._problem:
             self._observer.follow_failed(read.problem)
-        self._trouble = read.problem
+        self._problem = read.problem
         before = self._published
         self._published = before.with_records(read.entries) if read.entries else before
         newly_read = read.at_end and not self._read_to_the_end

@@ -56,7 +56,7 @@ class PublishedSpecifications:
 
 
 class RefusedSpecificationError(Exception):
-    """A specification is not written; each sentence says why."""
+    """A specification is not written; each message says why."""
 
     def __init__(self, *sentences: str) -> None:
         super().__init__("; ".join(sentences))

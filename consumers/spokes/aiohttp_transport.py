@@ -1,4 +1,4 @@
-"""Send HTTP requests with aiohttp, and know of each failure whether the request may have arrived."""
+"""Send HTTP requests with aiohttp, and determine for each failure whether the request may have arrived."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from consumers.spokes.bounded_connector import BoundedConnector
 from consumers.spokes.port import do_nothing
 from consumers.spokes.security.client_proxy import client_proxy
 from consumers.spokes.security.client_tls import client_tls
-from consumers.spokes.transport import PreventedError
+from consumers.spokes.transport import BeforeCallError
 from router.responses import NoResponse
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class AiohttpTransport:
             return await self._attempt(self._connections_to(origin_of(request.url)), request, before)
         except HttpProcessingError:
             return self._responses.failed(NotHttpError())
-        except PreventedError as prevented:
-            raise prevented.error from None
+        except BeforeCallError as failed_before:
+            raise failed_before.error from None
         except FAILURES as error:
             return self._responses.failed(error)
 
@@ -133,6 +133,6 @@ async def _run_before(before: BeforeCall, connection: Connection) -> float:
     except BaseException as error:
         connection.release()  # nothing was written on it
         if isinstance(error, Exception):
-            raise PreventedError(error) from error
+            raise BeforeCallError(error) from error
         raise
     return clock() - began

@@ -33,7 +33,7 @@ class Authentication(Protocol):
     """Adds what proves our identity to requests."""
 
     async def send(self, request: HttpRequest, send: Send) -> HttpResponse | NoResponse:
-        """Send a request with credentials, and return the response that counts."""
+        """Send a request with credentials, again if they have to be renewed, and return the last response."""
 
     async def close(self) -> None:
         """Close what was opened."""

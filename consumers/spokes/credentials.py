@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SecretMissingError(Exception):
-    """A secret is not where the profile says; the sentence names the place, never the secret."""
+    """A secret is not where the profile says; the message names the place, never the secret."""
 
 
 def _check_reference(text: str) -> str:

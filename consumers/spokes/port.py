@@ -62,7 +62,7 @@ class LookUpPage:
 
 
 class NotUnderstoodError(Exception):
-    """The response or report of an external system cannot be read; the sentence says why."""
+    """The response or report of an external system cannot be read; the message says why."""
 
 
 class NotAboutARunError(NotUnderstoodError):

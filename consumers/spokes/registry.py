@@ -28,7 +28,7 @@ SPOKE_FACTORIES: Mapping[str, SpokeFactory] = {
 
 
 class DialectError(Exception):
-    """A dialect is not known, or the installed package that has it cannot be loaded; the sentence says which."""
+    """A dialect is not known, or the installed package that has it cannot be loaded; the message says which."""
 
 
 def spoke_for(profile: Profile) -> Spoke:

@@ -19,7 +19,7 @@ from consumers.spokes.bounded_connector import MAX_HEADER_BYTES, BoundedConnecto
 from consumers.spokes.port import do_nothing
 from consumers.spokes.security.client_proxy import client_proxy
 from consumers.spokes.security.client_tls import client_tls
-from consumers.spokes.transport import PreventedError, UnfitRequestError
+from consumers.spokes.transport import BeforeCallError, UnfitRequestError
 from router.responses import NoResponse
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class SessionTransport:
         token = _before_writing.set(before)
         try:
             return await self._attempt(self._open(), request)
-        except PreventedError as prevented:
-            raise prevented.error from None
+        except BeforeCallError as failed_before:
+            raise failed_before.error from None
         except FAILURES as error:
             return self._responses.failed(error)
         finally:
@@ -167,7 +167,7 @@ async def _run_before(connection: Connection) -> None:
     except BaseException as error:
         connection.release()  # nothing was written on it
         if isinstance(error, Exception):
-            raise PreventedError(error) from error
+            raise BeforeCallError(error) from error
         raise
 
 

@@ -1,4 +1,4 @@
-"""Send one HTTP request to an external system, and report what became of it."""
+"""Send one HTTP request to an external system, and return its response, or why there is none."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class UnfitRequestError(ValueError):
     """The request cannot be written as HTTP, so nothing was sent."""
 
 
-class PreventedError(Exception):
-    """What precedes a call raised `error`, so nothing was sent. Only transports see this class."""
+class BeforeCallError(Exception):
+    """Wraps the `error` that `before` raised: nothing was sent. Transports unwrap it, so no caller sees this class."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
@@ -56,7 +56,7 @@ class HttpRequest:
 
 
 class Transport(Protocol):
-    """The seam: another HTTP library replaces aiohttp by implementing it."""
+    """The port for HTTP libraries: another one replaces aiohttp by implementing it."""
 
     async def send(self, request: HttpRequest, before: BeforeCall = do_nothing) -> HttpResponse | NoResponse:
         """Make one attempt: POST and PATCH are never repeated, redirects never followed.

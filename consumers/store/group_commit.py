@@ -37,7 +37,7 @@ class GroupCommit(Generic[Request, ResultT]):
         self._worker: asyncio.Task[None] | None = None
 
     async def submit(self, request: Request) -> ResultT:
-        """Return the result of this request, whatever becomes of others in its group."""
+        """Return the result of this request, whether or not others in its group fail."""
         future: asyncio.Future[ResultT] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
         if self._worker is None:

@@ -34,7 +34,7 @@ class StoreIdentity:
         self._database = database
 
     async def state(self) -> StoreState:
-        """Return what the store knows of itself."""
+        """Return the identity of the store, as it is recorded there."""
         return await self._database.read(_read_state)
 
     async def next_mark(self) -> StoreState | None:

@@ -24,7 +24,7 @@ UPGRADE_LOCK = 8_701_653  # names our advisory lock on PostgreSQL; any number, b
 
 
 class SchemaError(Exception):
-    """This version cannot work with the tables; the sentence says what to do."""
+    """This version cannot work with the tables; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

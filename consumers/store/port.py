@@ -30,7 +30,7 @@ class StoreUnavailableError(Exception):
 
 
 class UnstorableError(Exception):
-    """The database will never take this row or id (a NUL character in it, say); nothing of a save was written."""
+    """The database can never store this row or id (it contains a NUL character, for example); nothing was written."""
 
 
 class ThresholdReachedError(Exception):
@@ -131,7 +131,7 @@ class RunStore(Protocol):
         """
 
     async def run_by_external_id(self, spoke: str, external_id: str) -> RunRow | None:
-        """Return the run that a spoke knows under its own id."""
+        """Return the run with this external id at a spoke."""
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
         """Return all runs of one request, parents before children, in order."""
@@ -174,12 +174,12 @@ class RunStore(Protocol):
         """
 
     async def runs_to_check(self, until: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
-        """Return runs whose watch is due by then, the most overdue first; `after`: the last row of the page before."""
+        """Return runs whose next check is due, the most overdue first; `after`: the last row of the page before."""
 
     async def unmoved_runs(
         self, since: datetime, limit: int, after: RunRow | None = None, spoke: str | None = None
     ) -> Sequence[RunRow]:
-        """Return runs that a SendRun should move on and that were not updated since then; longest unmoved first.
+        """Return runs that wait for a SendRun and were not updated since `since`; the longest wait first.
 
         `after` is the last row of the page before; `spoke`: only runs of this system.
         """

@@ -101,11 +101,11 @@ class SqlRunStore:
         return self._to_row(await self._reads.submit(RunById(run_id)))
 
     async def run_to_send(self, run_id: str) -> RunRow | None:
-        """Read one run, or take the row that was saved here when it was routed: dispatch mostly runs beside routing."""
+        """Read one run; the row comes from memory if routing in the same process has just saved it."""
         return self._routed.pop(run_id, None) or await self.run(run_id)
 
     async def run_by_external_id(self, spoke: str, external_id: str) -> RunRow | None:
-        """Read the run that a spoke knows under its own id."""
+        """Read the run with this external id at a spoke."""
         return self._to_row(await self._reads.submit(RunByExternalId(spoke, external_id)))
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
@@ -161,7 +161,7 @@ class SqlRunStore:
         return await self._select(pending_runs(self._database.moments.write(since), limit))
 
     async def runs_to_check(self, until: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
-        """Read runs whose next check is due by then; the most overdue first, a page at a time."""
+        """Read runs whose next check is due; the most overdue first, a page at a time."""
         write = self._database.moments.write
         due = next_check(after) if after is not None else None
         last = (write(due), after.run_id) if after is not None and due is not None else None
@@ -170,7 +170,7 @@ class SqlRunStore:
     async def unmoved_runs(
         self, since: datetime, limit: int, after: RunRow | None = None, spoke: str | None = None
     ) -> Sequence[RunRow]:
-        """Read runs that a SendRun should move on and that were not updated since then, a page at a time."""
+        """Read runs that wait for a SendRun and were not updated since `since`, a page at a time."""
         write = self._database.moments.write
         last = (write(after.updated_at), after.run_id) if after is not None else None
         return await self._select(unmoved_runs(write(since), limit, last, spoke))

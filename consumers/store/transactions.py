@@ -25,14 +25,14 @@ REQUEST_ID = 4
 
 @dataclass(frozen=True, slots=True)
 class RunById:
-    """Which run has this id?"""
+    """A query for the run with this id."""
 
     run_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunByExternalId:
-    """Which run does this spoke know under this id?"""
+    """A query for the run with this external id at a spoke."""
 
     spoke: str
     external_id: str
@@ -40,28 +40,28 @@ class RunByExternalId:
 
 @dataclass(frozen=True, slots=True)
 class RunsByRequest:
-    """Which runs belong to this request?"""
+    """A query for the runs of a request."""
 
     request_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRunsByRequest:
-    """Has this request runs that have not ended?"""
+    """A query for whether a request has runs that have not ended."""
 
     request_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class StatesOfRequest:
-    """How many runs of this request are in which state?"""
+    """A query for the number of runs of a request in each state."""
 
     request_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class RequestById:
-    """Which request has this id?"""
+    """A query for the request with this id."""
 
     request_id: str
 
@@ -70,7 +70,7 @@ Query = RunById | RunByExternalId | RunsByRequest | OpenRunsByRequest | StatesOf
 
 
 def description_of(question: Query) -> str:
-    """Describe a question for people."""
+    """Describe a query for people."""
     match question:
         case RunById():
             return f"a run {question.run_id!r}"

@@ -45,7 +45,7 @@ class LivePair:
         self._published = PublishedTables()
         self._read_to_the_end = False
         self._pair: RoutingTables | None = None
-        self._trouble = ""
+        self._problem = ""
 
     def current(self) -> RoutingTables:
         """Return the policy and the selector to decide by now."""
@@ -59,21 +59,21 @@ class LivePair:
         if self._pair is not None:
             return None
         if not self._read_to_the_end:
-            return self._trouble or BEING_READ
+            return self._problem or BEING_READ
         return "; ".join(table.refused or _why_unusable(table) for table in self._both if table.used is None)
 
     @property
     def warnings(self) -> Mapping[str, str]:
         """For each table that is not what is live on the topic, the reason."""
-        topic = {"tables topic": self._trouble} if self._trouble else {}
+        topic = {"tables topic": self._problem} if self._problem else {}
         return topic | {table.table: _kept_version(table) for table in self._both if table.refused}
 
     async def process(self, read: TableTopicRead) -> None:
         """Process records of the topic."""
         self._published = self._published.with_records(read.entries)
-        if read.problem and read.problem != self._trouble:
+        if read.problem and read.problem != self._problem:
             self._observer.follow_failed(read.problem)
-        self._trouble = read.problem
+        self._problem = read.problem
         self._read_to_the_end = self._read_to_the_end or read.at_end
         # Before the end, what is read may have been replaced long ago.
         if self._read_to_the_end:

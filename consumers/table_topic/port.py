@@ -16,7 +16,7 @@ Entry = tuple[bytes | None, bytes | None]  # key and value of a record
 
 
 class TableTopicError(Exception):
-    """The topic cannot be read or written; the sentence says why and what to do."""
+    """The topic cannot be read or written; the message says why and what to do."""
 
 
 class PlanOutdatedError(Exception):

@@ -1,1 +1,1 @@
-"""Decide what the northbound interface shows, accepts and tells: pure, without HTTP and storage."""
+"""Decide what the northbound interface returns, accepts and publishes: pure, without HTTP and storage."""

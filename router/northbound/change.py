@@ -43,7 +43,7 @@ CHANGEABLE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Unchanged:
-    """The run is already as the patch wants it."""
+    """The patch changes nothing: the run already has these values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def refuse_late_cancellation(view: RunView) -> None:
 
 
 def next_version(view: RunView) -> int:
-    """Return a version that is higher than every one that was ever ordered of the run."""
+    """Return a document version that is higher than every version of the run so far."""
     known = [view.document.version]
     known += [view.order.document.version] if view.order is not None else []
     known += [view.row.requested.version] if view.row is not None else []
@@ -144,9 +144,9 @@ def next_version(view: RunView) -> int:
 
 
 def with_family(view: RunView, document: RunDocument, family: Sequence[RunView]) -> RunDocument:
-    """Return the document of a root with its living children, so that a change of the root removes none of them.
+    """Return the document of a root with its children that are not cancelled, so that a change removes none of them.
 
-    They are embedded while the root is not routed, and named afterwards.
+    They are embedded while the root is not routed, and listed by id afterwards.
     """
     if view.document.parent_run_id is not None:
         return document

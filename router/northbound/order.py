@@ -1,4 +1,4 @@
-"""Describe an order: what a client wants of one run, and the lifecycle event that says so."""
+"""Describe an order: what a client requests for one run, and the lifecycle event that carries the request."""
 
 from __future__ import annotations
 

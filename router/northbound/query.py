@@ -94,7 +94,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRequest:
-    """What a list is asked for. `fields` is None for all of them."""
+    """The parameters of a list request. `fields` is None for all attributes."""
 
     filters: tuple[Filter, ...] = ()
     fields: frozenset[str] | None = None
@@ -107,7 +107,7 @@ class ListRequest:
 
     @property
     def pushdown(self) -> Pushdown:
-        """What a database can decide of the filters; it never refuses what `matches` accepts."""
+        """The part of the filters that a database can apply; it never excludes what `matches` accepts."""
         run_ids: tuple[str, ...] | None = None
         states: tuple[str, ...] | None = None
         fields, complete = [], True
@@ -134,7 +134,7 @@ def read_list_request(
     max_limit: int,
     attributes: frozenset[str] = ATTRIBUTES,
 ) -> ListRequest:
-    """Return what the parameters of a query ask for; a `limit` above `max_limit` is lowered to it.
+    """Parse the parameters of a list request; a `limit` above `max_limit` is lowered to it.
 
     Raises:
         ApiRefusedError: 400 for a parameter that cannot be read, 501 for a JSONPath or a regular expression.

@@ -96,9 +96,10 @@ class TargetFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritableRun:
-    """What is written of a run. `ended_at` is None while it has not ended; ids of violations follow from `run_id`.
+    """The data of a run from which its representation at a target is written.
 
-    `shown_id` is the id by which the other system knows the run.
+    `shown_id` is the id of the run at the target. `ended_at` is None while the run has not ended. Rule violations
+    without an id get one that is derived from `run_id`.
     """
 
     run_id: str
@@ -110,7 +111,7 @@ class WritableRun:
 
 
 def writable_run(row: RunRow, shown_id: str | None = None) -> WritableRun:
-    """Return what is written of a run as the store has it; `shown_id` is None where that is its own."""
+    """Return the data to write from the stored row of a run; `shown_id` is None if the target uses its own id."""
     return WritableRun(
         run_id=row.run_id,
         shown_id=shown_id or row.run_id,
@@ -122,12 +123,12 @@ def writable_run(row: RunRow, shown_id: str | None = None) -> WritableRun:
 
 
 def create_body(form: TargetFormat, row: RunRow, shown_id: str | None = None) -> Body:
-    """Write the body of the POST that creates a run, complete with what is known of it by now."""
+    """Write the body of the POST that creates a run, with everything that is known about it."""
     return whole_body(form, writable_run(row, shown_id))
 
 
 def whole_body(form: TargetFormat, writable: WritableRun) -> Body:
-    """Write everything that the other system may know of a run."""
+    """Write every field of a run that a target may have."""
     run = writable.document
     own_id = {"id": writable.shown_id} if form.is_servicenow else {}
     body = own_id | {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.runs.hierarchy import child_ids
-from router.runs.processed_events import CANCEL, CHANGE, marked_as
+from router.runs.processed_events import CANCEL, CHANGE, with_effect
 from router.runs.run import replace
 from router.runs.transitions import ENDED_PHASES
 from router.specifications.enrichment import as_routed
@@ -51,7 +51,7 @@ def _mark_cancelled(
     for row in family:
         commanded = history.runs[row.run_id].cancel is not None
         if commanded or (row.run_id in requested and row.phase not in ENDED_PHASES):
-            rows[row.run_id] = marked_as(replace(row, cancel_requested=True), event_id, CANCEL)
+            rows[row.run_id] = with_effect(replace(row, cancel_requested=True), event_id, CANCEL)
 
 
 def _mark_changed(
@@ -60,7 +60,7 @@ def _mark_changed(
     row = rows.get(document.run_id)
     if row is None or not history.runs[row.run_id].was_changed_by(event_id):
         return
-    rows[row.run_id] = marked_as(row, event_id, CHANGE)
+    rows[row.run_id] = with_effect(row, event_id, CHANGE)
     if row.decision is None or not row.decision.hierarchical or row.parent_run_id is not None:
         return
     for child in document.children:
@@ -68,7 +68,7 @@ def _mark_changed(
             _change_child(history, rows, event_id, child)
     for run_id in requested & rows.keys() - {document.run_id, *child_ids(document)}:
         if rows[run_id].phase not in ENDED_PHASES:
-            rows[run_id] = marked_as(replace(rows[run_id], cancel_requested=True), event_id, CANCEL)
+            rows[run_id] = with_effect(replace(rows[run_id], cancel_requested=True), event_id, CANCEL)
 
 
 def _change_child(history: HierarchyHistory, rows: dict[str, RunRow], event_id: str, child: RunDocument) -> None:
@@ -76,6 +76,6 @@ def _change_child(history: HierarchyHistory, rows: dict[str, RunRow], event_id: 
     commanded = history.runs[row.run_id].was_changed_by(event_id)
     newer = child.version > row.requested.version and row.phase not in ENDED_PHASES
     if commanded or newer:
-        rows[row.run_id] = marked_as(
+        rows[row.run_id] = with_effect(
             replace(row, requested=as_routed(child, row.requested)) if newer else row, event_id, CHANGE
         )

@@ -224,10 +224,10 @@ def _notify(row: RunRow, kind: UpdateKind, reasons: tuple[Reason, ...] = (), ver
 
 
 def _apply_waiting(row: RunRow, run_event: ThresholdReached, phase: Phase) -> Transition:
-    said = row.phase is phase and run_event.reason in row.reasons
+    is_known = row.phase is phase and run_event.reason in row.reasons
     reasons = (*_reasons_without_waiting(row), run_event.reason)
     row = replace(row, phase=phase, waits_for=run_event.waits_for, reasons=reasons)
-    return Transition(row) if said else _notify(row, UpdateKind.WAITING, (run_event.reason,))
+    return Transition(row) if is_known else _notify(row, UpdateKind.WAITING, (run_event.reason,))
 
 
 def _apply_delay(row: RunRow, failed: FailedAttempt) -> Transition:

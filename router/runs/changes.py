@@ -131,9 +131,9 @@ def permit_changes(
 
 
 def measures_refusal(sent: RunDocument, requested: RunDocument) -> Reason | None:
-    """Return why other measures cannot be requested of a run that was sent; None if the system knows of all of them.
+    """Return why the measures of a run that was sent cannot change; None if those that were sent stay the same.
 
-    What the system is not told, such as whether a measure is mandatory, is judged here and can change.
+    Fields that are not sent, such as whether a measure is mandatory, are evaluated here and can change.
     """
     if _measures_as_sent(sent) == _measures_as_sent(requested):
         return None

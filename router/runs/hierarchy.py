@@ -130,9 +130,9 @@ def compare_children(old: RunDocument, new: RunDocument) -> ChildChanges:
 
 
 def walk_pre_order(positions: Mapping[str, HierarchyPosition]) -> list[tuple[str, int]]:
-    """Return (run id, level) parent before child, from the runs whose parent is not among them (level 1) down.
+    """Return each run id with its level, parents before children; a run whose parent is not among them has level 1.
 
-    A run in a cycle of parents is not included: no path from a top leads to it.
+    A run in a cycle of parents is not included, because no run of level 1 leads to it.
     """
     below: defaultdict[str | None, list[str]] = defaultdict(list)
     for run_id in sorted(positions, key=lambda run_id: (positions[run_id].order, run_id), reverse=True):

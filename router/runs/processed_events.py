@@ -1,7 +1,8 @@
-"""Record in a run's row what an event led to, so that it can be published again after a crash.
+"""Record the effects of an event in a run's row, so that they can be published again after a crash.
 
-A row is stored before anything is published. If the process dies in between, the event is redelivered; the row then
-says which updates are still to be published.
+An effect is an update of some kind, or a command (`SEND`, `CHANGE`, `CANCEL`). A row is stored before anything is
+published. If the process crashes in between, the event is redelivered, and the row has the updates that are still to be
+published.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ _UPDATE_KINDS = frozenset(str(kind) for kind in UpdateKind)
 _OF_ACCEPTED_VERSION = (UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED)
 
 
-def remember_effects(transition: Transition, run_events: Sequence[RunEvent], event_id: str) -> RunRow:
-    """Return the row of a transition with what the event led to.
+def record_effects(transition: Transition, run_events: Sequence[RunEvent], event_id: str) -> RunRow:
+    """Return the row of a transition with the effects of the event.
 
-    What an external report led to is kept with the reports, so that no number of reports removes what a command led to.
+    The effects of external reports are kept apart, so that no number of reports displaces the effects of commands.
     """
     if all(run_event.kind is RunEventKind.REQUEST_PROGRESSED for run_event in run_events):
         return transition.row  # no record led to it, and there may be many
@@ -53,14 +54,14 @@ def remember_effects(transition: Transition, run_events: Sequence[RunEvent], eve
 
 
 def has_led_to(row: RunRow, event_id: str, effect: str) -> bool:
-    """Return whether this event has led to this before: a kind of update, or `SEND`, `CHANGE`, `CANCEL`."""
+    """Return whether the row records this effect of this event: a kind of update, or `SEND`, `CHANGE`, `CANCEL`."""
     return _entry(event_id, effect) in row.processed_events
 
 
 def is_repeated(cause: Event, row: RunRow, run_events: Sequence[RunEvent]) -> bool:
-    """Return whether this event has led to exactly this before, so that it is at most published again, as it was.
+    """Return whether the row already records this run event of this event, so that it is at most published again.
 
-    What was redriven is another attempt.
+    A redriven event is another attempt, never a repetition.
     """
     if len(run_events) != 1 or cause.headers.is_redriven:
         return False
@@ -88,22 +89,22 @@ def _was_given_up_for(row: RunRow, event_id: str, reasons: tuple[Reason, ...]) -
 
 
 def has_been_processed(row: RunRow, event_id: str) -> bool:
-    """Return whether this event has led to anything before."""
+    """Return whether the row records any effect of this event."""
     return any(entry.startswith(_entry(event_id, "")) for entry in row.processed_events)
 
 
 def notifications_of(row: RunRow, event_id: str) -> list[RunUpdate | RunResult]:
-    """Return what this event led to, as it was published, unless something else was published since then."""
+    """Return the updates and result that this event caused, as published; none if another event published since."""
     if row.last_notification is not None:
         return last_notifications(row) if row.last_notification.cause == event_id else []
     # An earlier version of Southbound published it: it is built from the run as it is now.
     start = _entry(event_id, "")
     entries = (*row.processed_events, *row.processed_reports)
     kinds = [entry.removeprefix(start) for entry in entries if entry.startswith(start)]
-    said: list[RunUpdate | RunResult] = [
+    updates: list[RunUpdate | RunResult] = [
         _rebuild_update(row, UpdateKind(kind)) for kind in kinds if kind in _UPDATE_KINDS
     ]
-    return [*said, announcements.build_result(row)] if row.phase in ENDED_PHASES else said
+    return [*updates, announcements.build_result(row)] if row.phase in ENDED_PHASES else updates
 
 
 def created_by(row: RunRow, event_id: str) -> RunRow:
@@ -111,8 +112,8 @@ def created_by(row: RunRow, event_id: str) -> RunRow:
     return _with_event(row, event_id, [SEND])
 
 
-def marked_as(row: RunRow, event_id: str, effect: str) -> RunRow:
-    """Return the row that records that this event led to this: `SEND`, `CHANGE` or `CANCEL`."""
+def with_effect(row: RunRow, event_id: str, effect: str) -> RunRow:
+    """Return the row with this effect of this event recorded: `SEND`, `CHANGE` or `CANCEL`."""
     return _with_event(row, event_id, [effect])
 
 

@@ -67,18 +67,18 @@ class BacktestDecider:
 
     def _decide_batch(self, events: Sequence[tuple[bytes | None, RecordHeaders]]) -> None:
         # Each step is done for all of them: interleaved steps take half as much time again.
-        requests = [(part, part.sameness) for part in starmap(self._read_request, events) if part]
-        changes = [self._changes.get(sameness) if sameness else None for _, sameness in requests]
+        requests = [(part, part.content_key) for part in starmap(self._read_request, events) if part]
+        changes = [self._changes.get(content_key) if content_key else None for _, content_key in requests]
         fresh = [request for request, change in zip(requests, changes, strict=True) if change is None]
         decided = iter(self._decide_parts([part for part, _ in fresh]))
-        for (part, sameness), known in zip(requests, changes, strict=True):
+        for (part, content_key), known in zip(requests, changes, strict=True):
             change = known or next(decided)
             if change is None:
                 self.tally.skipped[SkippedEvent.UNDECODABLE] += 1
                 continue
             self.tally.count(change, part.run_id)
-            if known is None and sameness:
-                self._keep(sameness, change)
+            if known is None and content_key:
+                self._keep(content_key, change)
 
     def _read_request(self, value: bytes | None, headers: RecordHeaders) -> PartialEvent | None:
         """Read the request of a root; everything else is counted as skipped."""
@@ -113,10 +113,10 @@ class BacktestDecider:
                 document = apply_specification(document.model_copy(update={"run_id": part.run_id}), found)
         return facts_of(document)
 
-    def _keep(self, sameness: bytes, change: RouteChange) -> None:
+    def _keep(self, content_key: bytes, change: RouteChange) -> None:
         if len(self._changes) >= MAX_CACHED_CHANGES:
             self._changes.clear()
-        self._changes[sameness] = change
+        self._changes[content_key] = change
 
 
 _SKIPPED_BY_KIND = {

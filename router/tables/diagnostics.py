@@ -14,7 +14,7 @@ MAX_ROWS = 20_000  # of a table; the memory of its index and analysis grows with
 
 
 class TableErrors(ValueError):  # noqa: N818 - one exception carries all errors
-    """A table file cannot be used. Each sentence names the file, line, row and column.
+    """A table file cannot be used. Each message names the file, line, row and column.
 
     `diagnostics` has the same problems by place. It is None if the file could not be parsed at all.
     """

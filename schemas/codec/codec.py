@@ -64,14 +64,14 @@ AVRO, JSON = "application/avro", "application/json"
 
 
 class UnencodableError(ValueError):
-    """A message that its own model would refuse, made without validation; the sentence names the fields."""
+    """A message that its own model would refuse, made without validation; the message names the fields."""
 
 
 class Codec:
     """Encodes in Avro, or in JSON the messages of `json_models`, and decodes all formats.
 
     Registry ids choose the Confluent framing of Avro. With `cache_bytes` it caches the commands that it encoded last:
-    dispatch mostly runs beside routing.
+    dispatch mostly runs in the same process as routing.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Codec:
         """Decode a message: Avro names its schema, JSON needs the type.
 
         Raises:
-            UndecodableError: the bytes are no event; the sentence says why and what to do.
+            UndecodableError: the bytes are no event; the message says why and what to do.
         """
         if not value:
             raise TombstoneError(_TOMBSTONE_MESSAGE if value is None else "The value is empty; send the event's data.")

@@ -32,7 +32,7 @@ class Event(NamedTuple):
 
     @property
     def type(self) -> str:
-        """The CloudEvents type of the data, whatever the header said."""
+        """The CloudEvents type of the data, whatever the header says."""
         return ce_type_of(type(self.data))
 
 
@@ -64,7 +64,7 @@ class Envelope:
         """Return an event; one without an id gets `fallback_id`, made from the position of its record.
 
         Raises:
-            UndecodableError: the bytes are no event; the sentence says why and what to do.
+            UndecodableError: the bytes are no event; the message says why and what to do.
         """
         read = read_headers(headers, fallback_id=fallback_id)
         structured = parse_structured_event(value, read.content_type) if value else None
@@ -74,12 +74,12 @@ class Envelope:
 
 
 def _merge_attributes(headers: EventHeaders, structured: StructuredEvent) -> EventHeaders:
-    said = structured.attributes
+    attributes = structured.attributes
     return headers._replace(
-        id=said.get("id") or headers.id,
-        type=said.get("type") or headers.type,
-        source=said.get("source") or headers.source,
-        time=parse_time(said.get("time")) or headers.time,
-        subject=said.get("subject") or headers.subject,
-        traceparent=said.get("traceparent") or headers.traceparent,
+        id=attributes.get("id") or headers.id,
+        type=attributes.get("type") or headers.type,
+        source=attributes.get("source") or headers.source,
+        time=parse_time(attributes.get("time")) or headers.time,
+        subject=attributes.get("subject") or headers.subject,
+        traceparent=attributes.get("traceparent") or headers.traceparent,
     )

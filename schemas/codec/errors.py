@@ -124,7 +124,7 @@ def field_messages(wrong: ValidationError) -> list[str]:
 
 
 def located_field_messages(wrong: ValidationError) -> list[tuple[tuple[int | str, ...], str]]:
-    """Return the same messages, each with the path to its field."""
+    """Return the messages of `field_messages`, each with the path to its field."""
     found = {}
     for error in islice(wrong.errors(include_url=False, include_input=False), _MAX_FIELDS):
         path = tuple(takewhile(lambda step: step not in _VALUE_BRANCHES, error["loc"]))

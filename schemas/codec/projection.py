@@ -91,9 +91,9 @@ def _partial_field(field: FieldInfo, inside: Wanted | ItemsNamed | None) -> tupl
 
 
 class PartialEvent(NamedTuple):
-    """What was read of an event: its kind, and which run is requested, if one is.
+    """The part of an event that was read: its kind and, for a `RunRequested`, the run's id and the wanted fields.
 
-    `content` holds the wanted fields: as values that are not judged yet, or as a whole document.
+    `content` holds the wanted fields: as values that are not validated yet, or as a whole document.
     """
 
     kind: type[Message]
@@ -102,8 +102,8 @@ class PartialEvent(NamedTuple):
     content: Mapping[str, AvroValue] | RunDocument | None = None
 
     @property
-    def sameness(self) -> bytes | None:
-        """A value that is equal for two requests only if their wanted fields are; None if computing it is expensive."""
+    def content_key(self) -> bytes | None:
+        """A cache key, equal for two requests only if their wanted fields are; None if computing it is expensive."""
         return None if self.content is None or isinstance(self.content, RunDocument) else orjson.dumps(self.content)
 
 
@@ -120,7 +120,7 @@ class PartialEventReader:
         """Read one event.
 
         Raises:
-            UndecodableError: the bytes are no event; the sentence says why and what to do.
+            UndecodableError: the bytes are no event; the message says why and what to do.
         """
         known = self._avro.read(value) if value else None
         if known is None:

@@ -29,7 +29,7 @@ _EXCERPT = 200
 
 
 class RegistryError(Exception):
-    """The schema registry cannot be used or refused; the sentence names address, subject and reason."""
+    """The schema registry cannot be used or refused; the message names address, subject and reason."""
 
 
 class RegistryUnavailableError(RegistryError):
@@ -112,9 +112,9 @@ class _RegistryClient:
             ) from None
 
     def _refusal_message(self, path: str, refusal: HTTPError) -> str:
-        said = refusal.read(_EXCERPT).decode("utf-8", "replace")
+        body = refusal.read(_EXCERPT).decode("utf-8", "replace")
         advice = "register it first, or let Southbound do it" if refusal.code == _NOT_FOUND else "ask its owner"
-        return f"The schema registry at {self._address} answers {refusal.code} to {path}: {said}; {advice}."
+        return f"The schema registry at {self._address} answers {refusal.code} to {path}: {body}; {advice}."
 
 
 def _authorization_header(user: str | None, password: str | None) -> dict[str, str]:

@@ -18,7 +18,7 @@ _MAX_VALUES = 100_000
 
 
 class YamlFileError(Exception):
-    """The file cannot be read. The sentence names the file, the line and a remedy."""
+    """The file cannot be read. The message names the file, the line and a remedy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
 
 
 class CommandFailedError(Exception):
-    """Ends a command with an exit code; each sentence names what is wrong and what to do."""
+    """Ends a command with an exit code; each message names what is wrong and what to do."""
 
     def __init__(self, exit_code: ExitCode, *sentences: str) -> None:
         super().__init__("\n".join(sentences))

@@ -69,7 +69,7 @@ COORDINATOR_TIMEOUT = 5.0  # seconds to find the coordinator of a consumer group
 
 
 class TopicsError(Exception):
-    """Kafka does not answer, or refuses a request; the sentence names the topic and the reason."""
+    """Kafka does not answer, or refuses a request; the message names the topic and the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,7 @@ HOW_TO_MOVE = (
 
 
 class StoreDiscontinuedError(Exception):
-    """The run store does not continue what its gateway did; the sentence says what to do."""
+    """The run store does not continue what its gateway did; the message says what to do."""
 
     def __init__(self, kind: Discontinuity, sentence: str) -> None:
         super().__init__(sentence)

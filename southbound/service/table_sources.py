@@ -32,7 +32,7 @@ NO_WARNINGS: Mapping[str, str] = MappingProxyType({})
 
 
 class NoLiveTablesError(Exception):
-    """There are no live tables yet; the sentence says what is missing and what to do."""
+    """There are no live tables yet; the message says what is missing and what to do."""
 
 
 class TableSource(Protocol):

@@ -14,7 +14,7 @@ ALWAYS_SHOWN = ("id", "href")
 
 
 class QueryError(Exception):
-    """A query parameter has an invalid value; the sentence names it."""
+    """A query parameter has an invalid value; the message names it."""
 
 
 def filter_resources(resources: Iterable[Json], query: Mapping[str, str]) -> list[Json]:

@@ -39,7 +39,7 @@ SERVER_OWNED = ("id", "href")
 
 
 class DefinitionMissingError(Exception):
-    """The official definition is not installed; the sentence says where it was searched for."""
+    """The official definition of TMF653 is not installed; the message says where it was searched for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class SchemaViolation:
 
 
 class TmfDefinition:
-    """The official definition; each schema is compiled once."""
+    """The official Open API definition of TMF653; each schema is compiled once."""
 
     def __init__(self, document: bytes) -> None:
         content = orjson.loads(document)

@@ -42,7 +42,7 @@ def digest_of(key: str) -> bytes:
 
 
 class KeyProvider(Protocol):
-    """Has keys that may change."""
+    """Provides keys that may change."""
 
     @property
     def keys(self) -> Sequence[KnownKey]:

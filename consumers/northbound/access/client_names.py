@@ -15,7 +15,7 @@ class ClientNames:
         self._names: set[str] = set()
 
     def label(self, client: str) -> str:
-        """Return what stands for a client; it is empty if it did not prove who it is."""
+        """Return the label for a client in metrics; `client` is empty if it is not authenticated."""
         if not client:
             return UNKNOWN
         if client not in self._names and len(self._names) >= self._max_names:

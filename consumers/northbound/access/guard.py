@@ -37,7 +37,7 @@ _CORRELATION = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 
 
 class CountRequest(Protocol):
-    """Counts what became of every request; `client` is empty if it is not known."""
+    """Counts every request by its outcome; `client` is empty if it is not known."""
 
     def __call__(self, client: str, outcome: str) -> None:
         """Count one request."""
@@ -65,7 +65,7 @@ class AccessLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessPolicy:
-    """What the guard needs to know. `scopes_for` returns the scopes of which a request needs one; None: anybody may."""
+    """The configuration of the guard. `scopes_for` returns the scopes of which a request needs one; None: none."""
 
     authenticators: Sequence[Authenticator]
     scopes_for: Callable[[web.Request], frozenset[Scope] | None]

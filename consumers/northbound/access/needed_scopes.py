@@ -24,7 +24,7 @@ _OF_RESOURCE = {
 
 
 def scopes_for(request: web.Request) -> frozenset[Scope] | None:
-    """Return the scopes of which a request needs one; None if anybody may make it."""
+    """Return the scopes of which a request needs one; None if the request is open to all."""
     if request.method in _READING:
         return None if request.path in OPEN_PATHS else _READ
     for segment in request.path.split("/"):

@@ -25,7 +25,7 @@ RefusalCode = Literal[
 
 
 class AccessRefusedError(Exception):
-    """A request is refused; the sentence is sent to its client, so it names no secret."""
+    """A request is refused; the message is sent to its client, so it names no secret."""
 
     def __init__(self, status: int, code: RefusalCode, sentence: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(sentence)

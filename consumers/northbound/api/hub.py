@@ -23,7 +23,7 @@ from consumers.store.subscriptions.port import DuplicateSubscriptionError, TooMa
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import MistakeCode, refuse
 from router.northbound.hub.event_query import EventQueryError, canonical
-from router.northbound.hub.signature import written_secret
+from router.northbound.hub.signature import encode_secret
 from router.northbound.hub.subscription import RunSubscription
 from router.northbound.principal import Scope
 
@@ -87,7 +87,7 @@ class _HubRequests:
         except TooManySubscriptionsError:
             sentence = f"there are {self.subscribing.limit} subscriptions already: delete one first"
             raise refuse(409, MistakeCode.TOO_MANY, sentence) from None
-        secret = written_secret(self.subscribing.secret_of(subscription.subscription_id))
+        secret = encode_secret(self.subscribing.secret_of(subscription.subscription_id))
         shown = {**self._shown(request, subscription), "southbound.secret": secret}
         headers = {"Location": str(shown["href"]), "Cache-Control": "no-store"}
         return json_response(201, shown, headers)

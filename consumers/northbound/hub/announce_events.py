@@ -41,7 +41,7 @@ class HubEventHandler:
     on_overtaken: Callable[[], None]
 
     async def handle(self, event: Event, attempt: Attempt) -> Outcome:
-        """Store the deliveries that follow, unless an earlier event of the run is still to be read."""
+        """Store the deliveries for this event, unless an earlier event of the run is still to be read."""
         notification = event.data
         if not isinstance(notification, RunUpdate | RunResult) or not _may_be_shown(notification):
             return Done()

@@ -24,7 +24,7 @@ MAX_CALLBACK_LENGTH = 2_000  # characters
 
 
 class CallbackError(ValueError):
-    """An address to which no notifications are sent; the sentence begins with what is wrong with it."""
+    """An address to which no notifications are sent; the message begins with what is wrong with it."""
 
 
 class AddressRefusedError(OSError):

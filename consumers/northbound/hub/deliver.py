@@ -37,7 +37,7 @@ class DeliverySettings:
 
 
 class HubObserver(Protocol):
-    """Counts what becomes of deliveries."""
+    """Counts deliveries by their outcome."""
 
     def attempted(self, subscription_id: str, verdict: DeliveryVerdict, seconds: float) -> None:
         """Note one attempt."""

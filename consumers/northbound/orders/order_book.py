@@ -32,7 +32,7 @@ MAX_ATTEMPTS = 5  # at a change that others change at the same time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderOutcome:
-    """What became of an order: the run, whether Kafka has its event, and whether the POST was a repetition."""
+    """The outcome of an order: the run, whether Kafka has its event, and whether the POST was a repetition."""
 
     view: RunView
     is_published: bool = True

@@ -1,1 +1,1 @@
-"""The interface as ServiceNow speaks: its Service Test Management Open API, and requests of its spoke selector."""
+"""The HTTP interface in ServiceNow's form: its Service Test Management Open API, and requests of its spoke selector."""

@@ -27,7 +27,7 @@ _MAX_MILLISECONDS = 253_402_300_799_000  # the year 9999
 
 
 class RecordUnreadableError(Exception):
-    """A record is not what the profile of its source says; the sentence says why."""
+    """A record is not what the profile of its source says; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

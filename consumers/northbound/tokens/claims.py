@@ -18,7 +18,7 @@ _SCOPES = {scope.value: scope for scope in Scope}
 
 
 class InvalidClaimsError(Exception):
-    """The token is not for us, not valid now, or lacks a claim. The sentence repeats nothing of the token."""
+    """The token is not for us, not valid now, or lacks a claim. The message repeats nothing of the token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

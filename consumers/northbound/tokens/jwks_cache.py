@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class KeysNotFetchedError(Exception):
-    """The key set could not be fetched; the sentence says why."""
+    """The key set could not be fetched; the message says why."""
 
 
 class KeysUnavailableError(Exception):

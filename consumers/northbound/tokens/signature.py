@@ -23,7 +23,7 @@ _TYPES = {None, "jwt", "at+jwt", "application/at+jwt"}
 
 
 class InvalidTokenFormError(Exception):
-    """The token is not one that we verify; the sentence repeats nothing of it."""
+    """The token is not one that we verify; the message repeats nothing of it."""
 
 
 class InvalidSignatureError(Exception):

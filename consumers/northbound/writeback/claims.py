@@ -45,7 +45,7 @@ class WriteClaim:
 
 
 class ClaimResult(StrEnum):
-    """What became of a claim."""
+    """The outcome of a claim."""
 
     CLAIMED = "claimed"
     WRITTEN = "written"  # the target has this revision or a newer one

@@ -43,7 +43,7 @@ class OrderedIds(Protocol):
 
 
 class OnOutcome(Protocol):
-    """Observes what became of an event."""
+    """Observes the outcome of each event."""
 
     def __call__(self, target: str, outcome: WriteOutcome) -> None:
         """Observe one event."""

@@ -39,7 +39,7 @@ _NOT_STARTED = (503, 507)  # a target sends these when it has not started to pro
 
 
 class WriteOutcome(StrEnum):
-    """What became of an event at a target."""
+    """The outcome of an event at a target."""
 
     UPDATED = "updated"
     CREATED = "created"

@@ -64,7 +64,7 @@ class PendingRequestExpiry:
     _published: dict[str, _PublishedCancellation] = field(default_factory=dict)  # by the id of a cancellation
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Expire overdue requests periodically, until cancelled."""
         await repeat(
             self.expire_overdue, every=self.every, warn=self.warn, failure="Overdue requests could not be given up"
         )

@@ -1,4 +1,4 @@
-"""Cache which definitions are used up, so that few decisions are made in vain. The store decides in the end."""
+"""Cache which definitions are used up, so that few decisions fail at the store, whose counters are authoritative."""
 
 from __future__ import annotations
 

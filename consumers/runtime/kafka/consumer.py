@@ -1,4 +1,4 @@
-"""Own the Kafka consumer on one thread: no other thread touches it."""
+"""Run the Kafka consumer on one thread: no other thread calls it."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _SHARED_SETTINGS = (
 
 
 class KafkaNotReadyError(Exception):
-    """Kafka does not answer, or topics are missing; the sentence names them and what to do."""
+    """Kafka does not answer, or topics are missing; the message names them and what to do."""
 
 
 async def wait_for_kafka(

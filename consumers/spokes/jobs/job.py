@@ -140,7 +140,7 @@ def read(model: type[M], body: bytes) -> M:
     """Read a body.
 
     Raises:
-        NotUnderstoodError: it has another shape; the sentence names the first field that is wrong.
+        NotUnderstoodError: it has another shape; the message names the first field that is wrong.
     """
     try:
         return model.model_validate_json(body)

@@ -1,7 +1,7 @@
 """Stop the calls to a system that is down, and find out with one call at a time whether it is back.
 
-What opens a breaker is only trouble that concerns every call: no connection, no response in time, the statuses with
-which a system turns everybody away. A refusal of one run is none.
+A breaker opens only for failures that concern every call: no connection, no response in time, the statuses with
+which a system refuses every caller. The refusal of one run does not count.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _MAX_GROUPS = 4  # slots are granted once so many parts of them are free
 
 
 class CallKind(Enum):
-    """What a call is for, as far as its slot is concerned."""
+    """The kinds of calls that share the slots."""
 
     WRITE = "POST, PATCH and cancellations"
     LOOK_UP = "whether a run is there"
@@ -67,10 +67,11 @@ class SlotShare:
 
 
 class SlotLimit:
-    """Admits `size` calls at once, of which a quarter is left to writes, and polls have at most a quarter.
+    """Limits the concurrent calls to `size` slots, shared by the kinds of calls.
 
-    Writes may have all slots. Whatever the kind, the next free slots go to a kind that waits with less than a quarter.
-    With fewer than four slots only this order holds.
+    A quarter is reserved for writes, which may use every slot; look-ups and reads use at most half each, polls a
+    quarter. A free slot goes first to a kind that waits while it uses less than a quarter, then to the kind whose last
+    grant is oldest. With fewer than four slots nothing is reserved, and only this order holds.
     """
 
     def __init__(self, size: int) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class MappedSpoke:
-    """A `Spoke` around one that speaks TMF653."""
+    """A `Spoke` that applies the mapping of a profile around a TMF653 `Spoke`."""
 
     def __init__(self, inner: Spoke) -> None:
         self.profile = inner.profile

@@ -89,7 +89,7 @@ def _named(event: object, event_type: str) -> Json:
 
 
 def _asking(spellings: Spellings, body: Json, event_type: str, questions: tuple[Reason, ...]) -> ExternalReport:
-    """Return the report of a run that waits for information, whatever its reference says of its state."""
+    """Return the report of a run that waits for information, whatever state the event shows."""
     run = _event_run(body["event"], event_type)
     report = to_report(spellings, run)
     if report.state not in TERMINAL:

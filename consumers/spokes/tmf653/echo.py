@@ -1,4 +1,4 @@
-"""Compare what a system shows after a change with what was sent: success is not told where it shows the opposite."""
+"""Compare a changed run as its system shows it with what was sent; if they contradict, success is not reported."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def _parse_url(address: str) -> URL:
     """Read `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/DATABASE`.
 
     Raises:
-        ValueError: it is neither; the sentence does not repeat the address, which may hold a password.
+        ValueError: it is neither; the message does not repeat the address, which may hold a password.
     """
     try:
         url = make_url(address)

@@ -54,7 +54,7 @@ class RefusedOrders:
 
 
 class OrderRefusals(Protocol):
-    """Takes down which orders routing refused."""
+    """Records which orders routing refused."""
 
     async def refuse(self, refused: RefusedOrders) -> None:
         """Store the reason beside each order that led to the event; repeating it changes nothing.

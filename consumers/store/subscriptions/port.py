@@ -82,7 +82,7 @@ class SubscriptionStore(Protocol):
         """Make a subscription active, with the next attempt now; return whether there is one."""
 
     async def announce(self, request: PlanRequest) -> Plan:
-        """Plan, and store the deliveries and what is announced by then, in one transaction."""
+        """Plan the deliveries, and store them with the run as last announced, in one transaction."""
 
     async def due(self, now: datetime) -> Sequence[RunSubscription]:
         """Return the subscriptions that have deliveries to make and for which no process delivers."""
@@ -100,7 +100,7 @@ class SubscriptionStore(Protocol):
         """Return the first deliveries of a subscription, in order, without those that wait after a refusal."""
 
     async def settle(self, settlement: Settlement, now: datetime) -> None:
-        """Store what became of a delivery; what is over is deleted."""
+        """Store the outcome of a delivery; a delivery that is not repeated is deleted."""
 
     async def fail(self, subscription_id: str, failure: Failure) -> None:
         """Store that a subscriber does not work."""
@@ -109,7 +109,7 @@ class SubscriptionStore(Protocol):
         """Delete deliveries older than `before` or more than `keep` of a subscription; return how many of each."""
 
     async def gone_runs(self, after: str, limit: int) -> tuple[Sequence[GoneRun], str | None]:
-        """Return announced runs that were deleted, of a page of all, and where the next page begins; None: no other."""
+        """Read one page of announced runs; return the deleted ones, and where the next page begins (None: no more)."""
 
     async def announce_deletions(
         self,

@@ -42,11 +42,11 @@ class SqlSubscriptionStore(SqlSubscriptions):
         )
 
     async def announce(self, request: PlanRequest) -> Plan:
-        """Plan, and store the deliveries and what is announced by then, in one transaction."""
+        """Plan the deliveries, and store them with the run as last announced, in one transaction."""
         return await self._announcing.submit(request)
 
     async def settle(self, settlement: Settlement, now: datetime) -> None:
-        """Store what became of a delivery; what is over is deleted."""
+        """Store the outcome of a delivery; a delivery that is not repeated is deleted."""
         await self._settling.submit((settlement, now))
 
     async def first_deliveries(self, subscription_id: str, now: datetime, limit: int) -> Sequence[Delivery]:
@@ -71,7 +71,7 @@ class SqlSubscriptionStore(SqlSubscriptions):
         return await self._database.write(work)
 
     async def gone_runs(self, after: str, limit: int) -> tuple[Sequence[GoneRun], str | None]:
-        """Return announced runs that were deleted, of a page of all, and where the next page begins; None: no other."""
+        """Read one page of announced runs; return the deleted ones, and where the next page begins (None: no more)."""
         page = select(announced_runs).where(announced_runs.c.run_id > after).order_by(announced_runs.c.run_id)
         part = page.limit(limit).subquery()
         known = or_(runs.c.run_id.is_not(None), orders.c.refusal.is_not(None))  # a refused order has no run

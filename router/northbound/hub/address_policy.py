@@ -97,7 +97,7 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def embedded_address(address: IPv6Address) -> IPv4Address | None:
-    """Return the IPv4 address that an IPv6 address stands for."""
+    """Return the IPv4 address that an IPv6 address embeds, or None."""
     bits = next((bits for network, bits in _TRANSLATED if address in network), None)
     return None if bits is None else IPv4Address(int(address) >> bits & 0xFFFF_FFFF)
 

@@ -21,7 +21,7 @@ MAX_RETRY_AFTER = 3600.0  # seconds; a subscriber may ask for a week of silence 
 
 
 class DeliveryVerdict(StrEnum):
-    """What became of a delivery."""
+    """The outcome of a delivery."""
 
     DELIVERED = "delivered"
     REFUSED = "refused"  # this event is not accepted: retried a few times
@@ -39,7 +39,7 @@ class DeliveryResult:
 
 
 def delivery_result(reply: HttpResponse | NoResponse, now: datetime) -> DeliveryResult:
-    """Return what the answer to a delivery means. Every 2xx is a receipt; a redirect is none, and is not followed."""
+    """Return the result of a delivery. Every 2xx acknowledges it; a redirect does not, and is not followed."""
     if isinstance(reply, NoResponse):
         verdict = DeliveryVerdict.DELIVERED if reply.was_accepted else DeliveryVerdict.FAILED
         return DeliveryResult(verdict=verdict, problem="" if reply.was_accepted else reply.cause)

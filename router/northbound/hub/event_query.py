@@ -32,7 +32,7 @@ ALWAYS_SHOWN = ("id", "href", "@type")
 
 
 class EventQueryError(ValueError):
-    """The query cannot be understood; the sentence says what can be written."""
+    """The query cannot be understood; the message says what can be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,7 @@ class RunNotice:
 
 
 class Plan(NamedTuple):
-    """What is stored: the run as it is announced by then (None: no change), what is kept of it, and deliveries."""
+    """What is stored for an event: the run as last announced (None: unchanged), its kept fields, and the deliveries."""
 
     announced: AnnouncedRun | None = None
     kept: Mapping[str, object] | None = None
@@ -93,7 +93,7 @@ class DeliveryPlanner:
     thin: bool = False
 
     def plan(self, notice: RunNotice, announced: AnnouncedRun | None, subscriptions: Sequence[RunSubscription]) -> Plan:
-        """Return what follows from the event."""
+        """Return what is stored for the event."""
         notification = notice.notification
         if not subscriptions or is_processed(announced, notice.event_id, notification):
             return Plan()

@@ -58,7 +58,7 @@ class RunChange(NamedTuple):
 
 
 class Announced(NamedTuple):
-    """What is announced next, and what is announced by then."""
+    """The changes to announce, and the run as it is announced after them."""
 
     run: AnnouncedRun
     changes: tuple[RunChange, ...]

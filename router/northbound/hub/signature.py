@@ -24,8 +24,8 @@ class SigningKey:
         return hmac.digest(self.key.encode(), f"southbound-hub:{subscription_id}".encode(), sha256)
 
 
-def written_secret(secret: bytes) -> str:
-    """Return a secret as libraries of Standard Webhooks read it."""
+def encode_secret(secret: bytes) -> str:
+    """Encode a secret in the form of Standard Webhooks (`whsec_` and base64)."""
     return _PREFIX + b64encode(secret).decode()
 
 

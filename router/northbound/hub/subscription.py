@@ -23,8 +23,8 @@ class SubscriptionState(StrEnum):
 class RunSubscription:
     """One subscriber: where its events are sent, which ones, and how its deliveries went.
 
-    `version` is that of the path on which it subscribed. `tenant` limits it to the runs of one tenant; None: it hears
-    of all. `failures` counts the deliveries in a row that failed because of the subscriber, not because of one event.
+    `version` is that of the path on which it subscribed. `tenant` limits it to the runs of one tenant; None: all runs.
+    `failures` counts the deliveries in a row that failed because of the subscriber, not because of one event.
     """
 
     subscription_id: str

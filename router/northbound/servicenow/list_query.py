@@ -1,4 +1,4 @@
-"""Read the query of a list as ServiceNow's API takes it: its only filter is `state`, and what it has not is ignored."""
+"""Parse the query of a list request of ServiceNow's API: its only filter is `state`; unknown parameters are ignored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PARAMETERS = frozenset({"fields", "limit", "offset", "state"})
 
 
 def read_list_query(parameters: Iterable[tuple[str, str]]) -> ListRequest:
-    """Return what a list is asked for.
+    """Parse the parameters of a list request.
 
     Raises:
         ApiRefusedError: 400 for a parameter that cannot be read, or a state that does not exist.

@@ -55,9 +55,10 @@ def unset_deadline(at: datetime) -> Deadline:
 
 
 def begin(document: RunDocument, at: datetime, limits: TimeLimits) -> Deadline:
-    """Return the deadline of a run that was accepted at this moment.
+    """Return the deadline of a run that its system accepted at `at`.
 
-    Its time begins with the planned start, if that is later, and the run is not late before its planned end.
+    The time-out counts from `at`, or from the planned start if that is later. The run is late after its expected
+    duration, but not before its planned end.
     """
     expected, time_out = seconds_of(document, limits)
     latest = at + timedelta(seconds=MAX_SECONDS)

@@ -36,7 +36,7 @@ def is_cancelled_after_time_out(row: RunRow) -> bool:
 
 
 def is_due(row: RunRow, at: datetime) -> bool:
-    """Return whether the deadline of a run has something to do by now."""
+    """Return whether the next moment of a run's deadline (late, or timed out) has come."""
     return row.deadline is not None and row.phase in ACCEPTED_PHASES and row.deadline.due <= at
 
 

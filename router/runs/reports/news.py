@@ -24,7 +24,7 @@ def has_news(
     ends_with_measures: bool = False,
     keeps_unknown_measures: bool = True,
 ) -> bool:
-    """Return whether a report about a run that is out would publish something or change what is known of the run."""
+    """Return whether a report about a run at its system would publish something or change what is known about it."""
     reported = Reported(
         report_id="",
         report=report,

@@ -105,7 +105,7 @@ def explain_decision(decision: Decision) -> Explanation:
 
 
 def explain_undecided(undecided: Undecided) -> Explanation:
-    """Explain which rows match nevertheless, or else which rows came closest."""
+    """Explain why nothing was decided: the rows that match nevertheless, or else the closest ones."""
     table, values = undecided.table, undecided.values
     reference = f"{table.id}@{table.version}"
     if undecided.rows:

@@ -27,7 +27,7 @@ def read_yaml(text: str, source: str, diagnostics: Diagnostics) -> Tree:
     """Read one YAML document. Duplicate keys, aliases and the like are added to `diagnostics`.
 
     Raises:
-        TableErrors: the text is not one YAML document, or exceeds a limit; one sentence with its line.
+        TableErrors: the text is not one YAML document, or exceeds a limit; the message has the line.
     """
     try:
         read = read_located_yaml(text, aliases=False, max_depth=_MAX_DEPTH)

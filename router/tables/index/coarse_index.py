@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CoarseIndex:
-    """Which rows may accept a value and which certainly do, column by column. Unindexed rows are never certain.
+    """For each column, two sets of rows per value: those that possibly accept it, and those that certainly do.
 
-    `initial_pair` is the pair of row sets before any column is looked up. Rows that stay undecided are looked up in the
-    `exact` index.
+    Intersected over all columns, they enclose the set of matching rows. If they differ, the `exact` index decides.
+    `initial_pair` is the pair of row sets before any column is looked up; an unindexed row is possible, never certain.
     """
 
     exact: ExactIndex

@@ -29,7 +29,7 @@ def parse_duration(text: str) -> timedelta:
     """Read a duration, such as `90m` or `7d`.
 
     Raises:
-        ValueError: it is not a duration; the sentence says what to write.
+        ValueError: it is not a duration; the message says what to write.
     """
     match = _SPAN.fullmatch(text.strip().lower())
     if not match or not int(match[1]):

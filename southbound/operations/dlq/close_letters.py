@@ -48,7 +48,7 @@ class ClosedLetter:
 
 @dataclass(slots=True, kw_only=True)
 class LetterCloser:
-    """Closes dead letters, and tells how far it is."""
+    """Closes dead letters, and reports its progress."""
 
     writer: TransactionalWriter
     topic: str  # of the notes

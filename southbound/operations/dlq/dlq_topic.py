@@ -1,4 +1,4 @@
-"""Read the topic of dead letters, and what became of them, without holding them in memory."""
+"""Read the topic of dead letters and the topic of their status, without holding them in memory."""
 
 from __future__ import annotations
 

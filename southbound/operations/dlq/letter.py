@@ -43,7 +43,7 @@ class LetterId(NamedTuple):
         """Read what `str` wrote.
 
         Raises:
-            ValueError: it is no such text; the sentence says what to write.
+            ValueError: it is no such text; the message says what to write.
         """
         found = _ID.fullmatch(text)
         if found is None:

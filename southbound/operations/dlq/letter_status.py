@@ -1,4 +1,4 @@
-"""What became of dead letters: records on a compacted topic beside theirs."""
+"""Which dead letters were redriven or dropped: records on a compacted topic beside the dead letters."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def secrets_of(hub: HubSettings, subscription_id: str) -> tuple[bytes, ...]:
 
 
 class HubMetrics:
-    """Counts what becomes of deliveries; a `HubObserver`."""
+    """Counts deliveries by their outcome; a `HubObserver`."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

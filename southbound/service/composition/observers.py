@@ -54,7 +54,7 @@ def log_breaker(spoke: str, calls: str, breaker: CircuitBreaker) -> None:
         log.info("system is back", spoke=spoke, calls=calls)
 
 
-def log_timeline_trouble(sentence: str) -> None:
+def log_timeline_failure(sentence: str) -> None:
     """Log that timelines are stored later, or not at all."""
     log.warning("timelines of runs not stored", problem=sentence)
 

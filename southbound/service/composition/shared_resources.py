@@ -24,7 +24,7 @@ from router.runs.hierarchy_limits import HierarchyLimits
 from southbound.service.composition.observers import (
     call_observer,
     log_breaker,
-    log_timeline_trouble,
+    log_timeline_failure,
     log_used_up,
     log_waiting,
     missing_input_counter,
@@ -82,7 +82,7 @@ class SharedResources:
         """The recorder of timelines; it stores what all roles of this process do."""
         return TimelineRecorder(
             self.store.timelines,
-            warn=log_timeline_trouble,
+            warn=log_timeline_failure,
             on_dropped=lambda entries: self.metrics.count(TIMELINE_DROPPED, by=entries),
         )
 

@@ -64,7 +64,7 @@ def pending_request_expiry(resources: SharedResources) -> PendingRequestExpiry:
 
 
 def command_repeater(resources: SharedResources) -> CommandRepeater:
-    """Build the task of the role `routing` that publishes the commands of runs again that nothing moves on."""
+    """Build the task of the role `routing` that publishes the commands of runs again that make no progress."""
     return CommandRepeater(
         updater=resources.updater,
         commands=resources.commands,
@@ -93,7 +93,7 @@ def store_pruner(resources: SharedResources) -> StorePruner | None:
 
 
 def untried_run_notices(resources: SharedResources) -> UntriedRunNotices:
-    """Build the task of the role `dispatch` that tells of runs which wait for a system that is down."""
+    """Build the task of the role `dispatch` that publishes updates about runs whose system is down."""
     return UntriedRunNotices(
         updater=resources.updater,
         caller=resources.make_caller(lambda: True),

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from southbound.service.composition.shared_resources import SharedResources
     from southbound.settings.settings import KafkaSettings
 
-HANGING_AFTER = 1.0  # seconds; reading a run at its system takes less, unless the system is in trouble
+HANGING_AFTER = 1.0  # seconds; reading a run at its system takes less, unless the system is overloaded or down
 
 
 def lifecycle_handler(

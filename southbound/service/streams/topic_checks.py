@@ -48,7 +48,7 @@ class StreamTopicWatch:
     _known: frozenset[str] = frozenset()
 
     async def run(self) -> None:
-        """Check until cancelled."""
+        """Check the topics periodically, until cancelled."""
         await repeat(self.work, every=self.every, warn=self.warn, failure="Topics of streams could not be checked")
 
     async def work(self) -> None:

@@ -97,22 +97,22 @@ async def test_a_report_whose_run_becomes_known_makes_room_for_another() -> None
 
 def test_ids_of_one_spoke_take_no_room_of_another() -> None:
     ids = UnknownIds(max_ids=1)
-    assert ids.asked("fibre-lab", "1", NOON) == 1
-    assert ids.asked("fibre-lab", "2", NOON) is None
-    assert ids.asked("copper-lab", "2", NOON) == 1
-    assert ids.asked("fibre-lab", "1", NOON) == 2
+    assert ids.count_look_up("fibre-lab", "1", NOON) == 1
+    assert ids.count_look_up("fibre-lab", "2", NOON) is None
+    assert ids.count_look_up("copper-lab", "2", NOON) == 1
+    assert ids.count_look_up("fibre-lab", "1", NOON) == 2
 
 
 def test_ids_that_nobody_asks_for_any_more_make_room() -> None:
     ids = UnknownIds(max_ids=1)
-    ids.asked("fibre-lab", "1", NOON)
-    assert ids.asked("fibre-lab", "2", NOON + FORGOTTEN_AFTER) == 1
+    ids.count_look_up("fibre-lab", "1", NOON)
+    assert ids.count_look_up("fibre-lab", "2", NOON + FORGOTTEN_AFTER) == 1
 
 
 def test_an_id_that_was_given_up_makes_room_and_is_remembered() -> None:
     ids = UnknownIds(max_ids=1)
-    ids.asked("fibre-lab", "1", NOON)
+    ids.count_look_up("fibre-lab", "1", NOON)
     ids.give_up("fibre-lab", "1")
-    assert ids.asked("fibre-lab", "1", NOON) == 2
+    assert ids.count_look_up("fibre-lab", "1", NOON) == 2
     ids.give_up("fibre-lab", "1")
-    assert ids.asked("fibre-lab", "2", NOON) == 1
+    assert ids.count_look_up("fibre-lab", "2", NOON) == 1

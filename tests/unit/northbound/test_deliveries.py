@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.northbound.hub.delivery_result import MAX_RETRY_AFTER, DeliveryVerdict, delivery_result
-from router.northbound.hub.signature import SigningKey, signature_headers, written_secret
+from router.northbound.hub.signature import SigningKey, encode_secret, signature_headers
 from router.responses import HttpResponse, NoResponse
 from tests.builders.runs import NOON
 
@@ -74,5 +74,5 @@ def test_a_subscriber_verifies_with_its_secret_and_nobody_elses(body: bytes, key
 
     assert signatures == [expected(own), expected(old)]
     assert expected(other) not in signatures
-    assert base64.b64decode(written_secret(own).removeprefix("whsec_")) == own
+    assert base64.b64decode(encode_secret(own).removeprefix("whsec_")) == own
     assert key not in repr(signing)

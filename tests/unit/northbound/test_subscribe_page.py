@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from router.northbound.hub.signature import SigningKey, signature_headers, written_secret
+from router.northbound.hub.signature import SigningKey, encode_secret, signature_headers
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "subscribe-to-runs.md"
 SECRET = SigningKey("k" * 32).secret_of("S1")
@@ -26,11 +26,11 @@ def example() -> dict[str, Any]:
 def test_the_example_accepts_what_was_signed_and_nothing_else() -> None:
     verify, now = example()["verify"], int(time.time())
     headers = signature_headers((SECRET, b"the old one"), "event", now, b"{}")
-    verify(written_secret(SECRET), headers, b"{}")
-    verify(written_secret(b"the old one"), headers, b"{}")
+    verify(encode_secret(SECRET), headers, b"{}")
+    verify(encode_secret(b"the old one"), headers, b"{}")
     with pytest.raises(ValueError, match="wrong"):
-        verify(written_secret(SECRET), headers, b"{ }")
+        verify(encode_secret(SECRET), headers, b"{ }")
     with pytest.raises(ValueError, match="wrong"):
-        verify(written_secret(b"another"), headers, b"{}")
+        verify(encode_secret(b"another"), headers, b"{}")
     with pytest.raises(ValueError, match="too old"):
-        verify(written_secret(SECRET), signature_headers((SECRET,), "event", now - 301, b"{}"), b"{}")
+        verify(encode_secret(SECRET), signature_headers((SECRET,), "event", now - 301, b"{}"), b"{}")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from router.runs.advance import advance
 from router.runs.events import CancelAccepted, CancelRefused, ChangeRefused, Reported
-from router.runs.processed_events import has_led_to, notifications_of, remember_effects
+from router.runs.processed_events import has_led_to, notifications_of, record_effects
 from router.runs.reports.report import ExternalReport
 from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS
 from schemas.results import Reason, RunUpdate
@@ -29,7 +29,7 @@ NO = (Reason(code="21", message="no such line"),)
 def after(row: RunRow, cause: str, *run_events: RunEvent) -> RunRow:
     """Return the row that is stored after an event caused these run events."""
     step = advance(row, run_events, NOON)
-    return remember_effects(step, run_events, cause) if step.changed else step.row
+    return record_effects(step, run_events, cause) if step.changed else step.row
 
 
 def reported(row: RunRow, report: ExternalReport, count: int) -> RunRow:

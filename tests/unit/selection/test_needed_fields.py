@@ -93,7 +93,7 @@ def test_two_runs_are_the_same_if_their_projected_fields_are() -> None:
     first, second = (
         read_projected(a_document(run_id, priority=7, tenant=run_id), ["priority", "mode"])[1] for run_id in ("A", "B")
     )
-    assert first.sameness == second.sameness
+    assert first.content_key == second.content_key
     assert first.run_id != second.run_id
 
 
@@ -103,7 +103,7 @@ def test_values_of_another_kind_are_never_the_same(first: object, second: object
         a_document(characteristic=(Characteristic.model_validate({"name": "a", "value": value}),))
         for value in (first, second)
     ]
-    one_run, other_run = (read_projected(run, ["characteristic[a]"])[1].sameness for run in runs)
+    one_run, other_run = (read_projected(run, ["characteristic[a]"])[1].content_key for run in runs)
     assert one_run != other_run
 
 
@@ -116,7 +116,7 @@ def test_a_name_is_found_with_blanks_around_it() -> None:
 def test_a_value_in_json_is_read_whole() -> None:
     reader = PartialEventReader(fields_of_paths(["mode"]))
     part = reader.read(*encode(RunRequested(run=a_document(mode="PROACTIVE")), JSON_CODEC))
-    assert part.sameness is None
+    assert part.content_key is None
     assert facts_of(reader.document(part)).value("mode") == "PROACTIVE"
 
 
