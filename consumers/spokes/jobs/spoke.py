@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import orjson
 
+from consumers.spokes.conventions.http_conventions import path_with_id
 from consumers.spokes.jobs import order
 from consumers.spokes.jobs.job import STATES, Job, JobEvent, JobList, read
 from consumers.spokes.port import Call, LookUpPage, NotAboutARunError, NotUnderstoodError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from schemas.run_document import RunDocument
 
 _JOBS = "/jobs"
+_JOB = "/jobs/{id}"
 _JSON = "application/json"
 _PAGE_SIZE = 100
 _ABOUT_JOBS = "job."
@@ -73,7 +74,7 @@ class JobsSpoke:
 
     def to_read(self, external_id: str) -> Call:
         """GET one job."""
-        return Call(purpose=Purpose.READ, method="GET", path=_path(external_id))
+        return Call(purpose=Purpose.READ, method="GET", path=path_with_id(_JOB, external_id))
 
     def read_reply(self, response: HttpResponse) -> ExternalReport:
         """Read the job of a response; a 202 or 204 without a body names none.
@@ -164,13 +165,8 @@ def _write(purpose: Purpose, row: RunRow, part: str, body: Mapping[str, object],
     return Call(
         purpose=purpose,
         method="PUT" if purpose is Purpose.CHANGE else "POST",
-        path=f"{_path(row.external_id or '')}/{part}",
+        path=path_with_id(f"{_JOB}/{part}", row.external_id or ""),
         body=orjson.dumps(body),
         content_type=_JSON,
         idempotency_key=idempotency_key,
     )
-
-
-def _path(job_id: str) -> str:
-    # `.` and `..` would name another resource.
-    return f"{_JOBS}/{quote(job_id, safe='').replace('.', '%2E')}"
