@@ -138,7 +138,7 @@ def service_test_schemas(version: ApiVersion) -> dict[str, object]:
     name = schema_name(version, "ServiceTest_Create")
     children: Schema = {"type": "array", "maxItems": MAX_ITEMS, "items": reference(name)}
     properties = {**_mapping(create["properties"]), "childServiceTest": children}
-    changeable = {key: _or_null(value) for key, value in _mapping(create["properties"]).items() if key != "id"}
+    changeable = {key: _in_merge_patch(value) for key, value in _mapping(create["properties"]).items() if key != "id"}
     return {
         schema_name(version): _shown(version),
         name: {**create, "properties": properties},
@@ -267,10 +267,12 @@ def _create(version: ApiVersion) -> Schema:
     }
 
 
-def _or_null(schema: object) -> Schema:
-    """Return the schema of a field in a merge patch, in which null removes a list."""
+def _in_merge_patch(schema: object) -> Schema:
+    """Return the schema of a field in a merge patch: null removes a list, and an object changes parts of the other."""
     field = _mapping(schema)
-    return {**field, "type": ["array", "null"]} if field.get("type") == "array" else field
+    if field.get("type") == "array":
+        return {**field, "type": ["array", "null"]}
+    return {key: value for key, value in field.items() if key != "required"}
 
 
 def _items(schema: Schema) -> Schema:
