@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MAX_WAITING = 20_000  # entries in memory, beyond which the oldest are dropped and counted
 MAX_HELD_BYTES = 8_192  # of the bodies of one call
-_GROUP = 500  # entries in one transaction, about
+_GROUP = 2_000  # entries in one transaction: each costs a flush of the disk
 _MAX_URL_LENGTH = 1_000
 _MAX_CODES = 10
 
