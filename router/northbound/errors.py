@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 MAX_MISTAKES = 20  # in one response
 
@@ -62,11 +62,6 @@ def error_document(status: int, mistakes: Sequence[Mistake]) -> dict[str, object
         document["message"] = f"{len(mistakes)} mistakes were found; `errors` has all of them."
         document["errors"] = [_entry(mistake) for mistake in mistakes]
     return document
-
-
-def pointer_to(parts: Iterable[str | int]) -> str:
-    """Return the JSON pointer of these names and positions (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def _entry(mistake: Mistake) -> dict[str, str]:

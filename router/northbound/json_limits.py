@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.northbound.errors import MistakeCode, pointer_to, refuse
+from router.northbound.errors import MistakeCode, refuse
 from schemas.text.exact_numbers import WrittenNumber, inexact_number_sentence
+from schemas.text.json_pointer import pointer_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

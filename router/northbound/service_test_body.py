@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import orjson
 from pydantic import ValidationError
 
-from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, pointer_to
+from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode
 from router.northbound.resource import OUR_PREFIX
 from router.runs.ids import nested_run_id, requested_measure_id
 from schemas.run_document import JsonText, RunDocument
+from schemas.text.json_pointer import pointer_to
 from schemas.vocabulary import Mode
 
 if TYPE_CHECKING:

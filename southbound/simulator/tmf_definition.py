@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 from jsonschema_rs import Draft4Validator, Draft202012Validator, ValidationError, ValidationErrorKind
 
+from schemas.text.json_pointer import pointer_to
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -85,8 +87,7 @@ def _violation(error: ValidationError) -> SchemaViolation:
     path = [str(part) for part in error.instance_path]
     if isinstance(error.kind, ValidationErrorKind.Required):
         path.append(error.kind.property)
-    escaped = (part.replace("~", "~0").replace("/", "~1") for part in path)
-    return SchemaViolation(pointer="".join(f"/{part}" for part in escaped), message=error.message)
+    return SchemaViolation(pointer=pointer_to(path), message=error.message)
 
 
 def find_definition(module: Path = Path(__file__), file: str = DEFINITION_FILE) -> Path:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 MAX_TOPIC_LENGTH = 249  # characters, in Kafka
 HERMES_PREFIX = "snc."
 MAX_HERMES_LENGTH = 200  # characters of a topic name in ServiceNow's Hermes
-HERMES_CONSUMERS = 2  # Hermes has two clusters, and a consumer has to read both
 _MAX_CLUSTERS = 4
 _TOPIC = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_TOPIC_LENGTH}}}")
 _HERMES_TOPIC = re.compile(r"snc\.[^.]+(\.[^.]+)?\.sn_[^.]+\.[^.]+")

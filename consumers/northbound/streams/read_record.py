@@ -12,6 +12,7 @@ from router.northbound.errors import ApiRefusedError
 from router.northbound.json_limits import check_json
 from router.runs.ids import derive_event_id
 from schemas.text.json_body import read_json_body
+from schemas.text.json_pointer import unescape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,7 +106,7 @@ class SourceRecord:
 def value_at(value: object, pointer: str) -> object:
     """Return what a JSON pointer (RFC 6901) names; None if there is nothing."""
     for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
+        name = unescape(part)
         if isinstance(value, dict):
             value = value.get(name)
         elif isinstance(value, list) and name.isdecimal() and len(name) <= len(str(len(value))):

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from schemas.text.json_pointer import unescape
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -50,12 +52,8 @@ def parse_pointer(text: str) -> tuple[Token, ...]:
 
 def _token(text: str) -> Token:
     if found := _SELECTOR.fullmatch(text):
-        return Select(_unescape(found["field"]), _unescape(found["value"]))
-    return int(text) if _INDEX.fullmatch(text) else _unescape(text)
-
-
-def _unescape(text: str) -> str:
-    return text.replace("~1", "/").replace("~0", "~")
+        return Select(unescape(found["field"]), unescape(found["value"]))
+    return int(text) if _INDEX.fullmatch(text) else unescape(text)
 
 
 def find(root: object, tokens: tuple[Token, ...], at: Found = ()) -> Iterator[tuple[Found, object]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Never
 
-from router.northbound.errors import MistakeCode, pointer_to, refuse
+from router.northbound.errors import MistakeCode, refuse
 from router.northbound.json_limits import MAX_DEPTH
+from schemas.text.json_pointer import pointer_to, unescape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ def touched_names(operations: Json) -> frozenset[str]:
             continue
         paths = [operation.get("path"), operation.get("from") if operation.get("op") == "move" else None]
         parts = (path.split("/") for path in paths if isinstance(path, str))
-        found |= {unescaped(part[1]) for part in parts if len(part) > 1}
+        found |= {unescape(part[1]) for part in parts if len(part) > 1}
     return frozenset(found)
 
 
@@ -107,7 +108,7 @@ class _Operation:
         pointer = self._fields.get(name)
         if not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
             self._refuse(f"{name} must be a JSON pointer, which begins with a slash")
-        return [unescaped(part) for part in pointer.split("/")[1:]]
+        return [unescape(part) for part in pointer.split("/")[1:]]
 
     def _find(self, target: Json, path: Sequence[str]) -> Json:
         for part in path:
@@ -159,11 +160,6 @@ class _Operation:
     def _conflict(self, path: Sequence[str], sentence: str) -> Never:
         place = pointer_to(path)
         raise refuse(409, MistakeCode.OTHER, f"{place[:200]} {sentence}", f"/{self._number}/path")
-
-
-def unescaped(part: str) -> str:
-    """Return a name of a JSON pointer as the resource has it (RFC 6901 §4)."""
-    return part.replace("~1", "/").replace("~0", "~")
 
 
 def _is_equal(one: Json, other: Json) -> bool:

@@ -10,8 +10,9 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from router.northbound.errors import MistakeCode, refuse
-from router.northbound.patches.patch import json_patch, unescaped
+from router.northbound.patches.patch import json_patch
 from router.northbound.query import Filter, FilterComparison
+from schemas.text.json_pointer import unescape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -65,7 +66,7 @@ def _expanded(target: Json, operation: Json, place: str) -> list[Json]:
         )
     path, _, query = cast("str", fields["path"]).partition("?")
     parts = path.split("/")
-    names, entries = _first_list(target, [unescaped(part) for part in parts[1:]])
+    names, entries = _first_list(target, [unescape(part) for part in parts[1:]])
     if entries is None:
         raise refuse(409, MistakeCode.OTHER, "the path leads to no list, of which a query could select entries", place)
     conditions = _conditions(query, names, place)

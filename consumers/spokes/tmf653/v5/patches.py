@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from consumers.spokes.tmf653.versions import JSON_PATCH
+from schemas.text.json_pointer import pointer_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ def is_json_patch(media_type: str) -> bool:
 
 def to_operations(old: Fields, new: Fields) -> list[dict[str, object]]:
     """Return the operations that do what the merge patch `new` does to a run with the fields `old`."""
-    operations = (_operation(f"/{_escaped(name)}", _absent(old.get(name)), value) for name, value in new.items())
+    operations = (_operation(pointer_to([name]), _absent(old.get(name)), value) for name, value in new.items())
     return [operation for operation in operations if operation]
 
 
@@ -45,7 +46,3 @@ def _operation(path: str, was_absent: bool, value: object) -> dict[str, object]:
 def _absent(value: object) -> bool:
     # An empty list is left out of a POST.
     return value is None or value == []
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
