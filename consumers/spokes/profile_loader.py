@@ -49,6 +49,11 @@ class ProfileKind(Generic[P]):
         return (*fields, *inner, "kind", "username", "password", "token", "header", "key")
 
 
+def profile_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that have profiles, in the order of their names."""
+    return sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+
+
 def load_profiles(paths: Iterable[Path]) -> tuple[Profile, ...]:
     """Return one profile of a spoke from each file.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from consumers.inbound.callback_auth import headers_for
 from consumers.inbound.listen_socket import CannotListenError
 from consumers.spokes.credentials import SecretMissingError
-from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
+from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles, profile_files
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.open_broker import open_broker
 from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
@@ -142,7 +142,7 @@ def _callback_headers(settings: Settings) -> dict[str, Callable[[bytes], Mapping
     """Return what each system sends with a callback, by its body: the credentials that its profile asks for."""
     folder = settings.routing.spokes
     try:
-        profiles = load_profiles(sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
+        profiles = load_profiles(profile_files(folder))
         simulated = [profile for profile in profiles if profile.name in SYSTEM_NAMES]
         for profile in simulated:
             headers_for(profile.callback_auth, os.environ)  # a secret that is missing is reported at the start

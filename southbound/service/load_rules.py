@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from consumers.northbound.streams.profile import StreamProfile, load_destinations, load_sources
 from consumers.northbound.writeback.target import load_targets
-from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
+from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles, profile_files
 from consumers.table_topic.live_pair import PublishedTableIds
 from router.selection.load import RoutingTables
 from router.selection.outbound_policy import load_policy
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from southbound.settings.settings import RoutingSettings, StreamSettings
 
 S = TypeVar("S", bound=StreamProfile)
+P = TypeVar("P")
 _MAX_TABLE_BYTES = 20_000_000  # as in the commands that read tables
 
 
@@ -90,27 +91,28 @@ def _load_table_files(
 
 
 def _load_profiles_in(folder: Path, mistakes: list[str]) -> tuple[Profile, ...]:
-    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    none = "has no spoke profile (*.yaml): set routing.spokes to the folder that has them"
+    return _load_files_in(folder, load_profiles, none, mistakes)
+
+
+def _load_files_in(
+    folder: Path, load: Callable[[Sequence[Path]], tuple[P, ...]], none: str, mistakes: list[str]
+) -> tuple[P, ...]:
+    """Return what the files of a folder have; `none` says what to do if it has no files."""
+    files = profile_files(folder)
     if not files:
-        mistakes.append(f"{folder}: has no spoke profile (*.yaml): set routing.spokes to the folder that has them")
+        mistakes.append(f"{folder}: {none}")
         return ()
     try:
-        return load_profiles(files)
+        return load(files)
     except ProfilesWrongError as error:
         mistakes += error.mistakes
         return ()
 
 
 def _load_targets_in(folder: Path, spokes: Sequence[Profile], mistakes: list[str]) -> tuple[WritebackTarget, ...]:
-    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    if not files:
-        mistakes.append(f"{folder}: has no profile of a target (*.yaml): correct or remove writeback.targets")
-        return ()
-    try:
-        targets = load_targets(files)
-    except ProfilesWrongError as error:
-        mistakes += error.mistakes
-        return ()
+    none = "has no profile of a target (*.yaml): correct or remove writeback.targets"
+    targets = _load_files_in(folder, load_targets, none, mistakes)
     taken = {spoke.name for spoke in spokes}
     mistakes += [
         f"{folder}: target '{target.name}' has the name of a spoke: rename one"
@@ -139,15 +141,8 @@ def _load_destinations_in(folder: Path, mistakes: list[str]) -> tuple[StreamDest
 def _load_streams_in(
     folder: Path, load: Callable[[Sequence[Path]], tuple[S, ...]], setting: str, mistakes: list[str]
 ) -> tuple[S, ...]:
-    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    if not files:
-        mistakes.append(f"{folder}: has no profile of a stream (*.yaml): correct or remove {setting}")
-        return ()
-    try:
-        streams = load(files)
-    except ProfilesWrongError as error:
-        mistakes += error.mistakes
-        return ()
+    none = f"has no profile of a stream (*.yaml): correct or remove {setting}"
+    streams = _load_files_in(folder, load, none, mistakes)
     mistakes += [
         f"{folder}: {stream.noun} '{stream.name}': {sentence}"
         for stream in streams

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
+from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles, profile_files
 from southbound.cli.exit_codes import invalid_input
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ def all_profiles(settings: Settings) -> tuple[Profile, ...]:
     Raises:
         CommandFailedError: with every mistake in them.
     """
-    folder = settings.routing.spokes
-    return _load(sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
+    return _load(profile_files(settings.routing.spokes))
 
 
 def one_profile(settings: Settings, name: str) -> Profile:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
-from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
+from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles, profile_files
 from router.selection.load import table_kind, table_of
 from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import SpokeSelector
@@ -49,7 +49,7 @@ def check_tables(settings: Settings, files: Sequence[str], *, as_json: bool) -> 
 def known_spokes(folder: Path) -> list[str] | None:
     """Return the names of the spokes that have a profile, or None, with a note, if the profiles cannot be read."""
     try:
-        profiles = load_profiles(sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]))
+        profiles = load_profiles(profile_files(folder))
     except ProfilesWrongError:
         print_status(
             f"The profiles in {folder} have mistakes (see `southbound config check`), so spoke names are not checked"
