@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from consumers.dispatch.call import Caller
 from consumers.metrics import CIRCUIT_OPEN, TIMELINE_DROPPED
+from consumers.northbound.writeback.target_caller import TargetCaller
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.route_request import RequestRouter
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from consumers.inbound.registration.registrar import HubRegistrar
     from consumers.metrics import Metrics
+    from consumers.northbound.writeback.target import WritebackTarget
     from consumers.spokes.port import Spoke, SpokeCaller
     from consumers.store.orders.port import OrderStore
     from consumers.store.port import RunStore
@@ -150,6 +152,18 @@ class SharedResources:
         return Caller(
             breakers=self.breakers,
             spokes=self.spokes,
+            client=self.client,
+            now=utc_now,
+            random=random.random,  # jitter, not a secret
+            may_send=may_send,
+            on_call=call_observer(self.metrics, self.timelines),
+        )
+
+    def make_target_caller(self, target: WritebackTarget, may_send: Callable[[], bool]) -> TargetCaller:
+        """Return a caller of one target; `may_send` as for `make_caller`."""
+        return TargetCaller(
+            breakers=self.breakers,
+            targets={target.name: target},
             client=self.client,
             now=utc_now,
             random=random.random,  # jitter, not a secret

@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import os
-import random
-import time
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
-from consumers.metrics import STREAM_RECORDS, WorkerMetrics
+from consumers.metrics import STREAM_RECORDS
 from consumers.northbound.streams.copy_record import RecordCopier
 from consumers.northbound.streams.handler import COPIED, RedrivenRecordHandler, SourceHandler
 from consumers.northbound.streams.profile import StreamFormat
 from consumers.northbound.streams.read_run import ChangedRunReader
 from consumers.northbound.streams.subject import SourceSubjects
 from consumers.northbound.streams.take_arrival import ArrivalTaker
-from consumers.northbound.writeback.target_caller import TargetCaller
-from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.dead_letters import DeadLetterHooks
-from consumers.runtime.kafka.consumer import KafkaGroupConsumer
-from consumers.runtime.worker import Worker
 from southbound.service.composition.northbound import order_book
-from southbound.service.composition.observers import call_observer
-from southbound.service.composition.shared_resources import utc_now
+from southbound.service.composition.workers import assemble_worker, worker_config
 from southbound.service.composition.writeback import WritebackSubjects
-from southbound.service.kafka_settings import member_overrides, session_timeout
-from southbound.service.logs import log_problem
 from southbound.service.streams.clients import source_clusters, source_consumer_settings, stream_session_timeout
 from southbound.service.streams.topic_checks import StreamTopicWatch, copied_topics, stream_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator
 
+    from consumers.metrics import WorkerMetrics
     from consumers.northbound.streams.profile import StreamDestination, StreamSource
-    from consumers.runtime.dead_letters import Describe
     from consumers.runtime.handler import Handler
+    from consumers.runtime.worker import Worker
     from southbound.service.composition.shared_resources import SharedResources
 
     Tasks = Iterator[Coroutine[None, None, None]]
@@ -78,40 +70,34 @@ def _topic_watch(resources: SharedResources) -> StreamTopicWatch:
 
 def _source_worker(resources: SharedResources, source: StreamSource, role: str, number: int) -> Worker:
     kafka = resources.settings.kafka
-    servers = source_clusters(kafka, source)[number - 1]
     config = replace(
-        _config(resources, role),
+        worker_config(resources, role),
         group=source.group_of(kafka.group),
         session_timeout=stream_session_timeout(kafka, source),
         gate=resources.breakers.of(source.target).reads if source.target is not None else None,
     )
-    workers: list[Worker] = []
-    may_send = lambda: workers[0].may_send()  # noqa: E731, PLW0108 - not built yet
-    handler = replace(_source_handler(resources, source, may_send), way=number)
+
+    def make(may_send: Callable[[], bool], _observer: WorkerMetrics) -> tuple[Handler, DeadLetterHooks]:
+        handler = replace(_source_handler(resources, source, may_send), way=number)
+        return handler.handle_record, DeadLetterHooks(describe=_subjects(resources, source.name).find)
+
+    servers = source_clusters(kafka, source)[number - 1]
     settings = source_consumer_settings(kafka, source, servers, config, os.environ)
-    workers.append(
-        _worker(
-            resources, config, settings, [source.topic], handler.handle_record, _subjects(resources, source.name).find
-        )
-    )
-    return workers[0]
+    return assemble_worker(resources, config, [source.topic], make, settings)
 
 
 def _redriven_worker(resources: SharedResources) -> Worker:
-    workers: list[Worker] = []
-    may_send = lambda: workers[0].may_send()  # noqa: E731, PLW0108 - not built yet
-    handlers = {source.name: _source_handler(resources, source, may_send) for source in resources.rules.sources}
-    config, topics = _config(resources, REDRIVEN), [resources.events.topics.ingress]
-    handle = RedrivenRecordHandler(sources=handlers).handle_record
-    workers.append(
-        _worker(resources, config, _own_settings(resources, config), topics, handle, _subjects(resources).find)
-    )
-    return workers[0]
+    def make(may_send: Callable[[], bool], _observer: WorkerMetrics) -> tuple[Handler, DeadLetterHooks]:
+        handlers = {source.name: _source_handler(resources, source, may_send) for source in resources.rules.sources}
+        handle = RedrivenRecordHandler(sources=handlers).handle_record
+        return handle, DeadLetterHooks(describe=_subjects(resources).find)
+
+    config = worker_config(resources, REDRIVEN)
+    return assemble_worker(resources, config, [resources.events.topics.ingress], make)
 
 
 def _destination_worker(resources: SharedResources, destination: StreamDestination) -> Worker:
     copied = copied_topics(destination, resources.events.topics)
-    config = _config(resources, f"egress.{destination.name}")
     copier = RecordCopier(
         topics=copied,
         publisher=resources.destinations[destination.name],
@@ -120,7 +106,9 @@ def _destination_worker(resources: SharedResources, destination: StreamDestinati
     subjects = WritebackSubjects(
         target=destination.name, envelope=resources.events.envelope, names=resources.events.topics
     )
-    return _worker(resources, config, _own_settings(resources, config), [*copied], copier.handle_record, subjects.find)
+    config = worker_config(resources, f"egress.{destination.name}")
+    hooks = DeadLetterHooks(describe=subjects.find)
+    return assemble_worker(resources, config, [*copied], lambda *_: (copier.handle_record, hooks))
 
 
 def _source_handler(resources: SharedResources, source: StreamSource, may_send: Callable[[], bool]) -> SourceHandler:
@@ -148,57 +136,4 @@ def _run_reader(
     if source.format is not StreamFormat.CHANGE_DATA:
         return None
     target = next(target for target in resources.rules.targets if target.name == source.target)
-    caller = TargetCaller(
-        targets={target.name: target},
-        client=resources.client,
-        now=utc_now,
-        random=random.random,  # jitter, not a secret
-        may_send=may_send,
-        on_call=call_observer(resources.metrics, resources.timelines),
-        breakers=resources.breakers,
-    )
-    return ChangedRunReader(target=target, caller=caller)
-
-
-def _config(resources: SharedResources, role: str) -> WorkerConfig:
-    settings = resources.settings
-    return WorkerConfig(
-        role=role,
-        group=settings.kafka.group_of(role),
-        dead_letter_topic=resources.events.topics.dlq,
-        max_in_flight=settings.worker.max_in_flight,
-        commit_every=settings.worker.commit_every,
-        drain_timeout=settings.worker.drain,
-        revoke_timeout=settings.worker.drain,
-        stuck_after=settings.worker.stuck_after,
-        session_timeout=session_timeout(settings.kafka),
-    )
-
-
-def _own_settings(resources: SharedResources, config: WorkerConfig) -> dict[str, object]:
-    kafka = resources.settings.kafka
-    return consumer_settings(kafka.servers, config, member_overrides(kafka, config.role))
-
-
-def _worker(
-    resources: SharedResources,
-    config: WorkerConfig,
-    settings: dict[str, object],
-    topics: Sequence[str],
-    handler: Handler,
-    describe: Describe,
-) -> Worker:
-    observer = WorkerMetrics(resources.metrics, config.role, log_problem)
-    worker = Worker(
-        consumer=KafkaGroupConsumer(
-            settings, topics, session_timeout=config.session_timeout, revoke_timeout=config.revoke_timeout
-        ),
-        handler=handler,
-        publisher=resources.events.publisher,
-        config=config,
-        observer=observer,
-        clock=time.monotonic,
-        hooks=DeadLetterHooks(describe=describe),
-    )
-    observer.track(worker.figures)
-    return worker
+    return ChangedRunReader(target=target, caller=resources.make_target_caller(target, may_send))

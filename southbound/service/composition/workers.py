@@ -146,29 +146,47 @@ def build_worker(  # noqa: PLR0913 - what only some roles need has a default
 
     `more_topics` are read beside `topic`. `describe` finds what a dead letter is about, where that is not a request.
     """
-    config = _worker_config(resources, role, source_of=source_of, hanging_after=hanging_after, gate=gate)
-    observer = WorkerMetrics(resources.metrics, role, log_problem)
+    config = replace(worker_config(resources, role), source_of=source_of, hanging_after=hanging_after, gate=gate)
+
+    def make(may_send: Callable[[], bool], observer: WorkerMetrics) -> tuple[Handler, DeadLetterHooks]:
+        notices = FailureNotices(
+            updater=resources.updater,
+            envelope=resources.events.envelope,
+            warn=observer.problem_reported,
+            orders=resources.orders,
+        )
+        subjects = SubjectFinder(
+            store=resources.updater.store, envelope=resources.events.envelope, names=resources.events.topics
+        )
+        hooks = DeadLetterHooks(notify=notices.notify if notifies else None, describe=describe or subjects.find)
+        handle_record = _decoding_handler(resources, role, topic, handler(may_send), observer).handle_record
+        holding = _make_holding(resources, topic, handle_record, subjects)
+        if holding is None:
+            return handle_record, hooks
+        return holding.handle_record, replace(hooks, describe=holding.describe, hold=holding.hold)
+
+    return assemble_worker(resources, config, [topic, *more_topics], make)
+
+
+def assemble_worker(
+    resources: SharedResources,
+    config: WorkerConfig,
+    topics: Sequence[str],
+    make: Callable[[Callable[[], bool], WorkerMetrics], tuple[Handler, DeadLetterHooks]],
+    client_settings: dict[str, object] | None = None,
+) -> Worker:
+    """Build a worker. `make` returns its handler and hooks, from `may_send` of the worker and its observer.
+
+    `client_settings` are those of the consumer for topics of another cluster; None: for our own topics.
+    """
+    observer = WorkerMetrics(resources.metrics, config.role, log_problem)
     # The handler needs `may_send` of the worker, and the worker needs the handler, so one is looked up at each call.
     workers: list[Worker] = []
-    handle = handler(lambda: workers[0].may_send())  # noqa: PLW0108 - not built yet
-    notices = FailureNotices(
-        updater=resources.updater,
-        envelope=resources.events.envelope,
-        warn=observer.problem_reported,
-        orders=resources.orders,
-    )
-    subjects = SubjectFinder(
-        store=resources.updater.store, envelope=resources.events.envelope, names=resources.events.topics
-    )
-    hooks = DeadLetterHooks(notify=notices.notify if notifies else None, describe=describe or subjects.find)
-    handle_record: Handler = _decoding_handler(resources, role, topic, handle, observer).handle_record
-    if (holding := _make_holding(resources, topic, handle_record, subjects)) is not None:
-        handle_record = holding.handle_record
-        hooks = replace(hooks, describe=holding.describe, hold=holding.hold)
+    handler, hooks = make(lambda: workers[0].may_send(), observer)  # noqa: PLW0108 - not built yet
     workers.append(
         Worker(
-            consumer=_group_consumer(resources, config, [topic, *more_topics]),
-            handler=handle_record,
+            consumer=_group_consumer(resources, config, topics, client_settings),
+            handler=handler,
             publisher=resources.events.publisher,
             config=config,
             observer=observer,
@@ -180,14 +198,8 @@ def build_worker(  # noqa: PLR0913 - what only some roles need has a default
     return workers[0]
 
 
-def _worker_config(
-    resources: SharedResources,
-    role: str,
-    *,
-    source_of: Callable[[Record], str] | None,
-    hanging_after: float | None,
-    gate: StartGate | None,
-) -> WorkerConfig:
+def worker_config(resources: SharedResources, role: str) -> WorkerConfig:
+    """Return what the settings say of the worker of a role."""
     settings = resources.settings
     return WorkerConfig(
         role=role,
@@ -199,16 +211,15 @@ def _worker_config(
         revoke_timeout=settings.worker.drain,
         stuck_after=settings.worker.stuck_after,
         session_timeout=session_timeout(settings.kafka),
-        source_of=source_of,
-        hanging_after=hanging_after,
-        gate=gate,
     )
 
 
-def _group_consumer(resources: SharedResources, config: WorkerConfig, topics: Sequence[str]) -> KafkaGroupConsumer:
+def _group_consumer(
+    resources: SharedResources, config: WorkerConfig, topics: Sequence[str], settings: dict[str, object] | None
+) -> KafkaGroupConsumer:
     kafka = resources.settings.kafka
     return KafkaGroupConsumer(
-        consumer_settings(kafka.servers, config, member_overrides(kafka, config.role)),
+        settings or consumer_settings(kafka.servers, config, member_overrides(kafka, config.role)),
         topics,
         session_timeout=config.session_timeout,
         revoke_timeout=config.revoke_timeout,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,12 +10,9 @@ from consumers.dead_letter_subject import DeadLetterClass, class_of
 from consumers.metrics import WRITEBACKS
 from consumers.northbound.writeback.handler import WritebackHandler
 from consumers.northbound.writeback.ordered_ids import StoredOrderIds
-from consumers.northbound.writeback.target_caller import TargetCaller
 from consumers.runtime.dead_letters import MAX_SUBJECT_LENGTH, DeadLetterSubject
 from schemas.codec.errors import UndecodableError
 from schemas.results import RunResult, RunUpdate
-from southbound.service.composition.observers import call_observer
-from southbound.service.composition.shared_resources import utc_now
 from southbound.service.composition.workers import build_worker
 
 if TYPE_CHECKING:
@@ -37,18 +33,9 @@ def writeback_worker(resources: SharedResources, target: WritebackTarget) -> Wor
     process_id = uuid.uuid4().hex
 
     def handler(may_send: Callable[[], bool]) -> EventHandler:
-        caller = TargetCaller(
-            targets={target.name: target},
-            client=resources.client,
-            now=utc_now,
-            random=random.random,  # jitter, not a secret
-            may_send=may_send,
-            on_call=call_observer(resources.metrics, resources.timelines),
-            breakers=resources.breakers,
-        )
         return WritebackHandler(
             target=target,
-            caller=caller,
+            caller=resources.make_target_caller(target, may_send),
             runs=resources.store,
             claims=resources.store.write_claims,
             on_outcome=lambda name, outcome: resources.metrics.count(WRITEBACKS, name, outcome),
