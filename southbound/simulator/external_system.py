@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from aiohttp import web
 
-from consumers.inbound.listen_socket import bound_port, open_port
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.profile import Profile
 from consumers.spokes.tmf653.versions import VERSIONS
@@ -21,11 +20,12 @@ from southbound.simulator.notifications import NotificationSender, Subscription,
 from southbound.simulator.request_log import ReceivedRequest, RequestLog
 from southbound.simulator.script import Script, demo_script
 from southbound.simulator.service_test_resource import ServiceTestResource
+from southbound.simulator.simulated_api import SimulatedApi
 from southbound.simulator.tmf_definition import official_definition
 from southbound.simulator.v5.cancel_tasks import CancelTasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from aiohttp.typedefs import Handler
 
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
 
 
 API_PATH = "/tmf-api/serviceTestManagement"
-
-MAX_BODY_BYTES = 32 * 1024 * 1024  # enough for a bundle of ten thousand children
-
-SHUTDOWN_TIMEOUT = 0.5  # seconds for requests under way when the system stops
 
 
 def _now() -> datetime:
@@ -53,7 +49,7 @@ def _default_transport() -> Transport:
     return AiohttpTransport(Profile(name="callbacks", base_url="http://127.0.0.1", concurrency=200))
 
 
-class ExternalSystem:
+class ExternalSystem(SimulatedApi):
     """One system on one port.
 
     `callback_url` receives every notification without a subscription; others subscribe at `/hub`.
@@ -80,10 +76,9 @@ class ExternalSystem:
         self.request_log = RequestLog()
         self._transport = transport or _default_transport()
         self._owns_transport = transport is None
-        self._address = (host, port)
         self._script = script or demo_script()
         self._version = VERSIONS[self._script.version]
-        self._base = f"{API_PATH}/{self._version.path}"
+        super().__init__(host, port, f"{API_PATH}/{self._version.path}")
         # v5.0 says how a notification is answered; systems of v4 in use take any success.
         accepted = {"accepted": frozenset({204})} if self._version.typed else {}
         self.notifications = NotificationSender(self._transport, **accepted)
@@ -98,11 +93,6 @@ class ExternalSystem:
                 event_in_path=event_in_path,
                 sign=sign_callback or unsigned,
             )
-
-    @property
-    def base_url(self) -> str:
-        """The base URL of the API, after the start."""
-        return self._url
 
     @property
     def tests(self) -> dict[str, ServiceTest]:
@@ -121,50 +111,37 @@ class ExternalSystem:
             CannotListenError: the port is taken.
             DefinitionMissingError: the official definition is not installed.
         """
-        definition = official_definition(self._version.number)
-        listening = open_port(*self._address)
-        self._url = f"http://{self._address[0]}:{bound_port(listening)}{self._base}"
+        self._definition = official_definition(self._version.number)
+        await super().start()
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Return the routes of the API, and of the requests as tests see them."""
         self._execution = TestExecution(
-            url=self._url,
+            url=self.base_url,
             script=self._script,
             notifications=self.notifications,
             now=self._now,
             new_id=self._new_id,
             version=self._version,
         )
-        self._cancel_tasks = CancelTasks(self._execution, definition, self._url)
-        app = web.Application(
-            middlewares=[http_responses.tmf_error_middleware, self._log_request], client_max_size=MAX_BODY_BYTES
-        )
-        app.add_routes(ServiceTestResource(self._execution, definition, self._version).routes(self._base))
-        app.add_routes(
-            Hub(self.notifications, definition, self._new_id, self._version, self._script.hub).routes(self._base)
-        )
-        if "CancelServiceTestCreateEvent" in self._version.events:
-            app.add_routes(self._cancel_tasks.routes(self._base))
-        app.add_routes([web.get("/_simulator/received", self._list_received)])
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listening).start()
+        self._cancel_tasks = CancelTasks(self._execution, self._definition, self.base_url)
+        tests = ServiceTestResource(self._execution, self._definition, self._version)
+        hub = Hub(self.notifications, self._definition, self._new_id, self._version, self._script.hub)
+        tasks = self._cancel_tasks.routes(self._base) if "CancelServiceTestCreateEvent" in self._version.events else ()
+        received = web.get("/_simulator/received", self._list_received)
+        return [*tests.routes(self._base), *hub.routes(self._base), *tasks, received]
 
     async def stop(self) -> None:
         """Release the port, and cancel all transitions and notifications."""
-        await self._runner.cleanup()
+        await super().stop()
         await self._cancel_tasks.stop()
         await self._execution.stop()
         await self.notifications.stop()
         if self._owns_transport:
             await self._transport.close()
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    @web.middleware
-    async def _log_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def observe(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Log a request to the API."""
         if request.path.startswith(self._base):
             self.request_log.requests.append(await self._read_request(request))
             if self._latency:

@@ -6,16 +6,15 @@ import asyncio
 from base64 import b64encode
 from collections import deque
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from consumers.inbound.listen_socket import bound_port, open_port
 from southbound.simulator import http_responses
 from southbound.simulator.errors import RequestRefusedError
-from southbound.simulator.external_system import MAX_BODY_BYTES
 from southbound.simulator.instance.rules import check_run
 from southbound.simulator.instance.run_table import RunTable
+from southbound.simulator.simulated_api import SimulatedApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 INSTANCE_PATH = "/api/sn_sprb_mgmt/servicetestmanagement"
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 RETRY_AFTER = 1  # seconds
-_SHUTDOWN_TIMEOUT = 0.5  # seconds
 
 
 class InstanceFault(StrEnum):
@@ -43,7 +41,7 @@ class InstanceFault(StrEnum):
 _STORING = (InstanceFault.STORED_SERVER_ERROR, InstanceFault.STORED_RESET)
 
 
-class ServiceNowInstance:
+class ServiceNowInstance(SimulatedApi):
     """One instance on one port, strict about the documented rules.
 
     `faults` happen to the first writes, in order. With `user` and `password`, every request needs them. `latency` is
@@ -61,58 +59,28 @@ class ServiceNowInstance:
         faults: Iterable[InstanceFault] = (),
         latency: float = 0.0,
     ) -> None:
+        super().__init__(host, port, INSTANCE_PATH)
         self.name = name
         self.table = RunTable()
         self.faults = deque(faults)
         self.only_posts_fail = False
         self.requests: list[tuple[str, str]] = []  # method and path below the base
-        self._address = (host, port)
         self._latency = latency
         self._authorization = "Basic " + b64encode(f"{user}:{password}".encode()).decode() if user else None
 
-    @property
-    def base_url(self) -> str:
-        """The base URL of the API, after the start."""
-        return self._url
-
-    async def start(self) -> None:
-        """Listen on the port, and serve the API.
-
-        Raises:
-            CannotListenError: the port is taken.
-        """
-        listening = open_port(*self._address)
-        self._url = f"http://{self._address[0]}:{bound_port(listening)}{INSTANCE_PATH}"
-        app = web.Application(
-            middlewares=[http_responses.tmf_error_middleware, self._guard], client_max_size=MAX_BODY_BYTES
-        )
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Return the routes of the API, and of the table as tests see it."""
         collection = f"{INSTANCE_PATH}/serviceTest"
-        app.add_routes(
-            [
-                web.get(collection, self._list),
-                web.post(collection, self._create),
-                web.get(f"{collection}/{{id}}", self._read),
-                web.patch(f"{collection}/{{id}}", self._update),
-                web.get("/_simulator/table", self._show_table),
-            ]
-        )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listening).start()
+        return [
+            web.get(collection, self._list),
+            web.post(collection, self._create),
+            web.get(f"{collection}/{{id}}", self._read),
+            web.patch(f"{collection}/{{id}}", self._update),
+            web.get("/_simulator/table", self._show_table),
+        ]
 
-    async def stop(self) -> None:
-        """Release the port."""
-        await self._runner.cleanup()
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def observe(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Log a request, check its credentials, and let a fault happen to it."""
         if not request.path.startswith(INSTANCE_PATH):
             return await handler(request)
         self.requests.append((request.method, request.path.removeprefix(INSTANCE_PATH)))

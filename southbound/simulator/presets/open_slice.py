@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from aiohttp import web
 
-from consumers.inbound.listen_socket import bound_port, open_port
 from southbound.simulator import http_responses
 from southbound.simulator.behaviours import completes_by_callback
 from southbound.simulator.errors import RequestRefusedError
-from southbound.simulator.external_system import API_PATH, MAX_BODY_BYTES, SHUTDOWN_TIMEOUT
+from southbound.simulator.external_system import API_PATH
 from southbound.simulator.measures import objects_in
 from southbound.simulator.script import Script
+from southbound.simulator.simulated_api import SimulatedApi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from aiohttp.typedefs import Handler
 
@@ -49,7 +49,7 @@ def open_slice_script() -> Script:
     return Script(default=completes_by_callback(0.5, values={"latency": 12, "throughput": 940}))
 
 
-class OpenSliceLikeSystem:
+class OpenSliceLikeSystem(SimulatedApi):
     """One such system on one port. `latency` is added to every request, in seconds.
 
     Of a behaviour it plays the resets, the values, and the time until the end.
@@ -65,65 +65,39 @@ class OpenSliceLikeSystem:
         latency: float = 0.0,
         new_id: Callable[[], str] = lambda: str(uuid4()),
     ) -> None:
+        super().__init__(host, port, _BASE_PATH)
         self.name = name
         self.tests: dict[str, Json] = {}
         self.requests: list[tuple[str, str]] = []  # method and path below the base
         self.headers: list[dict[str, str]] = []  # of each request, names in lower case
-        self._address = (host, port)
         self._script = script or open_slice_script()
         self._latency = latency
         self._new_id = new_id
         self._attempts: Counter[str] = Counter()
         self._executions: dict[str, asyncio.Task[None]] = {}
 
-    @property
-    def base_url(self) -> str:
-        """The base URL of the API, after the start."""
-        return self._url
-
-    async def start(self) -> None:
-        """Listen on the port, and serve the API.
-
-        Raises:
-            CannotListenError: the port is taken.
-        """
-        listening = open_port(*self._address)
-        self._url = f"http://{self._address[0]}:{bound_port(listening)}{_BASE_PATH}"
-        app = web.Application(
-            middlewares=[http_responses.tmf_error_middleware, self._log_request], client_max_size=MAX_BODY_BYTES
-        )
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Return the routes of the API, and of the requests as tests see them."""
         collection = f"{_BASE_PATH}/serviceTest"
-        app.add_routes(
-            [
-                web.post(collection, self._create),
-                web.get(collection, self._list),
-                web.get(f"{collection}/{{id}}", self._read),
-                web.patch(f"{collection}/{{id}}", self._change),
-                web.delete(f"{collection}/{{id}}", self._delete),
-                web.post(f"{_BASE_PATH}/hub", self._refuse_subscription),
-                web.get("/_simulator/received", self._list_received),
-            ]
-        )
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
-        await self._runner.setup()
-        await web.SockSite(self._runner, listening).start()
+        return [
+            web.post(collection, self._create),
+            web.get(collection, self._list),
+            web.get(f"{collection}/{{id}}", self._read),
+            web.patch(f"{collection}/{{id}}", self._change),
+            web.delete(f"{collection}/{{id}}", self._delete),
+            web.post(f"{_BASE_PATH}/hub", self._refuse_subscription),
+            web.get("/_simulator/received", self._list_received),
+        ]
 
     async def stop(self) -> None:
         """Release the port, and end all tests."""
-        await self._runner.cleanup()
+        await super().stop()
         for task in self._executions.values():
             task.cancel()
         await asyncio.gather(*self._executions.values(), return_exceptions=True)
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    @web.middleware
-    async def _log_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def observe(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Log a request to the API."""
         if request.path.startswith(_BASE_PATH):
             self.requests.append((request.method, request.path.removeprefix(_BASE_PATH)))
             self.headers.append({name.lower(): value for name, value in request.headers.items()})
