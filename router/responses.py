@@ -62,6 +62,7 @@ class NoResponse:
     perhaps_sent: bool
     cause: str  # a sentence without secrets, e.g. "connection refused by 127.0.0.1:8701"
     certificate_invalid: bool = False  # the certificate is not valid: a matter of configuration, not an outage
+    lacks_credentials: bool = False  # there was no access token to call with
     was_accepted: bool = False  # its head said so (2xx), but its body did not arrive
 
 

@@ -16,6 +16,7 @@ from consumers.spokes.limits.adaptive_limit import AdaptiveLimit
 from consumers.spokes.limits.rate_limit import RateLimit
 from consumers.spokes.limits.slot_limit import CallKind, SlotLimit
 from consumers.spokes.port import UnknownSpokeError, admit_all, do_nothing
+from consumers.spokes.security.client_proxy import ProxySecretMissingError
 from consumers.spokes.transport import HttpRequest
 from router.responses import NoResponse, Purpose
 
@@ -144,7 +145,7 @@ def _open_connection(
     try:
         transport = transport_for(profile)
     except SecretMissingError as error:
-        field = "proxy" if profile.proxy.password and profile.proxy.password in str(error) else "tls"
+        field = "proxy" if isinstance(error, ProxySecretMissingError) else "tls"
         missing.append(f"{profile.noun} '{profile.name}', field '{field}': {error}")
     # What is wrong with their files is said once.
     tls, proxy = (profile.tls, profile.proxy) if transport else (TlsSettings(), ProxySettings())

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 from yarl import URL
 
+from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.security.secret_source import SecretSource
 
 if TYPE_CHECKING:
     from consumers.spokes.conventions.http_conventions import ProxySettings
+
+
+class ProxySecretMissingError(SecretMissingError):
+    """The password of a proxy is not where the profile says."""
 
 
 class ClientProxy:
@@ -33,9 +38,12 @@ def client_proxy(settings: ProxySettings) -> ClientProxy | None:
     """Return the proxy of a profile; None if it names none.
 
     Raises:
-        SecretMissingError: its password is not where the profile says.
+        ProxySecretMissingError: its password is not where the profile says.
     """
     if settings.url is None:
         return None
-    password = SecretSource(settings.password, {}) if settings.password else None
+    try:
+        password = SecretSource(settings.password, {}) if settings.password else None
+    except SecretMissingError as error:
+        raise ProxySecretMissingError(str(error)) from error
     return ClientProxy(settings.url, settings.username or "", password)

@@ -111,7 +111,7 @@ class OAuth2ClientCredentials:
             self._token, self._failure = found, None
             return found
         cause = f"there is no access token from {self.settings.token_url}: {found}"
-        failure = NoResponse(perhaps_sent=False, cause=cause)
+        failure = NoResponse(perhaps_sent=False, cause=cause, lacks_credentials=True)
         self._failure = self.clock() + PAUSE_AFTER_FAILURE, failure
         return failure
 

@@ -146,7 +146,7 @@ async def _call(profile: Profile, client: SpokeClient) -> Step:
     response = await client.call(profile.name, call)
     if isinstance(response, NoResponse):
         # A client certificate that is missing, or a token endpoint that refuses, shows here.
-        return _step("credentials" if "token" in response.cause else "answer", began, response.cause, ok=False)
+        return _step("credentials" if response.lacks_credentials else "answer", began, response.cause, ok=False)
     return _answer_step(profile, f"GET {call.path}", began, response)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from consumers.spokes.credentials import SecretMissingError
+from consumers.spokes.http_client import SpokeClient
+from router.responses import NoResponse
 from southbound.operations.spokes.probe import probe
 from southbound.simulator.external_system import ExternalSystem
 from southbound.simulator.notifications import Subscription
@@ -154,3 +156,15 @@ async def test_a_probe_names_the_setting_that_a_registration_needs() -> None:
         steps = await steps_to(system.base_url, hub={"register": True})
     assert names(steps)[-1] == ("hub", False)
     assert "listener.public_url" in steps[-1].detail
+
+
+async def test_a_system_whose_name_has_a_token_in_it_is_no_matter_of_credentials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def breaks(*_: object) -> NoResponse:
+        return NoResponse(perhaps_sent=True, cause="token.example closed the connection")
+
+    monkeypatch.setattr(SpokeClient, "call", breaks)
+    async with serving(answering(200)) as server:
+        steps = await steps_to(f"http://127.0.0.1:{server.port}/v4")
+    assert names(steps)[-1] == ("answer", False)
