@@ -16,6 +16,8 @@ class TimelineStore(Protocol):
     async def append(self, entries: Mapping[str, Sequence[TimelineEntry]]) -> None:
         """Add entries to the timelines of runs, by run id, and summarise the oldest ones of those that are too long.
 
+        An entry that is there already is not shown twice, so a write whose outcome is unknown is repeated.
+
         Raises:
             UnstorableError: the database will never take one of them; none is added.
         """

@@ -65,8 +65,11 @@ E = TypeVar("E", HttpAttempt, StateChange)
 
 
 def limit_entries(entries: Iterable[TimelineEntry]) -> tuple[TimelineEntry, ...]:
-    """Return the entries in order of time: the newest attempts and changes, after a summary of all older ones."""
-    ordered = sorted(entries, key=lambda entry: entry.at)
+    """Return the entries in order of time: the newest attempts and changes, after a summary of all older ones.
+
+    Equal entries count once: a write that was cancelled, or never answered, is repeated and may have succeeded.
+    """
+    ordered = sorted(dict.fromkeys(entries), key=lambda entry: entry.at)
     attempts = [entry for entry in ordered if isinstance(entry, HttpAttempt)]
     changes = [entry for entry in ordered if isinstance(entry, StateChange)]
     dropped: list[HttpAttempt | StateChange] = [*_oldest(attempts, MAX_ATTEMPTS), *_oldest(changes, MAX_CHANGES)]

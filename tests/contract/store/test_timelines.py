@@ -32,6 +32,12 @@ async def test_what_was_appended_is_read_back_in_order_of_time(timelines: Timeli
     assert list(await timelines.read("TR3")) == []
 
 
+async def test_a_repeated_write_shows_no_second_call(timelines: TimelineStore) -> None:
+    for _ in range(2):  # the first one was cancelled at a clean stop, or its commit was never answered
+        await timelines.append({"TR1": [an_attempt(1), a_change(2)]})
+    assert list(await timelines.read("TR1")) == [an_attempt(1), a_change(2)]
+
+
 async def test_a_long_timeline_is_summarised(timelines: TimelineStore) -> None:
     for start in range(0, 400, 20):
         await timelines.append({"TR1": [an_attempt(second) for second in range(start, start + 20)]})

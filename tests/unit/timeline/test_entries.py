@@ -38,7 +38,9 @@ def a_change(second: int) -> StateChange:
     return StateChange(at=NOON + timedelta(seconds=second), phase=Phase.RETRYING, state=None, revision=second)
 
 
-entries = st.lists(st.builds(an_attempt, st.integers(0, 500)) | st.builds(a_change, st.integers(0, 500)), max_size=300)
+entries = st.lists(
+    st.builds(an_attempt, st.integers(0, 500)) | st.builds(a_change, st.integers(0, 500)), max_size=600, unique=True
+)
 
 
 def counts(timeline: tuple[TimelineEntry, ...]) -> tuple[int, int]:
@@ -49,12 +51,11 @@ def counts(timeline: tuple[TimelineEntry, ...]) -> tuple[int, int]:
     return attempts, changes
 
 
-@given(added=st.lists(entries, max_size=4))
-def test_every_entry_is_kept_or_counted_however_the_entries_come(added: list[list[TimelineEntry]]) -> None:
+@given(every=entries, size=st.integers(1, 300))
+def test_every_entry_is_kept_or_counted_however_the_entries_come(every: list[TimelineEntry], size: int) -> None:
     timeline: tuple[TimelineEntry, ...] = ()
-    for group in added:
-        timeline = limit_entries((*timeline, *group))
-    every = [entry for group in added for entry in group]
+    for start in range(0, len(every), size):
+        timeline = limit_entries((*timeline, *every[start : start + size]))
     assert counts(timeline) == counts(tuple(every))
     assert sum(isinstance(entry, HttpAttempt) for entry in timeline) <= MAX_ATTEMPTS
     assert sum(isinstance(entry, StateChange) for entry in timeline) <= MAX_CHANGES
@@ -67,3 +68,8 @@ def test_the_newest_attempts_are_kept() -> None:
     summary, *kept = limit_entries([an_attempt(second) for second in range(60)])
     assert summary == OmittedEntries(at=NOON, until=NOON + timedelta(seconds=9), attempts=10)
     assert [entry.at for entry in kept] == [an_attempt(second).at for second in range(10, 60)]
+
+
+@given(every=entries)
+def test_entries_of_a_repeated_write_count_once(every: list[TimelineEntry]) -> None:
+    assert limit_entries((*every, *every)) == limit_entries(every)
