@@ -6,6 +6,7 @@ writing (9 µs), most of the cost of a row.
 
 from __future__ import annotations
 
+from schemas.json_text import document_text
 from schemas.run_document import RunDocument
 
 MAX_CHARACTERS = 2_000_000  # characters of text; the documents themselves take about ten times that, in bytes
@@ -32,7 +33,7 @@ class DocumentCache:
         """Return JSON text without defaults: half the bytes, and a contract's defaults never change."""
         text = self._texts.get(id(document))
         if text is None:
-            text = document.model_dump_json(exclude_defaults=True)
+            text = document_text(document)
             self._remember(text, document)
         return text
 

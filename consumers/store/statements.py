@@ -62,6 +62,7 @@ class Statements:
     delete_written: str  # run ids
     delete_requests: str  # request ids
     delete_orders: str  # run ids
+    insert_timeline: str  # run id, number of entries, entries
     delete_timelines: str  # run ids
     lists_as_json: bool
     dialect: Dialect
@@ -106,10 +107,16 @@ def statements_for(dialect: Dialect) -> Statements:
         delete_written=text(delete(written_runs).where(among(written_runs.c.run_id))),
         delete_requests=text(delete(outbound_requests).where(among(outbound_requests.c.request_id))),
         delete_orders=text(delete(orders).where(among(orders.c.run_id))),
+        insert_timeline=text(_insert_timeline()),
         delete_timelines=text(delete(run_timeline).where(among(run_timeline.c.run_id))),
         lists_as_json=dialect.name == "sqlite",
         dialect=dialect,
     )
+
+
+def _insert_timeline() -> Insert:
+    given = (run_timeline.c.run_id, run_timeline.c.entry_count, run_timeline.c.entries)
+    return insert(run_timeline).inline().values({column: bindparam(column.name) for column in given})
 
 
 def is_one_of(column: Column[str], kind: str) -> ColumnElement[bool]:

@@ -5,12 +5,13 @@ A row has the entries of one run that were written together, so a run that ends 
 
 from __future__ import annotations
 
+import random
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import DBAPIError
 
 from consumers.store.databases.database import is_unstorable_row
@@ -19,29 +20,36 @@ from consumers.store.tables import run_timeline
 from router.timeline.entries import MAX_ATTEMPTS, TimelineEntry, limit_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
     from consumers.store.databases.database import Database
+    from consumers.store.statements import Statements
+
+    _Values = tuple[str, int, str]  # of the columns of a row, without its id
 
 _ROW = run_timeline.c
 _MAX_STORED = 2 * MAX_ATTEMPTS  # entries of a run in several rows, until they are limited and written as one row
+_CHECKED_SHARE = 1 / 16  # of the writes: a timeline grows long in many of them, and each check is a query
 _MAX_IDS = 500  # in one statement
 
 
 class SqlTimelines:
     """A `TimelineStore` over any `Database`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, draw: Callable[[], float] = random.random) -> None:
         self._database = database
+        self._draw = draw
 
     async def append(self, entries: Mapping[str, Sequence[TimelineEntry]]) -> None:
         """Add entries to the timelines of runs."""
         try:
             rows = [_row(run_id, added) for run_id, added in entries.items()]
             if rows:
-                await self._database.write(partial(_append, rows=rows))
+                await self._database.write(
+                    partial(_append, sql=self._database.sql, rows=rows, limits=self._draw() < _CHECKED_SHARE)
+                )
         except (DBAPIError, ValueError, OverflowError, TypeError) as error:
             if not is_unstorable_row(error):
                 raise
@@ -53,18 +61,26 @@ class SqlTimelines:
         return limit_entries(await self._database.read(partial(_read, run_id=run_id)))
 
 
-def _row(run_id: str, entries: Sequence[TimelineEntry]) -> dict[str, object]:
-    return {"run_id": run_id, "entry_count": len(entries), "entries": orjson.dumps(entries).decode()}
+def _row(run_id: str, entries: Sequence[TimelineEntry]) -> _Values:
+    return run_id, len(entries), _to_text(entries)
 
 
-def _append(connection: Connection, rows: Sequence[dict[str, object]]) -> None:
-    connection.execute(insert(run_timeline), rows)
-    run_ids = [str(row["run_id"]) for row in rows]
+def _to_text(entries: Sequence[TimelineEntry]) -> str:
+    return orjson.dumps(entries).decode()
+
+
+def _append(connection: Connection, sql: Statements, rows: Sequence[_Values], *, limits: bool) -> None:
+    connection.exec_driver_sql(sql.insert_timeline, rows)
+    if limits:
+        _limit(connection, sql, [run_id for run_id, _, _ in rows])
+
+
+def _limit(connection: Connection, sql: Statements, run_ids: Sequence[str]) -> None:
     for start in range(0, len(run_ids), _MAX_IDS):
         for run_id in _too_long(connection, run_ids[start : start + _MAX_IDS]):
             limited = limit_entries(_read(connection, run_id))
             connection.execute(delete(run_timeline).where(_ROW.run_id == run_id))
-            connection.execute(insert(run_timeline), [_row(run_id, limited) | {"entry_count": 0}])
+            connection.exec_driver_sql(sql.insert_timeline, (run_id, 0, _to_text(limited)))
 
 
 def _too_long(connection: Connection, run_ids: Sequence[str]) -> Sequence[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from router.runs.ids import derive_event_id
 from schemas.commands import CancelRun, ChangeRun, Command, SendRun
-from schemas.json_text import json_text
+from schemas.json_text import document_text, json_text
 from schemas.results import RequestResult, RunResult, RunUpdate
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def derive_message_id(cause: str, message: Command | RunNotification) -> str:
         case ChangeRun(run=run):
             return derive_event_id(cause, f"change:{run.run_id}:{_digest_of_command(message)}")
         case CancelRun(run_id=run_id):
-            return derive_event_id(cause, f"cancel:{run_id}:{_digest_of_command(message)}")
+            return derive_event_id(cause, f"cancel:{run_id}:{_digest(json_text(message))}")
         case RunUpdate(kind=kind, run_id=run_id):
             return derive_event_id(cause, f"{kind}:{run_id}:{_digest_of_notification(message)}")
         case RunResult(run_id=run_id):
@@ -34,8 +34,9 @@ def derive_message_id(cause: str, message: Command | RunNotification) -> str:
             assert_never(message)
 
 
-def _digest_of_command(command: Command) -> str:
-    return _digest(command.model_dump_json(exclude_none=True))
+def _digest_of_command(command: SendRun | ChangeRun) -> str:
+    # The row of a run has the same text of its document, which is most of the command and is written once.
+    return _digest(document_text(command.run) + command.model_dump_json(exclude={"run"}, exclude_none=True))
 
 
 def _digest_of_notification(notification: RunUpdate | RunResult) -> str:

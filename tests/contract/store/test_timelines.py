@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import func, select
 
+from consumers.store.databases.address import database_at
+from consumers.store.sql_store import open_store
+from consumers.store.tables import run_timeline
+from consumers.timeline.sql_timeline import SqlTimelines
 from router.timeline.entries import MAX_ATTEMPTS, HttpAttempt, OmittedEntries
 from schemas.vocabulary import Phase, RunState
 from tests.builders.runs import NOON, a_run
@@ -14,6 +20,8 @@ from tests.contract.store.test_every_run_store import store  # noqa: F401 - a fi
 from tests.unit.timeline.test_entries import a_change, an_attempt
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from consumers.store.port import RunStore
     from consumers.timeline.port import TimelineStore
 
@@ -45,6 +53,20 @@ async def test_a_long_timeline_is_summarised(timelines: TimelineStore) -> None:
     assert isinstance(summary, OmittedEntries)
     assert (summary.attempts, len(kept)) == (400 - MAX_ATTEMPTS, MAX_ATTEMPTS)
     assert all(isinstance(entry, HttpAttempt) for entry in kept)
+
+
+async def test_a_long_timeline_does_not_grow_in_the_database(tmp_path: Path) -> None:
+    await (await open_store(f"sqlite:///{tmp_path}/runs.db", synchronous="NORMAL")).close()
+    database = database_at(f"sqlite:///{tmp_path}/runs.db", synchronous="NORMAL")
+    timelines = SqlTimelines(database, draw=cycle([0.99, 0.99, 0.01]).__next__)
+    for second in range(400):
+        await timelines.append({"TR1": [an_attempt(second)]})
+    count = select(func.count()).select_from(run_timeline)
+    assert await database.read(lambda connection: connection.execute(count).scalar_one()) <= 2 * MAX_ATTEMPTS + 3
+    (summary, *_) = await timelines.read("TR1")
+    assert isinstance(summary, OmittedEntries)
+    assert summary.attempts == 400 - MAX_ATTEMPTS
+    await database.close()
 
 
 async def test_a_deleted_run_takes_its_timeline_with_it(store: RunStore) -> None:  # noqa: F811 - the fixture
