@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from consumers.dispatch.call import MembershipUncertainError
 from consumers.inbound.due_checks import REPUBLISH_AFTER
-from consumers.inbound.polling.pace import START_PARTS, PollPace, jittered, part_of
+from consumers.inbound.polling.claims import PollClaim
+from consumers.inbound.polling.pace import START_PARTS, jittered, part_of, pause_after
 from consumers.inbound.run_check import is_not_there
 from consumers.problems import call_failed
 from consumers.spokes.port import NotUnderstoodError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.dispatch.call import Caller, CallResult
+    from consumers.inbound.polling.claims import SilentRun
     from consumers.periodic import ReportSentence
     from consumers.spokes.profile import Profile
     from consumers.store.port import RunStore
@@ -52,9 +54,26 @@ class _Published(NamedTuple):
     at: datetime
 
 
+class _ClaimedRun(NamedTuple):
+    """A run that no other process polls, until its claim ends."""
+
+    row: RunRow
+    claim: PollClaim
+
+
+class _PolledPage(NamedTuple):
+    """How many responses were published, and whether the system is down."""
+
+    published: int
+    is_out: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poller:
-    """Polls the systems whose profile has `poll`; their responses are published like every other report."""
+    """Polls the systems whose profile has `poll`; their responses are published like every other report.
+
+    Several processes may poll: each run is claimed in the run store before it is asked for, until it is due again.
+    """
 
     caller: Caller
     store: RunStore
@@ -64,7 +83,6 @@ class Poller:
     on_news: Callable[[str], None] = lambda _: None  # called with the spoke of each response that is published
     not_found: dict[str, int] = field(default_factory=dict)  # run id -> rounds in which it was not found
     published: dict[str, _Published] = field(default_factory=dict)  # run id -> its last answer
-    pace: PollPace = field(default_factory=PollPace)
     random: Callable[[], float] = random.random
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
@@ -97,31 +115,44 @@ class Poller:
         A response without news leaves a run as silent as it was, so paging is needed to reach all of them.
         """
         since, published, last = self.now() - timedelta(seconds=profile.poll_after), 0, None
-        while rows := await self.store.silent_runs(profile.name, since, PAGE_SIZE, last):
-            due = [row for row in rows if self._is_due(row, part)]
-            answers = await asyncio.gather(*(self._read(row) for row in due))
-            news = await self._publish_news(due, answers)
-            published += len(news)
-            self._widen(due, answers, news, profile)
-            if answers and all(result.is_outage or result.is_busy for result in answers):
+        while silent := await self.store.poll_claims.silent_runs(profile.name, since, self.now(), PAGE_SIZE, last):
+            claimed = await self._claim([each for each in silent if part in {None, part_of(each.row.run_id)}], profile)
+            page = await self._poll_page(claimed, profile)
+            published += page.published
+            if page.is_out:
                 break  # the next page would fail, too
-            last = rows[-1]
+            last = silent[-1].row
         return published
 
-    def _is_due(self, row: RunRow, part: int | None) -> bool:
-        return part in {None, part_of(row.run_id)} and self.pace.is_due(row.run_id, row.revision)
+    async def _claim(self, runs: Sequence[SilentRun], profile: Profile) -> Sequence[_ClaimedRun]:
+        """Return the runs that no other process polls."""
+        if not runs:
+            return ()
+        at = self.now()
+        wanted = [_ClaimedRun(row, _claim_of(row, answers + 1, at, profile)) for row, answers in runs]
+        taken = await self.store.poll_claims.claim([each.claim for each in wanted], at)
+        return [each for each in wanted if each.row.run_id in taken]
 
-    def _widen(
-        self, rows: Sequence[RunRow], answers: Sequence[CallResult], news: frozenset[str], profile: Profile
-    ) -> None:
-        """Widen the intervals of the runs whose answers say nothing new; failures are repeated in the next round."""
-        widest = profile.widest_poll
-        for row, result in zip(rows, answers, strict=True):
-            answered = result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result)
-            if answered and row.run_id not in news:
-                self.pace.unchanged(row.run_id, row.revision, widest)
-            else:
-                self.pace.changed(row.run_id)
+    async def _poll_page(self, claimed: Sequence[_ClaimedRun], profile: Profile) -> _PolledPage:
+        rows, again = [each.row for each in claimed], claimed
+        try:
+            answers = await asyncio.gather(*(self._read(row) for row in rows))
+            news = await self._publish_news(rows, answers)
+            again = [
+                each
+                for each, result in zip(claimed, answers, strict=True)
+                if each.row.run_id in news or result.meaning.verdict is not Verdict.ACCEPTED or is_not_there(result)
+            ]
+        finally:
+            await self._ask_soon(again, profile)
+        return _PolledPage(len(news), bool(answers) and all(each.is_outage or each.is_busy for each in answers))
+
+    async def _ask_soon(self, claimed: Sequence[_ClaimedRun], profile: Profile) -> None:
+        """Let runs be polled in the next round whose answers have news, or failed."""
+        longer = [each.claim for each in claimed if each.claim.answers > 1]
+        if longer:
+            at = min(claim.until - _pause(claim.answers, profile) for claim in longer)
+            await self.store.poll_claims.shorten(longer, at + _pause(1, profile))
 
     async def _read(self, row: RunRow) -> CallResult:
         spoke = self.caller.spoke(row.spoke)
@@ -223,3 +254,12 @@ class Poller:
         self.published[row.run_id] = _Published(event.id, sha256(body).digest(), self.now())
         if len(self.published) > MAX_REMEMBERED:
             del self.published[next(iter(self.published))]
+
+
+def _claim_of(row: RunRow, answers: int, at: datetime, profile: Profile) -> PollClaim:
+    until = at + _pause(answers, profile)
+    return PollClaim(run_id=row.run_id, revision=row.revision, until=until, answers=answers)
+
+
+def _pause(answers: int, profile: Profile) -> timedelta:
+    return pause_after(answers, profile.poll_interval, profile.widest_poll)

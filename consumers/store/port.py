@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from consumers.inbound.polling.claims import PollClaims
     from consumers.northbound.writeback.claims import WriteClaims
     from consumers.specifications.port import SpecificationStore
     from consumers.timeline.port import TimelineStore
@@ -117,6 +118,10 @@ class RunStore(Protocol):
         """What the targets of the role `writeback` have of each run."""
 
     @property
+    def poll_claims(self) -> PollClaims:
+        """The runs that are silent, and which of them are polled."""
+
+    @property
     def timelines(self) -> TimelineStore:
         """What happened to each run: its HTTP attempts and states."""
 
@@ -164,14 +169,6 @@ class RunStore(Protocol):
         self, saves: Sequence[Sequence[RunRow | RequestRow | ThresholdUse]]
     ) -> Sequence[Exception | None]:
         """Save several times in one transaction, each by itself: None, or what `save` would have raised."""
-
-    async def silent_runs(
-        self, spoke: str, since: datetime, limit: int, after: RunRow | None = None
-    ) -> Sequence[RunRow]:
-        """Return runs that are out at a spoke, not ended, and not updated since then; longest silent first.
-
-        `after` is the last row of the page before.
-        """
 
     async def runs_to_check(self, until: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
         """Return runs whose next check is due, the most overdue first; `after`: the last row of the page before."""

@@ -18,6 +18,7 @@ from consumers.store.identity import StoreIdentity
 from consumers.store.migrate import upgrade_database
 from consumers.store.northbound.sql_write_claims import SqlWriteClaims
 from consumers.store.orders.sql_order_store import SqlOrderStore
+from consumers.store.polling.sql_poll_claims import SqlPollClaims
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.pruning import SqlPruning
 from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values, state_count
@@ -26,7 +27,6 @@ from consumers.store.statements import (
     pending_runs,
     runs_after,
     runs_to_check,
-    silent_runs,
     unmoved_runs,
 )
 from consumers.store.subscriptions.sql_deliveries import SqlSubscriptionStore
@@ -84,6 +84,7 @@ class SqlRunStore:
         self.subscriptions = SqlSubscriptionStore(database)
         self.orders = SqlOrderStore(database, self._documents)
         self.write_claims = SqlWriteClaims(database)
+        self.poll_claims = SqlPollClaims(database, self._documents)
         self.timelines = SqlTimelines(database)
         self._routed: dict[str, RunRow] = {}
         self._reads: GroupCommit[Query, QueryResult] = GroupCommit(self._run_queries, max_weight=MAX_GROUP_ROWS)
@@ -147,14 +148,6 @@ class SqlRunStore:
         self._routed |= {row.run_id: row for row in rows if isinstance(row, RunRow) and row.phase is Phase.ROUTED}
         while len(self._routed) > MAX_ROUTED_ROWS:
             del self._routed[next(iter(self._routed))]
-
-    async def silent_runs(
-        self, spoke: str, since: datetime, limit: int, after: RunRow | None = None
-    ) -> Sequence[RunRow]:
-        """Read runs that a spoke took and has not ended; longest silent first, a page at a time."""
-        write = self._database.moments.write
-        last = (write(after.updated_at), after.run_id) if after is not None else None
-        return await self._select(silent_runs(spoke, write(since), limit, last))
 
     async def pending_runs(self, since: datetime, limit: int) -> Sequence[RunRow]:
         """Read runs that wait for the rest of their hierarchy; longest waiting first."""

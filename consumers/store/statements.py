@@ -11,13 +11,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
-from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, insert, literal_column, select, update
+from sqlalchemy import (
+    ARRAY,
+    Text,
+    any_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consumers.store.tables import (
     definition_uses,
     orders,
     outbound_requests,
+    poll_claims,
     run_measures,
     run_timeline,
     runs,
@@ -64,6 +77,7 @@ class Statements:
     delete_orders: str  # run ids
     insert_timeline: str  # run id, number of entries, entries
     delete_timelines: str  # run ids
+    delete_poll_claims: str  # run ids
     lists_as_json: bool
     dialect: Dialect
 
@@ -109,6 +123,7 @@ def statements_for(dialect: Dialect) -> Statements:
         delete_orders=text(delete(orders).where(among(orders.c.run_id))),
         insert_timeline=text(_insert_timeline()),
         delete_timelines=text(delete(run_timeline).where(among(run_timeline.c.run_id))),
+        delete_poll_claims=text(delete(poll_claims).where(among(poll_claims.c.run_id))),
         lists_as_json=dialect.name == "sqlite",
         dialect=dialect,
     )
@@ -174,11 +189,20 @@ def _revisions(which: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
     return columns.where(which).order_by(runs.c.run_id).with_for_update()
 
 
-def silent_runs(spoke: str, since: object, limit: int, last: tuple[object, str] | None) -> Select[*tuple[object, ...]]:
-    """Select runs that a spoke has had without a report, after the `last` seen; moments as the database stores them."""
+def silent_runs(
+    spoke: str, since: object, at: object, limit: int, last: tuple[object, str] | None
+) -> Select[*tuple[object, ...]]:
+    """Select runs that a spoke has had without a report, after the `last` seen; moments as the database stores them.
+
+    Runs that are claimed at `at` are left out. The last column is the number of answers without news.
+    """
+    same = poll_claims.c.revision == runs.c.revision
+    answers = case((same, poll_claims.c.answers), else_=0)
+    is_free = poll_claims.c.run_id.is_(None) | (poll_claims.c.revision < runs.c.revision) | (poll_claims.c.until <= at)
     out = runs.c.phase.in_([phase.value for phase in ACCEPTED_PHASES]) & runs.c.external_id.is_not(None)
     old = (runs.c.spoke == spoke) & (runs.c.updated_at < since)
-    chosen = select(runs).where(old, out)
+    with_claims = runs.outerjoin(poll_claims, poll_claims.c.run_id == runs.c.run_id)
+    chosen = select(runs, answers).select_from(with_claims).where(old, out, is_free)
     if last is not None:
         at, run_id = last
         chosen = chosen.where((runs.c.updated_at > at) | ((runs.c.updated_at == at) & (runs.c.run_id > run_id)))

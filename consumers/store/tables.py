@@ -200,6 +200,17 @@ written_runs = Table(
 )
 Index("written_runs_by_run", written_runs.c.run_id)
 
+# Until when no other process polls a run, as long as the run has this revision; see `consumers.inbound.polling.claims`.
+# `answers` is how many answers in a row said nothing new.
+poll_claims = Table(
+    "poll_claims",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("answers", Integer, nullable=False),
+)
+
 # Rows of a run's timeline, each with the entries that were written together (JSON); `entry_count` is 0 in a row that is
 # limited already. See `consumers.timeline`.
 run_timeline = Table(

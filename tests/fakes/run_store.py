@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from consumers.inbound.polling.claims import SilentRun
 from consumers.store.port import (
     ConflictError,
     ExternalIdTakenError,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from consumers.inbound.polling.claims import PollClaim
     from router.runs.run import RequestRow
     from router.timeline.entries import TimelineEntry
 
@@ -57,6 +59,7 @@ class InMemoryRunStore:
         self.pruning = InMemoryPruning(self)
         self.specifications = InMemorySpecifications()
         self.write_claims = InMemoryWriteClaims()
+        self.poll_claims = InMemoryPollClaims(self)
         self.timelines = InMemoryTimelines()
         self.problems: list[Exception] = []
         self.closed = False
@@ -108,13 +111,6 @@ class InMemoryRunStore:
         except Exception as error:  # noqa: BLE001 - the answer to this one save
             return error
         return None
-
-    async def silent_runs(
-        self, spoke: str, since: datetime, limit: int, after: RunRow | None = None
-    ) -> Sequence[RunRow]:
-        silent = [row for row in self.runs.values() if row.spoke == spoke and _is_silent(row, since)]
-        ordered = sorted(silent, key=_silence_order)
-        return [row for row in ordered if after is None or _silence_order(row) > _silence_order(after)][:limit]
 
     async def runs_to_check(self, until: datetime, limit: int, after: RunRow | None = None) -> Sequence[RunRow]:
         dates = [(next_check(row), row.run_id) for row in self.runs.values()]
@@ -188,6 +184,41 @@ class InMemoryRunStore:
         return self.uses.get((use.definition, use.window.start), none)
 
 
+class InMemoryPollClaims:
+    """The claims on polled runs of an in-memory run store."""
+
+    def __init__(self, store: InMemoryRunStore) -> None:
+        self.store = store
+        self.claims: dict[str, PollClaim] = {}
+
+    async def silent_runs(
+        self, spoke: str, since: datetime, at: datetime, limit: int, after: RunRow | None = None
+    ) -> Sequence[SilentRun]:
+        silent = [row for row in self.store.runs.values() if row.spoke == spoke and _is_silent(row, since)]
+        free = sorted((row for row in silent if self._is_free(row.run_id, row.revision, at)), key=_silence_order)
+        page = [row for row in free if after is None or _silence_order(row) > _silence_order(after)][:limit]
+        return [SilentRun(row, self._answers(row)) for row in page]
+
+    async def claim(self, claims: Sequence[PollClaim], at: datetime) -> frozenset[str]:
+        taken = [each for each in claims if self._is_free(each.run_id, each.revision, at)]
+        self.claims |= {each.run_id: each for each in taken}
+        return frozenset(each.run_id for each in taken)
+
+    async def shorten(self, claims: Sequence[PollClaim], until: datetime) -> None:
+        for each in claims:
+            known = self.claims.get(each.run_id)
+            if known is not None and known.until == each.until:
+                self.claims[each.run_id] = replace(known, until=until, answers=0)
+
+    def _is_free(self, run_id: str, revision: int, at: datetime) -> bool:
+        known = self.claims.get(run_id)
+        return known is None or known.revision < revision or known.until <= at
+
+    def _answers(self, row: RunRow) -> int:
+        known = self.claims.get(row.run_id)
+        return known.answers if known is not None and known.revision == row.revision else 0
+
+
 class InMemoryWaitingQueue:
     """The waiting queue of an in-memory run store."""
 
@@ -236,6 +267,7 @@ class InMemoryPruning:
         for row in family:
             del runs[row.run_id]
             self.store.write_claims.delete(row.run_id)
+            self.store.poll_claims.claims.pop(row.run_id, None)
             self.store.timelines.entries.pop(row.run_id, None)
         self.store.requests.pop(request_id, None)
         return family

@@ -226,32 +226,6 @@ async def test_an_id_that_no_row_can_have_fails_only_its_own_read(store: RunStor
     assert [answer for answer in answers[10:15] if answer and not isinstance(answer, UnstorableError)] == []
 
 
-async def test_silent_runs_are_accepted_runs_without_recent_reports(store: RunStore) -> None:
-    def out(run_id: str, minutes: int, **more: Any) -> RunRow:  # noqa: ANN401 - any field of a row
-        phase = more.pop("phase", Phase.ACCEPTED)
-        return a_run(run_id, phase=phase, updated_at=NOON - timedelta(minutes=minutes), **more)
-
-    await store.save(out("young", 1), out("older", 10), out("oldest", 20, phase=Phase.IN_PROGRESS, measures=MEASURES))
-    await store.save(out("ended", 30, phase=Phase.FULFILLED), out("routed", 30, phase=Phase.ROUTED))
-    await store.save(out("elsewhere", 30, spoke="copper-lab"))
-    since = NOON - timedelta(minutes=5)
-    found = await store.silent_runs("fibre-lab", since, 10)
-    assert [row.run_id for row in found] == ["oldest", "older"]
-    assert found[0].measures == MEASURES
-    assert [row.run_id for row in await store.silent_runs("fibre-lab", since, 1)] == ["oldest"]
-
-
-async def test_silent_runs_come_in_pages_even_if_many_have_the_same_time(store: RunStore) -> None:
-    at = [NOON - timedelta(minutes=10 + n // 4) for n in range(10)]
-    await store.save(*(a_run(f"TR{n}", phase=Phase.ACCEPTED, updated_at=at[n]) for n in range(10)))
-    seen: list[str] = []
-    after: RunRow | None = None
-    while page := await store.silent_runs("fibre-lab", NOON, 3, after):
-        seen += [row.run_id for row in page]
-        after = page[-1]
-    assert seen == ["TR8", "TR9", "TR4", "TR5", "TR6", "TR7", "TR0", "TR1", "TR2", "TR3"]
-
-
 async def test_a_deadline_is_kept_and_is_what_a_run_is_checked_for(store: RunStore) -> None:
     later = NOON + timedelta(seconds=5)
     deadline = Deadline(expires=later, jeopardy=NOON, left=1.5, left_until_jeopardy=0.25)

@@ -20,6 +20,7 @@ from tests.contract.run_updates.test_redelivered_events import *  # noqa: F403 -
 from tests.contract.store.test_every_run_store import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_every_run_store import next_revision
 from tests.contract.store.test_order_store import *  # noqa: F403 - the same tests, on PostgreSQL
+from tests.contract.store.test_poll_claims import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_specifications import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_waiting_hierarchies import *  # noqa: F403 - the same tests, on PostgreSQL
 from tests.contract.store.test_waiting_queue import *  # noqa: F403 - the same tests, on PostgreSQL

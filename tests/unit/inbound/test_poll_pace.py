@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.inbound.poller import Poller
-from consumers.inbound.polling.pace import JITTER, START_PARTS, PollPace, jittered, part_of
+from consumers.inbound.polling.pace import JITTER, MAX_PAUSE, START_PARTS, jittered, part_of, pause_after
 from router.responses import Purpose
 from schemas.vocabulary import Phase
 from tests.builders.runs import NOON, a_run
 from tests.fakes.external_system import REFUSED_CONNECTION
 from tests.fakes.run_store import InMemoryRunStore
 from tests.harness.gateway import InMemoryGateway
+
+if TYPE_CHECKING:
+    from consumers.spokes.port import Call
 
 LONG_AGO = NOON - timedelta(hours=1)
 RUNS = 50
@@ -61,6 +66,7 @@ class PollerRounds:
         if len(self.sleeps) == self.rounds:
             raise _StoppedError
         self.sleeps.append(seconds)
+        self.gateway.clock.at += timedelta(seconds=seconds)
 
     async def run(self) -> list[set[str]]:
         """Return what each round asked for."""
@@ -84,7 +90,58 @@ async def test_a_run_whose_responses_say_nothing_new_is_polled_less_and_less_oft
     asked = await PollerRounds(a_gateway(1), START_PARTS + 20).run()
     polls = [number for number, paths in enumerate(asked[START_PARTS:]) if paths]
     gaps = [later - earlier for earlier, later in pairwise(polls)]
-    assert gaps[:5] == [1, 2, 4, 4, 4]
+    assert gaps[:4] == [2, 4, 4, 4]
+
+
+async def test_two_processes_ask_for_each_run_once_in_an_interval() -> None:
+    gateway = a_gateway(RUNS, poll_max_interval=30)
+    first, second = PollerRounds(gateway, START_PARTS + 4), PollerRounds(gateway, START_PARTS + 4)
+    asked: list[list[str]] = []
+    for round_ in range(10):
+        for poller in (first.poller, second.poller) if round_ % 2 else (second.poller, first.poller):
+            gateway.system.calls.clear()
+            await poller.poll_silent_runs(poller.caller.spoke("fibre-lab").profile)
+            asked.append([call.path for call in gateway.system.calls_made(Purpose.READ)])
+            gateway.clock.at += timedelta(seconds=15)
+    assert [len(set(paths)) for paths in asked] == [RUNS, 0] * 10
+    assert max(map(len, asked)) == RUNS
+
+
+async def test_a_run_goes_on_being_polled_less_often_when_another_process_polls_it() -> None:
+    gateway = a_gateway(1)
+    await PollerRounds(gateway, 1).poller.poll_silent_runs(gateway.caller.spoke("fibre-lab").profile)
+    await gateway.run_until_idle()
+    gateway.store.runs["TR0000"] = replace(gateway.row("TR0000"), updated_at=LONG_AGO)
+    asked: list[int] = []
+    for _ in range(16):
+        rounds = PollerRounds(gateway, 1)  # as after a restart
+        gateway.system.calls.clear()
+        await rounds.poller.poll_silent_runs(rounds.poller.caller.spoke("fibre-lab").profile)
+        asked.append(len(gateway.system.calls_made(Purpose.READ)))
+        gateway.clock.at += timedelta(seconds=30)
+    assert [number for number, count in enumerate(asked) if count] == [0, 1, 3, 7, 11, 15]
+
+
+async def test_the_claims_of_a_process_that_was_killed_end() -> None:
+    gateway = a_gateway(1)
+    killed, other = PollerRounds(gateway, 1).poller, PollerRounds(gateway, 1).poller
+    profile = other.caller.spoke("fibre-lab").profile
+    reading = asyncio.Event()
+
+    async def never_answer(_: Call) -> None:
+        reading.set()
+        await asyncio.Event().wait()
+
+    gateway.system.on_call = never_answer
+    async with asyncio.timeout(10):
+        task = asyncio.create_task(killed.poll_silent_runs(profile))
+        await reading.wait()
+        gateway.system.on_call = None
+        assert await other.poll_silent_runs(profile) == 0
+        gateway.clock.at += timedelta(seconds=30)
+        assert await other.poll_silent_runs(profile) == 1
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def test_a_run_that_cannot_be_read_is_polled_in_every_round() -> None:
@@ -94,30 +151,14 @@ async def test_a_run_that_cannot_be_read_is_polled_in_every_round() -> None:
     assert [len(paths) for paths in asked[START_PARTS:]] == [1] * 5
 
 
-@given(st.lists(st.sampled_from(["unchanged", "changed", "revision"]), max_size=40), st.floats(0.1, 50))
-def test_a_run_is_left_out_for_fewer_rounds_than_the_widest_interval_has(news: list[str], widest: float) -> None:
-    pace, revision = PollPace(), 1
-    for kind in news:
-        left_out = 0
-        while not pace.is_due("TR1", revision):
-            left_out += 1
-        assert left_out <= max(0, widest - 1)
-        if kind == "unchanged":
-            pace.unchanged("TR1", revision, widest)
-            continue
-        if kind == "changed":
-            pace.changed("TR1")
-        else:
-            revision += 1
-        assert pace.is_due("TR1", revision)
-
-
-def test_the_number_of_runs_that_are_remembered_has_a_bound() -> None:
-    pace = PollPace(max_remembered=2)
-    for run_id in ("TR1", "TR2", "TR3"):
-        pace.unchanged(run_id, 1, 10)
-        pace.unchanged(run_id, 1, 10)
-    assert [pace.is_due(run_id, 1) for run_id in ("TR1", "TR2", "TR3")] == [True, False, False]
+@given(st.integers(0, 10_000), st.floats(0.01, 1e9), st.floats(0, 50))
+def test_a_pause_grows_up_to_the_widest_interval_and_ends_before_the_round_in_which_the_run_is_due(
+    answers: int, interval: float, widest: float
+) -> None:
+    pause = pause_after(answers, interval, widest).total_seconds()
+    assert pause <= pause_after(answers + 1, interval, widest).total_seconds() <= MAX_PAUSE
+    assert pause <= max(1, widest) * jittered(interval, 0) * (1 + 1e-6)
+    assert pause_after(1, interval, widest) == pause_after(0, interval, widest)
 
 
 def test_runs_are_shared_evenly_among_the_parts() -> None:

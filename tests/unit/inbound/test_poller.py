@@ -39,8 +39,9 @@ def a_poller(gateway: InMemoryGateway) -> Poller:
 
 
 async def poll_once(gateway: InMemoryGateway, poller: Poller | None = None) -> int:
-    """Poll once, and process the reports that the poll published."""
+    """Poll once, when every claim of the polls before has ended, and process the reports that the poll published."""
     poller = poller or a_poller(gateway)
+    gateway.clock.at += timedelta(minutes=2)
     count = await poller.poll_silent_runs(poller.caller.spoke("fibre-lab").profile)
     await gateway.run_until_idle()
     return count

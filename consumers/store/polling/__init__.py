@@ -1,0 +1,1 @@
+"""Which runs are polled by which process, in SQL."""
