@@ -145,7 +145,7 @@ class CancelRunHandler:
             too_late = Reason(code="RUN_ENDED", message=f"The run is {report.raw_state}; nothing is left to cancel.")
             await self.updater.store_fact(event, row, reported, CancelRefused(reasons=(too_late,)))
         else:
-            await self.updater.store_fact(event, row, CancelAccepted(), reported)
+            await self.updater.store_fact(event, row, CancelAccepted(task=_task_of(report)), reported)
         return Done()
 
     async def lost(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
@@ -170,6 +170,11 @@ def _with_end(row: RunRow, report: ExternalReport | None) -> ExternalReport:
     """Return the report of a run that was deleted: its body may show the run as it was before."""
     report = report or ExternalReport(external_id=row.external_id)
     return report if report.state in TERMINAL else replace(report, state=RunState.CANCELLED)
+
+
+def _task_of(report: ExternalReport) -> str | None:
+    """Return the id of the task that is cancelling the run; its end is reported, or asked for."""
+    return report.cancel_task.id if report.cancel_task is not None else None
 
 
 def _past_point_of_no_return(row: RunRow) -> Reason:

@@ -10,6 +10,7 @@ from consumers.dispatch.look_up import LookUp, NotProven
 from consumers.spokes.port import FollowsLocation, NotUnderstoodError
 from router.responses import Verdict
 from router.runs.ids import derive_event_id
+from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import Caller
@@ -24,6 +25,11 @@ _FIRST_DELAY = 1.0
 _MAX_DELAY = 60.0
 _MAX_DOUBLINGS = 6
 MAX_STEPS = 3  # from an address that a system named to the run
+
+
+def settles(found: ExternalReport) -> bool:
+    """Return whether a look-up has an outcome: an external id, or that the run is rejected and will have none."""
+    return found.external_id is not None or found.state is RunState.REJECTED
 
 
 class LookedUp(NamedTuple):
@@ -41,11 +47,11 @@ class ExternalIdFinder:
     caller: Caller
 
     async def find(self, event: Event, row: RunRow) -> RunRow:
-        """Return the row with its external id if the system names one; else unchanged."""
+        """Return the row with its external id if the system names one, or ended if it has rejected the run."""
         if row.external_id is not None:
             return row
         found = await self.look_up(row)
-        if found is None or found.external_id is None:
+        if found is None or not settles(found):
             return row
         reported = self.caller.reported(row.spoke, found, derive_event_id(event.id, "id"))
         return await self.updater.store_fact(event, row, reported)

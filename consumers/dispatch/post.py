@@ -41,7 +41,7 @@ from router.runs.events import (
 )
 from router.runs.failed_attempt import is_worth_storing
 from router.runs.ids import idempotency_key
-from schemas.vocabulary import Phase
+from schemas.vocabulary import Phase, RunState
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -219,8 +219,11 @@ class PostAttempt:
             return await self._unknown_outcome(rows, result.as_unknown_outcome(str(error)), was_accepted=True)
         if report.external_id is not None:
             return await self._adopt(rows, report)
+        found = await self._find(rows[0], report.href)
+        if found is not None and found.external_id is None and found.state is RunState.REJECTED:
+            return await self._store_refusal(rows, found.reasons)
         # It may come later, by a callback or a look-up; a system that accepted a run is not sent it again.
-        return await self._adopt(rows, await self._find(rows[0], report.href) or report)
+        return await self._adopt(rows, found or report)
 
     async def _find(self, row: RunRow, href: str | None = None) -> ExternalReport | None:
         """Ask once for a run; None proves nothing. `href` is the address that the system named for it."""

@@ -45,7 +45,9 @@ class CancelReports:
         call = self.caller.spoke(spoke).to_read_cancellation(task_id or "")
         if call is None:
             return report
-        result = await self.caller.call(spoke, call)
+        row = await self._find_run(spoke, report, task_id)
+        asked = self.caller.call(spoke, call) if row is None else self.caller.call_about(row, call, event)
+        result = await asked
         sentence = f"The cancellation {task_id} could not be read at {spoke}"
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return self._retry(event, spoke, result, attempt, sentence)
@@ -61,6 +63,12 @@ class CancelReports:
             event_id=report.event_id,
             asked=report.asked,
         )
+
+    async def _find_run(self, spoke: str, report: ExternalReport, task_id: str | None) -> RunRow | None:
+        """Return the run that the event is about: it names it, or the run was cancelled by this task."""
+        if report.external_id is not None:
+            return await self.updater.store.run_by_external_id(spoke, report.external_id)
+        return await self.updater.store.run_by_cancel_task(spoke, task_id) if task_id else None
 
     def _retry(self, event: Event, spoke: str, result: CallResult, attempt: Attempt, sentence: str) -> Outcome:
         problem = call_failed(result, sentence)

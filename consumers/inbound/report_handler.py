@@ -10,6 +10,7 @@ from consumers.dispatch.bundle import identifies_run, match_nested, run_id_candi
 from consumers.dispatch.compensate import Compensation
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.inbound.cancel_reports import CancelReports, needs_task
+from consumers.inbound.due.cancellation_check import CancellationCheck
 from consumers.inbound.due.deadline_check import DeadlineCheck
 from consumers.inbound.due_checks import CHECK_CONTENT_TYPE
 from consumers.inbound.run_check import RunCheck, is_not_there
@@ -118,6 +119,8 @@ class ReportHandler:
         if received.content_type == CHECK_CONTENT_TYPE:
             was_due = self._deadline_check.is_due(event, row)
             row = await self._deadline_check.handle(event, row)
+            if self._cancellation_check.is_due(event, row):
+                row, was_due = await self._cancellation_check.handle(event, row), True
             # Otherwise the check was for something that is missing, or an operator redrove it.
             if was_due and row.watch is None and row.phase is not Phase.FALLOUT:
                 return Done()
@@ -126,6 +129,10 @@ class ReportHandler:
     @property
     def _deadline_check(self) -> DeadlineCheck:
         return DeadlineCheck(updater=self.updater, caller=self.caller, on_jeopardy=self.on_jeopardy)
+
+    @property
+    def _cancellation_check(self) -> CancellationCheck:
+        return CancellationCheck(updater=self.updater, caller=self.caller)
 
     @property
     def _run_check(self) -> RunCheck:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.dispatch.find_external_id import ExternalIdFinder
+from consumers.dispatch.find_external_id import ExternalIdFinder, settles
 from consumers.problems import external_id_missing, reason_of, state_unknown
 from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import NotUnderstoodError
@@ -82,7 +82,7 @@ class RunCheck:
 
     async def _look_up(self, event: Event, row: RunRow) -> Outcome:
         answer = await ExternalIdFinder(updater=self.updater, caller=self.caller).ask(row)
-        if answer.found is not None and answer.found.external_id is not None:
+        if answer.found is not None and settles(answer.found):
             await self.updater.store_fact(event, row, self.caller.reported(row.spoke, answer.found, event.id))
             return Done()
         return await self._continue(event, row, answered=answer.answered)

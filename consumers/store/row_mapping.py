@@ -11,6 +11,7 @@ import orjson
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_json
 
+from router.runs.checks.cancellation import FollowedTask
 from router.runs.checks.doubt import Doubt
 from router.runs.checks.next_check import next_check
 from router.runs.checks.watch import Watch
@@ -34,6 +35,7 @@ _REASONS = TypeAdapter(tuple[Reason, ...])
 _DOUBT = TypeAdapter(Doubt)
 _FAILED_ATTEMPT = TypeAdapter(FailedAttempt)
 _WATCH = TypeAdapter(Watch)
+_FOLLOWED_TASK = TypeAdapter(FollowedTask)
 _VIOLATIONS = TypeAdapter(tuple[RuleViolation, ...])
 
 
@@ -104,6 +106,8 @@ def run_values(row: RunRow, moments: MomentFormat, documents: DocumentCache) -> 
         _encode_last_notification(row.last_notification) if row.last_notification else None,
         _FAILED_ATTEMPT.dump_json(row.failed_attempt).decode() if row.failed_attempt else None,
         _encode_deadline(row.deadline) if row.deadline else None,
+        _FOLLOWED_TASK.dump_json(row.cancellation).decode() if row.cancellation else None,
+        row.cancellation.id if row.cancellation else None,
     )
 
 
@@ -145,6 +149,8 @@ def run_row(
         last_notification,
         failed_attempt,
         deadline,
+        cancellation,
+        _cancel_task,
     ) = values
     return RunRow(
         run_id=run_id,
@@ -179,6 +185,7 @@ def run_row(
         last_notification=_decode_last_notification(last_notification) if last_notification else None,
         failed_attempt=_FAILED_ATTEMPT.validate_json(failed_attempt) if failed_attempt else None,
         deadline=_decode_deadline(deadline) if deadline else None,
+        cancellation=_FOLLOWED_TASK.validate_json(cancellation) if cancellation else None,
     )
 
 

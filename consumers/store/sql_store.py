@@ -26,6 +26,7 @@ from consumers.store.statements import (
     latest_runs,
     pending_runs,
     runs_after,
+    runs_of_cancel_task,
     runs_to_check,
     unmoved_runs,
 )
@@ -108,6 +109,10 @@ class SqlRunStore:
     async def run_by_external_id(self, spoke: str, external_id: str) -> RunRow | None:
         """Read the run with this external id at a spoke."""
         return self._to_row(await self._reads.submit(RunByExternalId(spoke, external_id)))
+
+    async def run_by_cancel_task(self, spoke: str, task_id: str) -> RunRow | None:
+        """Read a run whose cancellation is this task at a spoke, while it is followed."""
+        return next(iter(await self._select(runs_of_cancel_task(spoke, task_id))), None)
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
         """Read all runs of one request, parents before children, in order."""

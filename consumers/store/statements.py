@@ -209,6 +209,11 @@ def silent_runs(
     return chosen.order_by(runs.c.updated_at, runs.c.run_id).limit(limit)
 
 
+def runs_of_cancel_task(spoke: str, task_id: str) -> Select[*tuple[object, ...]]:
+    """Select the run that a task at a spoke cancels."""
+    return select(runs).where(runs.c.spoke == spoke, runs.c.cancel_task == task_id).limit(1)
+
+
 def pending_runs(since: object, limit: int) -> Select[*tuple[object, ...]]:
     """Select runs that were requested before then and never routed."""
     waiting = (runs.c.spoke == "") & (runs.c.phase == Phase.CREATED.value) & (runs.c.created_at < since)

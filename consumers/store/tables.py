@@ -61,6 +61,8 @@ runs = Table(
     Column("last_notification", Text),  # JSON; what was published last about the run
     Column("failed_attempt", Text),  # JSON; null for nearly every run
     Column("deadline", Text),  # JSON; of a run that is at its system
+    Column("cancellation", Text),  # JSON; null for nearly every run
+    Column("cancel_task", Text),  # the id of the task that cancels the run, if it is followed
 )
 Index("runs_by_external_id", runs.c.spoke, runs.c.external_id, unique=True)  # nulls are not equal: many may wait
 Index("runs_by_request", runs.c.request_id)
@@ -78,6 +80,14 @@ Index(
     postgresql_where=_is_waiting,
 )
 
+_is_followed = runs.c.cancel_task.is_not(None)
+Index(
+    "runs_by_cancel_task",
+    runs.c.spoke,
+    runs.c.cancel_task,
+    sqlite_where=_is_followed,
+    postgresql_where=_is_followed,
+)
 _is_watched = runs.c.check_at.is_not(None)
 Index("runs_to_check", runs.c.check_at, runs.c.run_id, sqlite_where=_is_watched, postgresql_where=_is_watched)
 

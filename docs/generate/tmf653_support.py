@@ -41,7 +41,9 @@ NOTES = """
 - `patchable` does not limit the answer to `ServiceTestInformationRequiredEvent`: a field that the system asks for is
   sent, also `testMeasure`.
 - After `cancelAccepted` for a task, the run ends when the system reports it: by an event about the run or the task, or
-  in the answer to a poll. A task that fails later leads to `cancelRefused`, if an event says so.
+  in the answer to a poll. Without an event, Southbound asks for the task after 10 seconds, and then at pauses that
+  double, up to an hour. A task that fails leads to `cancelRefused` with its reasons. Its id is read from the response
+  to the POST: from the body, or from `Location`.
 - If the system answers the task with 404, the run is read: if it is there, the cancellation is refused, because the
   system has no such tasks. `cancel: patch` or `cancel: delete` may work.
 """
@@ -202,6 +204,12 @@ CAPABILITIES = (
         duty=Duty.INBOUND,
         sentence="Events about the task that cancels a run, also thin ones",
         forms=_only_v5("`CancelServiceTest…Event`"),
+    ),
+    Capability(
+        name="cancellations without events",
+        duty=Duty.INBOUND,
+        sentence="The task that cancels a run is asked for if no event reports its end",
+        forms=_only_v5("`GET /cancelServiceTest/{id}`"),
     ),
     Capability(
         name="rule violations",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from router.responses import Purpose
 from router.runs.changes import answered_fields
 from router.runs.checks import missing_parts
+from router.runs.checks.cancellation import after_answer, follow
 from router.runs.checks.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
 from router.runs.checks.missing_parts import MAX_STATE_LENGTH
 from router.runs.checks.watch import Missing, begin
@@ -17,6 +18,7 @@ from router.runs.events import (
     Accepted,
     AttemptFailed,
     CancelAccepted,
+    CancellationChecked,
     CancelledBeforeSending,
     CancelRefused,
     CancelRequested,
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from router.runs.checks.cancellation import FollowedTask
     from router.runs.events import RunEvent
     from router.runs.failed_attempt import FailedAttempt
     from router.runs.reports.report import ExternalReport
@@ -106,6 +109,8 @@ def advance(row: RunRow, run_events: Iterable[RunEvent], at: datetime) -> Transi
         notifications += step.notifications
     if not moved:
         return Transition(basis, tuple(notifications), changed=False)
+    if row.cancellation is not None and row.phase not in ACCEPTED_PHASES:
+        row = replace(row, cancellation=None)
     return Transition(_with_bounded_reasons(row), tuple(notifications), changed=True)
 
 
@@ -205,14 +210,28 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case CancelledBeforeSending():
             return _end(_leave_queue(row, phase), phase, RunState.CANCELLED, (run_event.reason,), at)
         case CancelAccepted():
-            return _notify(_forget_attempts(row, Purpose.CANCEL), UpdateKind.CANCEL_ACCEPTED)
+            task = follow(run_event.task, at) if run_event.task else None
+            return _notify(_after_cancellation(row, task), UpdateKind.CANCEL_ACCEPTED)
         case CancelRefused():
-            return _notify(_forget_attempts(row, Purpose.CANCEL), UpdateKind.CANCEL_REFUSED, run_event.reasons)
+            return _notify(_after_cancellation(row), UpdateKind.CANCEL_REFUSED, run_event.reasons)
+        case CancellationChecked():
+            return _apply_cancellation_check(row, run_event, at)
         case RequestProgressed():
             update = announcements.build_update(row, UpdateKind.PROGRESS)
             return Transition(row, (update.model_copy(update={"request_progress": run_event.progress}),))
         case _:
             assert_never(run_event)
+
+
+def _after_cancellation(row: RunRow, task: FollowedTask | None = None) -> RunRow:
+    return replace(_forget_attempts(row, Purpose.CANCEL), cancellation=task)
+
+
+def _apply_cancellation_check(row: RunRow, checked: CancellationChecked, at: datetime) -> Transition:
+    if row.cancellation is None:
+        return Transition(row, changed=False)
+    task = None if checked.gives_up else after_answer(row.cancellation, at, absent=checked.absent)
+    return Transition(replace(row, cancellation=task))
 
 
 def _with_new_reason(row: RunRow, reason: Reason | None) -> RunRow:

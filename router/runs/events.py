@@ -52,6 +52,7 @@ class RunEventKind(StrEnum):
     CANCELLED_BEFORE_SENDING = "cancelled before sending"
     CANCEL_ACCEPTED = "cancel accepted"
     CANCEL_REFUSED = "cancel refused"
+    CANCELLATION_CHECKED = "cancellation checked"
     REQUEST_PROGRESSED = "request progressed"
 
 
@@ -280,9 +281,13 @@ class CancelledBeforeSending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAccepted:
-    """The external system will cancel the run; its report of the end has not arrived yet."""
+    """The external system will cancel the run; its report of the end has not arrived yet.
+
+    `task` is the id of the task that cancels it at the system, which is followed to its end; None if there is none.
+    """
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_ACCEPTED
+    task: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +296,18 @@ class CancelRefused:
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_REFUSED
     reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancellationChecked:
+    """The system was asked for the task that cancels the run, and did not show its end.
+
+    `absent`: it answered that it does not have the task. `gives_up`: it is not asked for the task any longer.
+    """
+
+    kind: ClassVar[RunEventKind] = RunEventKind.CANCELLATION_CHECKED
+    absent: bool = False
+    gives_up: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,5 +345,6 @@ RunEvent = (
     | CancelledBeforeSending
     | CancelAccepted
     | CancelRefused
+    | CancellationChecked
     | RequestProgressed
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from router.runs.checks.cancellation import FollowedTask
     from router.runs.checks.doubt import Doubt
     from router.runs.checks.watch import Watch
     from router.runs.deadlines.deadline import Deadline
@@ -81,6 +82,7 @@ class RunRow:
     last_notification: LastNotification | None = None  # what was published last about the run, and by which event
     failed_attempt: FailedAttempt | None = None  # the last one at the command that waits
     deadline: Deadline | None = None  # of a run that is at its system: when it is late, and when it times out
+    cancellation: FollowedTask | None = None  # the task that cancels the run, while its end is not known
     waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a queued request
 
 

@@ -96,6 +96,7 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     **{(phase, RunEventKind.CANCELLED_BEFORE_SENDING): Phase.CANCELLED for phase in NOT_ACCEPTED_PHASES},
     **{(phase, RunEventKind.CANCEL_ACCEPTED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},
     **{(phase, RunEventKind.CANCEL_REFUSED): phase for phase in (*OPEN_PHASES, *ENDED_PHASES)},
+    **{(phase, RunEventKind.CANCELLATION_CHECKED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},
     **{(phase, RunEventKind.REQUEST_PROGRESSED): phase for phase in (*OPEN_PHASES, *ENDED_PHASES)},
 }
 

@@ -169,7 +169,7 @@ def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
     yield "last attempt", _describe_attempt(row)
     yield "next attempt", _describe_next_attempt(row)
     yield "versions", f"requested {row.requested.version}, accepted {row.accepted_version or 'none'}"
-    yield "cancellation", "requested" if row.cancel_requested else ""
+    yield "cancellation", _describe_cancellation(row)
     for name in ("created_at", "sent_at", "accepted_at", "finished_at", "updated_at"):
         yield name.removesuffix("_at"), _optional_time(getattr(row, name))
     yield "revision", str(row.revision)
@@ -238,6 +238,12 @@ def _describe_watch(row: RunRow) -> str:
         f"{format_time(row.watch.due)}: {_MISSING[row.watch.missing]} since {format_time(row.watch.since)}, "
         f"{count_noun(row.watch.answers, 'answer')} so far"
     )
+
+
+def _describe_cancellation(row: RunRow) -> str:
+    if row.cancellation is None:
+        return "requested" if row.cancel_requested else ""
+    return f"requested, by the task {row.cancellation.id}, which is asked for at {format_time(row.cancellation.due)}"
 
 
 def _describe_deadline(row: RunRow) -> str:

@@ -74,6 +74,10 @@ class InMemoryRunStore:
     async def run_by_external_id(self, spoke: str, external_id: str) -> RunRow | None:
         return next((r for r in self.runs.values() if (r.spoke, r.external_id) == (spoke, external_id)), None)
 
+    async def run_by_cancel_task(self, spoke: str, task_id: str) -> RunRow | None:
+        followed = [row for row in self.runs.values() if row.spoke == spoke and row.cancellation]
+        return next((row for row in followed if row.cancellation and row.cancellation.id == task_id), None)
+
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
         return in_request_order([row for row in self.runs.values() if row.request_id == request_id])
 

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from router.responses import Purpose
+from router.runs.checks.cancellation import FollowedTask
 from router.runs.checks.watch import Missing, Watch
 from router.runs.deadlines.deadline import Deadline
 from router.runs.failed_attempt import FailedAttempt
@@ -88,6 +89,9 @@ measures = st.builds(
 watches = st.builds(Watch, missing=st.sampled_from(Missing), since=moments, due=moments, answers=st.integers(0, 99))
 
 
+followed_tasks = st.builds(FollowedTask, id=nonempty_texts, since=moments, due=moments, absences=st.integers(0, 99))
+
+
 deadlines = st.builds(
     Deadline,
     expires=moments,
@@ -165,4 +169,5 @@ def run_rows(draw: st.DrawFn) -> RunRow:
         deadline=draw(st.none() | deadlines),
         failed_attempt=draw(st.none() | failed_attempts),
         last_notification=draw(st.none() | last_notifications),
+        cancellation=draw(st.none() | followed_tasks),
     )

@@ -1,7 +1,7 @@
 """Follow the `Location` of a run that was accepted without an id: to the run, or to a monitor that names it (TMF630).
 
 A monitor is a resource about the processing of a request. Once that is over it names the run: by a redirect, in
-`Location`, in `sourceHref`, or in the response that it keeps.
+`Location`, in `sourceHref`, or in the response that it keeps. If the processing has failed, the monitor says why.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from consumers.spokes.port import Call
 from consumers.spokes.tmf653.identities import MAX_HREF_LENGTH, MAX_ID_LENGTH, last_segment, unless_too_long
 from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json
 from consumers.spokes.tmf653.replies import to_report
+from router.error_bodies import read_error_body
 from router.responses import Purpose
 from router.runs.reports.report import ExternalReport
+from schemas.results import Reason
+from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +32,11 @@ if TYPE_CHECKING:
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ACCEPTED_FOR_LATER = 202
+PROCESSING_FAILED = "PROCESSING_FAILED"
+_FAILED_STATES = frozenset({"failed", "rejected", "error", "cancelled", "canceled", "aborted", "terminatedwitherror"})
+_FIRST_ERROR = 400  # of the statuses of HTTP
+_SAYS_WHY = frozenset({"code", "reason", "message", "title", "detail", "errors", "error"})
+_MAX_STATE_LENGTH = 100
 _RUN_FIELDS = ("testSpecification", "relatedService", "testMeasure")
 
 
@@ -62,6 +70,8 @@ def run_id_in(paths: Paths, href: str) -> str | None:
 def read_followed(spellings: Spellings, paths: Paths, response: HttpResponse) -> ExternalReport | str | None:
     """Return the run that an answer shows or names, the address where to ask next, or nothing yet.
 
+    A monitor whose processing has failed leads to the report that the run is rejected, with its reasons.
+
     Raises:
         NotUnderstoodError: the body is not JSON.
     """
@@ -71,8 +81,38 @@ def read_followed(spellings: Spellings, paths: Paths, response: HttpResponse) ->
     body = as_mapping(parse_json(response.body, response.headers.get("content-type"))) if response.body.strip() else {}
     if first_text(body, "id") and any(field in body for field in _RUN_FIELDS):
         return to_report(spellings, body)
+    if (failed := _failure(body)) is not None:
+        return failed
     found = (_named(paths, address) for address in _addresses(body))
     return next((each for each in found if each is not None), None)
+
+
+def _failure(monitor: Json) -> ExternalReport | None:
+    """Return that the run is rejected, if the monitor says that its processing has failed."""
+    raw_state = first_text(monitor, "state", "status") or ""
+    kept = as_mapping(monitor.get("response"))
+    status = _status_of(kept)
+    if "".join(filter(str.isalpha, raw_state)).casefold() not in _FAILED_STATES and status < _FIRST_ERROR:
+        return None
+    reasons = _reasons(monitor, kept, max(status, _FIRST_ERROR), raw_state or f"answered with {status}")
+    raw_state = unless_too_long(raw_state, _MAX_STATE_LENGTH) or RunState.REJECTED
+    return ExternalReport(external_id=None, state=RunState.REJECTED, raw_state=raw_state, reasons=reasons)
+
+
+def _reasons(monitor: Json, kept: Json, status: int, outcome: str) -> tuple[Reason, ...]:
+    """Return why the processing failed: by the response that the monitor keeps, else by what it says itself."""
+    errors = as_list(monitor.get("errorMessage"))
+    own = {"errors": errors} if errors else {name: monitor[name] for name in _SAYS_WHY & monitor.keys()}
+    body = _body_of(kept) or own
+    if body:
+        return read_error_body(orjson.dumps(body), "application/json", status)
+    message = f"The external system accepted the run, and ended its processing as {outcome[:_MAX_STATE_LENGTH]}."
+    return (Reason(code=PROCESSING_FAILED, message=message),)
+
+
+def _status_of(kept: Json) -> int:
+    text = first_text(kept, "statusCode", "status") or ""
+    return int(text) if text.isdecimal() and len(text) == len("404") else 0
 
 
 def _named(paths: Paths, address: str) -> ExternalReport | None:

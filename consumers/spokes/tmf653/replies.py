@@ -10,7 +10,12 @@ from consumers.spokes.tmf653.fields import CHILDREN, OUR_OWNER, RUN_ID
 from consumers.spokes.tmf653.identities import MAX_HREF_LENGTH, id_of, last_segment, unless_too_long
 from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json, unwrapped
 from consumers.spokes.tmf653.measures import read_measures
-from consumers.spokes.tmf653.v5.cancel_task import is_cancel_task, to_task_report
+from consumers.spokes.tmf653.v5.cancel_task import (
+    id_of_task_at,
+    is_cancel_task,
+    task_in_progress,
+    to_task_report,
+)
 from router.runs.measures.bounds import MAX_MEASURES
 from router.runs.reports.report import ExternalReport
 from router.runs.states import normalise_state
@@ -40,6 +45,8 @@ def read_reply(spellings: Spellings, response: HttpResponse) -> ExternalReport:
     """
     location = response.headers.get("location")
     if not response.body.strip():
+        if task_id := id_of_task_at(location):
+            return ExternalReport(external_id=None, cancel_task=task_in_progress(task_id))
         return ExternalReport(external_id=last_segment(location), href=location)
     body = require_run(parse_json(response.body, response.headers.get("content-type")))
     return to_task_report(body) if is_cancel_task(body) else to_report(spellings, body, location)

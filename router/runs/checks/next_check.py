@@ -1,4 +1,4 @@
-"""Compute when a run is looked at next: because something is missing, or because it is late."""
+"""Compute when a run is looked at next: because something is missing, it is late, or it is being cancelled."""
 
 from __future__ import annotations
 
@@ -15,4 +15,6 @@ def next_check(row: RunRow) -> datetime | None:
     due = row.watch.due if row.watch is not None else None
     if row.deadline is not None:
         due = row.deadline.due if due is None else min(due, row.deadline.due)
+    if row.cancellation is not None:
+        due = row.cancellation.due if due is None else min(due, row.cancellation.due)
     return due

@@ -37,12 +37,12 @@ class Watch:
 
 def begin(missing: Missing, at: datetime, within: float, *, answers: int = 0) -> Watch:
     """Return a watch that ends `within` seconds from now; its first check comes early, the pauses double."""
-    return Watch(missing=missing, since=at, due=_next_check(at, at, within), answers=answers)
+    return Watch(missing=missing, since=at, due=at + next_pause(at, at, within), answers=answers)
 
 
 def after_check(watch: Watch, at: datetime, within: float, *, answered: bool) -> Watch:
     """Return the watch after a check that did not bring what is missing."""
-    return replace(watch, due=_next_check(watch.since, at, within), answers=watch.answers + answered)
+    return replace(watch, due=at + next_pause(watch.since, at, within), answers=watch.answers + answered)
 
 
 def is_over(watch: Watch, at: datetime, within: float) -> bool:
@@ -50,8 +50,9 @@ def is_over(watch: Watch, at: datetime, within: float) -> bool:
     return at >= watch.since + timedelta(seconds=within)
 
 
-def _next_check(since: datetime, at: datetime, within: float) -> datetime:
+def next_pause(since: datetime, at: datetime, within: float) -> timedelta:
+    """Return the pause before the next check: as long as checks have been made, and an hour at most."""
     passed = max((at - since).total_seconds(), 0.0)
     pause = min(max(passed, within / _FIRST_CHECKS, 1.0), MAX_PAUSE)
     left = within - passed
-    return at + timedelta(seconds=min(pause, left) if left > 0 else pause)
+    return timedelta(seconds=min(pause, left) if left > 0 else pause)

@@ -59,7 +59,7 @@ class CancelTasks:
         self._notify(test, task, CREATED)
         self._start(test, task)
         if test.behaviour.cancel_status == 202:  # noqa: PLR2004 - accepted, without a body
-            return web.Response(status=202)
+            return web.Response(status=202, headers={"Location": str(task["href"])})
         return http_responses.json_response(test.behaviour.cancel_status, task, {"Location": str(task["href"])})
 
     def _start(self, test: ServiceTest, task: Json) -> None:

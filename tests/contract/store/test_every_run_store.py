@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 
 from consumers.store.port import ConflictError, ExternalIdTakenError, RunStore, UnstorableError
 from consumers.store.sql_store import open_store
+from router.runs.checks.cancellation import FollowedTask
 from router.runs.checks.watch import Missing, Watch
 from router.runs.deadlines.deadline import Deadline
 from router.runs.request_result import is_over
@@ -224,6 +225,18 @@ async def test_an_id_that_no_row_can_have_fails_only_its_own_read(store: RunStor
     )
     assert [*answers[:10], *answers[15:]] == rows
     assert [answer for answer in answers[10:15] if answer and not isinstance(answer, UnstorableError)] == []
+
+
+async def test_a_run_is_found_by_the_task_that_cancels_it_and_checked_for_it(store: RunStore) -> None:
+    later = NOON + timedelta(seconds=5)
+    followed = FollowedTask(id="C1", since=NOON, due=NOON, absences=2)
+    row = a_run("cancelled", phase=Phase.ACCEPTED, cancellation=followed, deadline=Deadline(expires=later))
+    await store.save(row, a_run("other", phase=Phase.ACCEPTED, cancellation=replace(followed, id="C2", due=later)))
+    assert await store.run_by_cancel_task("fibre-lab", "C1") == row
+    assert await store.run_by_cancel_task("copper-lab", "C1") is None
+    assert [each.run_id for each in await store.runs_to_check(NOON, 4)] == ["cancelled"]
+    await store.save(next_revision(row, cancellation=None))
+    assert await store.run_by_cancel_task("fibre-lab", "C1") is None
 
 
 async def test_a_deadline_is_kept_and_is_what_a_run_is_checked_for(store: RunStore) -> None:

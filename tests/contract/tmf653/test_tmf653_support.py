@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind
 from southbound.simulator.behaviours import completes_by_callback, completes_immediately, rejects, stays_pending
 from tests.builders.runs import a_document, a_tree
-from tests.harness.gateway_and_system import a_gateway_and_system
+from tests.harness.gateway_and_system import DEADLINE, a_gateway_and_system
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -281,6 +282,24 @@ async def test_events_of_cancellations_end_the_run_or_refuse(version: str, *, th
         gateway = await both.until(is_told(UpdateKind.CANCEL_REFUSED))
     assert gateway.results() == []
     assert bool(both.sent("GET", "/cancelServiceTest/")) is thin
+
+
+@proves("cancellations without events")
+@pytest.mark.parametrize("status", [201, 202])
+async def test_a_task_that_fails_is_found_out_without_events(version: str, status: int) -> None:
+    silent = stays_pending(None, cancelable=False, notifies=False, cancel_status=status)
+    async with a_gateway_and_system(version, silent) as both:
+        await both.gateway.process_request(a_run_document())
+        await both.gateway.process_cancellation("TR0001")
+        assert is_told(UpdateKind.CANCEL_ACCEPTED)(both.gateway)
+        async with asyncio.timeout(DEADLINE):
+            while not is_told(UpdateKind.CANCEL_REFUSED)(both.gateway):
+                await both.gateway.advance(10, step=10)
+    assert "cannot be cancelled" in both.gateway.last_update().reasons[0].message
+    assert both.gateway.row().phase is Phase.ACCEPTED
+    assert {each.headers["x-conversation-id"] for each in both.sent("GET", "/cancelServiceTest/")} == {
+        both.gateway.row().request_id
+    }
 
 
 @proves("rule violations")

@@ -94,3 +94,95 @@ async def test_a_task_that_cannot_be_read_is_a_dead_letter(answer: HttpResponse)
     await report(gateway, {"id": "C1"})
     assert len(gateway.dead_lettered) == 1
     assert gateway.results() == []
+
+
+async def a_followed_cancellation(answer: HttpResponse | None = None) -> InMemoryGateway:
+    """Return a gateway whose system has accepted a cancellation as the task C1."""
+    gateway = InMemoryGateway(profile={"version": "5.0"})
+    await gateway.process_request(a_document())
+    gateway.system.plan(Purpose.CANCEL, answer or json_answer(201, a_task(state="acknowledged")))
+    await gateway.process_cancellation("TR0001")
+    return gateway
+
+
+def reads(gateway: InMemoryGateway) -> list[str]:
+    return [call.path for call in gateway.system.calls_made(Purpose.READ)]
+
+
+@pytest.mark.parametrize(
+    "accepted",
+    [
+        json_answer(201, a_task(state="acknowledged")),
+        json_answer(202, a_task(state="inProgress")),
+        json_answer(200, a_task()),
+        HttpResponse(status=202, headers={"location": "/tmf-api/serviceTestManagement/v5/cancelServiceTest/C1"}),
+    ],
+)
+async def test_a_task_without_events_is_followed_to_its_refusal(accepted: HttpResponse) -> None:
+    gateway = await a_followed_cancellation(accepted)
+    assert gateway.updates()[-1] is UpdateKind.CANCEL_ACCEPTED
+    running = json_answer(200, a_task(state="inProgress"))
+    gateway.system.plan(Purpose.READ, running, HttpResponse(status=503), json_answer(200, a_task(**REFUSED)))
+    await gateway.advance(60, step=1)
+    assert reads(gateway) == ["/cancelServiceTest/C1"] * 3
+    assert gateway.distinct_updates().count(UpdateKind.CANCEL_REFUSED) == 1
+    assert [each.code for each in gateway.last_update().reasons] == ["tooLate"]
+    row = gateway.row()
+    assert (row.phase, row.cancellation) == (Phase.ACCEPTED, None)
+    await gateway.advance(3600, step=60)
+    assert len(reads(gateway)) == 3
+
+
+async def test_a_task_without_events_that_is_done_ends_the_run() -> None:
+    gateway = await a_followed_cancellation()
+    gateway.system.plan(Purpose.READ, json_answer(200, a_task(state="done")))
+    await gateway.advance(20, step=1)
+    assert [each.state for each in gateway.results()] == [RunState.CANCELLED]
+    assert gateway.row().cancellation is None
+
+
+async def test_an_event_about_the_task_ends_the_questions() -> None:
+    gateway = await a_followed_cancellation()
+    await report(gateway, a_task(**REFUSED))
+    await gateway.advance(3600, step=60)
+    assert reads(gateway) == []
+
+
+async def test_a_task_is_not_followed_after_the_end_of_its_run() -> None:
+    gateway = await a_followed_cancellation()
+    await gateway.process_callback("ext-TR0001", state="completed")
+    assert gateway.row().phase is Phase.FULFILLED
+    await gateway.advance(3600, step=60)
+    assert "/cancelServiceTest/C1" not in reads(gateway)
+
+
+async def test_of_a_task_that_the_system_forgot_the_run_is_read() -> None:
+    gateway = await a_followed_cancellation()
+    gone = json_answer(404, {"code": "notFound"})
+    gateway.system.plan(Purpose.READ, gone, json_answer(200, {"id": "ext-TR0001", "state": "cancelled"}))
+    await gateway.advance(20, step=1)
+    assert reads(gateway) == ["/cancelServiceTest/C1", "/serviceTest/ext-TR0001"]
+    assert [each.state for each in gateway.results()] == [RunState.CANCELLED]
+
+
+async def test_a_cancellation_that_neither_task_nor_run_show_is_refused_after_three_answers() -> None:
+    gateway = await a_followed_cancellation()
+    gone, goes_on = json_answer(404, {"code": "x"}), json_answer(200, {"id": "ext-TR0001", "state": "inProgress"})
+    gateway.system.plan(Purpose.READ, gone, goes_on, gone, goes_on, gone, goes_on)
+    await gateway.advance(120, step=1)
+    assert [each.code for each in gateway.last_update().reasons] == ["CANCEL_NOT_SHOWN"]
+    assert UpdateKind.CANCEL_REFUSED in gateway.updates()
+    assert len(reads(gateway)) == 6
+
+
+async def test_the_calls_about_a_task_carry_the_headers_of_their_run() -> None:
+    gateway = await a_followed_cancellation()
+    request = gateway.row().request_id
+    gateway.system.plan(Purpose.READ, *[json_answer(200, a_task(state="inProgress"))] * 3)
+    await report(gateway, {"id": "C1"}, "thin")  # which run it is about is known from the cancellation
+    await report(gateway, {"id": "C1", "serviceTest": {"id": "ext-TR0001"}}, "without a state")
+    await gateway.advance(20, step=1)
+    calls = gateway.system.calls_made(Purpose.READ)
+    assert len(calls) == 3
+    assert {call.headers.get("X-Conversation-ID") for call in calls} == {request}
+    assert all("traceparent" in call.headers for call in calls)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.spokes.tmf653.identities import id_of
+from consumers.spokes.tmf653.identities import MAX_ID_LENGTH, id_of, last_segment, unless_too_long
 from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, as_text, first_text
 from consumers.spokes.tmf653.v5.information import questions_in
 from router.runs.reports.cancel_task import CancelTask, TaskState
@@ -52,6 +52,17 @@ def is_cancel_task(body: Json) -> bool:
     if first_text(body, "@type") == "CancelServiceTest":
         return True
     return isinstance(body.get("serviceTest"), dict) and not body.keys() & {"testSpecification", "event", "eventType"}
+
+
+def id_of_task_at(location: str | None) -> str | None:
+    """Return the id of the task whose address this is; None if it is that of something else."""
+    above, _, _ = (location or "").rpartition("/")
+    return unless_too_long(last_segment(location), MAX_ID_LENGTH) if above.endswith(TASKS_PATH) else None
+
+
+def task_in_progress(task_id: str) -> CancelTask:
+    """Return a task of which only the address is known."""
+    return CancelTask(id=task_id, state=TaskState.IN_PROGRESS, reasons=())
 
 
 def to_task_report(task: Json, event: Json | None = None) -> ExternalReport:

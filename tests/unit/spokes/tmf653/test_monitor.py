@@ -13,7 +13,7 @@ from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.tmf653.monitor import follow_call, read_followed, run_id_in
 from router.responses import HttpResponse, Purpose
 from router.runs.reports.report import ExternalReport
-from schemas.vocabulary import Phase, RunState
+from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders.runs import a_document
 from tests.builders.spokes import a_spoke
 from tests.fakes.external_system import json_answer
@@ -138,3 +138,64 @@ def test_a_look_up_by_name_and_service_asks_for_both() -> None:
 def test_a_body_that_is_no_json_is_not_taken_for_a_monitor() -> None:
     with pytest.raises(NotUnderstoodError, match="not JSON"):
         read_followed({}, Paths(), HttpResponse(status=200, body=b"<html>"))
+
+
+@pytest.mark.parametrize(
+    ("monitor", "codes", "messages"),
+    [
+        ({"state": "Failed"}, ["PROCESSING_FAILED"], ["ended its processing as Failed"]),
+        ({"state": "rejected", "code": "noLine", "reason": "there is no line"}, ["noLine"], ["there is no line"]),
+        (
+            {
+                "state": "terminatedWithError",
+                "errorMessage": [{"code": "a", "message": "b"}, {"code": "c", "reason": "d"}],
+            },
+            ["a", "c"],
+            ["b", "d"],
+        ),
+        (
+            {"state": "done", "response": {"statusCode": "422", "body": '{"code": "e", "reason": "f"}'}},
+            ["e"],
+            ["f"],
+        ),
+        ({"response": {"statusCode": 409}}, ["PROCESSING_FAILED"], ["answered with 409"]),
+    ],
+)
+def test_a_monitor_that_failed_rejects_the_run(
+    monitor: dict[str, object], codes: list[str], messages: list[str]
+) -> None:
+    report = read_followed({}, Paths(), json_answer(200, {"id": "5", "href": "/monitor/5", **monitor}))
+    assert isinstance(report, ExternalReport)
+    assert (report.state, report.external_id) == (RunState.REJECTED, None)
+    assert [reason.code for reason in report.reasons] == codes
+    assert all(text in reason.message for text, reason in zip(messages, report.reasons, strict=True))
+
+
+FAILED = json_answer(200, {"id": "5", "state": "failed", "code": "noLine", "reason": "there is no line"})
+
+
+async def test_a_run_whose_monitor_failed_at_once_is_rejected_with_the_reason() -> None:
+    gateway = await a_run_behind_a_monitor(FAILED)
+    (result,) = gateway.results()
+    assert (result.state, [reason.code for reason in result.reasons]) == (RunState.REJECTED, ["noLine"])
+    assert UpdateKind.ACCEPTED not in gateway.updates()
+
+
+async def test_a_run_whose_monitor_fails_later_is_rejected_instead_of_waiting_for_its_id() -> None:
+    gateway = await a_run_behind_a_monitor(json_answer(200, {"id": "5", "state": "inProgress"}), json_answer(200, []))
+    gateway.system.plan(Purpose.LOOK_UP, FAILED)
+    await gateway.advance(30)
+    (result,) = gateway.results()
+    assert (result.state, [reason.code for reason in result.reasons]) == (RunState.REJECTED, ["noLine"])
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 1
+    assert gateway.row().watch is None
+
+
+async def test_a_change_that_waits_for_the_id_of_a_run_whose_monitor_fails_is_refused() -> None:
+    gateway = await a_run_behind_a_monitor(
+        json_answer(200, {"id": "5", "state": "inProgress"}), json_answer(200, []), patchable=["description"]
+    )
+    gateway.system.plan(Purpose.LOOK_UP, FAILED)
+    await gateway.process_change(a_document(version=2, description="another"))
+    assert UpdateKind.CHANGE_REFUSED in gateway.updates()
+    assert gateway.results()[0].state is RunState.REJECTED
