@@ -157,9 +157,10 @@ _NGINX_TLS_PAGES = (
 )
 
 # Statuses that no row names, by their first digit (RFC 9110, section 15): SEND, changes and cancellations, reads. A
-# redirect may follow a request that was performed: a web framework sends the browser to what a form has created.
+# redirect may follow a request that was performed: a web framework sends the browser to what a form has created. A 2xx
+# that is no success code of the method says that something was done, and not that it is what was asked for.
 _VERDICTS_BY_CLASS: Mapping[int, tuple[Verdict, Verdict, Verdict]] = {
-    2: (Verdict.AMBIGUOUS, Verdict.ACCEPTED, Verdict.ACCEPTED),
+    2: (Verdict.AMBIGUOUS, Verdict.AMBIGUOUS, Verdict.ACCEPTED),
     3: (Verdict.AMBIGUOUS, Verdict.AMBIGUOUS, Verdict.CONFIGURATION),
     4: (Verdict.REFUSED, Verdict.REFUSED, Verdict.CONFIGURATION),
 }

@@ -322,7 +322,7 @@ class SystemProfile(NamedProfile):
     )
     success_codes_by_method: dict[Method, frozenset[SuccessCode]] = Field(
         default_factory=dict,
-        description="Statuses that mean success of one method, instead of `success_codes`, such as `{PATCH: [201]}`.",
+        description="Statuses that mean success of one method, instead of all others, such as `{PATCH: [201]}`.",
     )
     status_meanings: Meanings = Field(
         default_factory=dict,
@@ -395,6 +395,13 @@ class Profile(SystemProfile):
     )
     base_url: Annotated[str, AfterValidator(_check_address)] = Field(
         description="Address of the API, up to the version; a path such as `/serviceTest` is appended (`paths`)."
+    )
+    success_codes: frozenset[SuccessCode] = Field(
+        default=frozenset({200, 201, 202, 204}),
+        description=(
+            "Statuses that mean success, besides those that the version of TMF653 names for the method"
+            " ([support of TMF653](tmf653-support.md#the-versions)). After another 2xx, the run is read or looked up."
+        ),
     )
     dialect: str = Field(
         default="tmf653", min_length=1, description="The translation: `tmf653`, `jobs`, or one of an installed package."
@@ -556,6 +563,19 @@ class Profile(SystemProfile):
     send_measure_ids: bool = Field(
         default=True, description="Whether requested measures are sent with their ids. Default for 5.0: `false`."
     )
+
+    def success_codes_of(self, method: str) -> frozenset[SuccessCode]:
+        """Return the statuses that mean success of a method: the profile's, and those that the version names."""
+        return self._success_codes[method]
+
+    @cached_property
+    def _success_codes(self) -> Mapping[str, frozenset[SuccessCode]]:
+        version = VERSIONS[self.version] if self.dialect == "tmf653" else None
+        named = {method: version.success_of(method) if version else frozenset() for method in Method}
+        return {
+            method.value: self.success_codes_by_method.get(method, self.success_codes | named[method])
+            for method in Method
+        }
 
     @property
     def widest_poll(self) -> float:

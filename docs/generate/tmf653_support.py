@@ -27,7 +27,9 @@ which validates every request with the official definition (for 5.0: with its ty
 VERSION_TABLE = """
 ## The versions
 
-What follows from `version`; a profile that names one of these fields keeps its own value.
+What follows from `version`; a profile that names one of these fields keeps its own value. The success codes count in
+addition to `success_codes` of the profile, and `success_codes_by_method` replaces both for a method. After another 2xx
+the run is read, or looked up.
 
 """
 NOTES = """
@@ -256,17 +258,22 @@ def _versions() -> str:
     rows = [
         ("base path", *(f"`/serviceTestManagement/{each.path}`" for each in VERSIONS.values())),
         *((f"success of {method}", *(_codes(each, method) for each in VERSIONS.values())) for method in _METHODS),
+        ("success of `cancelServiceTest`", *(_codes_of_task(each) for each in VERSIONS.values())),
         ("events", *(_events(each) for each in VERSIONS.values())),
         ("defaults of the profile", *(_defaults(each.profile_defaults) for each in VERSIONS.values())),
     ]
     return table(("", *VERSIONS), rows)
 
 
-_METHODS = ("POST", "PATCH", "DELETE")
+_METHODS = ("GET", "POST", "PATCH", "DELETE")
 
 
 def _codes(version: TmfVersion, method: str) -> str:
     return " or ".join(map(str, version.success_by_method[method]))
+
+
+def _codes_of_task(version: TmfVersion) -> str:
+    return " or ".join(map(str, sorted(version.success_of_cancel_task))) or "no"
 
 
 def _events(version: TmfVersion) -> str:

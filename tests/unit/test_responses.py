@@ -71,7 +71,8 @@ def refused(body: object, status: int = 422) -> tuple[Reason, ...]:
         (tuple(Purpose), (423, 425, 429, 503, 507), Verdict.TRANSIENT),
         (REPEATABLE, (408, 500, 502, 504, 520), Verdict.TRANSIENT),
         ((Purpose.SEND,), (204, 303, 408, 500, 502, 504, 524), Verdict.AMBIGUOUS),
-        ((Purpose.CANCEL, Purpose.CHANGE), (204, 206), Verdict.ACCEPTED),
+        (WRITES, (203, 204, 206, 299), Verdict.AMBIGUOUS),
+        ((Purpose.READ, Purpose.LOOK_UP), (203, 206), Verdict.ACCEPTED),
         (WRITES, (413, 418, 451), Verdict.REFUSED),
     ],
 )
@@ -118,8 +119,8 @@ def test_every_status_of_a_post_is_decided_on_purpose() -> None:
 @pytest.mark.parametrize("purpose", [Purpose.CHANGE, Purpose.CANCEL])
 def test_every_status_of_a_change_or_cancellation_is_decided_on_purpose(purpose: Purpose) -> None:
     expected = {
-        Verdict.ACCEPTED: {*range(200, 300)},
-        Verdict.AMBIGUOUS: {*range(300, 400), 406, 417},  # the run is read: it shows whether it was done
+        Verdict.ACCEPTED: set(SUCCESS),
+        Verdict.AMBIGUOUS: {*range(203, 400), 406, 417},  # the run is read: it shows whether it was done
         Verdict.LOST: {404, 410},
         Verdict.CONFLICT: EXISTS_OR_NOT_POSSIBLE,
         Verdict.REFUSED: REFUSALS | {405, 501},

@@ -14,6 +14,7 @@ from consumers.spokes.tmf653 import callbacks, echo, look_up, monitor, replies, 
 from consumers.spokes.tmf653.requests import OutboundIds
 from consumers.spokes.tmf653.v5.cancel_task import TASKS_PATH, cancel_task_body
 from consumers.spokes.tmf653.v5.patches import patch_body
+from consumers.spokes.tmf653.versions import VERSIONS
 from router.responses import Purpose
 from router.runs.changes import FIELDS_THAT_ARE_SENT, MEASURES_FIELD
 from router.runs.reports.report import ExternalReport
@@ -91,6 +92,7 @@ class Tmf653Spoke:
                     body=orjson.dumps(cancel_task_body(row, reason)),
                     content_type=self.profile.media_types.send,
                     idempotency_key=idempotency_key,
+                    also_success=VERSIONS[self.profile.version].success_of_cancel_task,
                 )
             case CancelMethod.DELETE:
                 path = self.profile.paths.of_cancellation(row.external_id or "")

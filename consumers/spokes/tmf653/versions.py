@@ -38,12 +38,17 @@ class TmfVersion:
     external_identifiers: bool = False
     listener_status: Literal[201, 204] = 201  # what its systems expect as the response to a notification
     success_by_method: Mapping[str, tuple[int, ...]] = field(
-        default_factory=lambda: MappingProxyType({"POST": (201,), "PATCH": (200,), "DELETE": (204,)})
+        default_factory=lambda: MappingProxyType({"GET": (200,), "POST": (201,), "PATCH": (200,), "DELETE": (204,)})
     )
+    success_of_cancel_task: frozenset[int] = frozenset()  # of `POST /cancelServiceTest`, if the version has it
     events: tuple[str, ...] = _V4_EVENTS
     profile_defaults: Mapping[str, object] = field(
         default_factory=lambda: MappingProxyType({})
     )  # where they are others than those of the fields
+
+    def success_of(self, method: str) -> frozenset[int]:
+        """Return the statuses that the version names as success of a method."""
+        return frozenset(self.success_by_method.get(method, ()))
 
     def type_of(self, name: str) -> dict[str, object]:
         """Return the `@type` of an object that is written, if the version requires it."""
@@ -60,7 +65,8 @@ _V5 = TmfVersion(
     specification_names=True,
     external_identifiers=True,
     listener_status=204,
-    success_by_method=MappingProxyType({"POST": (201, 202), "PATCH": (200, 202), "DELETE": (202, 204)}),
+    success_by_method=MappingProxyType({"GET": (200,), "POST": (201, 202), "PATCH": (200, 202), "DELETE": (202, 204)}),
+    success_of_cancel_task=frozenset({200, 201, 202}),
     events=(
         *_V4_EVENTS,
         "ServiceTestStateChangeEvent",

@@ -15,6 +15,7 @@ from consumers.dispatch.call import CallResult
 from consumers.dispatch.correlation import with_run_headers
 from consumers.spokes.conventions.http_conventions import RunHeaders
 from consumers.spokes.port import Call
+from consumers.spokes.tmf653.versions import VERSIONS
 from router.responses import DeclaredMeaning, HttpResponse, Purpose, Verdict, classify
 from router.runs.run import LastNotification
 from tests.builders.runs import NOON, a_document, a_run
@@ -74,6 +75,48 @@ def test_success_codes_of_a_method_replace_the_others() -> None:
     assert meaning_of(profile, "POST", Purpose.SEND, HttpResponse(status=200)).meaning.verdict is Verdict.ACCEPTED
     assert meaning_of(profile, "POST", Purpose.SEND, HttpResponse(status=201)).meaning.verdict is Verdict.AMBIGUOUS
     assert meaning_of(profile, "PATCH", Purpose.CHANGE, HttpResponse(status=201)).meaning.verdict is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("method", "purpose"),
+    [
+        ("GET", Purpose.READ),
+        ("POST", Purpose.SEND),
+        ("PATCH", Purpose.CHANGE),
+        ("PATCH", Purpose.CANCEL),
+        ("DELETE", Purpose.CANCEL),
+    ],
+)
+def test_a_status_that_the_version_names_is_success_and_another_is_what_the_profile_says(
+    version: str, method: str, purpose: Purpose
+) -> None:
+    strict, lenient = a_profile(version=version, success_codes=[206]), a_profile(version=version)
+    named, in_profile = VERSIONS[version].success_of(method), {200, 201, 202, 204}
+
+    def accepted(profile: Any) -> set[int]:  # noqa: ANN401 - a profile
+        answers = {
+            status: meaning_of(profile, method, purpose, HttpResponse(status=status)) for status in range(200, 300)
+        }
+        return {status for status, each in answers.items() if each.meaning.verdict is Verdict.ACCEPTED}
+
+    assert named
+    if method == "GET":  # what was read is there, whatever the status
+        assert accepted(strict) == accepted(lenient) == set(range(200, 300))
+    else:
+        assert accepted(strict) == named | {206}
+        assert accepted(lenient) == named | in_profile
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_the_statuses_of_a_task_that_cancels_are_success_whatever_the_profile_says_of_post(status: int) -> None:
+    spoke = a_spoke(version="5.0", success_codes_by_method={"POST": [201]})
+    assert status in spoke.to_cancel(a_run(), None, "key").also_success
+
+
+def test_the_codes_of_a_version_are_not_those_of_another_dialect() -> None:
+    profile = a_profile(dialect="jobs", success_codes=[200])
+    assert {profile.success_codes_of(method) for method in ("GET", "POST", "PATCH", "DELETE")} == {frozenset({200})}
 
 
 def test_calls_use_the_paths_of_the_profile() -> None:
