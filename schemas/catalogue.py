@@ -48,8 +48,8 @@ CATALOGUE = (
     EventType(model=ChangeRun, versions=3, travels_on="dispatch"),
     EventType(model=CancelRun, versions=1, travels_on="dispatch"),
     EventType(model=InboundReceived, versions=1, travels_on="inbound"),
-    EventType(model=RunUpdate, versions=5, travels_on="inflight"),
-    EventType(model=RunResult, versions=2, travels_on="results"),
+    EventType(model=RunUpdate, versions=6, travels_on="inflight"),
+    EventType(model=RunResult, versions=3, travels_on="results"),
     EventType(model=RequestResult, versions=2, travels_on="results"),
 )
 

@@ -15,8 +15,29 @@ class Reason(Model):
     property_path: str | None = None
 
 
+class TolerancePeriod(Model):
+    """For how long a threshold may be crossed (TMF653 `Duration`)."""
+
+    amount: Whole | None = None
+    units: str | None = None
+
+
+class AppliedConsequence(Model):
+    """What follows from a violation (TMF653 `AppliedConsequence`). The id is that of the system, or one of ours."""
+
+    id: str | None = None
+    name: str | None = None
+    description: str | None = None
+    applied_action: str | None = None
+    repeat_action: bool | None = None
+
+
 class RuleViolation(Model):
-    """A threshold rule that the external system reports as violated, passed through unchanged."""
+    """A threshold rule that the external system reports as violated (TMF653 `MeasureThresholdRuleViolation`).
+
+    It is passed through unchanged. The id is that of the system, or one of ours that stays the same. `consequence` is
+    a text of all `applied_consequence`.
+    """
 
     id: str | None = None
     name: str | None = None
@@ -28,6 +49,10 @@ class RuleViolation(Model):
     conformance_comparator_lower: str | None = None
     conformance_comparator_upper: str | None = None
     consequence: str | None = None
+    conformance_comparator_exact: bool | None = None
+    number_of_allowed_crossing: Whole | None = None
+    tolerance_period: TolerancePeriod | None = None
+    applied_consequence: tuple[AppliedConsequence, ...] = ()
 
 
 class ReportedMeasure(Model):

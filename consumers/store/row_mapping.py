@@ -37,6 +37,13 @@ _FAILED_ATTEMPT = TypeAdapter(FailedAttempt)
 _WATCH = TypeAdapter(Watch)
 _FOLLOWED_TASK = TypeAdapter(FollowedTask)
 _VIOLATIONS = TypeAdapter(tuple[RuleViolation, ...])
+# A process of the previous version refuses fields that it does not know, and reads the same rows during an upgrade.
+_LATER_FIELDS = {
+    "conformance_comparator_exact",
+    "number_of_allowed_crossing",
+    "tolerance_period",
+    "applied_consequence",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,10 +263,24 @@ def measure_values(row: RunRow, moments: MomentFormat) -> list[ColumnValues]:
             measure.accuracy,
             moments.write_if(measure.capture_date_time),
             measure.capture_method,
-            _VIOLATIONS.dump_json(measure.rule_violation).decode() if measure.rule_violation else "[]",
+            *_encode_violations(measure.rule_violation),
         )
         for position, measure in enumerate(row.measures)
     ]
+
+
+def _encode_violations(violations: tuple[RuleViolation, ...]) -> tuple[str, str | None]:
+    """Return the violations as processes before r0018 read them, and whole if they have more than that."""
+    if not violations:
+        return "[]", None
+    plain = _VIOLATIONS.dump_json(violations, exclude={"__all__": _LATER_FIELDS}).decode()
+    whole = _VIOLATIONS.dump_json(violations).decode() if any(map(_has_later_fields, violations)) else None
+    return plain, whole
+
+
+def _has_later_fields(violation: RuleViolation) -> bool:
+    plain = (violation.conformance_comparator_exact, violation.number_of_allowed_crossing, violation.tolerance_period)
+    return bool(violation.applied_consequence) or any(field is not None for field in plain)
 
 
 def _decode_measure(values: ColumnValues, moments: MomentFormat) -> ReportedMeasure:
@@ -275,7 +296,7 @@ def _decode_measure(values: ColumnValues, moments: MomentFormat) -> ReportedMeas
         accuracy=values[9],
         capture_date_time=moments.read_if(values[10]),
         capture_method=values[11],
-        rule_violation=() if values[12] == "[]" else _VIOLATIONS.validate_json(values[12]),
+        rule_violation=() if values[12] == "[]" else _VIOLATIONS.validate_json(values[13] or values[12]),
     )
 
 

@@ -107,6 +107,7 @@ run_measures = Table(
     Column("capture_date_time", Moment),
     Column("capture_method", Text),
     Column("rule_violation", JsonWritten, nullable=False),
+    Column("violations", JsonWritten),  # the same, if that of earlier versions does not hold all of them
 )
 
 outbound_requests = Table(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from router.runs.hierarchy import child_ids
 from schemas.characteristic_types import characteristic_type
+from schemas.results import AppliedConsequence
 from schemas.run_document import value_to_json
 from schemas.vocabulary import Mode
 
@@ -241,8 +242,7 @@ def _reported_fields(measure: ReportedMeasure, version: ApiVersion) -> Resource:
 
 
 def _violation(violation: RuleViolation, version: ApiVersion) -> Resource:
-    applied = violation.consequence
-    consequence = [{"appliedAction": applied, **_typed(version, "AppliedConsequence")}] if applied else None
+    period = violation.tolerance_period
     plain = {
         "id": violation.id,
         "name": violation.name,
@@ -253,9 +253,30 @@ def _violation(violation: RuleViolation, version: ApiVersion) -> Resource:
         "conformanceTargetExact": violation.conformance_target_exact,
         "conformanceComparatorLower": violation.conformance_comparator_lower,
         "conformanceComparatorUpper": violation.conformance_comparator_upper,
-        "appliedConsequence": consequence,
+        "conformanceComparatorExact": violation.conformance_comparator_exact,
+        "numberOfAllowedCrossing": violation.number_of_allowed_crossing,
+        "tolerancePeriod": _without_nulls({"amount": period.amount, "units": period.units}) if period else None,
+        "appliedConsequence": [_consequence(each, version) for each in _consequences(violation)] or None,
     }
     return _without_nulls(plain) | _typed(version, "MeasureThresholdRuleViolation")
+
+
+def _consequences(violation: RuleViolation) -> tuple[AppliedConsequence, ...]:
+    """Return the consequences one by one; a violation that an earlier version stored has only their text."""
+    if violation.applied_consequence or not violation.consequence:
+        return violation.applied_consequence
+    return (AppliedConsequence(applied_action=violation.consequence),)
+
+
+def _consequence(consequence: AppliedConsequence, version: ApiVersion) -> Resource:
+    plain = {
+        "id": consequence.id,
+        "name": consequence.name,
+        "description": consequence.description,
+        "appliedAction": consequence.applied_action,
+        "repeatAction": consequence.repeat_action,
+    }
+    return _without_nulls(plain) | _typed(version, "AppliedConsequence")
 
 
 def _external_identifiers(view: RunView, version: ApiVersion) -> list[Resource]:

@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from router.runs.transitions import ENDED_PHASES
+from schemas.results import AppliedConsequence
 from schemas.run_document import JsonText, value_to_json
 from schemas.vocabulary import Mode, RunState
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.runs.run import RunRow
-    from schemas.results import ReportedMeasure, RuleViolation
+    from schemas.results import ReportedMeasure, RuleViolation, TolerancePeriod
     from schemas.run_document import JsonValue, RunDocument
 
     Body = dict[str, object]
@@ -32,6 +33,7 @@ MAX_DESCRIPTION_LENGTH = 4_000
 MAX_ACCURACY_LENGTH = 40
 DERIVED_ID_LENGTH = 32  # hexadecimal digits, as a sys_id has
 _ELLIPSIS = "…"
+_PERIOD_UNITS = frozenset({"days", "hours", "minutes", "seconds"})
 _CAPTURE_METHODS = frozenset({"automatic", "manual", "none"})
 _SEVERITIES = frozenset({"high", "medium", "low"})
 _MODES = frozenset({Mode.ONDEMAND, Mode.PROACTIVE})
@@ -323,7 +325,7 @@ def _violation(form: TargetFormat, violation_id: str, rule: RuleViolation) -> Bo
     limit = MAX_NAME_LENGTH if form.is_servicenow else None
     return _without_empty(
         {
-            "id": violation_id if form.is_servicenow else rule.id,
+            "id": violation_id,
             "name": _cut(rule.name, limit),
             "description": _cut(rule.description, MAX_DESCRIPTION_LENGTH if form.is_servicenow else None),
             "thresholdRuleSeverity": _severity(form, rule.severity),
@@ -332,16 +334,46 @@ def _violation(form: TargetFormat, violation_id: str, rule: RuleViolation) -> Bo
             "conformanceTargetExact": rule.conformance_target_exact,
             "conformanceComparatorLower": _comparator(form, rule.conformance_comparator_lower),
             "conformanceComparatorUpper": _comparator(form, rule.conformance_comparator_upper),
-            "appliedConsequence": _consequences(form, violation_id, rule.consequence),
+            "conformanceComparatorExact": _exact_comparator(form, rule),
+            "numberOfAllowedCrossing": rule.number_of_allowed_crossing,
+            "tolerancePeriod": _tolerance(form, rule.tolerance_period),
+            "appliedConsequence": _consequences(form, violation_id, rule),
         }
     )
 
 
-def _consequences(form: TargetFormat, violation_id: str, action: str | None) -> list[Body]:
-    if not action:
-        return []
-    own_id = {"id": derived_id(violation_id, action)} if form.is_servicenow else {}
-    return [own_id | {"appliedAction": _cut(action, MAX_DESCRIPTION_LENGTH if form.is_servicenow else None)}]
+def _exact_comparator(form: TargetFormat, rule: RuleViolation) -> bool | None:
+    # ServiceNow requires the exact target with it.
+    is_whole = not form.is_servicenow or rule.conformance_target_exact is not None
+    return rule.conformance_comparator_exact if is_whole else None
+
+
+def _tolerance(form: TargetFormat, period: TolerancePeriod | None) -> Body | None:
+    if period is None:
+        return None
+    units = period.units.casefold() if form.is_servicenow and period.units else period.units
+    known = not form.is_servicenow or units in _PERIOD_UNITS
+    return _without_empty({"amount": period.amount, "units": units}) if known else None
+
+
+def _consequences(form: TargetFormat, violation_id: str, rule: RuleViolation) -> list[Body]:
+    if not rule.applied_consequence and rule.consequence:  # stored by an earlier version
+        action = AppliedConsequence(id=derived_id(violation_id, rule.consequence), applied_action=rule.consequence)
+        return [_consequence(form, action)]
+    return [_consequence(form, each) for each in rule.applied_consequence]
+
+
+def _consequence(form: TargetFormat, consequence: AppliedConsequence) -> Body:
+    long, short = (MAX_DESCRIPTION_LENGTH, MAX_NAME_LENGTH) if form.is_servicenow else (None, None)
+    return _without_empty(
+        {
+            "id": consequence.id,
+            "name": _cut(consequence.name, short),
+            "description": _cut(consequence.description, long),
+            "appliedAction": _cut(consequence.applied_action, long),
+            "repeatAction": consequence.repeat_action,
+        }
+    )
 
 
 def _severity(form: TargetFormat, severity: str | None) -> str | None:

@@ -56,9 +56,14 @@ def measure_id(spoke: str, external_id: str, metric_name: str, own_id: str = "")
     return _uuid_of("measure", spoke, external_id, metric_name, own_id)
 
 
-def violation_id(measure: str, rule: str) -> str:
-    """Return the id of the violation of a rule by a measure, the same each time it is evaluated."""
-    return _uuid_of("violation", measure, rule)
+def violation_id(measure: str, *rule: str) -> str:
+    """Return the id of the violation of a rule by a measure, the same each time it is evaluated or reported."""
+    return _uuid_of("violation", measure, *rule)
+
+
+def consequence_id(violation: str, *content: str) -> str:
+    """Return the id of a consequence of a violation, the same each time it is reported."""
+    return _uuid_of("consequence", violation, *content)
 
 
 def _uuid_of(*parts: str) -> str:

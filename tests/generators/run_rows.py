@@ -14,7 +14,7 @@ from router.runs.deadlines.deadline import Deadline
 from router.runs.failed_attempt import FailedAttempt
 from router.runs.run import LastNotification, RunRow
 from schemas.commands import PinnedDecision
-from schemas.results import Reason, ReportedMeasure, RuleViolation
+from schemas.results import AppliedConsequence, Reason, ReportedMeasure, RuleViolation, TolerancePeriod
 from schemas.run_document import Characteristic, RunDocument, ServiceRef, SpecificationRef
 from schemas.vocabulary import MeasureIdOrigin, Mode, Phase, Result, RunState
 
@@ -68,6 +68,24 @@ def _child(run_id: str, parent: str) -> RunDocument:
     )
 
 
+consequences = st.builds(
+    AppliedConsequence,
+    id=nonempty_texts,  # the state machine gives one to each
+    name=optional_texts,
+    description=optional_texts,
+    applied_action=optional_texts,
+    repeat_action=st.none() | st.booleans(),
+)
+violations = st.builds(
+    RuleViolation,
+    id=optional_texts,
+    severity=optional_texts,
+    conformance_comparator_exact=st.none() | st.booleans(),
+    number_of_allowed_crossing=st.none() | st.integers(-(2**63), 2**63 - 1),
+    tolerance_period=st.none()
+    | st.builds(TolerancePeriod, amount=st.none() | st.integers(0, 99), units=optional_texts),
+    applied_consequence=st.just(()) | st.lists(consequences, max_size=2).map(tuple),
+)
 measures = st.builds(
     ReportedMeasure,
     id=nonempty_texts,
@@ -80,9 +98,7 @@ measures = st.builds(
     accuracy=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     capture_date_time=optional_moments,
     capture_method=optional_texts,
-    rule_violation=st.lists(st.builds(RuleViolation, id=optional_texts, severity=optional_texts), max_size=2).map(
-        tuple
-    ),
+    rule_violation=st.lists(violations, max_size=2).map(tuple),
 )
 
 

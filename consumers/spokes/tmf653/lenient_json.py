@@ -23,6 +23,7 @@ _LONG_LIMIT = 2**63  # Avro's long
 _MAX_FLOAT_DIGITS = 300
 _MAX_WRAPPERS = 5  # objects around one value
 UNIT_FIELDS = ("unitOfMeasure", "unit", "units", "uom")
+_TRUTH_VALUES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _WRAPPER_FIELDS = frozenset({"value", "alias", "name", "id", "type", "valueType", *UNIT_FIELDS})
 
 
@@ -64,6 +65,19 @@ def as_number(value: object) -> float | None:
     except ValueError:
         return None
     return found if math.isfinite(found) else None
+
+
+def as_whole_number(value: object) -> int | None:
+    """Read a whole number that 64 bits hold, also from a text; None if it is none."""
+    found = as_number(value)
+    return int(found) if found is not None and found.is_integer() and abs(found) < _LONG_LIMIT else None
+
+
+def as_truth_value(value: object) -> bool | None:
+    """Read a truth value, also as a text or number: ServiceNow sends "0"."""
+    if isinstance(value, bool):
+        return value
+    return _TRUTH_VALUES.get((as_text(value) or "").casefold())
 
 
 def as_moment(value: object) -> datetime | None:

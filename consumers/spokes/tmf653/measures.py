@@ -13,6 +13,8 @@ from consumers.spokes.tmf653.lenient_json import (
     as_moment,
     as_number,
     as_text,
+    as_truth_value,
+    as_whole_number,
     first_text,
     is_changed,
     unwrapped,
@@ -20,7 +22,7 @@ from consumers.spokes.tmf653.lenient_json import (
 )
 from router.runs.measures.bounds import MAX_MEASURES, measures_left_out
 from router.runs.reports.report import ExternalMeasure
-from schemas.results import Reason, RuleViolation
+from schemas.results import AppliedConsequence, Reason, RuleViolation, TolerancePeriod
 from schemas.text.counts import count_noun
 
 if TYPE_CHECKING:
@@ -51,13 +53,24 @@ def read_measures(run: Json, limit: int = MAX_MEASURES) -> tuple[tuple[ExternalM
         if _has_long_number(item):
             message = "64 bits do not hold a number of the measure: a value is kept as text, an accuracy is rounded"
             reasons.append(Reason(code="NUMBER_NOT_EXACT", message=message, property_path=where))
-        if (more := len(as_list(as_mapping(item).get("ruleViolation"))) - _MAX_VIOLATIONS) > 0:
-            left_out = count_noun(more, "violation of the measure is", "violations of the measure are")
-            message = f"{left_out} left out: {_MAX_VIOLATIONS} are kept"
-            reasons.append(Reason(code="VIOLATIONS_LEFT_OUT", message=message, property_path=where))
+        if as_mapping(item).get("ruleViolation"):
+            reasons += _left_out(as_mapping(item), where)
     if len(items) > limit:
         reasons.append(measures_left_out(len(items) - max(0, limit)))
     return tuple(measures), tuple(reasons)
+
+
+def _left_out(measure: Json, where: str) -> Iterable[Reason]:
+    """Return how many violations and consequences of a measure are not kept."""
+    if (more := len(as_list(measure.get("ruleViolation"))) - _MAX_VIOLATIONS) > 0:
+        left_out = count_noun(more, "violation of the measure is", "violations of the measure are")
+        message = f"{left_out} left out: {_MAX_VIOLATIONS} are kept"
+        yield Reason(code="VIOLATIONS_LEFT_OUT", message=message, property_path=where)
+    counts = [len(as_list(as_mapping(rule).get("appliedConsequence"))) for rule in _violations(measure)]
+    if more := sum(max(0, count - _MAX_CONSEQUENCES) for count in counts):
+        left_out = count_noun(more, "consequence of a violation is", "consequences of violations are")
+        message = f"{left_out} left out: {_MAX_CONSEQUENCES} of each violation are kept"
+        yield Reason(code="CONSEQUENCES_LEFT_OUT", message=message, property_path=where)
 
 
 def _places(count: int, limit: int) -> Iterable[int]:
@@ -135,6 +148,7 @@ def _violations(item: Json) -> Iterable[object]:
 
 def _violation(rule: Json) -> RuleViolation:
     # ServiceNow's tables misspell "Comparator" where its bodies do not: both are read.
+    consequences = as_list(rule.get("appliedConsequence"))[:_MAX_CONSEQUENCES]
     return RuleViolation(
         id=first_text(rule, "id"),
         name=first_text(rule, "name"),
@@ -145,12 +159,47 @@ def _violation(rule: Json) -> RuleViolation:
         conformance_target_exact=first_text(rule, "conformanceTargetExact"),
         conformance_comparator_lower=first_text(rule, "conformanceComparatorLower", "conformanceComporatorLower"),
         conformance_comparator_upper=first_text(rule, "conformanceComparatorUpper", "conformanceComporatorUpper"),
-        consequence=_consequence(as_list(rule.get("appliedConsequence"))),
+        consequence=_consequence(consequences),
+        conformance_comparator_exact=as_truth_value(
+            rule.get("conformanceComparatorExact", rule.get("conformanceComporatorExact"))
+        ),
+        number_of_allowed_crossing=as_whole_number(rule.get("numberOfAllowedCrossing")),
+        tolerance_period=_period(rule.get("tolerancePeriod")),
+        applied_consequence=tuple([one for each in consequences if (one := _applied(each)) is not None]),
     )
 
 
+def _period(found: object) -> TolerancePeriod | None:
+    """Read a `Duration`, or a text such as "15 Minutes"; a text that is no such is kept as the units."""
+    if isinstance(found, dict):
+        period = TolerancePeriod(amount=as_whole_number(found.get("amount")), units=first_text(found, "units", "unit"))
+        return period if period != TolerancePeriod() else None
+    text = as_text(found)
+    if text is None:
+        return None
+    amount, _, units = text.partition(" ")
+    number = as_whole_number(amount)
+    return (
+        TolerancePeriod(units=text) if number is None else TolerancePeriod(amount=number, units=units.strip() or None)
+    )
+
+
+def _applied(consequence: object) -> AppliedConsequence | None:
+    if not isinstance(consequence, dict):
+        text = as_text(consequence)
+        return AppliedConsequence(applied_action=text) if text else None
+    applied = AppliedConsequence(
+        id=first_text(consequence, "id"),
+        name=first_text(consequence, "name"),
+        description=first_text(consequence, "description"),
+        applied_action=first_text(consequence, "appliedAction"),
+        repeat_action=as_truth_value(consequence.get("repeatAction")),
+    )
+    return applied if applied != AppliedConsequence() else None
+
+
 def _consequence(applied: list[object]) -> str | None:
-    texts = [_consequence_text(one) for one in applied[:_MAX_CONSEQUENCES]]
+    texts = [_consequence_text(one) for one in applied]
     return "; ".join(one for one in texts if one) or None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.runs.reports.reasons import shortened_text
+from schemas.base import Model
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import JsonText
 from schemas.text.counts import count_noun
@@ -21,6 +22,8 @@ MEASURES_LEFT_OUT = "MEASURES_LEFT_OUT"
 MEASURES_SHORTENED = "MEASURES_SHORTENED"
 _FIXED_BYTES = 60  # of a measure: numbers, times, and what encodings add
 _SHORT = 20  # bytes of a text, where every byte counts
+_ID = 64  # bytes of an id
+_NUMBER = 8  # bytes of a number
 _VIOLATION_FIELDS = tuple(RuleViolation.model_fields)
 
 
@@ -124,11 +127,30 @@ def _first_violations(violations: tuple[RuleViolation, ...], room: int) -> tuple
 
 
 def _short_violation(violation: RuleViolation) -> RuleViolation:
-    return RuleViolation(id=_cut(violation.id, _SHORT), name=_cut(violation.name, _SHORT))
+    # The id is kept whole, unless it is none: by a part of it nobody finds the violation again.
+    return RuleViolation(id=_cut(violation.id, _ID), name=_cut(violation.name, _SHORT))
 
 
 def _size_of_violation(violation: RuleViolation) -> int:
-    return len(_VIOLATION_FIELDS) + sum([_bytes_of(getattr(violation, field)) for field in _VIOLATION_FIELDS])
+    return _size_of_fields(violation, _VIOLATION_FIELDS)
+
+
+def _size_of_fields(thing: Model, fields: tuple[str, ...]) -> int:
+    return len(fields) + sum([_size_of_field(getattr(thing, field)) for field in fields])
+
+
+def _size_of_field(found: object) -> int:
+    match found:
+        case None | ():
+            return 0
+        case str():
+            return _bytes_of(found)
+        case tuple():
+            return sum(map(_size_of_field, found))
+        case Model():
+            return _size_of_fields(found, tuple(type(found).model_fields))
+        case _:
+            return _NUMBER
 
 
 def _cut_value(value: JsonValue, limit: int) -> JsonValue:

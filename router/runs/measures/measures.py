@@ -16,6 +16,7 @@ from router.runs.measures.checks import (
     rejected_reason,
 )
 from router.runs.measures.matching import match_to_requested
+from router.runs.measures.violations import with_ids
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Result, RunState
 
@@ -139,7 +140,7 @@ def _build_measure(
         accuracy=measure.accuracy if measure.accuracy is None or isfinite(measure.accuracy) else None,
         capture_date_time=measure.capture_date_time if is_supported_time(measure.capture_date_time) else None,
         capture_method=measure.capture_method,
-        rule_violation=measure.rule_violation,
+        rule_violation=with_ids(found_id, measure.rule_violation) if measure.rule_violation else (),
     )
 
 

@@ -124,4 +124,6 @@ def _violation(measure: str, place: int, rule: ThresholdRule) -> RuleViolation:
         conformance_target_exact=rule.conformance_target_exact,
         conformance_comparator_lower=rule.conformance_comparator_lower,
         conformance_comparator_upper=rule.conformance_comparator_upper,
+        conformance_comparator_exact=rule.conformance_comparator_exact,
+        number_of_allowed_crossing=rule.number_of_allowed_crossing,
     )

@@ -57,9 +57,12 @@ _VIOLATION_FIELDS = frozenset(
         "conformanceComparatorLower",
         "conformanceComparatorUpper",
         "conformanceComparatorExact",
+        "numberOfAllowedCrossing",
+        "tolerancePeriod",
         "appliedConsequence",
     }
 )
+_CONSEQUENCE_FIELDS = frozenset({"id", "name", "description", "appliedAction", "repeatAction"})
 _CHOICES: Mapping[str, frozenset[str]] = {
     "captureMethod": frozenset({"automatic", "manual", "none"}),
     "thresholdRuleSeverity": frozenset({"high", "medium", "low"}),
@@ -124,6 +127,7 @@ def _violation(rule: object, at: str) -> Iterator[tuple[str, str]]:
     for number, consequence in enumerate(_list(rule, "appliedConsequence")):
         where = f"{at}/appliedConsequence/{number}"
         if isinstance(consequence, dict):
+            yield from _unknown(consequence, _CONSEQUENCE_FIELDS, where)
             yield from _text(consequence, "id", MAX_NAME, where, required=True)
             yield from _text(consequence, "appliedAction", MAX_DESCRIPTION, where)
         else:

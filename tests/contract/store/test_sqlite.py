@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
+import orjson
 import pytest
 from pydantic import SecretStr
 
@@ -17,7 +18,11 @@ from consumers.store.databases.address import database_at
 from consumers.store.databases.database import CommitInDoubtError
 from consumers.store.migrate import upgrade_database
 from consumers.store.port import ConflictError, StoreUnavailableError
+from consumers.store.row_mapping import TEXT_MOMENTS, measure_values
 from consumers.store.sql_store import SqlRunStore, open_store
+from consumers.store.tables import run_measures
+from schemas.results import ReportedMeasure, RuleViolation
+from schemas.vocabulary import MeasureIdOrigin
 from southbound.service.open_resources import open_run_store
 from southbound.settings.settings import StoreSettings
 from tests.builders.runs import a_run
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from consumers.store.databases.sqlite import Synchronous
+    from consumers.store.row_mapping import ColumnValues
 
 T = TypeVar("T")
 
@@ -249,3 +255,29 @@ async def test_an_existing_store_keeps_its_mode(file: Path) -> None:
     os.chmod(file, 0o640)  # noqa: PTH101 - a test may block
     await (await open_store(f"sqlite:///{file}")).close()
     assert os.stat(file).st_mode & 0o777 == 0o640  # noqa: PTH116 - as above
+
+
+def test_a_process_of_the_version_before_reads_the_violations_of_this_one() -> None:
+    """It refuses fields that it does not know, and reads the same rows during an upgrade."""
+    known_then = {
+        "id",
+        "name",
+        "description",
+        "severity",
+        "conformance_target_lower",
+        "conformance_target_upper",
+        "conformance_target_exact",
+        "conformance_comparator_lower",
+        "conformance_comparator_upper",
+        "consequence",
+    }
+    violations = (RuleViolation(id="V1", number_of_allowed_crossing=2), RuleViolation(id="V2", consequence="ticket"))
+    whole = ReportedMeasure(id="M1", id_origin=MeasureIdOrigin.REPORTED, rule_violation=violations)
+    plain = ReportedMeasure(id="M2", id_origin=MeasureIdOrigin.REPORTED, rule_violation=violations[1:])
+    written = [dict(zip(run_measures.c.keys(), values, strict=True)) for values in measures_of(whole, plain)]
+    assert all({*found} == known_then for each in written for found in orjson.loads(each["rule_violation"]))
+    assert [each["violations"] is None for each in written] == [False, True]
+
+
+def measures_of(*measures: ReportedMeasure) -> list[ColumnValues]:
+    return measure_values(a_run(measures=measures), TEXT_MOMENTS)

@@ -18,6 +18,7 @@ from router.runs.measures.measures import (
     merge_measures,
     missing_measures,
 )
+from router.runs.measures.violations import with_ids
 from router.runs.reports.report import ExternalMeasure
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.run_document import JsonText, JsonValue, RequestedMeasure
@@ -200,7 +201,7 @@ def test_a_measure_that_nobody_requested_is_kept_even_without_a_value() -> None:
 
 def test_a_violation_without_a_value_is_a_measurement() -> None:
     result = matched(ExternalMeasure(id="TM1", rule_violation=(VIOLATION,)))
-    assert result.measures[0].rule_violation == (VIOLATION,)
+    assert result.measures[0].rule_violation == with_ids("TM1", (VIOLATION,))
     assert codes(result) == ["MEASURE_VALUE_MISSING"]
 
 
