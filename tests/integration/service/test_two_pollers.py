@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 SILENT = Script(default=Behaviour(initial_state=RunState.IN_PROGRESS, notifies=False))
 RUNS = tuple(f"TR{number}" for number in range(6))
-INTERVAL = 1.0  # seconds
+INTERVAL = 0.5  # seconds
+ASKED = 12  # times that a run is asked for
 POLLED = {
     "result_channels": frozenset({ResultChannel.POLL}),
     "poll_after": 0.2,
@@ -36,19 +37,19 @@ async def test_two_processes_ask_for_each_run_once_in_an_interval(kafka_bootstra
         profiles = tuple(profile.model_copy(update=POLLED) for profile in service.rules.profiles)
         service.rules = replace(service.rules, profiles=profiles)
         other = replace(service)  # the same settings, store and systems
-        began = time.monotonic()
         await service.start()
         try:
             await other.start([Role.POLLER])
             await service.request(*(a_document(run_id) for run_id in RUNS))
-            await service.wait_until(
-                lambda: len(_asked(service)) == len(RUNS) and min(_asked(service).values()) >= 8, "runs are polled"
-            )
+            await service.wait_until(lambda: len(_asked(service)) == len(RUNS), "both processes poll")
+            began, before = time.monotonic(), _asked(service)
+            await service.wait_until(lambda: max((_asked(service) - before).values(), default=0) >= ASKED, "polls")
             intervals = (time.monotonic() - began) / INTERVAL
         finally:
             await other.stop()
-        # Rounds have jitter, so an interval is a tenth shorter at least. Slow machines only ask less often.
-        assert max(_asked(service).values()) <= intervals / 0.9 + 1
+        # Rounds have jitter, so an interval is a tenth shorter at least, and one answer may have been under way before.
+        # Slow machines only ask less often; two processes that both ask do so 12 times in 6 intervals.
+        assert intervals / 0.9 + 2 >= ASKED
 
 
 def _asked(service: ServiceUnderTest) -> Counter[str]:
