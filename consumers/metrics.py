@@ -181,6 +181,13 @@ REPORTS_IGNORED = Metric(
     labels=("spoke",),
     meaning="Events of external systems that were stored and are not about a run, such as those of specifications.",
 )
+REPORT_FAULTS = Metric(
+    name="southbound_report_faults_total",
+    kind=Counter,
+    labels=("spoke", "code"),
+    meaning="Reasons that reports of external systems gave runs, such as a measure without an id: see"
+    " [outcomes](outcomes.md).",
+)
 UNKNOWN_STATES = Metric(
     name="southbound_unknown_states_total",
     kind=Counter,
@@ -374,6 +381,7 @@ METRICS: Final = (
     REGISTRATIONS,
     REGISTERED,
     REPORTS_IGNORED,
+    REPORT_FAULTS,
     UNKNOWN_STATES,
     WRONG_KEYS,
     TABLE_LIVE,

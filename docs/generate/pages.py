@@ -8,6 +8,7 @@ from consumers.spokes.profile_schema import profile_schema
 from docs.generate import (
     command_line,
     metrics,
+    outcomes,
     profiles,
     settings,
     states,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": command_line.page,
     "metrics.md": metrics.page,
+    "outcomes.md": outcomes.page,
     "profiles.md": profiles.page,
     "settings.md": settings.page,
     "states.md": states.page,

@@ -14,9 +14,11 @@ from consumers.metrics import (
     CALLS,
     COMMANDS_REPEATED,
     INPUTS_MISSING,
+    REPORT_FAULTS,
     RUNS_ENDED,
     WRONG_KEYS,
 )
+from router.outcomes import FAULT_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +112,19 @@ def call_observer(metrics: Metrics, timelines: TimelineRecorder) -> CallObserver
         metrics.count(CALLS, spoke, purpose, observed.meaning.verdict)
         metrics.observe_duration(CALL_SECONDS, (observed.ended - observed.began).total_seconds(), spoke, purpose)
         timelines.call_made(observed)
+
+    return observe
+
+
+def row_observer(metrics: Metrics, timelines: TimelineRecorder) -> Callable[[RunRow | None, RunRow], None]:
+    """Return a function that counts the faults that reports brought to a run, and records its timeline."""
+
+    def observe(before: RunRow | None, after: RunRow) -> None:
+        timelines.row_stored(before, after)
+        if before is not None and after.reasons is not before.reasons:
+            for reason in after.reasons:
+                if reason.code in FAULT_CODES and reason not in before.reasons:
+                    metrics.count(REPORT_FAULTS, after.spoke, reason.code)
 
     return observe
 

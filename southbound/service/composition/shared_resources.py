@@ -30,6 +30,7 @@ from southbound.service.composition.observers import (
     log_waiting,
     missing_input_counter,
     result_counter,
+    row_observer,
 )
 from southbound.service.specification_source import NO_SOURCE
 
@@ -97,7 +98,7 @@ class SharedResources:
             announcer=announcer,
             now=utc_now,
             on_ended=result_counter(self.metrics),
-            on_stored=self.timelines.row_stored,
+            on_stored=row_observer(self.metrics, self.timelines),
         )
 
     @cached_property
