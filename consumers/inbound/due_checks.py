@@ -91,5 +91,10 @@ def check_event(row: RunRow, now: datetime) -> Event:
     return Event(headers=EventHeaders(id=_check_id(row), time=now, subject=row.run_id), data=received)
 
 
+def is_outdated(event: Event, row: RunRow) -> bool:
+    """Return whether a run has changed since its check was published."""
+    return event.id != _check_id(row)
+
+
 def _check_id(row: RunRow) -> str:
     return derive_event_id(row.run_id, f"check:{row.revision}")

@@ -12,7 +12,7 @@ from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.inbound.cancel_reports import CancelReports, needs_task
 from consumers.inbound.due.cancellation_check import CancellationCheck
 from consumers.inbound.due.deadline_check import DeadlineCheck
-from consumers.inbound.due_checks import CHECK_CONTENT_TYPE
+from consumers.inbound.due_checks import CHECK_CONTENT_TYPE, is_outdated
 from consumers.inbound.run_check import RunCheck, is_not_there
 from consumers.inbound.unknown_ids import UnknownIds
 from consumers.problems import (
@@ -121,6 +121,8 @@ class ReportHandler:
             row = await self._deadline_check.handle(event, row)
             if self._cancellation_check.is_due(event, row):
                 row, was_due = await self._cancellation_check.handle(event, row), True
+            elif row.cancellation is not None and is_outdated(event, row):
+                was_due = True  # another process published the check, too, and it was processed
             # Otherwise the check was for something that is missing, or an operator redrove it.
             if was_due and row.watch is None and row.phase is not Phase.FALLOUT:
                 return Done()

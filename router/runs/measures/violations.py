@@ -1,4 +1,4 @@
-"""Give violations and their consequences ids that stay the same, where their system names none."""
+"""Assign ids that stay the same to violations and their consequences, where their system names none."""
 
 from __future__ import annotations
 

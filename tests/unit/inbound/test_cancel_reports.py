@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 
+from consumers.inbound.cancel_reports import CancelReports
+from consumers.inbound.due_checks import DueCheckPublisher
+from consumers.runtime.handler import Attempt
 from router.responses import HttpResponse, Purpose
+from router.runs.reports.cancel_task import CancelTask, TaskState
+from router.runs.reports.report import ExternalReport
+from schemas.codec.cloudevents import EventHeaders
+from schemas.codec.envelope import Event
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel, Phase, RunState, UpdateKind
 from tests.builders.runs import a_document
 from tests.fakes.external_system import json_answer
 from tests.harness.gateway import InMemoryGateway
+
+if TYPE_CHECKING:
+    from consumers.dispatch.call import ObservedCall
 
 REFUSED = {"state": "terminatedWithError", "errorMessage": [{"code": "tooLate", "message": "it runs already"}]}
 
@@ -94,6 +106,30 @@ async def test_a_task_that_cannot_be_read_is_a_dead_letter(answer: HttpResponse)
     await report(gateway, {"id": "C1"})
     assert len(gateway.dead_lettered) == 1
     assert gateway.results() == []
+
+
+async def test_a_check_that_two_processes_publish_asks_for_the_task_once() -> None:
+    gateway = await a_followed_cancellation()
+    gateway.clock.at += timedelta(seconds=10)
+    gateway.system.plan(Purpose.READ, json_answer(200, a_task(state="inProgress")))
+    for _ in range(2):
+        checker = DueCheckPublisher(
+            store=gateway.store, events=gateway.events, now=gateway.clock, warn=gateway.problems.append
+        )
+        await checker.publish_due()
+    await gateway.run_until_idle()
+    assert reads(gateway) == ["/cancelServiceTest/C1"]
+
+
+async def test_the_calls_about_a_task_are_part_of_the_timeline_of_its_run() -> None:
+    gateway = await a_followed_cancellation()
+    observed: list[ObservedCall] = []
+    handler = CancelReports(updater=gateway.updater, caller=replace(gateway.caller, on_call=observed.append))
+    thin = ExternalReport(external_id=None, cancel_task=CancelTask(id="C1", state=TaskState.UNKNOWN, reasons=()))
+    gateway.system.plan(Purpose.READ, json_answer(200, a_task(state="inProgress")))
+    event = Event(headers=EventHeaders(id="E1"), data=gateway.a_callback(None))
+    await handler.read_task(event, "fibre-lab", thin, Attempt(1))
+    assert [(each.call.path, each.run_ids) for each in observed] == [("/cancelServiceTest/C1", ["TR0001"])]
 
 
 async def a_followed_cancellation(answer: HttpResponse | None = None) -> InMemoryGateway:
