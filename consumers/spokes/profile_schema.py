@@ -1,21 +1,26 @@
-"""The JSON Schema of profiles, for editors."""
+"""The JSON Schema of profiles, and of other files that people write, for editors."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from consumers.spokes.profile import Profile
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 
 def profile_schema() -> str:
-    """Return the schema as JSON, the same for the same model."""
-    schema = _in_order(Profile.model_json_schema(by_alias=True))
-    head = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Profile of an external system of Southbound",
-    }
+    """Return the schema of profiles as JSON."""
+    return schema_of(Profile, "Profile of an external system of Southbound")
+
+
+def schema_of(model: type[BaseModel], title: str) -> str:
+    """Return the schema of a model as JSON, the same for the same model."""
+    schema = _in_order(model.model_json_schema(by_alias=True))
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
     return orjson.dumps({**schema, **head}, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode() + "\n"
 
 

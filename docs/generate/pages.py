@@ -17,6 +17,7 @@ from docs.generate import (
     tmf653_support,
     topics,
 )
+from southbound.simulator.scenario.scenario import scenario_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,8 +39,10 @@ NOTICE = "<!-- Generated from the code by `make docs`: change the code, not this
 
 # Beside the shipped profiles, which name it, so that it is part of the installed package.
 SCHEMA_OF_PROFILES = "../southbound/defaults/profile.schema.json"
+SCHEMA_OF_SCENARIOS = "../southbound/defaults/scenario.schema.json"
 
 
 def pages() -> dict[str, str]:
     """Return the text of every generated page by its file name, relative to `docs/`."""
-    return {name: NOTICE + page() for name, page in PAGES.items()} | {SCHEMA_OF_PROFILES: profile_schema()}
+    schemas = {SCHEMA_OF_PROFILES: profile_schema(), SCHEMA_OF_SCENARIOS: scenario_schema()}
+    return {name: NOTICE + page() for name, page in PAGES.items()} | schemas

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from southbound.cli.exit_codes import invalid_input
 from southbound.cli.options import EXIT_CODES, ConfigOption, read_settings
 from southbound.service.roles import ROLES, Role
 
+DEFAULT_PORT = 8701
 ROLES_HELP = "; ".join(f"`{role}` {description.meaning}" for role, description in ROLES.items())
 
 
@@ -98,13 +100,21 @@ def broker(
 
 
 def simulate(
+    scenario: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Play the systems of this scenario (YAML) instead of the three below."),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="With --scenario: check the file and its secrets, and start nothing.")
+    ] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of scenarios, for editors.")] = False,
     script: Annotated[
         Path | None, typer.Option(metavar="FILE", help="How the systems behave, by test specification (YAML).")
     ] = None,
     latency: Annotated[float, typer.Option(min=0, help="Seconds added to every response.")] = 0.0,
     port: Annotated[
         int, typer.Option(min=1, max=65532, help="The port of fibre-lab; copper-lab and servicenow use the next two.")
-    ] = 8701,
+    ] = DEFAULT_PORT,
     open_slice: Annotated[
         bool,
         typer.Option("--open-slice", help="Also simulate a system like OpenSlice, on the port after servicenow's."),
@@ -120,12 +130,31 @@ def simulate(
     The instance has the Service Test Management Open API and a table of test runs, shown by `GET /_simulator/table`. It
     refuses what breaks the documented rules.
 
+    A scenario describes other systems, as many as you like, with versions, deviations and faults: see the page
+    `docs/how-to/test-against-simulated-systems.md`. It needs no settings.
+
     **Examples**
 
     - `southbound simulate`
     - `southbound simulate --script behaviours.yaml --latency 0.2`
     - `southbound simulate --open-slice`
+    - `southbound simulate --scenario systems.yaml --check`
+    - `southbound simulate --schema > scenario.schema.json`
     """
+    if schema:
+        from southbound.operations.local_processes import print_scenario_schema
+
+        return print_scenario_schema()
+    if scenario is not None:
+        if script is not None or latency or open_slice or port != DEFAULT_PORT:
+            raise invalid_input(
+                ["--scenario describes all systems: leave out --script, --latency, --port and --open-slice"]
+            )
+        from southbound.operations.local_processes import run_scenario
+
+        return run_scenario(scenario, check=check)
+    if check:
+        raise invalid_input(["--check needs --scenario FILE: it checks a scenario"])
     settings = read_settings(config)
     from southbound.operations.local_processes import run_simulator
 

@@ -7,9 +7,9 @@ import os
 import signal
 import threading
 from functools import partial
+from secrets import randbelow
 from typing import TYPE_CHECKING
 
-from consumers.inbound.callback_auth import headers_for
 from consumers.inbound.listen_socket import CannotListenError
 from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles, profile_files
@@ -17,23 +17,30 @@ from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.open_broker import open_broker
 from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
 from southbound.demo.run_demo import run_demo
-from southbound.operations.console import print_status
+from southbound.operations.console import print_content, print_status
 from southbound.operations.topic_admin import TopicsError
 from southbound.service.load_rules import InvalidConfigurationError
 from southbound.service.logs import configure_logs
 from southbound.service.serve import NotConfiguredError, NotReachableError
-from southbound.simulator.external_system import ExternalSystem, run_systems
-from southbound.simulator.instance.service_now import ServiceNowInstance
-from southbound.simulator.presets.open_slice import OpenSliceLikeSystem
+from southbound.simulator.external_system import run_systems
+from southbound.simulator.scenario.build_systems import build_systems
+from southbound.simulator.scenario.model_file import ModelFileError
+from southbound.simulator.scenario.scenario import read_scenario, scenario_schema
+from southbound.simulator.scenario.shipped import shipped_scenario
 from southbound.simulator.script import ScriptError, demo_script, read_script
 from southbound.simulator.tmf_definition import DefinitionMissingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from consumers.spokes.security.callback_credentials import CallbackAuth
     from southbound.settings.settings import Settings
     from southbound.simulator.external_system import StartableSystem
+    from southbound.simulator.scenario.scenario import SimulationScenario
+
+
+_SEEDS = 2**32  # a number that people can copy
 
 
 def run_broker(settings: Settings, port: int, data: Path | None) -> int:
@@ -91,8 +98,6 @@ def show_demo(settings: Settings) -> int:
         raise invalid_input(str(error).splitlines()) from None
 
 
-SYSTEM_NAMES = ("fibre-lab", "copper-lab")
-
 LOOPBACK_FOR_WILDCARD = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - where a listener on all addresses is reached
 
 
@@ -108,28 +113,56 @@ def run_simulator(
         behaviours = read_script(script) if script else demo_script()
     except ScriptError as error:
         raise invalid_input(str(error).splitlines()) from None
-    listener = (
-        f"http://{LOOPBACK_FOR_WILDCARD.get(settings.listener.host, settings.listener.host)}:{settings.listener.port}"
+    host = LOOPBACK_FOR_WILDCARD.get(settings.listener.host, settings.listener.host)
+    scenario = shipped_scenario(
+        script=behaviours,
+        first_port=first_port,
+        latency=latency,
+        listener=f"http://{host}:{settings.listener.port}",
+        credentials=_callback_credentials(settings),
+        open_slice=open_slice,
     )
+    return _simulate(scenario, scenario.seed or 0)
 
-    credentials = _callback_headers(settings)
 
+def _callback_credentials(settings: Settings) -> dict[str, CallbackAuth]:
+    """Return what the profile of each system asks callbacks for."""
+    try:
+        profiles = load_profiles(profile_files(settings.routing.spokes))
+    except ProfilesWrongError as error:
+        raise invalid_input(str(error).splitlines()) from None
+    return {profile.name: profile.callback_auth for profile in profiles}
+
+
+def run_scenario(file: Path, *, check: bool = False) -> int:
+    """Run `southbound simulate --scenario`; with `check`, read the file and its secrets, and start nothing.
+
+    Raises:
+        CommandFailedError: the file is wrong, a secret or the TMF653 definition is missing, or a port is taken.
+    """
+    try:
+        scenario = read_scenario(file)
+    except ModelFileError as error:
+        raise invalid_input(str(error).splitlines()) from None
+    seed = randbelow(_SEEDS) if scenario.seed is None else scenario.seed
+    if not check:
+        return _simulate(scenario, seed, f"Seed {seed}. ")
+    _build(scenario, seed)
+    for system in scenario.systems:
+        print(f"{system.name}\t{system.preset}\t{system.host}:{system.port or 'a free port'}")
+    print_status(f"{file} is valid")
+    return ExitCode.SUCCESS
+
+
+def print_scenario_schema() -> int:
+    """Run `southbound simulate --schema`."""
+    print_content(scenario_schema())
+    return ExitCode.SUCCESS
+
+
+def _simulate(scenario: SimulationScenario, seed: int, seed_notice: str = "") -> int:
     async def run() -> None:
-        systems: list[StartableSystem] = [
-            ExternalSystem(
-                name=name,
-                port=port,
-                script=behaviours,
-                callback_url=f"{listener}/{name}/listener",
-                sign_callback=credentials.get(name),
-                latency=latency,
-            )
-            for port, name in enumerate(SYSTEM_NAMES, start=first_port)
-        ]
-        systems.append(ServiceNowInstance(port=first_port + len(SYSTEM_NAMES), latency=latency))
-        if open_slice:
-            systems.append(OpenSliceLikeSystem(port=first_port + len(SYSTEM_NAMES) + 1, latency=latency))
-        await run_systems(systems, _stop_event(), _print_addresses)
+        await run_systems(_build(scenario, seed), _stop_event(), partial(_print_addresses, seed_notice))
 
     try:
         asyncio.run(run())
@@ -138,16 +171,10 @@ def run_simulator(
     return ExitCode.SUCCESS
 
 
-def _callback_headers(settings: Settings) -> dict[str, Callable[[bytes], Mapping[str, str]]]:
-    """Return what each system sends with a callback, by its body: the credentials that its profile asks for."""
-    folder = settings.routing.spokes
+def _build(scenario: SimulationScenario, seed: int) -> Sequence[StartableSystem]:
     try:
-        profiles = load_profiles(profile_files(folder))
-        simulated = [profile for profile in profiles if profile.name in SYSTEM_NAMES]
-        for profile in simulated:
-            headers_for(profile.callback_auth, os.environ)  # a secret that is missing is reported at the start
-        return {one.name: partial(headers_for, one.callback_auth, os.environ) for one in simulated}
-    except (ProfilesWrongError, SecretMissingError) as error:
+        return build_systems(scenario, seed, os.environ)
+    except SecretMissingError as error:
         raise invalid_input(str(error).splitlines()) from None
 
 
@@ -158,7 +185,7 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-def _print_addresses(systems: Sequence[StartableSystem]) -> None:
+def _print_addresses(notice: str, systems: Sequence[StartableSystem]) -> None:
     for system in systems:
         print(f"{system.name}\t{system.base_url}", flush=True)
-    print_status("Ctrl-C stops them. Requests that each received: GET /_simulator/received on its port")
+    print_status(f"{notice}Ctrl-C stops them. Requests that each received: GET /_simulator/received on its port")

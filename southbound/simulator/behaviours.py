@@ -17,8 +17,8 @@ Repetitions = Annotated[int, Field(ge=0)]
 class BehaviourStep(Model):
     """A transition to `state`, `after` seconds after the previous one."""
 
-    after: Seconds = 0.0
-    state: RunState
+    after: Seconds = Field(default=0.0, description="Seconds after the previous transition.")
+    state: RunState = Field(description="The state that the test then has.")
 
 
 class Behaviour(Model):
@@ -28,28 +28,53 @@ class Behaviour(Model):
     Then the POST is answered with `initial_state`, and the `transitions` follow.
     """
 
-    refusals: tuple[Reason, ...] = ()  # 422 with these reasons
-    busy_times: Repetitions = 0
-    busy_status: Annotated[int, Field(ge=400, le=599)] = 503
-    retry_after: Seconds | None = None  # sent with `busy_status`
-    reset_times: Repetitions = 0  # the connection is reset after the request is read
-    accept_before_reset: bool = False  # the test is created before the reset
-    response_delay: Seconds = 0.0  # the test is created at once, the response is delayed
-    response_status: Annotated[int, Field(ge=200, le=299)] = 201
-    returns_id: bool = True  # False: the response has neither body nor Location
-    initial_state: RunState = RunState.ACKNOWLEDGED
-    transitions: tuple[BehaviourStep, ...] = ()
-    notifies: bool = True  # False: the system has to be polled
-    minimal_events: bool = False  # events have id, href and state only
-    separate_measures_event: bool = False  # measures are sent in an event of their own, before the final state
-    cancelable: bool = True
-    cancel_status: Literal[200, 201, 202] = 201  # of the response to a task that cancels (v5.0)
-    cancel_after: Seconds = 0.0  # until such a task has cancelled the test
-    asks_for: tuple[str, ...] = ()  # JSON pointers that the system needs before the transitions (v5.0)
-    changeable: bool = True
-    values: dict[str, bool | int | float | str] = Field(default_factory=dict)  # metric name -> measured value
-    echo_characteristics: bool = False  # measures return the values of characteristics, first the one changed last
-    violate_threshold: bool = False  # the first measure violates a threshold rule
+    refusals: tuple[Reason, ...] = Field(default=(), description="The POST is answered with 422 and these reasons.")
+    busy_times: Repetitions = Field(default=0, description="How many POSTs are answered with `busy_status` first.")
+    busy_status: Annotated[int, Field(ge=400, le=599)] = Field(
+        default=503, description="The status of those responses."
+    )
+    retry_after: Seconds | None = Field(default=None, description="Seconds in their `Retry-After`.")
+    reset_times: Repetitions = Field(
+        default=0, description="For how many POSTs the connection is reset after the request is read."
+    )
+    accept_before_reset: bool = Field(default=False, description="Whether the test is created before the reset.")
+    response_delay: Seconds = Field(
+        default=0.0, description="Seconds until the response to a POST; the test is created at once."
+    )
+    response_status: Annotated[int, Field(ge=200, le=299)] = Field(
+        default=201, description="The status of the response to a POST."
+    )
+    returns_id: bool = Field(default=True, description="`false`: that response has neither a body nor `Location`.")
+    initial_state: RunState = Field(
+        default=RunState.ACKNOWLEDGED, description="The state in that response; a final one ends the test at once."
+    )
+    transitions: tuple[BehaviourStep, ...] = Field(default=(), description="The transitions after it, in order.")
+    notifies: bool = Field(default=True, description="`false`: no event is sent, and the system has to be polled.")
+    minimal_events: bool = Field(default=False, description="Whether events have id, href and state only.")
+    separate_measures_event: bool = Field(
+        default=False, description="Whether measures are sent in an event of their own, before the final state."
+    )
+    cancelable: bool = Field(default=True, description="`false`: a cancellation is refused.")
+    cancel_status: Literal[200, 201, 202] = Field(
+        default=201, description="The status of the response to a task that cancels (v5.0)."
+    )
+    cancel_after: Seconds = Field(default=0.0, description="Seconds until such a task has cancelled the test.")
+    asks_for: tuple[str, ...] = Field(
+        default=(),
+        description=(
+            "JSON pointers to what the system needs: the test is pending until changes have brought all of it, and then"
+            " the transitions begin. A system of v5.0 also sends an event that asks for it."
+        ),
+    )
+    changeable: bool = Field(default=True, description="`false`: a change is refused.")
+    values: dict[str, bool | int | float | str] = Field(
+        default_factory=dict, description="The measured values, by the name of the metric."
+    )
+    echo_characteristics: bool = Field(
+        default=False,
+        description="Whether measures return the values of characteristics, first the one that was changed last.",
+    )
+    violate_threshold: bool = Field(default=False, description="Whether the first measure violates a threshold rule.")
 
 
 def completes_immediately(**more: object) -> Behaviour:

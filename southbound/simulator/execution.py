@@ -141,6 +141,8 @@ class TestExecution:
         asked = test.behaviour.asks_for
         test.asked_for = {pointer.removeprefix("/").partition("/")[0] for pointer in asked}
         test.resource["state"] = RunState.PENDING.value
+        if notifications.INFORMATION_REQUIRED not in self._version.events:
+            return
         reference = {"id": test.id, "href": test.resource["href"], **self._version.type_of("ServiceTestRef")}
         operations = [{"op": "add", "path": pointer} for pointer in asked]
         event = notifications.INFORMATION_REQUIRED

@@ -10,13 +10,11 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from consumers.spokes.aiohttp_transport import AiohttpTransport
-from consumers.spokes.profile import Profile
 from consumers.spokes.tmf653.versions import VERSIONS
 from southbound.simulator import http_responses
 from southbound.simulator.execution import TestExecution
 from southbound.simulator.hub import Hub
-from southbound.simulator.notifications import NotificationSender, Subscription, unsigned
+from southbound.simulator.notifications import NotificationSender, Subscription, callback_transport, unsigned
 from southbound.simulator.request_log import ReceivedRequest, RequestLog
 from southbound.simulator.script import Script, demo_script
 from southbound.simulator.service_test_resource import ServiceTestResource
@@ -44,11 +42,6 @@ def _new_id() -> str:
     return str(uuid4())
 
 
-def _default_transport() -> Transport:
-    # Notifications go to any address; the profile only sets the timeouts and the number of connections.
-    return AiohttpTransport(Profile(name="callbacks", base_url="http://127.0.0.1", concurrency=200))
-
-
 class ExternalSystem(SimulatedApi):
     """One system on one port.
 
@@ -74,7 +67,7 @@ class ExternalSystem(SimulatedApi):
     ) -> None:
         self.name = name
         self.request_log = RequestLog()
-        self._transport = transport or _default_transport()
+        self._transport = transport or callback_transport()
         self._owns_transport = transport is None
         self._script = script or demo_script()
         self._version = VERSIONS[self._script.version]

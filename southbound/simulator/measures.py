@@ -43,11 +43,12 @@ def fill_measures(resource: Json, behaviour: Behaviour, changed: str | None, at:
 
 def _with_value(measure: Json, behaviour: Behaviour, echo: _Echo | None, at: datetime) -> Json:
     metric = str(measure.get("metricName", ""))
-    value = {"name": metric, "value": _value(metric, behaviour, echo)}
+    value = {"name": metric, "value": measured_value(metric, behaviour, echo)}
     return {**measure, "value": value, "captureDateTime": at.isoformat(), "captureMethod": "automatic"}
 
 
-def _value(metric: str, behaviour: Behaviour, echo: _Echo | None) -> object:
+def measured_value(metric: str, behaviour: Behaviour, echo: _Echo | None = None) -> object:
+    """Return the value that a test measures for a metric."""
     if metric in behaviour.values:
         return behaviour.values[metric]
     if echo is not None and (echoed := echo.value_of(metric)) is not None:

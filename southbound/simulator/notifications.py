@@ -9,16 +9,20 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from consumers.spokes.aiohttp_transport import AiohttpTransport
+from consumers.spokes.profile import Profile
 from consumers.spokes.tmf653.versions import VERSIONS
 from consumers.spokes.transport import HttpRequest
 from router.responses import HttpResponse
+from southbound.simulator.faults.settings import CallbackFault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
     from datetime import datetime
 
     from consumers.spokes.tmf653.versions import TmfVersion
     from consumers.spokes.transport import Transport
+    from southbound.simulator.faults.callbacks import CallbackFaulter
     from southbound.simulator.measures import Json
 
 STATE_CHANGED = "ServiceTestStateChangeEvent"  # defined by v4.2; v4.1 systems in use send it too
@@ -27,6 +31,12 @@ DELETED = "ServiceTestDeleteEvent"
 INFORMATION_REQUIRED = "ServiceTestInformationRequiredEvent"  # v5.0
 MINIMAL_FIELDS = ("id", "href", "state")
 RETRY_DELAYS = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds before each retry
+
+
+def callback_transport() -> Transport:
+    """Return connections for notifications to any address."""
+    # The profile only sets the timeouts and the number of connections.
+    return AiohttpTransport(Profile(name="callbacks", base_url="http://127.0.0.1", concurrency=200))
 
 
 def unsigned(_body: bytes) -> Mapping[str, str]:
@@ -56,15 +66,21 @@ class Subscription:
         if not asked:
             return event
         fields = {"@type", *",".join(asked).split(",")}
-        resources = event["event"] if isinstance(event["event"], dict) else {}
+        content = event.get("event")
+        resources = content if isinstance(content, dict) else {}
         return {**event, "event": {name: _with_only(fields, resource) for name, resource in resources.items()}}
 
     def build_request(self, event: Json) -> HttpRequest:
         """Return the request that delivers an event."""
-        url = f"{self.callback.rstrip('/')}/{event['eventType']}" if self.event_in_path else self.callback
+        url = f"{self.callback.rstrip('/')}/{type_of(event)}" if self.event_in_path else self.callback
         body = orjson.dumps(self.selected(event))
         headers = {"content-type": "application/json", **self.headers, **self.sign(body)}
         return HttpRequest(method="POST", url=url, headers=headers, body=body)
+
+
+def type_of(event: Json) -> str:
+    """Return the type of an event, of TMF653 or of another API."""
+    return str(event.get("eventType", event.get("type", "")))
 
 
 def _with_only(fields: set[str], resource: object) -> object:
@@ -105,7 +121,7 @@ def make_notification(  # noqa: PLR0913 - what an event says
 
 
 class NotificationSender:
-    """Sends events to subscribers; the events of one test are sent in order."""
+    """Sends events to subscribers; the events of one test are sent in order, except for `faults`."""
 
     def __init__(
         self,
@@ -114,6 +130,8 @@ class NotificationSender:
         retry_delays: Iterable[float] = RETRY_DELAYS,
         accepted: frozenset[int] = frozenset(range(200, 300)),
     ) -> None:
+        self.faults: CallbackFaulter | None = None
+        self.rewrite: Callable[[Json], Json] = dict  # how an event is sent
         self._transport = transport
         self._retry_delays = tuple(retry_delays)
         self._accepted = accepted
@@ -123,12 +141,28 @@ class NotificationSender:
         self.undelivered: list[Json] = []
 
     def send(self, test_id: str, event: Json) -> None:
-        """Send an event to every subscriber, after the earlier events of the same test."""
-        task = asyncio.create_task(self._deliver(event, after=self._last_delivery.get(test_id)))
+        """Send an event to every subscriber, after the earlier events of the same test, unless a fault happens."""
+        match self.faults.draw() if self.faults else None:
+            case CallbackFault.LOST:
+                return
+            case CallbackFault.REORDERED:
+                self._start(self._deliver_late(event))
+            case CallbackFault.DOUBLED:
+                self._send_in_order(test_id, event)
+                self._send_in_order(test_id, event)
+            case None:
+                self._send_in_order(test_id, event)
+
+    def _send_in_order(self, test_id: str, event: Json) -> None:
+        task = self._start(self._deliver(event, after=self._last_delivery.get(test_id)))
         self._last_delivery[test_id] = task
+        task.add_done_callback(lambda done: self._forget(test_id, done))
+
+    def _start(self, delivery: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(delivery)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda done: self._forget(test_id, done))
+        return task
 
     async def stop(self) -> None:
         """Cancel all deliveries under way."""
@@ -141,11 +175,15 @@ class NotificationSender:
         if self._last_delivery.get(test_id) is done:
             del self._last_delivery[test_id]
 
-    async def _deliver(self, event: Json, *, after: asyncio.Task[None] | None) -> None:
+    async def _deliver_late(self, event: Json) -> None:
+        await asyncio.sleep(self.faults.reordered_by if self.faults else 0.0)
+        await self._deliver(event)
+
+    async def _deliver(self, event: Json, *, after: asyncio.Task[None] | None = None) -> None:
         if after is not None:
             await asyncio.wait([after])
-        subscriptions = [s for s in self.subscriptions.values() if s.matches(str(event["eventType"]))]
-        for request in [subscription.build_request(event) for subscription in subscriptions]:
+        subscriptions = [s for s in self.subscriptions.values() if s.matches(type_of(event))]
+        for request in [subscription.build_request(self.rewrite(event)) for subscription in subscriptions]:
             if not await self._deliver_one(request):
                 self.undelivered.append(event)
 

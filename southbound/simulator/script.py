@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from schemas.base import Model
-from schemas.files.yaml_file import YamlFile, YamlFileError, read_yaml_file
 from schemas.results import Reason
 from southbound.simulator.behaviours import (
     Behaviour,
@@ -16,15 +15,10 @@ from southbound.simulator.behaviours import (
     rejects,
     stays_pending,
 )
+from southbound.simulator.scenario.model_file import ModelFileError, read_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from pydantic_core import ErrorDetails
-
-
-_MAX_MISTAKES = 1_000  # nobody reads more of them
 
 
 def _as_text(version: object) -> object:
@@ -43,11 +37,26 @@ class Script(Model):
     answers GET of `/hub` with the list of subscriptions; `hub: unsupported` answers 501 to everything below it.
     """
 
-    version: Annotated[Literal["4.0", "4.1", "4.2", "5.0"], BeforeValidator(_as_text)] = "4.1"
-    hub: Literal["standard", "listing", "unsupported"] = "standard"
-    specifications: dict[str, Behaviour] = Field(default_factory=dict)
-    children: dict[str, Behaviour] = Field(default_factory=dict)
-    default: Behaviour = Field(default_factory=completes_immediately)
+    version: Annotated[Literal["4.0", "4.1", "4.2", "5.0"], BeforeValidator(_as_text)] = Field(
+        default="4.1", description="The version of TMF653, with whose definition requests are checked."
+    )
+    hub: Literal["standard", "listing", "unsupported"] = Field(
+        default="standard",
+        description=(
+            "The hub at which listeners subscribe. `listing`: a GET of it shows the subscriptions; `unsupported`: it"
+            " answers 501."
+        ),
+    )
+    specifications: dict[str, Behaviour] = Field(
+        default_factory=dict, description="Behaviours by the id of the test specification."
+    )
+    children: dict[str, Behaviour] = Field(
+        default_factory=dict, description="The same for tests that name a parent; `specifications` comes after it."
+    )
+    default: Behaviour = Field(
+        default_factory=completes_immediately,
+        description="The behaviour for all other tests. By default they complete at once.",
+    )
 
     def behaviour_for(self, specification: str, *, child: bool = False) -> Behaviour:
         """Return the behaviour for a test of this specification."""
@@ -62,31 +71,9 @@ def read_script(file: Path) -> Script:
         ScriptError: the file cannot be read or has mistakes; all of them are reported at once.
     """
     try:
-        document = read_yaml_file(file)
-    except YamlFileError as error:
-        remedy = "" if file.is_file() else ": name a script, or omit --script"
-        raise ScriptError(f"{error}{remedy}") from None
-    try:
-        return Script.model_validate(document.value or {})
-    except ValidationError as error:
-        raise ScriptError("\n".join(_mistakes(file, document, error))) from None
-
-
-def _mistakes(file: Path, document: YamlFile, error: ValidationError) -> Iterator[str]:
-    for mistake in error.errors()[:_MAX_MISTAKES]:
-        line, field = document.locate(mistake["loc"])
-        place = f"field '{field}'" if field else "the whole script"
-        yield f"{file}:{line}: {place}: {_sentence(mistake)}"
-
-
-def _sentence(mistake: ErrorDetails) -> str:
-    if mistake["type"] == "extra_forbidden":
-        return "no such field: remove it or correct its name"
-    if mistake["type"] == "missing":
-        return "is missing: add it"
-    if mistake["type"] in ("model_type", "dict_type"):
-        return "must be fields with values, such as {busy_times: 1}"
-    return mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+        return read_model(Script, file, "script", "name a script, or omit --script")
+    except ModelFileError as error:
+        raise ScriptError(str(error)) from None
 
 
 def demo_script() -> Script:

@@ -1,0 +1,1 @@
+"""What goes wrong at simulated systems on purpose: requests, access tokens and notifications."""

@@ -1,0 +1,1 @@
+"""Scenarios: one file that describes any number of simulated systems."""
