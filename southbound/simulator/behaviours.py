@@ -63,7 +63,14 @@ class Behaviour(Model):
         default=(),
         description=(
             "JSON pointers to what the system needs: the test is pending until changes have brought all of it, and then"
-            " the transitions begin. A system of v5.0 also sends an event that asks for it."
+            " the transitions begin. The system sends an event that asks for it (v5.0)."
+        ),
+    )
+    waits_for: dict[str, bool | int | float | str] = Field(
+        default_factory=dict,
+        description=(
+            "Values of characteristics: a test that does not have all of them is pending until changes have brought"
+            " them, and then the transitions begin."
         ),
     )
     changeable: bool = Field(default=True, description="`false`: a change is refused.")

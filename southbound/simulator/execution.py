@@ -40,6 +40,7 @@ class ServiceTest:
     transitions_task: asyncio.Task[None] | None = None
     asked_for: set[str] = field(default_factory=set)  # the first-level fields that the system still needs
     answered: asyncio.Event = field(default_factory=asyncio.Event)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)  # to what its behaviour waits for
 
     @property
     def id(self) -> str:
@@ -50,6 +51,12 @@ class ServiceTest:
     def ended(self) -> bool:
         """Whether the test is in a final state."""
         return self.resource["state"] in TERMINAL
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether its characteristics do not have all the values that its behaviour waits for."""
+        values = {each.get("name"): each.get("value") for each in objects_in(self.resource, "characteristic")}
+        return any(values.get(name) != value for name, value in self.behaviour.waits_for.items())
 
 
 class TestExecution:
@@ -125,13 +132,16 @@ class TestExecution:
     def _start(self, test: ServiceTest) -> None:
         if test.ended:
             self._fill_measures(test)
-        elif test.behaviour.transitions or test.behaviour.asks_for:
+        elif test.behaviour.transitions or test.behaviour.asks_for or test.is_awaited:
             test.transitions_task = asyncio.create_task(self._run_transitions(test))
 
     async def _run_transitions(self, test: ServiceTest) -> None:
         if test.behaviour.asks_for:
             self._ask(test)
             await test.answered.wait()
+        if test.is_awaited:
+            self._set_state(test, RunState.PENDING)
+            await test.changed.wait()
         for step in test.behaviour.transitions:
             await asyncio.sleep(step.after)
             self._set_state(test, step.state)
@@ -141,8 +151,6 @@ class TestExecution:
         asked = test.behaviour.asks_for
         test.asked_for = {pointer.removeprefix("/").partition("/")[0] for pointer in asked}
         test.resource["state"] = RunState.PENDING.value
-        if notifications.INFORMATION_REQUIRED not in self._version.events:
-            return
         reference = {"id": test.id, "href": test.resource["href"], **self._version.type_of("ServiceTestRef")}
         operations = [{"op": "add", "path": pointer} for pointer in asked]
         event = notifications.INFORMATION_REQUIRED
@@ -186,6 +194,8 @@ class TestExecution:
         test.asked_for -= change.fields.keys()
         if not test.asked_for:
             test.answered.set()
+        if not test.is_awaited:
+            test.changed.set()
 
     def _stop_transitions(self, test: ServiceTest) -> None:
         if test.transitions_task is not None:

@@ -140,6 +140,11 @@ class NotificationSender:
         self.subscriptions: dict[str, Subscription] = {}
         self.undelivered: list[Json] = []
 
+    @property
+    def under_way(self) -> int:
+        """How many notifications are being sent."""
+        return len(self._tasks)
+
     def send(self, test_id: str, event: Json) -> None:
         """Send an event to every subscriber, after the earlier events of the same test, unless a fault happens."""
         match self.faults.draw() if self.faults else None:

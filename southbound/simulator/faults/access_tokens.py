@@ -40,9 +40,10 @@ class AccessTokenSettings(Model):
 
 
 class AccessTokenIssuer:
-    """Owns the valid tokens of one system."""
+    """Owns the valid tokens of one system. `issued` and `refused` count tokens, and requests without a valid one."""
 
     def __init__(self, settings: AccessTokenSettings, secret: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.issued = self.refused = 0
         self._settings = settings
         self._secret = secret
         self._clock = clock
@@ -55,6 +56,7 @@ class AccessTokenIssuer:
     async def process(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Process a request with its handler if its token is valid."""
         if self._clock() >= self._ends.get(_bearer(request), 0.0):
+            self.refused += 1
             response = http_responses.error_response(401, "invalidToken", "invalidToken", "get another access token")
             response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
             return response
@@ -71,6 +73,7 @@ class AccessTokenIssuer:
         if not self._is_client(request, form):
             return http_responses.json_response(401, {"error": "invalid_client"})
         token = token_urlsafe(16)
+        self.issued += 1
         self._ends[token] = self._clock() + (self._settings.lifetime or self._settings.expires_in)
         while len(self._ends) > _MAX_TOKENS:
             self._ends.popitem(last=False)

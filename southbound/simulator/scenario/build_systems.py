@@ -22,10 +22,8 @@ from southbound.simulator.presets.jobs import JobsLikeSystem
 from southbound.simulator.presets.open_slice import OpenSliceLikeSystem
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Mapping, Sequence
 
-    from southbound.simulator.faults.settings import CallbackFault, RequestFault
     from southbound.simulator.notifications import NotificationSender
     from southbound.simulator.scenario.scenario import CallbackAddress, ScenarioSystem, SimulationScenario
 
@@ -55,7 +53,7 @@ def build_system(described: ScenarioSystem, seed: int, environment: Environment)
     callbacks = CallbackFaulter(described.callback_faults, Random(f"{seed}/{described.name}/callbacks"))  # noqa: S311 - no secret
     if any(described.request_faults.shares.values()):
         system.surround(requests.process)
-    system.add_routes([_shown_faults(requests.happened, callbacks.happened)])
+    system.add_routes([_shown_faults(requests, callbacks, issuer)])
     if issuer is not None:
         system.surround(issuer.process)
         system.add_routes(issuer.routes())
@@ -80,11 +78,15 @@ def _send_with_faults(sender: NotificationSender, described: ScenarioSystem, fau
         sender.rewrite = Deviator(described.deviations).event
 
 
-def _shown_faults(requests: Counter[RequestFault], callbacks: Counter[CallbackFault]) -> web.RouteDef:
+def _shown_faults(
+    requests: RequestFaulter, callbacks: CallbackFaulter, issuer: AccessTokenIssuer | None
+) -> web.RouteDef:
     async def show(_: web.Request) -> web.Response:
+        tokens = {"issued": issuer.issued, "refused": issuer.refused} if issuer is not None else {}
         counts = {
-            "requests": {fault.value: count for fault, count in requests.items()},
-            "callbacks": {fault.value: count for fault, count in callbacks.items()},
+            "requests": {fault.value: count for fault, count in requests.happened.items()},
+            "callbacks": {fault.value: count for fault, count in callbacks.happened.items()},
+            "tokens": tokens,
         }
         return http_responses.json_response(200, counts)
 

@@ -434,3 +434,17 @@ async def test_a_stop_leaves_nothing_running() -> None:
     async with a_system(stays_pending(None), callback_url="http://127.0.0.1:9/listener") as client:
         await client.post()
     assert {task.get_name() for task in asyncio.all_tasks()} == {asyncio.current_task().get_name()}  # type: ignore[union-attr]
+
+
+async def test_a_test_waits_for_values_that_a_change_brings_and_not_if_it_has_them() -> None:
+    waiting = completes_by_callback(0.02, waits_for={"profile": "fast"})
+    slow, fast = ([{"name": "profile", "value": value}] for value in ("slow", "fast"))
+    async with a_system(waiting) as client:
+        ready = (await client.post(a_body("Speed TR1", characteristic=fast))).content["id"]
+        await client.wait_for_state(ready, "completed")
+        waits = (await client.post(a_body("Speed TR2", characteristic=slow))).content["id"]
+        await client.wait_for_state(waits, "pending")
+        await client.request("PATCH", f"/serviceTest/{waits}", {"description": "other"})
+        assert not client.system.tests[waits].changed.is_set()
+        await client.request("PATCH", f"/serviceTest/{waits}", {"characteristic": fast})
+        await client.wait_for_state(waits, "completed")

@@ -238,3 +238,44 @@ def test_simulate_reports_the_mistakes_of_a_script() -> None:
     result = southbound("simulate", "--script", "script.yaml")
     assert result.exit_code == ExitCode.INVALID_INPUT
     assert "script.yaml" in result.stderr
+
+
+def test_simulate_checks_a_scenario_and_starts_nothing() -> None:
+    Path("systems.yaml").write_text("systems: [{name: lab}, {name: other, preset: jobs, port: 8799}]\n")
+    result = southbound("simulate", "--scenario", "systems.yaml", "--check")
+    assert result.exit_code == ExitCode.SUCCESS
+    assert result.stdout == "lab\ttmf653\t127.0.0.1:a free port\nother\tjobs\t127.0.0.1:8799\n"
+
+
+def test_simulate_reports_the_mistakes_of_a_scenario() -> None:
+    Path("systems.yaml").write_text("systems: [{name: lab, colour: red}]\n")
+    result = southbound("simulate", "--scenario", "systems.yaml")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "systems.yaml:1: field 'systems.0.colour': no such field" in result.stderr
+
+
+def test_simulate_reports_a_secret_that_a_scenario_lacks() -> None:
+    Path("systems.yaml").write_text("systems: [{name: lab, access_tokens: {client_id: a, client_secret: env:NONE}}]\n")
+    result = southbound("simulate", "--scenario", "systems.yaml", "--check")
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert "set the environment variable NONE" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--check",), "--check needs --scenario FILE"),
+        (("--scenario", "s.yaml", "--open-slice"), "--scenario describes all systems: leave out"),
+        (("--scenario", "s.yaml", "--port", "9000"), "--scenario describes all systems: leave out"),
+    ],
+)
+def test_simulate_takes_a_scenario_or_the_other_options(options: tuple[str, ...], sentence: str) -> None:
+    result = southbound("simulate", *options)
+    assert result.exit_code == ExitCode.INVALID_INPUT
+    assert sentence in result.stderr
+
+
+def test_simulate_prints_the_schema_of_scenarios() -> None:
+    result = southbound("simulate", "--schema")
+    assert result.exit_code == ExitCode.SUCCESS
+    assert json.loads(result.stdout)["title"] == "Scenario of simulated systems of Southbound"

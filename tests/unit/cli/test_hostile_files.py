@@ -19,6 +19,7 @@ COMMANDS = {
     "produce": ("produce",),
     "tables check": ("tables", "check"),
     "simulate": ("simulate", "--script"),
+    "simulate a scenario": ("simulate", "--scenario"),
 }
 FILES = ("lol-config.yaml", "lol-event.yaml", "deep.yaml", "int.yaml", "date.yaml")
 
@@ -121,7 +122,7 @@ def test_fault_a_large_file_of_mistakes_is_refused_soon_and_in_a_bounded_number_
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("command", ["config check", "simulate", "tables check"])
+@pytest.mark.parametrize("command", ["config check", "simulate", "simulate a scenario", "tables check"])
 def test_fault_thousands_of_wrong_keys_are_a_bounded_number_of_sentences(tmp_path: Path, command: str) -> None:
     file = tmp_path / "f.yaml"
     file.write_text("".join(f"k{number}: 1\n" for number in range(48_000)))

@@ -56,7 +56,8 @@ def test_shares_of_more_than_one_are_refused() -> None:
 
 def test_shares_that_are_one_together_are_taken_although_their_sum_is_rounded() -> None:
     names = [fault.value for fault in RequestFault][:9]
-    assert RequestFaults.model_validate(dict.fromkeys(names, 0.1) | {"slow": 0.2})
+    faults = RequestFaults.model_validate(dict.fromkeys(names, 0.1) | {"slow": 0.2})
+    assert choose_fault(faults.shares, 0.95) is RequestFault.EXPIRED_TOKEN
 
 
 def test_the_same_seed_leads_to_the_same_faults() -> None:
