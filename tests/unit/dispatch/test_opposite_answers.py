@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from router.responses import HttpResponse, Purpose
+from schemas.results import RunUpdate
 from schemas.run_document import Characteristic, RequestedMeasure
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders.runs import a_document
 from tests.fakes.external_system import CallFault, json_answer
 from tests.harness.gateway import InMemoryGateway
+
+if TYPE_CHECKING:
+    from consumers.spokes.port import Call
 
 PATCHABLE = {"patchable": ["description", "characteristic"]}
 TEST = "ext-TR0001"
@@ -79,6 +85,55 @@ async def test_a_change_that_is_shown_late_is_accepted() -> None:
     await gateway.process_change(a_document(version=2, description="fast"))
     assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED]
     assert [later.problem.code for later in gateway.retries] == ["CHANGE_NOT_SHOWN"]
+
+
+async def a_change_whose_response_is_lost(*, made: bool, then: HttpResponse | None = None) -> InMemoryGateway:
+    """Change the description, with a response that is lost. `then` is the answer to the next PATCH.
+
+    Without `then`, the gateway hears that the run has ended before that PATCH.
+    """
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CHANGE, CallFault.RESPONSE_LOST, *([then] if then else []))
+
+    async def during_the_change(call: Call) -> None:
+        if call.purpose is Purpose.CHANGE:
+            gateway.system.tests[TEST] |= {"state": "completed"} | ({} if made else {"description": "slow"})
+            gateway.system.on_call = None
+            if then is None:
+                await gateway.end_during_call(call, Purpose.CHANGE, "completed")
+
+    gateway.system.on_call = during_the_change
+    await gateway.process_change(a_document(version=2, description="fast"))
+    return gateway
+
+
+ENDED_ALREADY = json_answer(409, {"code": "illegalState", "reason": "the test has ended already"})
+
+
+@pytest.mark.parametrize("then", [None, ENDED_ALREADY])
+async def test_fault_a_change_that_the_system_made_before_the_end_was_told_as_refused(
+    then: HttpResponse | None,
+) -> None:
+    """Its response was lost, and the next attempt found a run that had ended."""
+    gateway = await a_change_whose_response_is_lost(made=True, then=then)
+    assert UpdateKind.CHANGE_ACCEPTED in gateway.updates()
+    assert UpdateKind.CHANGE_REFUSED not in gateway.updates()
+    assert gateway.row().accepted_version == 2
+
+
+@pytest.mark.parametrize(("then", "code"), [(None, "RUN_ENDED"), (ENDED_ALREADY, "illegalState")])
+async def test_a_change_that_never_arrived_is_refused_after_the_end(then: HttpResponse | None, code: str) -> None:
+    gateway = await a_change_whose_response_is_lost(made=False, then=then)
+    assert UpdateKind.CHANGE_REFUSED in gateway.updates()
+    assert UpdateKind.CHANGE_ACCEPTED not in gateway.updates()
+    assert gateway.row().accepted_version == 1
+    assert not gateway.dead_lettered
+    refused = next(each for each in all_updates(gateway) if each.kind is UpdateKind.CHANGE_REFUSED)
+    assert [reason.code for reason in refused.reasons] == [code]
+
+
+def all_updates(gateway: InMemoryGateway) -> list[RunUpdate]:
+    return [event.data for event in gateway.published_events() if isinstance(event.data, RunUpdate)]
 
 
 async def test_a_removed_parameter_that_is_still_shown_is_no_success() -> None:
