@@ -56,6 +56,8 @@ class RequestFaulter:
     async def process(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Process a request with its handler, or let a fault happen to it."""
         fault = choose_fault(self._faults.shares, self._dice.random())
+        if fault is RequestFault.HANG_BEFORE_STORING and request.method not in self._faults.late_methods:
+            fault = None
         if fault is None:
             return await handler(request)
         self.happened[fault] += 1

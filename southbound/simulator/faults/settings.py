@@ -70,6 +70,13 @@ class RequestFaults(Model):
         default=0.0,
         description="The access token that the request carries ends early, which leads to 401; needs `access_tokens`.",
     )
+    late_methods: frozenset[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = Field(
+        default=frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"}),
+        description=(
+            "The methods that `hang_before_storing` happens to. A PATCH that is processed after a newer one undoes it,"
+            " and no client can prevent that."
+        ),
+    )
     hang_seconds: Duration = Field(default=30.0, description="How long a request hangs, in seconds.")
     slow_seconds: Duration = Field(default=2.0, description="How late a slow response is at most, in seconds.")
     retry_after: Duration = Field(default=1.0, description="How long `Retry-After` asks to wait, in seconds.")

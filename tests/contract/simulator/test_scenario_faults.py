@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -90,6 +91,14 @@ async def test_a_request_that_hangs_is_stored_late_although_nobody_waits_for_it_
         await wait_until(lambda: client.system.tests)
 
 
+async def test_only_the_methods_that_are_named_are_processed_late() -> None:
+    faults = {"hang_before_storing": 1, "hang_seconds": 3600, "late_methods": ["PATCH"]}
+    async with a_client(request_faults=faults) as client:
+        async with client.post() as response:
+            assert response.status == 201
+        assert (await client.faults())["requests"] == {}
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_garbage_is_no_test_although_the_test_is_stored(seed: int) -> None:
     described = ScenarioSystem.model_validate({"name": "lab", "request_faults": {"garbage": 1}})
@@ -143,8 +152,8 @@ TOKENS = {"client_id": "me", "client_secret": "env:SECRET", "expires_in": 60}
 
 async def get_token(client: Client, secret: str = SECRET) -> tuple[int, dict[str, Any]]:
     form = {"grant_type": "client_credentials"}
-    auth = aiohttp.BasicAuth("me", secret)
-    async with client.session.post(client.on_port("/oauth2/token"), data=form, auth=auth) as response:
+    headers = {"Authorization": f"Basic {b64encode(f'me:{secret}'.encode()).decode()}"}
+    async with client.session.post(client.on_port("/oauth2/token"), data=form, headers=headers) as response:
         return response.status, await response.json()
 
 
