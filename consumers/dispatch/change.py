@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.attempts import count_attempt, rest_of_wait, with_count
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.dispatch.follow_up import act_on_failure, wait_for_id, wait_until_shown
+from consumers.dispatch.follow_up import REFUSALS, act_on_failure, call_about_run, wait_for_id, wait_until_shown
 from consumers.problems import run_unknown
 from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import NotUnderstoodError
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from schemas.commands import ChangeRun
 
 
-_REFUSALS = (Verdict.REFUSED, Verdict.CONFLICT)
 _SHOWS_NOTHING = Reason(
     code="CHANGE_NOT_SHOWN", message="The answer to the change does not say whether it was made, nor does the run."
 )
@@ -65,7 +64,7 @@ class ChangeRunHandler:
             return Done()
         counted = count_attempt(self.caller, event, row, attempt)
         if row.phase in ENDED_PHASES:
-            return with_count(await self._refuse_unless_made(event, row, (run_has_ended(row),), counted), counted)
+            return with_count(await self._refuse_after_end(event, row, counted), counted)
         wait = rest_of_wait(self.caller, row, attempt, counted)
         return with_count(wait or await self._change(event, row, counted), counted)
 
@@ -94,22 +93,21 @@ class ChangeRunHandler:
 
     async def _patch(self, event: Event, row: RunRow, changes: tuple[FieldChange, ...], attempt: Attempt) -> Outcome:
         call = self.caller.spoke(row.spoke).to_change(row, changes, event.id)
-        result = await self.caller.call_about(row, call, event)
-        if result.meaning.verdict is Verdict.ACCEPTED:
-            return await self.accepted(event, row, result, attempt)
-        if result.meaning.verdict in _REFUSALS:
-            return await self._refuse_unless_made(event, row, result.meaning.reasons, attempt)
-        return await act_on_failure(self, event, row, result, attempt)
+        return await call_about_run(self, event, row, call, attempt)
 
-    async def _refuse_unless_made(
+    async def _refuse_after_end(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        reasons = (run_has_ended(row),)
+        if attempt.number == 1 or row.external_id is None:
+            return await self.refused(event, row, reasons)
+        return await self.refuse_unless_done(event, row, reasons, attempt)
+
+    async def refuse_unless_done(
         self, event: Event, row: RunRow, reasons: tuple[Reason, ...], attempt: Attempt
     ) -> Outcome:
         """Refuse the change, unless the system shows that an earlier attempt made it, whose response was lost."""
-        if attempt.number == 1 or row.external_id is None:
-            return await self.refused(event, row, reasons)
-        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id), event)
+        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
         verdict = result.meaning.verdict
-        if verdict not in (*_REFUSALS, Verdict.LOST, Verdict.ACCEPTED):
+        if verdict not in (*REFUSALS, Verdict.LOST, Verdict.ACCEPTED):
             return await act_on_failure(self, event, row, result, attempt)
         if verdict is not Verdict.ACCEPTED or not self._is_shown(row, result):
             return await self.refused(event, row, reasons)

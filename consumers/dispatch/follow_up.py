@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # The same call each, until a change or cancellation that a system never shows counts as refused.
 MAX_ATTEMPTS_NOT_SHOWN = 3
+REFUSALS = (Verdict.REFUSED, Verdict.CONFLICT)
 
 
 class FollowUp(Protocol):
@@ -55,12 +56,20 @@ class FollowUp(Protocol):
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
         """Store why the command was refused."""
 
+    async def refuse_unless_done(
+        self, event: Event, row: RunRow, reasons: tuple[Reason, ...], attempt: Attempt
+    ) -> Outcome:
+        """GET the run, and store why the command was refused, unless the run shows what was requested."""
+
 
 async def call_about_run(command: FollowUp, event: Event, row: RunRow, call: Call, attempt: Attempt) -> Outcome:
     """Make one attempt and act on the response: store it, wait for the next attempt, or give up."""
     result = await command.caller.call_about(row, call, event)
     if result.meaning.verdict is Verdict.ACCEPTED:
         return await command.accepted(event, row, result, attempt)
+    if result.meaning.verdict in REFUSALS and attempt.number > 1:
+        # An earlier attempt, whose response was lost, may have done it: then there is nothing left to do.
+        return await command.refuse_unless_done(event, row, result.meaning.reasons, attempt)
     return await act_on_failure(command, event, row, result, attempt)
 
 

@@ -296,6 +296,15 @@ def test_the_external_systems_run_until_they_are_stopped(shell: CommandShell) ->
         assert systems.stop_with_signal(signal.SIGTERM) == ExitCode.SUCCESS
 
 
+def test_the_systems_of_a_scenario_run_until_they_are_stopped(empty_shell: CommandShell) -> None:
+    text = "seed: 7\nsystems: [{name: old, preset: r18.5}, {name: jobs, preset: jobs}]\n"
+    (empty_shell.folder / "systems.yaml").write_text(text)
+    with empty_shell.started("simulate", "--scenario", "systems.yaml") as systems:
+        systems.wait_for_output("jobs\thttp://127.0.0.1:")
+        assert systems.stop_with_signal(signal.SIGTERM) == ExitCode.SUCCESS
+        assert "Seed 7." in (empty_shell.folder / "stderr.txt").read_text()
+
+
 def test_a_broker_runs_until_it_is_stopped(empty_shell: CommandShell) -> None:
     with reserve_port() as free:
         port = free.port

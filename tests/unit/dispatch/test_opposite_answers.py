@@ -132,6 +132,22 @@ async def test_a_change_that_never_arrived_is_refused_after_the_end(then: HttpRe
     assert [reason.code for reason in refused.reasons] == [code]
 
 
+@pytest.mark.parametrize(("state", "told"), [("cancelled", "CANCEL_ACCEPTED"), ("completed", "CANCEL_REFUSED")])
+async def test_fault_a_cancellation_that_the_system_made_was_told_as_refused(state: str, told: str) -> None:
+    """Its response was lost, and the system refused the next attempt, because the run had ended."""
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, CallFault.RESPONSE_LOST, ENDED_ALREADY)
+
+    async def end(call: Call) -> None:
+        if call.purpose is Purpose.CANCEL:
+            gateway.system.tests[TEST]["state"] = state
+
+    gateway.system.on_call = end
+    await gateway.process_cancellation("TR0001")
+    told_kinds = {UpdateKind.CANCEL_ACCEPTED, UpdateKind.CANCEL_REFUSED} & {*gateway.updates()}
+    assert told_kinds == {UpdateKind[told]}
+
+
 def all_updates(gateway: InMemoryGateway) -> list[RunUpdate]:
     return [event.data for event in gateway.published_events() if isinstance(event.data, RunUpdate)]
 
