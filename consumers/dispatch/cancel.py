@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.attempts import count_attempt, rest_of_wait, with_count
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.dispatch.follow_up import REFUSALS, act_on_failure, call_about_run, wait_for_id, wait_until_shown
+from consumers.dispatch.follow_up import (
+    REFUSALS,
+    act_on_failure,
+    call_about_run,
+    read_run,
+    wait_for_id,
+    wait_until_shown,
+)
 from consumers.problems import run_unknown
 from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
@@ -82,17 +89,10 @@ class CancelRunHandler:
         self, event: Event, row: RunRow, reasons: tuple[Reason, ...], attempt: Attempt
     ) -> Outcome:
         """Refuse the cancellation, unless an earlier attempt cancelled the run, and its response was lost."""
-        spoke = self.caller.spoke(row.spoke)
-        read = await self.caller.call_about(row, spoke.to_read(row.external_id or ""), event)
-        if read.meaning.verdict in REFUSALS:
-            return await self.refused(event, row, reasons)
-        if read.meaning.verdict is not Verdict.ACCEPTED:
-            return await act_on_failure(self, event, row, read, attempt)
-        try:
-            report = replace(spoke.read_reply(read.accepted_response()), as_of=read.asked_at)
-        except NotUnderstoodError:
-            return await self.refused(event, row, reasons)
-        if report.state is not RunState.CANCELLED:
+        result, report = await read_run(self, event, row)
+        if result.meaning.verdict not in (*REFUSALS, Verdict.ACCEPTED):
+            return await act_on_failure(self, event, row, result, attempt)
+        if report is None or report.state is not RunState.CANCELLED:
             return await self.refused(event, row, reasons)
         return await self._store_end(event, row, report)
 

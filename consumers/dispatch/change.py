@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.attempts import count_attempt, rest_of_wait, with_count
 from consumers.dispatch.find_external_id import ExternalIdFinder
-from consumers.dispatch.follow_up import REFUSALS, act_on_failure, call_about_run, wait_for_id, wait_until_shown
+from consumers.dispatch.follow_up import (
+    REFUSALS,
+    act_on_failure,
+    call_about_run,
+    read_run,
+    wait_for_id,
+    wait_until_shown,
+)
 from consumers.problems import run_unknown
 from consumers.runtime.handler import DeadLetter, Done
 from consumers.spokes.port import NotUnderstoodError
@@ -105,16 +112,13 @@ class ChangeRunHandler:
         self, event: Event, row: RunRow, reasons: tuple[Reason, ...], attempt: Attempt
     ) -> Outcome:
         """Refuse the change, unless the system shows that an earlier attempt made it, whose response was lost."""
-        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
+        result, report = await read_run(self, event, row)
         verdict = result.meaning.verdict
         if verdict not in (*REFUSALS, Verdict.LOST, Verdict.ACCEPTED):
             return await act_on_failure(self, event, row, result, attempt)
-        if verdict is not Verdict.ACCEPTED or not self._is_shown(row, result):
+        if report is None or self._contradictions(row, result):
             return await self.refused(event, row, reasons)
         return await self._store_accepted(event, row, result)
-
-    def _is_shown(self, row: RunRow, result: CallResult) -> bool:
-        return not (self._contradictions(row, result) or says_nothing(result.accepted_response()))
 
     async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Store what was accepted, and what the response reports, unless the system shows that nothing has changed."""

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from consumers.dispatch.attempts import failed_attempt, store_delay
 from consumers.problems import call_failed, external_id_missing, external_id_pending, reason_of
 from consumers.runtime.handler import DeadLetter, RetryLater
-from router.responses import Verdict
+from consumers.spokes.port import NotUnderstoodError
+from router.responses import Verdict, says_nothing
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
-    from consumers.spokes.port import Call
+    from consumers.spokes.port import Call, Spoke
     from router.responses import Purpose
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.results import Reason
 
 # The same call each, until a change or cancellation that a system never shows counts as refused.
 MAX_ATTEMPTS_NOT_SHOWN = 3
+MAX_READS = 3  # of a run whose state cannot be read
 REFUSALS = (Verdict.REFUSED, Verdict.CONFLICT)
 
 
@@ -71,6 +75,27 @@ async def call_about_run(command: FollowUp, event: Event, row: RunRow, call: Cal
         # An earlier attempt, whose response was lost, may have done it: then there is nothing left to do.
         return await command.refuse_unless_done(event, row, result.meaning.reasons, attempt)
     return await act_on_failure(command, event, row, result, attempt)
+
+
+async def read_run(command: FollowUp, event: Event, row: RunRow) -> tuple[CallResult, ExternalReport | None]:
+    """GET the run, again at once where a success cannot be read. The report is None if no run was read."""
+    spoke = command.caller.spoke(row.spoke)
+    for _ in range(MAX_READS - 1):
+        result = await command.caller.call_about(row, spoke.to_read(row.external_id or ""), event)
+        report = _report_in(result, spoke)
+        if report is not None or result.meaning.verdict is not Verdict.ACCEPTED:
+            return result, report
+    result = await command.caller.call_about(row, spoke.to_read(row.external_id or ""), event)
+    return result, _report_in(result, spoke)
+
+
+def _report_in(result: CallResult, spoke: Spoke) -> ExternalReport | None:
+    if result.meaning.verdict is not Verdict.ACCEPTED or says_nothing(result.accepted_response()):
+        return None
+    try:
+        return replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
+    except NotUnderstoodError:
+        return None
 
 
 async def act_on_failure(command: FollowUp, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:

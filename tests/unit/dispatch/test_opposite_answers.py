@@ -121,6 +121,15 @@ async def test_fault_a_change_that_the_system_made_before_the_end_was_told_as_re
     assert gateway.row().accepted_version == 2
 
 
+@pytest.mark.parametrize("unreadable", [HttpResponse(status=200, body=b'"ok"'), HttpResponse(status=200), MAINTENANCE])
+async def test_a_run_that_cannot_be_read_is_read_again_before_a_change_is_refused(unreadable: HttpResponse) -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CHANGE, CallFault.RESPONSE_LOST, ENDED_ALREADY)
+    gateway.system.plan(Purpose.READ, unreadable, unreadable)
+    await gateway.process_change(a_document(version=2, description="fast"))
+    assert gateway.last_update().kind is UpdateKind.CHANGE_ACCEPTED
+
+
 @pytest.mark.parametrize(("then", "code"), [(None, "RUN_ENDED"), (ENDED_ALREADY, "illegalState")])
 async def test_a_change_that_never_arrived_is_refused_after_the_end(then: HttpResponse | None, code: str) -> None:
     gateway = await a_change_whose_response_is_lost(made=False, then=then)
