@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections import defaultdict
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -271,3 +271,17 @@ async def test_states_and_events_have_other_names() -> None:
             assert (response.status, await response.json()) == (200, None)
         async with client.session.get(f"{collection}?name=nobody") as response:
             assert len(await response.json()) == 1
+
+
+@pytest.mark.parametrize("fault", ["garbage", "hang_in_body"])
+async def test_a_response_without_a_body_can_have_a_fault_too(fault: str) -> None:
+    async with a_client(request_faults={fault: 1, "hang_seconds": 0.05}, default=PENDING) as client:
+        with suppress(aiohttp.ClientError):
+            async with client.post() as response:
+                await response.read()
+        (test_id,) = client.system.tests
+        with suppress(aiohttp.ClientError):
+            async with client.session.delete(f"{client.system.base_url}/serviceTest/{test_id}") as response:
+                await response.read()
+        assert client.system.tests == {}
+        assert (await client.faults())["requests"] == {fault: 2}

@@ -44,6 +44,8 @@ SEED = int(os.environ.get("SOUTHBOUND_TEST_FAULT_SEED", "0")) or randbelow(2**32
 PATIENCE = 150.0 + RUNS / 5  # seconds until the last result
 BATCH = 50  # events
 SHOWN = 10  # violations, each of which is a long line
+# A notification that comes a minute before the outcome of its POST is known, on a slow machine: the poll replaces it.
+EARLY = {"REPORT_WITHOUT_RUN"}
 # So rare that a small number of requests may not draw it; tokens end by their lifetime in any case.
 RARE = {RequestFault.EXPIRED_TOKEN}
 
@@ -65,7 +67,8 @@ async def test_each_run_has_one_active_test_with_the_last_content_and_one_result
         tests = resources_by_run(service)
         published.read_new()
         assert [str(rows.get(run_id)) for run_id in missing[:3]] == [], (SEED, len(missing))
-        assert [letter.header("southbound-dlq-reason") for letter in service.dead_letters()] == []
+        letters = [letter for letter in service.dead_letters() if letter.header("southbound-dlq-code") not in EARLY]
+        assert [letter.header("southbound-dlq-reason") for letter in letters] == []
     wrong = [line for each in planned for line in _judge(each, tests, rows, published)]
     assert not wrong, "\n".join([f"seed {SEED}: {len(wrong)} violations", *wrong[:SHOWN]])
     drawn = {fault for counts in faults.values() for fault in (*counts["requests"], *counts["callbacks"])}
