@@ -16,8 +16,9 @@ from consumers.northbound.api.responses import error_response, json_response
 from consumers.northbound.orders.change_order import OrderChanger, PatchRequest
 from consumers.northbound.orders.order_book import MAX_ATTEMPTS, busy
 from consumers.northbound.orders.place_order import OrderPlacer
-from consumers.northbound.servicenow.openapi import SERVICENOW_BASE, management_paths, management_schemas
+from consumers.northbound.servicenow.openapi import management_paths, management_schemas
 from consumers.store.orders.port import RunQuery
+from router.northbound.api_version import SERVICENOW_BASE
 from router.northbound.change import PatchKind
 from router.northbound.errors import ApiRefusedError
 from router.northbound.principal import Scope

@@ -20,8 +20,9 @@ from consumers.northbound.streams.read_record import (
 from consumers.northbound.streams.subject import source_named
 from consumers.runtime.handler import DeadLetter, Done, Outcome
 from producers.publisher import Message
+from router.northbound.servicenow.moments import with_moments
 from router.northbound.servicenow.read_body import read_new_run
-from router.northbound.streams.arrivals import Arrival, with_moments, without_results
+from router.northbound.streams.arrivals import Arrival, without_results
 from router.runs.ids import derive_event_id
 from schemas.problem import Problem
 
