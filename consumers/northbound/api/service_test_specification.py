@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from aiohttp import web
 from yarl import URL
@@ -24,11 +24,13 @@ from consumers.specifications.published_specifications import RefusedSpecificati
 from consumers.table_topic.port import PlanOutdatedError, TableTopicError
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
+from router.northbound.lists.query import read_fields, read_list_request
+from router.northbound.lists.sort import sorted_by
 from router.northbound.principal import Scope
-from router.northbound.query import read_fields, read_list_request
 from router.northbound.resource import select_fields
 from router.northbound.specification_resource import (
     RESOURCE_NAME,
+    SORTABLE_SPECIFICATION_ATTRIBUTES,
     SPECIFICATION_ATTRIBUTES,
     patched_specification,
     read_new_specification,
@@ -71,6 +73,14 @@ def service_test_specification_resource(
     )
 
 
+class _Found(NamedTuple):
+    """A specification that passes, with the texts that it is sorted by, and the resource if it is known to be shown."""
+
+    spec_id: str
+    texts: Mapping[str, str]
+    resource: dict[str, object] | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """A record, with its revision as an entity tag has it."""
@@ -92,24 +102,38 @@ class _SpecificationHandler:
     is_v5: bool
 
     async def list_specifications(self, request: web.Request) -> web.Response:
-        """Answer GET of the collection, by id."""
+        """Answer GET of the collection, by id unless it is sorted."""
         call, limits = self._call(request, Scope.READ), self.reader.limits
         wanted = read_list_request(
             request.query.items(),
             default_limit=limits.default_page,
             max_limit=limits.max_page,
             attributes=SPECIFICATION_ATTRIBUTES,
+            sortable=SORTABLE_SPECIFICATION_ATTRIBUTES,
         )
-        base_url, shown, total = self.reader.base_url(request), [], 0
+        base_url = self.reader.base_url(request)
+        found: list[_Found] = []
         async for record in self.catalogue.all():
             resource = to_specification_resource(record, call.version, base_url)
             if wanted.matches(resource):
-                if wanted.offset <= total < wanted.offset + wanted.limit:
-                    shown.append(select_fields(resource, wanted.fields))
-                total += 1
+                # Only what may be shown is kept whole: a specification has up to 256 KB.
+                in_page = not wanted.sort and wanted.offset <= len(found) < wanted.offset + wanted.limit
+                texts = {key.name: str(resource.get(key.name, "")) for key in wanted.sort}
+                found.append(_Found(record.id, texts, resource if in_page else None))
+        total, ordered = len(found), sorted_by(found, wanted.sort, lambda one, name: one.texts[name])
+        shown = []
+        for one in ordered[wanted.offset : wanted.offset + wanted.limit]:
+            resource = one.resource or await self._resource(one.spec_id, call, base_url)
+            shown.append(select_fields(resource, wanted.fields))
         page = Page(resources=shown, offset=wanted.offset, limit=wanted.limit, total=total)
         headers = page.headers(URL(base_url + request.path_qs, encoded=True))
         return json_response(200 if page.is_whole else 206, shown, headers)
+
+    async def _resource(self, spec_id: str, call: ApiCall, base_url: str) -> dict[str, object]:
+        record = await self.catalogue.find(spec_id)
+        if record is None:  # it was deleted meanwhile
+            return {"id": spec_id}
+        return to_specification_resource(record, call.version, base_url)
 
     async def read(self, request: web.Request) -> web.Response:
         """Answer GET of one specification."""

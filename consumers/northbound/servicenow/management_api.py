@@ -21,8 +21,8 @@ from consumers.store.orders.port import RunQuery
 from router.northbound.api_version import SERVICENOW_BASE
 from router.northbound.change import PatchKind
 from router.northbound.errors import ApiRefusedError
+from router.northbound.lists.query import read_fields
 from router.northbound.principal import Scope
-from router.northbound.query import read_fields
 from router.northbound.resource import select_fields, to_resource
 from router.northbound.servicenow.list_query import read_list_query
 from router.northbound.servicenow.read_body import read_change, read_new_run

@@ -15,7 +15,7 @@ from consumers.northbound.api.openapi.service_test import (
     service_test_schemas,
 )
 from router.northbound.api_version import SERVICENOW_BASE, ApiVersion
-from router.northbound.query import MAX_OFFSET
+from router.northbound.lists.query import MAX_OFFSET
 from router.northbound.service_test_body import MAX_ID_LENGTH, MAX_ITEMS
 from router.northbound.servicenow.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from router.northbound.servicenow.service_test_request import MAX_TABLE_NAME_LENGTH
