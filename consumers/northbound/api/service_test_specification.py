@@ -138,7 +138,7 @@ class _SpecificationHandler:
     async def read(self, request: web.Request) -> web.Response:
         """Answer GET of one specification."""
         call = self._call(request, Scope.READ)
-        record = _existing(await self.catalogue.find(request.match_info["id"]))
+        record = existing_specification(await self.catalogue.find(request.match_info["id"]))
         known = request.headers.get("If-None-Match")
         if known is not None and matches_etag(known, _Shown(record), weakly=True):
             return web.Response(status=304, headers={"ETag": etag_of(_Shown(record))})
@@ -150,12 +150,7 @@ class _SpecificationHandler:
         call = self._changing_call(request)
         spec_id, document = read_new_specification(await self.reader.json_body(request), self.new_id())
 
-        def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
-            if known is not None:
-                raise refuse(409, MistakeCode.OTHER, "there is a specification with this id: change it by PATCH", "/id")
-            return document
-
-        record = await _answering(self.catalogue.change(spec_id, call.principal.name, edit))
+        record = await answering(self.catalogue.change(spec_id, call.principal.name, new_document(document)))
         return self._response(request, call, record, status=201)
 
     async def change(self, request: web.Request) -> web.Response:
@@ -168,20 +163,20 @@ class _SpecificationHandler:
         patch, check = await self.reader.json_body(request), precondition(request, "specification")
 
         def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
-            record = _existing(known)
+            record = existing_specification(known)
             document = patched_specification(record, patch, is_json_patch=kind == JSON_PATCH_TYPE)
             check(_Shown(record))  # last, as RFC 9110 §13.2.1 says: what is refused anyway is not refused with 412
             return document
 
         spec_id = request.match_info["id"]
-        record = await _answering(self.catalogue.change(spec_id, call.principal.name, edit))
+        record = await answering(self.catalogue.change(spec_id, call.principal.name, edit))
         return self._response(request, call, record)
 
     async def delete(self, request: web.Request) -> web.Response:
         """Answer DELETE."""
         self._changing_call(request)
-        check = partial(_check_existing, precondition(request, "specification"))
-        await _answering(self.catalogue.delete(request.match_info["id"], check))
+        check = partial(_check, precondition(request, "specification"))
+        await answering(self.catalogue.delete(request.match_info["id"], check))
         return web.Response(status=204)
 
     def _call(self, request: web.Request, scope: Scope) -> ApiCall:
@@ -190,11 +185,7 @@ class _SpecificationHandler:
         return call
 
     def _changing_call(self, request: web.Request) -> ApiCall:
-        call = self._call(request, Scope.ADMINISTER)
-        if call.principal.tenant is not None:
-            sentence = "specifications are those of all tenants: a client of one tenant cannot change them"
-            raise refuse(403, MistakeCode.OTHER, sentence)
-        return call
+        return changing_call(self._call(request, Scope.ADMINISTER))
 
     def _response(
         self,
@@ -211,18 +202,50 @@ class _SpecificationHandler:
         return json_response(status, shown, {"ETag": etag_of(_Shown(record)), **location})
 
 
-def _existing(record: SpecificationRecord | None) -> SpecificationRecord:
+def changing_call(call: ApiCall) -> ApiCall:
+    """Return a call that may change specifications.
+
+    Raises:
+        ApiRefusedError: 403 for a client of one tenant.
+    """
+    if call.principal.tenant is not None:
+        sentence = "specifications are those of all tenants: a client of one tenant cannot change them"
+        raise refuse(403, MistakeCode.OTHER, sentence)
+    return call
+
+
+def new_document(document: Mapping[str, object]) -> Callable[[SpecificationRecord | None], Mapping[str, object]]:
+    """Return the edit that adds a document; it raises ApiRefusedError (409) if there is one with its id."""
+
+    def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
+        if known is not None:
+            raise refuse(409, MistakeCode.OTHER, "there is a specification with this id: change it by PATCH", "/id")
+        return document
+
+    return edit
+
+
+def existing_specification(record: SpecificationRecord | None) -> SpecificationRecord:
+    """Return the specification.
+
+    Raises:
+        ApiRefusedError: 404 if there is none.
+    """
     if record is None:
         raise refuse(404, MistakeCode.UNKNOWN_REFERENCE, "there is no such specification")
     return record
 
 
-def _check_existing(check: Callable[[Revised], None], record: SpecificationRecord | None) -> None:
-    check(_Shown(_existing(record)))
+def _check(check: Callable[[Revised], None], record: SpecificationRecord | None) -> None:
+    check(_Shown(existing_specification(record)))
 
 
-async def _answering(change: Awaitable[T]) -> T:
-    """Turn what prevents a change into the error of its request."""
+async def answering(change: Awaitable[T]) -> T:
+    """Return the outcome of a change.
+
+    Raises:
+        ApiRefusedError: what prevents the change, as the error of its request.
+    """
     try:
         return await change
     except RefusedSpecificationError as error:
