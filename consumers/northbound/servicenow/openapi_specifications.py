@@ -79,7 +79,7 @@ def specification_management_schemas() -> dict[str, object]:
         },
         _CHANGED: {
             "type": "object",
-            "description": "What is not named stays as it is; a list replaces the whole list. `id` is ignored.",
+            "description": "Attributes that are not named stay as they are, the others are replaced. `id` is ignored.",
             "properties": properties,
         },
     }

@@ -28,11 +28,12 @@ from router.northbound.principal import Scope
 from router.northbound.resource import select_fields
 from router.northbound.servicenow.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from router.northbound.servicenow.shown_specification import (
+    changed_specification,
     read_new_specification_body,
     read_specification_change,
     shown_specification,
 )
-from router.northbound.specification_resource import RESOURCE_NAME, patched_specification, read_new_specification
+from router.northbound.specification_resource import RESOURCE_NAME, read_new_specification
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,12 +110,12 @@ class _SpecificationManagement:
 
     @with_its_statuses
     async def change(self, request: web.Request) -> web.Response:
-        """Answer PATCH: what is not named stays as it is."""
+        """Answer PATCH: attributes that are not named stay as they are."""
         call = changing_call(self._call(request, Scope.ADMINISTER))
-        patch = read_specification_change(await self.reader.json_body(request), self.zone)
+        changed = read_specification_change(await self.reader.json_body(request), self.zone)
 
         def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
-            return patched_specification(existing_specification(known), patch, is_json_patch=False)
+            return changed_specification(existing_specification(known), changed)
 
         record = await answering(self.catalogue.change(request.match_info["id"], call.principal.name, edit))
         return json_response(200, shown_specification(record, self.zone))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from router.northbound.errors import MistakeCode, refuse
 from router.northbound.servicenow.moments import MOMENTS, read_moment
+from router.northbound.specification_resource import read_new_specification
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from schemas.published_tables import SpecificationRecord
 
-_OURS = frozenset({"href", "lastUpdate", "@type"})
+_OURS = frozenset({"href", "lastUpdate"})
 _OF_SPECIFICATION = frozenset({*_OURS, "id"})
 
 
@@ -32,7 +33,7 @@ def read_new_specification_body(body: object, zone: tzinfo) -> object:
 
 
 def read_specification_change(body: object, zone: tzinfo) -> dict[str, object]:
-    """Return the body of a PATCH as a merge patch. What a client sends back as it was shown changes nothing.
+    """Return the attributes that a PATCH names. What a client sends back as it was shown changes nothing.
 
     Raises:
         ApiRefusedError: 400 for a body that is no object.
@@ -40,6 +41,20 @@ def read_specification_change(body: object, zone: tzinfo) -> dict[str, object]:
     if not isinstance(body, dict):
         raise refuse(400, MistakeCode.INVALID_FORMAT, "the body must be a JSON object")
     return {name: _translated(name, value, zone) for name, value in body.items() if name not in _OF_SPECIFICATION}
+
+
+def changed_specification(record: SpecificationRecord, changed: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the document with these attributes in place of its own; null removes one.
+
+    Raises:
+        ApiRefusedError: 400 if it is no specification any more.
+    """
+    merged = {**record.document, **changed, "id": record.id}
+    removed = {name for name, value in changed.items() if value is None}
+    _, document = read_new_specification(
+        {name: value for name, value in merged.items() if name not in removed}, record.id
+    )
+    return document
 
 
 def _translated(name: str, value: object, zone: tzinfo) -> object:

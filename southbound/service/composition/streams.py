@@ -20,7 +20,12 @@ from consumers.runtime.dead_letters import DeadLetterHooks
 from southbound.service.composition.northbound import order_book
 from southbound.service.composition.workers import assemble_worker, worker_config
 from southbound.service.composition.writeback import WritebackSubjects
-from southbound.service.streams.clients import source_clusters, source_consumer_settings, stream_session_timeout
+from southbound.service.streams.clients import (
+    source_clusters,
+    source_consumer_settings,
+    source_role,
+    stream_session_timeout,
+)
 from southbound.service.streams.topic_checks import StreamTopicWatch, copied_topics, stream_warnings
 
 if TYPE_CHECKING:
@@ -44,7 +49,7 @@ def ingress_workers(resources: SharedResources) -> dict[str, Worker]:
     for source in resources.rules.sources:
         clusters = source_clusters(resources.settings.kafka, source)
         for number in range(1, len(clusters) + 1):
-            role = f"ingress.{source.name}" if len(clusters) == 1 else f"ingress.{source.name}.{number}"
+            role = source_role(source, number, len(clusters))
             workers[role] = _source_worker(resources, source, role, number)
     if workers:
         workers[REDRIVEN] = _redriven_worker(resources)

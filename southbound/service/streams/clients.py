@@ -26,6 +26,11 @@ def source_clusters(kafka: KafkaSettings, source: StreamSource) -> tuple[str, ..
     return source.bootstrap or (kafka.servers,)
 
 
+def source_role(source: StreamSource, number: int, clusters: int) -> str:
+    """Return the role of the worker that reads a source on one of its clusters, numbered from 1."""
+    return f"ingress.{source.name}" if clusters == 1 else f"ingress.{source.name}.{number}"
+
+
 def destination_servers(kafka: KafkaSettings, destination: StreamDestination) -> str:
     """Return the bootstrap servers of the cluster of a destination."""
     return destination.bootstrap or kafka.servers
