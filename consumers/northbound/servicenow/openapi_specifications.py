@@ -66,7 +66,9 @@ def specification_management_schemas() -> dict[str, object]:
     """Return the schemas."""
     known = specification_schemas()
     update = known[f"{TYPE_NAME}_Update"]
-    properties = update["properties"] if isinstance(update, dict) else {}
+    properties = dict(update["properties"]) if isinstance(update, dict) else {}
+    for name in ("specCharacteristic", "testMeasureDefinition"):  # null removes the list
+        properties[name] = {**properties[name], "type": ["array", "null"]}
     return {
         f"{TYPE_NAME}_Create": known[f"{TYPE_NAME}_Create"],
         _SHOWN: {
