@@ -171,7 +171,7 @@ async def test_orders_in_avro_of_a_registry_are_taken_and_only_the_results_of_th
             service.rules = replace(service.rules, sources=desk.rules.sources, destinations=desk.rules.destinations)
             await service.start((*DEFAULT_ROLES, Role.INGRESS, Role.EGRESS))
             await service.request(a_document("SOUTH"))
-            await service.wait_until(lambda: service.results(), "the run of no tenant has ended")
+            await service.wait_until(service.results, "the run of no tenant has ended")
             order = {"id": "NORTH", "name": "Line test NORTH", **ORDER}
             await desk.order(framed_avro(SERVICE_TEST, order))
             await service.wait_until(desk.ended, "the result of the tenant on the other cluster")
