@@ -37,7 +37,7 @@ class PatternTooCostlyError(Exception):
     """The expressions of a request have taken all steps that it has."""
 
 
-class StepBudget:
+class PatternBudget:
     """Counts the steps of a request."""
 
     def __init__(self, steps: int = MAX_STEPS) -> None:
@@ -84,7 +84,7 @@ _FOUND = 0  # the place at which the whole expression has matched
 class Pattern:
     """An expression that is searched for in the texts of one request."""
 
-    def __init__(self, text: str, budget: StepBudget) -> None:
+    def __init__(self, text: str, budget: PatternBudget) -> None:
         """Prepare an expression.
 
         Raises:

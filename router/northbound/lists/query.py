@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode
-from router.northbound.lists.pattern import Pattern, PatternTooCostlyError, StepBudget
+from router.northbound.lists.pattern import Pattern, PatternBudget, PatternTooCostlyError
 from router.northbound.lists.pattern_syntax import PatternError
 from router.northbound.lists.pushdown import DOCUMENT_PATHS, FieldIsOneOf, Pushdown
 from router.northbound.lists.sort import MAX_SORT_KEYS, read_sort
@@ -154,7 +154,7 @@ def read_list_request(
     filters: list[Filter] = []
     fields, offset, limit = None, 0, default_limit
     sort: tuple[SortKey, ...] = ()
-    budget = StepBudget()
+    budget = PatternBudget()
     for name, value in parameters:
         match name:
             case "fields":
@@ -193,7 +193,7 @@ def values_at(value: object, path: Sequence[str]) -> Iterator[object]:
         yield from values_at(value[path[0]], path[1:])
 
 
-def _read_filter(name: str, value: str, attributes: frozenset[str], budget: StepBudget) -> Filter:
+def _read_filter(name: str, value: str, attributes: frozenset[str], budget: PatternBudget) -> Filter:
     parts = tuple(name.split("."))
     endings = {word.value: word for word in FilterComparison}
     comparison = endings.get(parts[-1], FilterComparison.EQUAL) if len(parts) > 1 else FilterComparison.EQUAL
@@ -210,7 +210,7 @@ def _read_filter(name: str, value: str, attributes: frozenset[str], budget: Step
     return Filter(path, comparison, values)
 
 
-def _read_pattern(name: str, value: str, budget: StepBudget) -> Pattern:
+def _read_pattern(name: str, value: str, budget: PatternBudget) -> Pattern:
     try:
         return Pattern(value, budget)
     except PatternError as error:

@@ -166,7 +166,7 @@ async def test_orders_in_avro_of_a_registry_are_taken_and_only_the_results_of_th
     async with other_system(kafka_bootstrap, other_kafka_bootstrap, tmp_path, *clusters, tenant="north") as desk:
         service = desk.deployment.service
         with a_registry({7: SERVICE_TEST}) as address:
-            kafka = service.settings.kafka.model_copy(update={"registry": SecretStr(address)})
+            kafka = service.settings.kafka.model_copy(update={"registry": SecretStr(address), "format": "json"})
             service.settings = service.settings.model_copy(update={"kafka": kafka})
             service.rules = replace(service.rules, sources=desk.rules.sources, destinations=desk.rules.destinations)
             await service.start((*DEFAULT_ROLES, Role.INGRESS, Role.EGRESS))

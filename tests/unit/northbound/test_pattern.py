@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.northbound.lists.pattern import MAX_INSTRUCTIONS, Pattern, PatternTooCostlyError, StepBudget
+from router.northbound.lists.pattern import MAX_INSTRUCTIONS, Pattern, PatternBudget, PatternTooCostlyError
 from router.northbound.lists.pattern_syntax import MAX_NESTING, MAX_PATTERN_LENGTH, PatternError
 
 ATOMS = st.sampled_from(
@@ -32,14 +32,14 @@ TEXTS = st.text(st.sampled_from("abc1. \u00fc-]"), max_size=12)
 
 
 def finds(expression: str, text: str) -> bool:
-    return Pattern(expression, StepBudget()).is_in(text)
+    return Pattern(expression, PatternBudget()).is_in(text)
 
 
 @given(EXPRESSIONS, st.lists(TEXTS, min_size=1, max_size=5))
 def test_it_finds_what_re_finds(expression: str, texts: list[str]) -> None:
     # Of Python's, `$` also matches before a line break at the end, and `\\w` any letter.
     python = re.compile(expression, re.ASCII | re.DOTALL)
-    pattern = Pattern(expression, StepBudget())
+    pattern = Pattern(expression, PatternBudget())
     for text in texts:
         assert pattern.is_in(text) is (python.search(text) is not None), (expression, text)
 
@@ -94,7 +94,7 @@ def test_repeating_nothing_takes_no_time() -> None:
 @given(st.text(max_size=MAX_PATTERN_LENGTH), st.text(max_size=50))
 def test_any_text_is_an_expression_or_refused(expression: str, text: str) -> None:
     try:
-        pattern = Pattern(expression, StepBudget())
+        pattern = Pattern(expression, PatternBudget())
     except PatternError:
         return
     assert isinstance(pattern.is_in(text), bool)
@@ -102,12 +102,12 @@ def test_any_text_is_an_expression_or_refused(expression: str, text: str) -> Non
 
 @pytest.mark.parametrize("expression", ["(a*)*b", "(a|a)*b", "(a|aa)+$", "(.*)(.*)(.*)(.*)[^a]"])
 def test_what_keeps_re_busy_for_ever_takes_a_step_for_each_character(expression: str) -> None:
-    budget = StepBudget(200_000)
+    budget = PatternBudget(200_000)
     assert Pattern(expression, budget).is_in("a" * 50_000) is (expression == "(a|aa)+$")
 
 
 def test_a_budget_is_shared_and_ends() -> None:
-    budget = StepBudget(1_000)
+    budget = PatternBudget(1_000)
     first, second = Pattern("a", budget), Pattern("b", budget)
     assert not first.is_in("c" * 600)
     with pytest.raises(PatternTooCostlyError):
