@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "r0020"
-down_revision = "r0017"
+down_revision = "r0018"
 
 SPECIFICATIONS = sa.table(
     "specifications", sa.column("id", sa.Text), sa.column("revision", sa.BigInteger), sa.column("record", sa.Text)
