@@ -352,8 +352,8 @@ STREAM_RECORDS = Metric(
     name="southbound_stream_records_total",
     kind=Counter,
     labels=("stream", "outcome"),
-    meaning="Records of streams that were finished: they ordered, changed or cancelled a run, were copied, or were "
-    "ignored as duplicate, stale, unchanged, ended or not_ordered.",
+    meaning="Records of streams that were finished: they ordered, changed or cancelled a run, were copied, were "
+    "skipped because of their tenant, or were ignored as duplicate, stale, unchanged, ended or not_ordered.",
 )
 
 METRICS: Final = (

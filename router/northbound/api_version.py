@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 BASE_PATH = "/tmf-api/serviceTestManagement"
+# Of ServiceNow's Service Test Management Open API, which is based on 4.1.
+SERVICENOW_BASE = "/api/sn_sprb_mgmt/servicetestmanagement"
 
 
 class ApiVersion(StrEnum):

@@ -48,6 +48,8 @@ SPECIFICATION_ATTRIBUTES = frozenset(
         "@schemaLocation",
     }
 )
+# Attributes that have a text for each specification.
+SORTABLE_SPECIFICATION_ATTRIBUTES = ("id", "name", "version", "lifecycleStatus", "lastUpdate")
 _OURS = ("href", "lastUpdate")  # written by Southbound when the resource is shown
 _NOT_PATCHABLE = frozenset({"id", "href"})
 

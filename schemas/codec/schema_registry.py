@@ -64,6 +64,16 @@ def resolve_ids(url: str, *, register: bool = True, timeout: float = 10.0) -> Re
     return RegistryIds(write_ids=writing, read_schemas=reading)
 
 
+def read_registered_schema(url: str, schema_id: int, timeout: float = 10.0) -> str:
+    """Return the text of an Avro schema by its id. Blocks.
+
+    Raises:
+        RegistryUnavailableError: the registry does not answer.
+        RegistryError: it does not have the schema, or has one that is not Avro or refers to others.
+    """
+    return _RegistryClient(url, timeout).schema(schema_id)
+
+
 class _RegistryClient:
     def __init__(self, url: str, timeout: float) -> None:
         parts = urlsplit(url)
@@ -84,6 +94,15 @@ class _RegistryClient:
         path = f"/subjects/{quote(subject, safe='')}/versions"
         answers = [self._request(f"{path}/{version}") for version in self._request(path)]
         return [(int(answer["id"]), self._safe(subject, answer)) for answer in answers]
+
+    def schema(self, schema_id: int) -> str:
+        answer = self._request(f"/schemas/ids/{schema_id}")
+        if answer.get("schemaType", "AVRO") != "AVRO" or answer.get("references"):
+            raise RegistryError(
+                f"The schema registry at {self._address} has as {schema_id} no Avro schema that stands alone; "
+                "let its producer write one that does."
+            )
+        return str(answer["schema"])
 
     def _safe(self, subject: str, answer: RegistryResponse) -> AvroSchema:
         schema = orjson.loads(answer["schema"])

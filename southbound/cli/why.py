@@ -16,7 +16,7 @@ def why(
     run: Annotated[str | None, typer.Argument(metavar="[RUN]", help="The run's id.")] = None,
     topic: Annotated[
         str | None,
-        typer.Option(metavar="TOPIC", help="lifecycle, inbound, dispatch.SPOKE, or a full name."),
+        typer.Option(metavar="TOPIC", help="lifecycle, inbound, dispatch.SPOKE, ingress.SOURCE, or a full name."),
     ] = None,
     partition: Annotated[int | None, typer.Option(min=0, metavar="N", help="One partition of the topic.")] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="The commands for one external system.")] = None,

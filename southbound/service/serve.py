@@ -37,6 +37,7 @@ from southbound.service.roles import DEFAULT_ROLES, Role, TopicScope, topics_for
 from southbound.service.startup_status import StartupStatus
 from southbound.service.store_check import StoreDiscontinuedError
 from southbound.service.streams.clients import stream_mistakes
+from southbound.service.streams.topic_checks import loops_by_cluster
 from southbound.service.table_sources import NoLiveTablesError
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ async def _start(
     resources = await open_resources(
         stack, settings, rules, roles, topics, metrics, status, accept_empty_store=accept_empty_store
     )
+    if {Role.INGRESS, Role.EGRESS} & {*roles}:
+        await _refuse_loops(settings, rules)
     workers = build_workers(resources, roles, only_spoke)
     ports = await start_servers(stack, resources, roles)
     health.checks, health.warnings = _health_checks(resources, workers), partial(_warnings, resources, workers)
@@ -163,6 +166,16 @@ async def _start(
         api_port=ports.get(Role.API),
         health_port=health.port,
     )
+
+
+async def _refuse_loops(settings: Settings, rules: RoutingRules) -> None:
+    """Refuse streams whose topics are Southbound's own, now that Kafka answers.
+
+    Raises:
+        InvalidConfigurationError: with a sentence for each.
+    """
+    if mistakes := await asyncio.to_thread(loops_by_cluster, settings, rules, os.environ):
+        raise InvalidConfigurationError(mistakes)
 
 
 async def _work(service: RunningService, roles: Sequence[Role], stop: asyncio.Event) -> bool:

@@ -25,7 +25,7 @@ class ServiceNowSettings(Section):
     paths: bool = Field(
         default=False,
         description="Whether runs are also ordered, read and changed at `/api/sn_sprb_mgmt/servicetestmanagement`, as"
-        " at a ServiceNow instance.",
+        " at a ServiceNow instance, and specifications too.",
     )
     time_limit: float = Field(
         25.0,

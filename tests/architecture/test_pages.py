@@ -21,6 +21,7 @@ from consumers.spokes.profile import Profile
 from consumers.spokes.profile_loader import load_profiles
 from consumers.spokes.registry import ENTRY_POINT_GROUP
 from docs.generate.profiles import fields_of
+from router.northbound.lists.sort import SORTABLE_RUN_ATTRIBUTES
 from router.northbound.principal import Scope
 from schemas.catalogue import CATALOGUE
 from southbound.cli.app import app
@@ -179,8 +180,8 @@ def test_python_names_that_pages_name_exist(page: Path) -> None:
     imported = [name for language, block in FENCE.findall(text) if language == "python" for name in imports(block)]
     spans = [re.fullmatch(r"((?:[a-z]\w*\.)+\w+)(?:\(.*\))?", span) for span in code_spans(text)]
     named = [match[1] for match in spans if match and match[1].split(".")[0] in PACKAGES]
-    scopes = {scope.value for scope in Scope}
-    others = {entry.ce_type for entry in CATALOGUE} | scopes | {"southbound.yaml", "southbound.db", ENTRY_POINT_GROUP}
+    written = {scope.value for scope in Scope} | {*SORTABLE_RUN_ATTRIBUTES}
+    others = {entry.ce_type for entry in CATALOGUE} | written | {"southbound.yaml", "southbound.db", ENTRY_POINT_GROUP}
     assert [name for name in (*imported, *named) if name not in others and not python_name_exists(name)] == []
 
 

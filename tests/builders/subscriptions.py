@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from consumers.northbound.hub.callback import read_query
 from router.northbound.api_version import ApiVersion
 from router.northbound.hub.plan import DeliveryPlanner
+from router.northbound.hub.specification_changes import SpecificationPlanner
 from router.northbound.hub.subscription import RunSubscription
 from router.northbound.resource import to_resource
 from router.runs.notifications.build import build_result, build_update
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.results import RunResult, RunUpdate
 
+SPECIFICATIONS = SpecificationPlanner(base_url="", read_query=read_query)
 PLANNER = DeliveryPlanner(show=to_resource, read_query=read_query)
 PHASES = {
     RunState.ACKNOWLEDGED: Phase.ACCEPTED,

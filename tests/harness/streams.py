@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Outcome
     from consumers.spokes.transport import Transport
     from consumers.store.sql_store import SqlRunStore
+    from schemas.codec.registered_avro import RegisteredAvroReader
 
 LIFECYCLE = TopicNames().lifecycle
 NOON_MS = int(NOON.timestamp() * 1000)
@@ -94,7 +95,13 @@ class StreamHarness:
 
 
 @asynccontextmanager
-async def a_stream(folder: Path, transport: Transport | None = None, **profile: object) -> AsyncIterator[StreamHarness]:
+async def a_stream(
+    folder: Path,
+    transport: Transport | None = None,
+    *,
+    avro: RegisteredAvroReader | None = None,
+    **profile: object,
+) -> AsyncIterator[StreamHarness]:
     """Open a source with this profile; `transport` is that of the target of change data."""
     source = StreamSource.model_validate({"name": "desk", "topic": "runs", **profile})
     store, publisher = await open_store(f"sqlite:///{folder}/runs.db"), RecordingPublisher()
@@ -114,6 +121,7 @@ async def a_stream(folder: Path, transport: Transport | None = None, **profile: 
         lifecycle=LIFECYCLE,
         on_record=lambda _, outcome: stream.outcomes.append(outcome),
         runs=None if transport is None else _run_reader(transport),
+        avro=avro,
     )
     clusters = max(1, len(source.bootstrap))
     stream.handlers = [replace(handler, way=number) for number in range(1, clusters + 1)]

@@ -15,8 +15,8 @@ from consumers.northbound.orders.change_order import OrderChanger
 from router.northbound.api_version import ApiVersion
 from router.northbound.cancel_task import TASK_ATTRIBUTES, cancel_task_of, read_cancellation
 from router.northbound.errors import MistakeCode, refuse
+from router.northbound.lists.query import FilterComparison, read_fields, read_list_request
 from router.northbound.principal import Scope
-from router.northbound.query import FilterComparison, read_fields, read_list_request
 from router.northbound.resource import select_fields
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.store.orders.port import MAX_SEARCHED_RUNS, ListPosition, RunQuery
-from router.northbound.pushdown import Pushdown
+from router.northbound.lists.pushdown import Pushdown
+from router.northbound.lists.sort import sort_text, sorted_by
 from router.northbound.resource import to_resource
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from consumers.store.orders.port import OrderStore
     from router.northbound.api_version import ApiVersion
+    from router.northbound.lists.query import ListRequest
     from router.northbound.order import RunView
-    from router.northbound.query import ListRequest
     from router.northbound.resource import Resource
 
 MAX_COUNTED_RUNS = 100_000  # a longer list has no total
@@ -68,13 +69,13 @@ class PageReader:
     store: OrderStore
 
     async def read(self, wanted: ListRequest, version: ApiVersion, tenant: str | None, base_url: str) -> Page:
-        """Return a page, newest run first.
+        """Return a page, newest run first unless it is sorted.
 
         What the database decides is searched in the newest `MAX_SEARCHED_RUNS`; other filters are applied to the
         newest `MAX_SCANNED_RUNS` of what it finds. Behind that, the total is unknown.
         """
         pushdown = wanted.pushdown
-        query = RunQuery(tenant=tenant, pushdown=pushdown, offset=wanted.offset, limit=wanted.limit)
+        query = RunQuery(tenant=tenant, pushdown=pushdown, offset=wanted.offset, limit=wanted.limit, sort=wanted.sort)
         if not pushdown.is_complete:
             return await self._scan(wanted, query, version, base_url)
         views, total = await self.views(query)
@@ -94,25 +95,27 @@ class PageReader:
         return total if total <= MAX_COUNTED_RUNS else None
 
     async def _searches_all(self, query: RunQuery) -> bool:
-        if query.pushdown.states is None and not query.pushdown.fields:
+        if query.pushdown.states is None and not query.pushdown.fields and not query.sort:
             return True
         everything = RunQuery(tenant=query.tenant, pushdown=Pushdown(), limit=MAX_SEARCHED_RUNS + 1)
         return await self.store.count_views(everything) <= MAX_SEARCHED_RUNS
 
     async def _scan(self, wanted: ListRequest, query: RunQuery, version: ApiVersion, base_url: str) -> Page:
-        found: list[Resource] = []
+        found: list[tuple[RunView, Resource]] = []
         after, scanned, is_end = None, 0, False
         while not is_end and scanned < MAX_SCANNED_RUNS:
             views = await self.store.list_views(
                 RunQuery(tenant=query.tenant, pushdown=query.pushdown, limit=_BATCH, after=after)
             )
             scanned, is_end = scanned + len(views), len(views) < _BATCH
-            found += filter(wanted.matches, (to_resource(view, version, base_url) for view in views))
+            shown = [(view, to_resource(view, version, base_url)) for view in views]
+            found += [(view, resource) for view, resource in shown if wanted.matches(resource)]
             if views:
                 last = views[-1]
                 created_at = last.row.created_at if last.row is not None else last.created_at
                 after = ListPosition(created_at, last.run_id)
             await asyncio.sleep(0)  # other requests take their turn
         total = len(found) if is_end and await self._searches_all(query) else None
-        page = found[wanted.offset : wanted.offset + wanted.limit]
+        ordered = sorted_by(found, wanted.sort, lambda each, name: sort_text(each[0], name))
+        page = [resource for _, resource in ordered[wanted.offset : wanted.offset + wanted.limit]]
         return Page(resources=page, offset=wanted.offset, limit=wanted.limit, total=total)

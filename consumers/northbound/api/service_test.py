@@ -27,8 +27,9 @@ from consumers.northbound.orders.place_order import OrderPlacer
 from router.northbound.api_version import ApiVersion
 from router.northbound.change import PatchKind
 from router.northbound.errors import Mistake, MistakeCode
+from router.northbound.lists.query import read_fields, read_list_request
+from router.northbound.lists.sort import SORTABLE_RUN_ATTRIBUTES
 from router.northbound.principal import Scope
-from router.northbound.query import read_fields, read_list_request
 from router.northbound.resource import select_fields, to_resource
 
 if TYPE_CHECKING:
@@ -75,7 +76,12 @@ class _ServiceTestHandler:
         """Answer GET of the collection."""
         call = self._call(request, Scope.READ)
         limits = self.reader.limits
-        wanted = read_list_request(request.query.items(), default_limit=limits.default_page, max_limit=limits.max_page)
+        wanted = read_list_request(
+            request.query.items(),
+            default_limit=limits.default_page,
+            max_limit=limits.max_page,
+            sortable=SORTABLE_RUN_ATTRIBUTES,
+        )
         base_url = self.reader.base_url(request)
         pages = PageReader(store=self.book.store)
         page = await pages.read(wanted, call.version, call.principal.tenant, base_url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from aiohttp import web
 from yarl import URL
@@ -24,11 +24,13 @@ from consumers.specifications.published_specifications import RefusedSpecificati
 from consumers.table_topic.port import PlanOutdatedError, TableTopicError
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
+from router.northbound.lists.query import read_fields, read_list_request
+from router.northbound.lists.sort import sorted_by
 from router.northbound.principal import Scope
-from router.northbound.query import read_fields, read_list_request
 from router.northbound.resource import select_fields
 from router.northbound.specification_resource import (
     RESOURCE_NAME,
+    SORTABLE_SPECIFICATION_ATTRIBUTES,
     SPECIFICATION_ATTRIBUTES,
     patched_specification,
     read_new_specification,
@@ -71,6 +73,14 @@ def service_test_specification_resource(
     )
 
 
+class _Found(NamedTuple):
+    """A specification that passes, with the texts that it is sorted by, and the resource if it is known to be shown."""
+
+    spec_id: str
+    texts: Mapping[str, str]
+    resource: dict[str, object] | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """A record, with its revision as an entity tag has it."""
@@ -92,29 +102,43 @@ class _SpecificationHandler:
     is_v5: bool
 
     async def list_specifications(self, request: web.Request) -> web.Response:
-        """Answer GET of the collection, by id."""
+        """Answer GET of the collection, by id unless it is sorted."""
         call, limits = self._call(request, Scope.READ), self.reader.limits
         wanted = read_list_request(
             request.query.items(),
             default_limit=limits.default_page,
             max_limit=limits.max_page,
             attributes=SPECIFICATION_ATTRIBUTES,
+            sortable=SORTABLE_SPECIFICATION_ATTRIBUTES,
         )
-        base_url, shown, total = self.reader.base_url(request), [], 0
+        base_url = self.reader.base_url(request)
+        found: list[_Found] = []
         async for record in self.catalogue.all():
             resource = to_specification_resource(record, call.version, base_url)
             if wanted.matches(resource):
-                if wanted.offset <= total < wanted.offset + wanted.limit:
-                    shown.append(select_fields(resource, wanted.fields))
-                total += 1
+                # Only what may be shown is kept whole: a specification has up to 256 KB.
+                in_page = not wanted.sort and wanted.offset <= len(found) < wanted.offset + wanted.limit
+                texts = {key.name: str(resource.get(key.name, "")) for key in wanted.sort}
+                found.append(_Found(record.id, texts, resource if in_page else None))
+        total, ordered = len(found), sorted_by(found, wanted.sort, lambda one, name: one.texts[name])
+        shown = []
+        for one in ordered[wanted.offset : wanted.offset + wanted.limit]:
+            resource = one.resource or await self._resource(one.spec_id, call, base_url)
+            shown.append(select_fields(resource, wanted.fields))
         page = Page(resources=shown, offset=wanted.offset, limit=wanted.limit, total=total)
         headers = page.headers(URL(base_url + request.path_qs, encoded=True))
         return json_response(200 if page.is_whole else 206, shown, headers)
 
+    async def _resource(self, spec_id: str, call: ApiCall, base_url: str) -> dict[str, object]:
+        record = await self.catalogue.find(spec_id)
+        if record is None:  # it was deleted meanwhile
+            return {"id": spec_id}
+        return to_specification_resource(record, call.version, base_url)
+
     async def read(self, request: web.Request) -> web.Response:
         """Answer GET of one specification."""
         call = self._call(request, Scope.READ)
-        record = _existing(await self.catalogue.find(request.match_info["id"]))
+        record = existing_specification(await self.catalogue.find(request.match_info["id"]))
         known = request.headers.get("If-None-Match")
         if known is not None and matches_etag(known, _Shown(record), weakly=True):
             return web.Response(status=304, headers={"ETag": etag_of(_Shown(record))})
@@ -126,12 +150,7 @@ class _SpecificationHandler:
         call = self._changing_call(request)
         spec_id, document = read_new_specification(await self.reader.json_body(request), self.new_id())
 
-        def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
-            if known is not None:
-                raise refuse(409, MistakeCode.OTHER, "there is a specification with this id: change it by PATCH", "/id")
-            return document
-
-        record = await _answering(self.catalogue.change(spec_id, call.principal.name, edit))
+        record = await answering(self.catalogue.change(spec_id, call.principal.name, new_document(document)))
         return self._response(request, call, record, status=201)
 
     async def change(self, request: web.Request) -> web.Response:
@@ -144,20 +163,20 @@ class _SpecificationHandler:
         patch, check = await self.reader.json_body(request), precondition(request, "specification")
 
         def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
-            record = _existing(known)
+            record = existing_specification(known)
             document = patched_specification(record, patch, is_json_patch=kind == JSON_PATCH_TYPE)
             check(_Shown(record))  # last, as RFC 9110 §13.2.1 says: what is refused anyway is not refused with 412
             return document
 
         spec_id = request.match_info["id"]
-        record = await _answering(self.catalogue.change(spec_id, call.principal.name, edit))
+        record = await answering(self.catalogue.change(spec_id, call.principal.name, edit))
         return self._response(request, call, record)
 
     async def delete(self, request: web.Request) -> web.Response:
         """Answer DELETE."""
         self._changing_call(request)
-        check = partial(_check_existing, precondition(request, "specification"))
-        await _answering(self.catalogue.delete(request.match_info["id"], check))
+        check = partial(_check, precondition(request, "specification"))
+        await answering(self.catalogue.delete(request.match_info["id"], check))
         return web.Response(status=204)
 
     def _call(self, request: web.Request, scope: Scope) -> ApiCall:
@@ -166,11 +185,7 @@ class _SpecificationHandler:
         return call
 
     def _changing_call(self, request: web.Request) -> ApiCall:
-        call = self._call(request, Scope.ADMINISTER)
-        if call.principal.tenant is not None:
-            sentence = "specifications are those of all tenants: a client of one tenant cannot change them"
-            raise refuse(403, MistakeCode.OTHER, sentence)
-        return call
+        return changing_call(self._call(request, Scope.ADMINISTER))
 
     def _response(
         self,
@@ -187,18 +202,50 @@ class _SpecificationHandler:
         return json_response(status, shown, {"ETag": etag_of(_Shown(record)), **location})
 
 
-def _existing(record: SpecificationRecord | None) -> SpecificationRecord:
+def changing_call(call: ApiCall) -> ApiCall:
+    """Return a call that may change specifications.
+
+    Raises:
+        ApiRefusedError: 403 for a client of one tenant.
+    """
+    if call.principal.tenant is not None:
+        sentence = "specifications are those of all tenants: a client of one tenant cannot change them"
+        raise refuse(403, MistakeCode.OTHER, sentence)
+    return call
+
+
+def new_document(document: Mapping[str, object]) -> Callable[[SpecificationRecord | None], Mapping[str, object]]:
+    """Return the edit that adds a document; it raises ApiRefusedError (409) if there is one with its id."""
+
+    def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
+        if known is not None:
+            raise refuse(409, MistakeCode.OTHER, "there is a specification with this id: change it by PATCH", "/id")
+        return document
+
+    return edit
+
+
+def existing_specification(record: SpecificationRecord | None) -> SpecificationRecord:
+    """Return the specification.
+
+    Raises:
+        ApiRefusedError: 404 if there is none.
+    """
     if record is None:
         raise refuse(404, MistakeCode.UNKNOWN_REFERENCE, "there is no such specification")
     return record
 
 
-def _check_existing(check: Callable[[Revised], None], record: SpecificationRecord | None) -> None:
-    check(_Shown(_existing(record)))
+def _check(check: Callable[[Revised], None], record: SpecificationRecord | None) -> None:
+    check(_Shown(existing_specification(record)))
 
 
-async def _answering(change: Awaitable[T]) -> T:
-    """Turn what prevents a change into the error of its request."""
+async def answering(change: Awaitable[T]) -> T:
+    """Return the outcome of a change.
+
+    Raises:
+        ApiRefusedError: what prevents the change, as the error of its request.
+    """
     try:
         return await change
     except RefusedSpecificationError as error:

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from consumers.northbound.hub.deliver import DeliveryTools
     from consumers.periodic import ReportSentence
     from router.northbound.hub.plan import DeliveryPlanner
+    from router.northbound.hub.specification_changes import SpecificationPlanner
     from router.northbound.hub.subscription import RunSubscription
 
 LOOK_EVERY = 0.5  # seconds between two searches for deliveries that are due
+SPECIFICATIONS_EVERY = 2.0  # seconds between two searches for specifications that have changed
 CLEAN_EVERY = 15.0  # seconds between two searches for what is too old, and for deleted runs
 PAGE = 500  # announced runs that are compared with the run store at once
+SPECIFICATIONS_PAGE = 50  # that are announced in one transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,7 @@ class DeliveryHub:
         *,
         tools: DeliveryTools,
         planner: DeliveryPlanner,
+        specifications: SpecificationPlanner,
         client_for: Callable[[RunSubscription], SubscriberClient],
         owner: str,
         retention: Retention,
@@ -55,6 +59,7 @@ class DeliveryHub:
     ) -> None:
         self._tools = tools
         self._planner = planner
+        self._specifications = specifications
         self._client_for = client_for
         self._owner = owner
         self._retention = retention
@@ -69,6 +74,7 @@ class DeliveryHub:
         try:
             await asyncio.gather(
                 repeat(self._start_queues, every=0, warn=self._warn, failure=failure),
+                repeat(self._announce_specifications, every=SPECIFICATIONS_EVERY, warn=self._warn, failure=failure),
                 repeat(self._clean, every=CLEAN_EVERY, warn=self._warn, failure=failure),
             )
         finally:
@@ -137,6 +143,15 @@ class DeliveryHub:
                 now = self._tools.now()
                 run_ids = [run.run_id for run in gone]
                 await self._tools.store.announce_deletions(run_ids, partial(self._planner.deletions, now), now)
+                self._new.set()
+
+    async def _announce_specifications(self) -> None:
+        count = SPECIFICATIONS_PAGE
+        while count == SPECIFICATIONS_PAGE:
+            now = self._tools.now()
+            plan = partial(self._specifications.plan, now=now)
+            count = await self._tools.store.announce_specifications(plan, now, SPECIFICATIONS_PAGE)
+            if count:
                 self._new.set()
 
     async def _close_clients(self, known: set[str]) -> None:

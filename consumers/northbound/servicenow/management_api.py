@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import wraps
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -12,34 +11,28 @@ from yarl import URL
 from consumers.northbound.access.request_keys import name_run
 from consumers.northbound.api.pages import Page, PageReader
 from consumers.northbound.api.resource_routes import ResourceRoutes
-from consumers.northbound.api.responses import error_response, json_response
+from consumers.northbound.api.responses import json_response
 from consumers.northbound.orders.change_order import OrderChanger, PatchRequest
 from consumers.northbound.orders.order_book import MAX_ATTEMPTS, busy
 from consumers.northbound.orders.place_order import OrderPlacer
-from consumers.northbound.servicenow.openapi import SERVICENOW_BASE, management_paths, management_schemas
+from consumers.northbound.servicenow.openapi import management_paths, management_schemas
+from consumers.northbound.servicenow.statuses import with_its_statuses
 from consumers.store.orders.port import RunQuery
+from router.northbound.api_version import SERVICENOW_BASE
 from router.northbound.change import PatchKind
-from router.northbound.errors import ApiRefusedError
+from router.northbound.lists.query import read_fields
 from router.northbound.principal import Scope
-from router.northbound.query import read_fields
 from router.northbound.resource import select_fields, to_resource
 from router.northbound.servicenow.list_query import read_list_query
 from router.northbound.servicenow.read_body import read_change, read_new_run
 from router.northbound.servicenow.shown_run import shown_run
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from consumers.northbound.api.requests import RequestReader
     from consumers.northbound.orders.api_call import ApiCall
     from consumers.northbound.orders.order_book import OrderBook, OrderOutcome
     from router.northbound.order import RunView
     from router.northbound.writeback import Body, TargetFormat
-
-    Handler = Callable[["_ManagementHandler", web.Request], Awaitable[web.Response]]
-
-# ServiceNow documents 400 for every body that is refused.
-_AS_BAD_REQUEST = frozenset({409, 412, 422, 501})
 
 
 class _ChangedMeanwhileError(Exception):
@@ -62,19 +55,6 @@ def management_resource(book: OrderBook, reader: RequestReader, form: TargetForm
     )
 
 
-def _with_its_statuses(handler: Handler) -> Handler:
-    """Return a handler whose refusals have the statuses that ServiceNow documents."""
-
-    @wraps(handler)
-    async def handle(self: _ManagementHandler, request: web.Request) -> web.Response:
-        try:
-            return await handler(self, request)
-        except ApiRefusedError as refused:
-            return error_response(400 if refused.status in _AS_BAD_REQUEST else refused.status, refused.mistakes)
-
-    return handle
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ManagementHandler:
     """Handles the requests. Their bodies are read as those of TMF653 5.0, which needs no `metricHref` of a measure."""
@@ -83,7 +63,7 @@ class _ManagementHandler:
     reader: RequestReader
     form: TargetFormat
 
-    @_with_its_statuses
+    @with_its_statuses
     async def list_runs(self, request: web.Request) -> web.Response:
         """Answer GET of the collection: newest first, 206 for a part of it."""
         call, wanted = self._call(request, Scope.READ), read_list_query(request.query.items())
@@ -99,14 +79,14 @@ class _ManagementHandler:
         headers["Content-Range"] = headers["Content-Range"].partition("/")[0]  # "items 3-5"
         return json_response(200 if page.is_whole else 206, runs, headers)
 
-    @_with_its_statuses
+    @with_its_statuses
     async def read(self, request: web.Request) -> web.Response:
         """Answer GET of one run."""
         call, fields = self._call(request, Scope.READ), request.query.get("fields")
         view = await self.book.find(call, request.match_info["id"])
         return json_response(200, self._shown(view, call, None if fields is None else read_fields(fields)))
 
-    @_with_its_statuses
+    @with_its_statuses
     async def order(self, request: web.Request) -> web.Response:
         """Answer POST: 200 once the order is durable; an `id` in the body is the external id of the run."""
         call = self._call(request, Scope.ORDER)
@@ -115,7 +95,7 @@ class _ManagementHandler:
         name_run(request, outcome.view.run_id)
         return json_response(200, self._shown(outcome.view, call))
 
-    @_with_its_statuses
+    @with_its_statuses
     async def change(self, request: web.Request) -> web.Response:
         """Answer PATCH: the state `canceled` cancels a run, everything else changes it."""
         call = self._call(request, Scope.ORDER, Scope.CANCEL)

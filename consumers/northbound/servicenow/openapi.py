@@ -14,8 +14,8 @@ from consumers.northbound.api.openapi.service_test import (
     schema_name,
     service_test_schemas,
 )
-from router.northbound.api_version import ApiVersion
-from router.northbound.query import MAX_OFFSET
+from router.northbound.api_version import SERVICENOW_BASE, ApiVersion
+from router.northbound.lists.query import MAX_OFFSET
 from router.northbound.service_test_body import MAX_ID_LENGTH, MAX_ITEMS
 from router.northbound.servicenow.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from router.northbound.servicenow.service_test_request import MAX_TABLE_NAME_LENGTH
@@ -26,7 +26,6 @@ from schemas.vocabulary import RunState
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-SERVICENOW_BASE = "/api/sn_sprb_mgmt/servicetestmanagement"
 REQUESTS_PATH = "/spoke-selector/requests"
 _RUN, _NEW_RUN, _CHANGED_RUN = "ServiceNowServiceTest", "ServiceNowServiceTest_Create", "ServiceNowServiceTest_Update"
 _STATES = [spelled_state(TargetFormat(), state) for state in RunState if state is not RunState.UNKNOWN]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 from consumers.event_handler import retry_after, settle_known
-from consumers.northbound.streams.problems import record_unreadable, source_unknown
+from consumers.northbound.streams.problems import record_unreadable, registry_unavailable, source_unknown
 from consumers.northbound.streams.profile import StreamFormat
 from consumers.northbound.streams.read_record import (
     RecordUnreadableError,
@@ -18,11 +18,15 @@ from consumers.northbound.streams.read_record import (
     own_id_of,
 )
 from consumers.northbound.streams.subject import source_named
-from consumers.runtime.handler import DeadLetter, Done, Outcome
+from consumers.runtime.backoff import Backoff
+from consumers.runtime.handler import DeadLetter, Done, Outcome, RetryLater
 from producers.publisher import Message
+from router.northbound.servicenow.moments import with_moments
 from router.northbound.servicenow.read_body import read_new_run
-from router.northbound.streams.arrivals import Arrival, with_moments, without_results
+from router.northbound.streams.arrivals import Arrival, without_results
 from router.runs.ids import derive_event_id
+from schemas.codec.registered_avro import ForeignAvroError
+from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
@@ -34,9 +38,11 @@ if TYPE_CHECKING:
     from consumers.northbound.writeback.target import WritebackTarget
     from consumers.runtime.handler import Attempt, Record
     from producers.publisher import Publisher
+    from schemas.codec.registered_avro import RegisteredAvroReader
 
-COPIED = "copied"
+COPIED, SKIPPED = "copied", "skipped"
 _DELETED = "delete"
+_ASK_AGAIN = Backoff(initial_interval=1.0, max_interval=30.0)  # the schema registry
 
 
 class OnStreamRecord(Protocol):
@@ -50,7 +56,8 @@ class OnStreamRecord(Protocol):
 class SourceHandler:
     """Handles the records of one source. `lifecycle` is the topic of the events of Southbound.
 
-    `runs` reads runs for change data; None: the source has another format. `way` is the number of the cluster, from 1;
+    `runs` reads runs for change data; None: the source has another format. `avro` reads values that name a schema of a
+    registry; None: there is no registry. `way` is the number of the cluster, from 1;
     0: its records were redriven.
     """
 
@@ -60,6 +67,7 @@ class SourceHandler:
     lifecycle: str
     on_record: OnStreamRecord
     runs: ChangedRunReader | None = None
+    avro: RegisteredAvroReader | None = None
     way: int = 0
     random: Callable[[], float] = random.random  # jitter, not a secret
 
@@ -75,16 +83,37 @@ class SourceHandler:
         return DeadLetter(outcome) if isinstance(outcome, Problem) else outcome
 
     async def _handle(self, read: SourceRecord, attempt: Attempt) -> Outcome:
+        copied = self.source.format is StreamFormat.CLOUDEVENTS or (self.runs is None and read.is_event_of_ours)
+        if copied:
+            return await self._copy(read)
+        try:
+            read = await self._decoded(read)
+        except RegistryUnavailableError as error:
+            return RetryLater(_ASK_AGAIN.delay(attempt.number, self.random()), registry_unavailable(str(error)))
         if self.runs is not None:
             return await self._read_run(read, attempt, self.runs)
-        if self.source.format is StreamFormat.CLOUDEVENTS or read.is_event_of_ours:
-            return await self._copy(read)
         value = read.json()
         body = with_moments(object_at(value, self.source.body), ZoneInfo(self.source.time_zone))
         if body.get("id") is None and own_id_of(body) is None:  # the event itself is the run
             body["id"] = derive_event_id(read.event_id, "run")
         arrival = Arrival(event_id=read.event_id, body=body, way=self.way, at=read.moment(value))
         return await self._take(own_id_of(body), arrival, attempt)
+
+    async def _decoded(self, read: SourceRecord) -> SourceRecord:
+        """Return the record with its value, if that is Avro.
+
+        Raises:
+            RecordUnreadableError: the value cannot be read.
+            RegistryUnavailableError: the registry, which has its schema, does not answer.
+        """
+        if self.avro is None or not read.is_avro:
+            return read
+        try:
+            return replace(read, decoded=await self.avro.read(read.record.value or b""))
+        except RegistryUnavailableError:
+            raise
+        except (ForeignAvroError, RegistryError) as error:
+            raise RecordUnreadableError(str(error)) from None
 
     async def _read_run(self, read: SourceRecord, attempt: Attempt, runs: ChangedRunReader) -> Outcome:
         run_id = id_at(read.json(), self.source.run_id)

@@ -19,6 +19,11 @@ def record_unreadable(source: str, reason: str) -> Problem:
     )
 
 
+def registry_unavailable(reason: str) -> Problem:
+    """Return why a record is attempted again: the registry that has the schema of its value does not answer."""
+    return Problem(code="REGISTRY_UNAVAILABLE", sentence=f"The schema of this record cannot be fetched: {reason}")
+
+
 def source_unknown(name: str) -> Problem:
     """Return the problem of a redriven record whose source has no profile any more."""
     return Problem(

@@ -207,6 +207,13 @@ class StreamDestination(StreamProfile):
         default=None, description="The full name of the topic to which `testrun.inflight` is copied. None: it is not."
     )
 
+    tenants: frozenset[str] = Field(
+        default=frozenset(),
+        max_length=1_000,
+        description="Only what is published about runs of these tenants is copied; what has no run in the run store is"
+        " not. Empty: everything is copied.",
+    )
+
     @model_validator(mode="after")
     def _has_a_topic(self) -> Self:
         if self.results is None and self.inflight is None:

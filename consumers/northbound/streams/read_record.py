@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from router.northbound.errors import ApiRefusedError
 from router.northbound.json_limits import check_json
 from router.runs.ids import derive_event_id
+from schemas.codec.registered_avro import names_registered_schema
 from schemas.text.json_body import read_json_body
 from schemas.text.json_pointer import unescape
 
@@ -37,6 +38,12 @@ class SourceRecord:
 
     source: StreamSource
     record: Record
+    decoded: object = None  # the value, if it was Avro
+
+    @property
+    def is_avro(self) -> bool:
+        """Whether the value is Avro of a schema registry."""
+        return self.record.value is not None and names_registered_schema(self.record.value)
 
     @property
     def is_event_of_ours(self) -> bool:
@@ -71,10 +78,14 @@ class SourceRecord:
         """Return the value.
 
         Raises:
-            RecordUnreadableError: it is no JSON, or nested too deeply.
+            RecordUnreadableError: it is no JSON and was not decoded, or is nested too deeply.
         """
         if self.record.value is None:
             raise RecordUnreadableError("it has no value")
+        if self.decoded is not None:
+            return self.decoded
+        if self.is_avro:
+            raise RecordUnreadableError("its value is Avro of a schema registry, and kafka.registry is not set: set it")
         try:
             value = read_json_body(self.record.value, self.header("content-type"))
             check_json(value)

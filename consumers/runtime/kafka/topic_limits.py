@@ -44,6 +44,20 @@ def read_topic_limits(settings: Mapping[str, Any], topics: Collection[str]) -> d
     return {topic: _limits_of(admin, topic) for topic in topics if topic in known}
 
 
+def read_cluster_id(settings: Mapping[str, Any]) -> str:
+    """Return the id of the cluster at these addresses.
+
+    Raises:
+        KafkaNotReadyError: the cluster does not answer.
+    """
+    admin = AdminClient({**settings, "log_level": 0})
+    try:
+        return str(admin.list_topics(timeout=TIMEOUT).cluster_id)
+    except KafkaException as error:
+        where = f"the cluster at {settings['bootstrap.servers']}"
+        raise KafkaNotReadyError(sentence_for(error.args[0], where)) from None
+
+
 def _limits_of(admin: AdminClient, topic: str) -> TopicLimits:
     resource = ConfigResource(ResourceType.TOPIC, topic)
     try:

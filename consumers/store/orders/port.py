@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from router.northbound.lists.pushdown import Pushdown
+    from router.northbound.lists.sort import SortKey
     from router.northbound.order import Order, RunView
-    from router.northbound.pushdown import Pushdown
     from schemas.results import Reason
 
 
@@ -29,7 +30,7 @@ class RunQuery:
     """Which runs are listed, newest first: those of a tenant (None: of all) that pass what the database can decide.
 
     Conditions on states and fields are decided for the newest `MAX_SEARCHED_RUNS` runs of the tenant: no index has
-    them.
+    them. With `sort`, these runs are listed in its order, and those that are equal newest first.
     """
 
     tenant: str | None = None
@@ -37,6 +38,7 @@ class RunQuery:
     offset: int = 0
     limit: int
     after: ListPosition | None = None
+    sort: tuple[SortKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +116,7 @@ class OrderStore(OrderRefusals, Protocol):
         """Return the run that a client ordered under its own id."""
 
     async def list_views(self, query: RunQuery) -> Sequence[RunView]:
-        """Return a page of runs, newest first."""
+        """Return a page of runs, newest first unless they are sorted."""
 
     async def count_views(self, query: RunQuery) -> int:
         """Return the number of runs of all pages, as `list_views` finds them; at most about `limit`."""

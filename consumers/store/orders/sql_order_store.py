@@ -173,7 +173,8 @@ class SqlOrderStore:
     def _list_query(self, query: RunQuery) -> ListQuery:
         after = query.after
         last = (self._database.moments.write(after.created_at), after.run_id) if after is not None else None
-        return ListQuery(tenant=query.tenant, pushdown=query.pushdown, last=last, depth=query.offset + query.limit)
+        depth = query.offset + query.limit
+        return ListQuery(tenant=query.tenant, pushdown=query.pushdown, last=last, depth=depth, sort=query.sort)
 
     def _select_views(self, connection: Connection, statement: Executable) -> list[RunView]:
         return self._read_views(connection, [row[0] for row in _rows(connection.execute(statement).all())])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import (
     Text,
     and_,
     bindparam,
     case,
+    collate,
     delete,
     exists,
     func,
@@ -25,6 +26,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from consumers.store.orders.port import MAX_SEARCHED_RUNS
 from consumers.store.statements import is_one_of
 from consumers.store.tables import orders, runs
+from router.northbound.lists.pushdown import DOCUMENT_PATHS
+from router.northbound.lists.sort import CREATED, UPDATED
 from router.northbound.order import OrderEventKind
 from schemas.vocabulary import Phase, RunState
 
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Delete, Dialect, Insert, Select, Subquery, Update
 
     from consumers.store.orders.port import RefusedOrders
-    from router.northbound.pushdown import FieldIsOneOf, Pushdown
+    from router.northbound.lists.pushdown import FieldIsOneOf, Pushdown
+    from router.northbound.lists.sort import SortKey
 
 
 # A change that overtakes a refusal must not delete it.
@@ -67,6 +71,7 @@ class ListQuery:
     pushdown: Pushdown
     last: tuple[object, str] | None = None
     depth: int | None = None
+    sort: tuple[SortKey, ...] = ()
 
 
 def order_statements(dialect: Dialect) -> OrderStatements:
@@ -197,15 +202,64 @@ def _older_than(
 
 
 def _searched_runs(query: ListQuery, kind: str) -> Select[*tuple[object, ...]]:
-    pushdown, here = query.pushdown, _run_conditions(query)
-    if pushdown.states is None and not pushdown.fields:
-        return select(runs.c.run_id, runs.c.created_at).where(*here)
-    columns = (runs.c.run_id, runs.c.created_at, runs.c.state, runs.c.phase, runs.c.requested)
-    newest = select(*columns).where(*here).order_by(runs.c.created_at.desc(), runs.c.run_id.desc())
-    searched = newest.limit(MAX_SEARCHED_RUNS).subquery()
+    pushdown = query.pushdown
+    if pushdown.states is None and not pushdown.fields and not query.sort:
+        return select(runs.c.run_id, runs.c.created_at).where(*_run_conditions(query))
+    columns = (runs.c.run_id, runs.c.created_at, runs.c.state, runs.c.phase, runs.c.requested, runs.c.updated_at)
+    searched = _newest_of(columns, _run_conditions(query))
+    shown = _shown_state(searched)
     fields = [_field_is_one_of(searched.c.requested, field, kind) for field in pushdown.fields]
-    states = [] if pushdown.states is None else [_shown_state(searched).in_(pushdown.states)]
-    return select(searched.c.run_id, searched.c.created_at).where(*states, *fields)
+    states = [] if pushdown.states is None else [shown.in_(pushdown.states)]
+    keys = _sort_columns(query, _Sortable(searched.c.requested, shown, searched.c.updated_at, searched), kind)
+    return select(searched.c.run_id, searched.c.created_at, *keys).where(*states, *fields)
+
+
+def _newest_of(columns: Sequence[ColumnElement[Any]], conditions: Sequence[ColumnElement[bool]]) -> Subquery:
+    run_id, created_at, *_ = columns
+    newest = select(*columns).where(*conditions).order_by(created_at.desc(), run_id.desc())
+    return newest.limit(MAX_SEARCHED_RUNS).subquery()
+
+
+class _Sortable(NamedTuple):
+    """What runs, or orders without a run, are sorted by; `part` has the columns `run_id` and `created_at`."""
+
+    document: ColumnElement[Any]
+    state: ColumnElement[str]
+    updated_at: ColumnElement[Any]
+    part: Subquery
+
+
+def _sort_columns(query: ListQuery, by: _Sortable, kind: str) -> list[ColumnElement[Any]]:
+    """Return a column for each key; texts are compared by their bytes, whatever the language of the database."""
+    columns = [_sort_column(key.name, by, kind) for key in query.sort]
+    return [column.label(f"key{number}") for number, column in enumerate(columns)]
+
+
+def _sort_column(name: str, by: _Sortable, kind: str) -> ColumnElement[Any]:
+    if name == CREATED:
+        return by.part.c.created_at
+    if name == UPDATED:
+        return by.updated_at
+    named = {"id": by.part.c.run_id, "state": by.state}
+    text = named[name] if name in named else func.coalesce(_text_at(by.document, DOCUMENT_PATHS[name], kind), "")
+    return collate(text, "C") if kind == "postgresql" else text
+
+
+def _sorted_page(query: ListQuery, kind: str) -> Select[*tuple[object, ...]]:
+    columns = (
+        orders.c.run_id,
+        orders.c.created_at,
+        orders.c.document,
+        _order_state().label("state"),
+        orders.c.changed_at,
+    )
+    unrouted = _newest_of(columns, _order_conditions(query, kind))
+    by = _Sortable(unrouted.c.document, unrouted.c.state, unrouted.c.changed_at, unrouted)
+    of_orders = select(unrouted.c.run_id, unrouted.c.created_at, *_sort_columns(query, by, kind))
+    listed = union_all(_searched_runs(query, kind), of_orders).subquery()
+    keys = [listed.c[f"key{number}"] for number in range(len(query.sort))]
+    order = [column.desc() if key.is_descending else column for column, key in zip(keys, query.sort, strict=True)]
+    return select(listed.c.run_id).order_by(*order, listed.c.created_at.desc(), listed.c.run_id.desc())
 
 
 def _run_conditions(query: ListQuery) -> list[ColumnElement[bool]]:
@@ -233,14 +287,18 @@ def _order_conditions(query: ListQuery, kind: str) -> list[ColumnElement[bool]]:
     if pushdown.run_ids is not None:
         conditions.append(orders.c.run_id.in_(pushdown.run_ids))
     if pushdown.states is not None:
-        state = case(
-            (orders.c.cancelled_at.is_not(None), literal(RunState.CANCELLED.value)),
-            (orders.c.refusal.is_not(None), literal(RunState.REJECTED.value)),
-            else_=literal(RunState.ACKNOWLEDGED.value),
-        )
-        conditions.append(state.in_(pushdown.states))
+        conditions.append(_order_state().in_(pushdown.states))
     conditions += [_field_is_one_of(orders.c.document, field, kind) for field in pushdown.fields]
     return conditions
+
+
+def _order_state() -> ColumnElement[str]:
+    """Return the state of an order without a run, as `RunView.state` has it."""
+    return case(
+        (orders.c.cancelled_at.is_not(None), literal(RunState.CANCELLED.value)),
+        (orders.c.refusal.is_not(None), literal(RunState.REJECTED.value)),
+        else_=literal(RunState.ACKNOWLEDGED.value),
+    )
 
 
 def _shown_state(searched: Subquery) -> ColumnElement[str]:
@@ -253,13 +311,19 @@ def _shown_state(searched: Subquery) -> ColumnElement[str]:
 
 
 def _field_is_one_of(document: ColumnElement[object], field: FieldIsOneOf, kind: str) -> ColumnElement[bool]:
+    return _text_at(document, field.path, kind).in_(field.values)
+
+
+def _text_at(document: ColumnElement[object], path: Sequence[str], kind: str) -> ColumnElement[Any]:
     if kind == "postgresql":
-        return func.json_extract_path_text(document, *field.path).in_(field.values)
-    return func.json_extract(document, "$." + ".".join(field.path)).in_(field.values)
+        return func.json_extract_path_text(document, *path)
+    return func.json_extract(document, "$." + ".".join(path))
 
 
 def page_of(query: ListQuery, kind: str, offset: int, limit: int) -> Select[*tuple[object, ...]]:
-    """Select the ids of a page, newest first."""
+    """Select the ids of a page, newest first unless it is sorted."""
+    if query.sort:
+        return _sorted_page(query, kind).offset(offset).limit(limit)
     listed = listed_runs(query, kind)
     chosen = select(listed.c.run_id).order_by(listed.c.created_at.desc(), listed.c.run_id.desc())
     return chosen.offset(offset).limit(limit)

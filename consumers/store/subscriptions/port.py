@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from router.northbound.hub.plan import GoneRun, Plan
     from router.northbound.hub.run_changes import AnnouncedRun
+    from router.northbound.hub.specification_changes import SpecificationNotice, SpecificationPlan
     from router.northbound.hub.subscription import Delivery, NewDelivery, RunSubscription
 
 
@@ -118,3 +119,14 @@ class SubscriptionStore(Protocol):
         at: datetime,
     ) -> int:
         """Store the deliveries about deleted runs, and that no more are made; return how many runs were announced."""
+
+    async def announce_specifications(
+        self,
+        plan: Callable[[SpecificationNotice, Sequence[RunSubscription]], SpecificationPlan],
+        at: datetime,
+        limit: int,
+    ) -> int:
+        """Plan and store the deliveries about specifications that differ from what was announced, in one transaction.
+
+        Return for how many specifications, at most `limit`.
+        """

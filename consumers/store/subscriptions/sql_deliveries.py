@@ -10,6 +10,7 @@ from sqlalchemy import and_, delete, exists, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consumers.store.group_commit import GroupCommit
+from consumers.store.subscriptions.sql_announced_specifications import announce_specifications, has_unannounced
 from consumers.store.subscriptions.sql_subscriptions import SqlSubscriptions, read_subscriptions
 from consumers.store.subscriptions.tables import announced_runs, deliveries, subscriptions
 from consumers.store.tables import orders, runs
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from consumers.store.databases.database import Database
     from consumers.store.row_mapping import MomentFormat
     from consumers.store.subscriptions.port import PlanRequest, Settlement
+    from consumers.store.subscriptions.sql_announced_specifications import PlanSpecification
     from router.northbound.hub.subscription import NewDelivery, RunSubscription
 
 MAX_GROUP = 200  # published events, or settlements, in one transaction
@@ -93,6 +95,13 @@ class SqlSubscriptionStore(SqlSubscriptions):
     ) -> int:
         """Store the deliveries about deleted runs, and that no more are made; return how many runs were announced."""
         work = partial(_announce_deletions, run_ids=sorted(run_ids), plan=plan, at=at, moments=self._moments)
+        return await self._database.write(work)
+
+    async def announce_specifications(self, plan: PlanSpecification, at: datetime, limit: int) -> int:
+        """Plan and store the deliveries about specifications that differ from what was announced."""
+        if not await self._database.read(has_unannounced):
+            return 0
+        work = partial(announce_specifications, plan=plan, at=at, limit=limit, moments=self._moments)
         return await self._database.write(work)
 
     async def _announce_together(self, requests: Sequence[PlanRequest]) -> Sequence[Plan | Exception]:

@@ -64,3 +64,13 @@ announced_runs = Table(
     Column("kept", Text, nullable=False),
     Column("deleted", Boolean, nullable=False),
 )
+
+# `kept` (JSON) is null of a specification that is deleted; `attributes` (JSON) has a digest of each attribute.
+announced_specifications = Table(
+    "announced_specifications",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("kept", Text),
+    Column("attributes", Text, nullable=False),
+)

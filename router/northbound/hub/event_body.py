@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from router.northbound.api_version import ApiVersion
     from router.northbound.hub.event_query import EventQuery
-    from router.northbound.hub.run_changes import RunChange
+    from router.northbound.hub.run_changes import HubChange
 
 MAX_BODY_BYTES = 1_000_000  # a longer event is sent thin: the subscriber reads the run with GET
 # The attributes of a thin event, by type.
@@ -24,11 +24,14 @@ _THIN: Mapping[HubEventType, tuple[str, ...]] = {
     HubEventType.STATE_CHANGE: ("state",),
     HubEventType.ATTRIBUTE_VALUE_CHANGE: ("state",),
     HubEventType.DELETE: (),
+    HubEventType.SPECIFICATION_CREATE: ("name", "version", "lifecycleStatus"),
+    HubEventType.SPECIFICATION_CHANGE: ("name", "version", "lifecycleStatus"),
+    HubEventType.SPECIFICATION_DELETE: (),
 }
 
 
 def event_body(
-    change: RunChange,
+    change: HubChange,
     resource: Mapping[str, object],
     query: EventQuery,
     *,
@@ -37,7 +40,7 @@ def event_body(
     request_id: str | None,
     thin: bool,
 ) -> str:
-    """Return the event as JSON. `resource` is the run as this version of TMF653 shows it; `request_id` correlates."""
+    """Return the event as JSON. `resource` is as this version of TMF653 shows it; `request_id` correlates."""
     thin_fields = _THIN[change.event_type]
     shown = query.shown(resource, thin_fields if thin else None)
     body = _written(change, shown, version=version, at=at, request_id=request_id)
@@ -48,7 +51,7 @@ def event_body(
 
 
 def _written(
-    change: RunChange, shown: dict[str, object], *, version: ApiVersion, at: datetime, request_id: str | None
+    change: HubChange, shown: dict[str, object], *, version: ApiVersion, at: datetime, request_id: str | None
 ) -> bytes:
     moment = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     # v4 misspells it.
@@ -66,4 +69,4 @@ def _written(
         event["correlationId"] = request_id
     if change.field_path and not version.is_v5:
         event["fieldPath"] = change.field_path
-    return orjson.dumps(event | {"event": {"serviceTest": shown}})
+    return orjson.dumps(event | {"event": {change.event_type.resource: shown}})

@@ -22,12 +22,19 @@ MATCHED_PATHS = (
     "name",
     "state",
     "mode",
+    "lifecycleStatus",
     "relatedService.id",
     "relatedService.name",
     "testSpecification.id",
     "testSpecification.name",
 )
-_PREFIXES = ("event.serviceTest.", "serviceTest.", "event.")
+_PREFIXES = (
+    "event.serviceTestSpecification.",
+    "event.serviceTest.",
+    "serviceTestSpecification.",
+    "serviceTest.",
+    "event.",
+)
 ALWAYS_SHOWN = ("id", "href", "@type")
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from router.northbound.hub.event_query import EventQuery
-    from router.northbound.hub.run_changes import RunChange
+    from router.northbound.hub.run_changes import HubChange
     from router.northbound.hub.subscription import RunSubscription
     from schemas.results import RunResult, RunUpdate
 
@@ -137,7 +137,7 @@ class DeliveryPlanner:
     def _delivery(
         self,
         subscription: RunSubscription,
-        change: RunChange,
+        change: HubChange,
         resource: Mapping[str, object],
         *,
         at: datetime,

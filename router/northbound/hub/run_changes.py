@@ -27,12 +27,27 @@ MAX_IDS_OF_REVISION = 8  # a transition publishes three events at most
 
 
 class HubEventType(StrEnum):
-    """The events of a run (TMF653 v4.2 and v5.0)."""
+    """The events of runs and of specifications (TMF653 v4.2 and v5.0)."""
 
     CREATE = "ServiceTestCreateEvent"
     STATE_CHANGE = "ServiceTestStateChangeEvent"
     ATTRIBUTE_VALUE_CHANGE = "ServiceTestAttributeValueChangeEvent"
     DELETE = "ServiceTestDeleteEvent"
+    SPECIFICATION_CREATE = "ServiceTestSpecificationCreateEvent"
+    SPECIFICATION_CHANGE = "ServiceTestSpecificationAttributeValueChangeEvent"
+    SPECIFICATION_DELETE = "ServiceTestSpecificationDeleteEvent"
+
+    @property
+    def resource(self) -> str:
+        """The name under which an event of this type has its resource."""
+        return "serviceTestSpecification" if self in _OF_SPECIFICATIONS else "serviceTest"
+
+
+_OF_SPECIFICATIONS = (
+    HubEventType.SPECIFICATION_CREATE,
+    HubEventType.SPECIFICATION_CHANGE,
+    HubEventType.SPECIFICATION_DELETE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +63,12 @@ class AnnouncedRun:
     event_ids: tuple[str, ...] = ()
 
 
-class RunChange(NamedTuple):
+class HubChange(NamedTuple):
     """One event for subscribers. `event_id` follows from its cause: it is the same whenever it is derived again."""
 
     event_type: HubEventType
     event_id: str
-    state: str
+    state: str = ""  # of a run
     field_path: str | None = None
 
 
@@ -61,7 +76,7 @@ class Announced(NamedTuple):
     """The changes to announce, and the run as it is announced after them."""
 
     run: AnnouncedRun
-    changes: tuple[RunChange, ...]
+    changes: tuple[HubChange, ...]
 
 
 def is_processed(announced: AnnouncedRun | None, event_id: str, notification: RunUpdate | RunResult) -> bool:
@@ -101,7 +116,7 @@ def announce(
     state.
     """
     created = announced is None and notification.previous_revision is None
-    changes: list[RunChange] = []
+    changes: list[HubChange] = []
     if created:
         changes.append(_change(HubEventType.CREATE, event_id, INITIAL_STATE))
     known_state = announced.state if announced is not None else INITIAL_STATE if created else None
@@ -121,7 +136,7 @@ def announce(
     return Announced(run, tuple(changes))
 
 
-def deletion_of(run_id: str, state: str) -> RunChange:
+def deletion_of(run_id: str, state: str) -> HubChange:
     """Return the event about a run that the run store does not have any more."""
     return _change(HubEventType.DELETE, run_id, state)
 
@@ -146,5 +161,5 @@ def row_as_of(row: RunRow, notification: RunUpdate | RunResult) -> RunRow:
     return replace(row, **shown, **ended, phase=notification.phase)
 
 
-def _change(event_type: HubEventType, cause: str, state: str, field_path: str | None = None) -> RunChange:
-    return RunChange(event_type, derive_event_id(cause, event_type), state, field_path)
+def _change(event_type: HubEventType, cause: str, state: str, field_path: str | None = None) -> HubChange:
+    return HubChange(event_type, derive_event_id(cause, event_type), state, field_path)

@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from router.northbound.errors import MistakeCode, refuse
+from router.northbound.lists.query import Filter, FilterComparison
 from router.northbound.patches.patch import json_patch
-from router.northbound.query import Filter, FilterComparison
 from schemas.text.json_pointer import unescape
 
 if TYPE_CHECKING:

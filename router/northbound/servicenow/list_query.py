@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.northbound.errors import MistakeCode, refuse
-from router.northbound.query import read_list_request
+from router.northbound.lists.query import read_list_request
 from router.runs.states import normalise_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from router.northbound.query import ListRequest
+    from router.northbound.lists.query import ListRequest
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100  # sn_sprb_mgmt.pagination.set_limit and .maximum_limit
 _PARAMETERS = frozenset({"fields", "limit", "offset", "state"})

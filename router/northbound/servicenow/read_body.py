@@ -5,12 +5,11 @@ What cannot be read stays as it is, so that the reader of `ServiceTest` refuses 
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from router.northbound.change import CHANGEABLE
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
+from router.northbound.servicenow.moments import MOMENTS, read_moment
 from router.runs.states import normalise_state
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 
     Json = Mapping[str, object]
 
-_LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
-_MOMENTS = frozenset({"startDateTime", "endDateTime"})
 _REFERENCES = {
     "relatedService": ("id", "href", "name", "@referredType"),
     "testSpecification": ("id", "href", "name", "version", "@referredType"),
@@ -153,8 +150,8 @@ def _name_of(characteristic: Json) -> str | None:
 
 
 def _translated(name: str, value: object, zone: tzinfo) -> object:
-    if name in _MOMENTS:
-        return _moment(value, zone)
+    if name in MOMENTS:
+        return read_moment(value, zone)
     if name == "mode":
         return None if _is_empty(value) else value
     if name in _REFERENCES and isinstance(value, dict):
@@ -174,19 +171,3 @@ def _characteristic(characteristic: Json) -> dict[str, object]:
 
 def _is_empty(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _moment(value: object, zone: tzinfo) -> object:
-    """Return a date-time without zone as RFC 3339; empty is none."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if not text:
-        return None
-    if not _LOCAL.fullmatch(text):
-        return value
-    try:
-        local = datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=zone)
-        return local.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    except (ValueError, OverflowError):  # no such day, or not in the years 1 to 9999 of UTC
-        return value

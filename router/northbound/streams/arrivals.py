@@ -7,7 +7,6 @@ what it shows, or cancels it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from itertools import count
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
-    from datetime import tzinfo
+    from datetime import datetime
 
     from router.northbound.order import RunView
     from router.northbound.service_test_body import BodyReader
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 READ_AS = ApiVersion.V5  # it reads the shapes of version 4, too, and does not insist on the href of a metric
 MAX_WAYS = 5  # four clusters, and what is redriven
 _MAX_DERIVED_IDS = 16  # of one way
-_MOMENTS = ("startDateTime", "endDateTime")
 _MILLISECONDS = 1_000  # in a second
 _VERSIONS = 1_000  # that a run can have in one millisecond
 
@@ -130,21 +128,6 @@ def is_cancelled(body: Json) -> bool:
     return isinstance(state, str) and normalise_state(state) is RunState.CANCELLED
 
 
-def with_moments(body: Json, zone: tzinfo) -> dict[str, object]:
-    """Return a `ServiceTest` as ServiceNow writes it with moments that TMF653 knows.
-
-    ServiceNow writes an empty text for no moment, and `YYYY-MM-DD HH:MM:SS` in the time zone of its user.
-    """
-    read = dict(body)
-    for name in _MOMENTS:
-        value = read.get(name)
-        if isinstance(value, str) and not value.strip():
-            del read[name]
-        elif isinstance(value, str) and (moment := _local(value.strip(), zone)) is not None:
-            read[name] = moment.isoformat()
-    return read
-
-
 def _orders(state: object, ordering_states: Collection[RunState]) -> bool:
     if state is None:
         return True
@@ -163,11 +146,3 @@ def _has_been_taken(view: RunView, arrival: Arrival) -> bool:
     if view.order is not None and (view.order.event_id in ids or view.order.idempotency_key == arrival.event_id):
         return True
     return view.row is not None and any(has_been_processed(view.row, each) for each in ids)
-
-
-def _local(text: str, zone: tzinfo) -> datetime | None:
-    try:
-        read = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return read.replace(tzinfo=zone) if read.tzinfo is None else None

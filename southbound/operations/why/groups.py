@@ -130,15 +130,20 @@ def read_topics(settings: Settings, consumed: Sequence[ConsumedTopic]) -> list[T
             topic=each.topic,
             role=each.role,
             members=members[groups[each.role]],
-            partitions=tuple(_partition_views(consumer, each, members[groups[each.role]])),
+            partitions=tuple(partition_views(consumer, each, members[groups[each.role]])),
         )
         for each in consumed
     ]
 
 
-def _partition_views(
+def partition_views(
     consumer: Mapping[str, object], consumed: ConsumedTopic, members: GroupMembers
 ) -> Iterable[PartitionView]:
+    """Yield how far the group of a role is in each partition of its topic.
+
+    Raises:
+        KafkaNotReadyError: Kafka does not answer.
+    """
     topic, role = consumed.topic, consumed.role
     committed = {found.partition: found for found in read_committed(consumer, members.group, topic)}
     for number, (low, end) in sorted(read_log_bounds(consumer, topic).items()):

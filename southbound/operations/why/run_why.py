@@ -27,17 +27,18 @@ from southbound.operations.why.diagnosis import (
     explain_unknown_run,
     waits_for_records,
 )
-from southbound.operations.why.groups import WaitingRecords, consumed_topics, read_topics
+from southbound.operations.why.groups import WaitingRecords, consumed_topics, known_roles, read_topics
 from southbound.operations.why.process import ask_process, health_url
 from southbound.operations.why.report import evidence_json, why_report
+from southbound.operations.why.streams import StreamTopics, read_source_groups, stream_topics
 from southbound.service.kafka_settings import client_settings
+from southbound.service.roles import ConsumedTopic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from router.runs.run import RequestRow, RunRow
     from southbound.operations.events.record_view import RecordView
-    from southbound.service.roles import ConsumedTopic
     from southbound.settings.settings import Settings
 
     T = TypeVar("T")
@@ -88,7 +89,7 @@ def _why_topics(settings: Settings, options: WhyOptions) -> int:
     except (KafkaNotReadyError, PartitionReadError) as error:
         raise unreachable(str(error)) from None
     answer = _topics_answer(evidence, options)
-    notes = [*_process_notes(evidence)]
+    notes = [*kafka.notes, *_process_notes(evidence)]
     lines, stored = _runs_of(settings, evidence, notes)
     if options.as_json:
         _print_json({"answer": answer, **evidence_json(evidence), "runs": stored, "notes": notes})
@@ -211,6 +212,8 @@ class _Kafka:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.names = TopicNames(settings.kafka.prefix)
+        self.streams = StreamTopics()
+        self.notes: list[str] = []
 
     def topics(self, options: WhyOptions) -> list[ConsumedTopic]:
         """Return the topics that a question is about.
@@ -221,11 +224,12 @@ class _Kafka:
             CommandFailedError: there is no such topic.
         """
         self._wait()
-        known = consumed_topics(self._settings, self.names)
+        streams = self._read_streams()
+        known = [*self._known(), *(group.consumed for group in streams.sources)]
         wanted = f"dispatch.{options.spoke}" if options.spoke is not None else options.topic
         if wanted is None:
             return known
-        found = [each for each in known if wanted in {each.topic, _short(each.topic, self.names)}]
+        found = [each for each in known if wanted in {each.topic, each.role, _short(each.topic, self.names)}]
         if not found:
             names = ", ".join(dict.fromkeys(_short(each.topic, self.names) for each in known))
             raise invalid_input([f"No role consumes a topic {wanted}: there are {names or 'none'}"])
@@ -239,12 +243,20 @@ class _Kafka:
             PartitionReadError: records cannot be read.
             CommandFailedError: there is no such partition.
         """
-        topics = read_topics(self._settings, consumed)
+        of_sources = [group for group in self.streams.sources if group.consumed in consumed]
+        remote = {group.consumed for group in of_sources}
+        own = read_topics(self._settings, [each for each in consumed if each not in remote])
+        topics = [*own, *read_source_groups(self._settings, of_sources, self.notes)]
+        if of_sources and not topics:
+            raise unreachable(*self.notes)
         if options.partition is not None:
             topics = [topic.only(options.partition) for topic in topics]
             if not topics[0].partitions:
                 raise invalid_input([f"--partition {options.partition}: {topics[0].topic} has no such partition"])
-        first = self._reader().first_of_each(topics)
+        # What other systems produce on other clusters is no event of Southbound.
+        first = self._reader().first_of_each(
+            [topic for topic in topics if ConsumedTopic(topic.topic, topic.role) not in remote]
+        )
         process = ask_process(options.url or health_url(self._settings.health), key)
         return Evidence(
             now=datetime.now(UTC),
@@ -263,11 +275,21 @@ class _Kafka:
             PartitionReadError: records cannot be read.
         """
         self._wait()
-        known = consumed_topics(self._settings, self.names)
+        known = self._known()
         evidence = self.evidence(options, [each for each in known if each.topic in keys], key)
         partitions = [partition for topic in evidence.topics for partition in topic.partitions]
         records, complete = self._reader().of_keys(partitions, keys)
         return evidence, records, complete
+
+    def _known(self) -> list[ConsumedTopic]:
+        return [*consumed_topics(self._settings, self.names), *self.streams.own]
+
+    def _read_streams(self) -> StreamTopics:
+        settings = self._settings
+        if settings.streams.sources is not None or settings.streams.destinations is not None:
+            self.streams = stream_topics(settings, known_roles(settings), self.names)
+            self.notes += self.streams.notes
+        return self.streams
 
     def _wait(self) -> None:
         kafka = client_settings(self._settings.kafka)

@@ -19,6 +19,7 @@ from consumers.northbound.hub.hub import DeliveryHub, Retention
 from consumers.runtime.backoff import Backoff
 from router.northbound.hub.plan import DeliveryPlanner
 from router.northbound.hub.signature import SigningKey
+from router.northbound.hub.specification_changes import SpecificationPlanner
 from router.northbound.hub.subscription import SubscriptionState
 from router.northbound.resource import to_resource
 from southbound.service.composition.shared_resources import utc_now
@@ -81,6 +82,7 @@ def build_delivery_hub(resources: SharedResources) -> DeliveryHub:
             observer=HubMetrics(resources.metrics),
         ),
         planner=delivery_planner(resources.settings),
+        specifications=specification_planner(resources.settings),
         client_for=lambda subscription: CallbackClient(
             subscription.callback, hub.policy(), timeout=hub.timeout, concurrency=hub.concurrency
         ),
@@ -113,6 +115,13 @@ def delivery_planner(settings: Settings) -> DeliveryPlanner:
         show=lambda view, version: to_resource(view, version, settings.api.url or ""),
         read_query=read_query,
         thin=settings.hub.payload == "thin",
+    )
+
+
+def specification_planner(settings: Settings) -> SpecificationPlanner:
+    """Build the planner of deliveries about specifications."""
+    return SpecificationPlanner(
+        base_url=settings.api.url or "", read_query=read_query, thin=settings.hub.payload == "thin"
     )
 
 

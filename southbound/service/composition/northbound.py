@@ -50,7 +50,8 @@ async def start_api(stack: AsyncExitStack, resources: SharedResources) -> int:
         metrics=resources.metrics,
         max_body_bytes=settings.max_body,
     )
-    servicenow = ServiceNowInterface(resources, book, reader)
+    catalogue = _catalogue(resources)
+    servicenow = ServiceNowInterface(resources, book, reader, catalogue)
     await servicenow.follow(stack)
     server = ApiServer(
         host=settings.host,
@@ -59,7 +60,7 @@ async def start_api(stack: AsyncExitStack, resources: SharedResources) -> int:
         resources=[
             service_test_resource(book, reader),
             cancel_service_test_resource(book, reader),
-            service_test_specification_resource(_catalogue(resources), reader, lambda: str(uuid4())),
+            service_test_specification_resource(catalogue, reader, lambda: str(uuid4())),
             *hub_resources(resources, reader),
             *servicenow.routes(),
         ],

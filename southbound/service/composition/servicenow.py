@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import structlog
 
@@ -12,6 +13,7 @@ from consumers.metrics import SERVICE_TEST_REQUESTS, SERVICE_TEST_REQUESTS_WAITI
 from consumers.northbound.servicenow.kafka_signals import KafkaSignals
 from consumers.northbound.servicenow.management_api import management_resource
 from consumers.northbound.servicenow.run_signals import RunSignals
+from consumers.northbound.servicenow.specifications_api import specification_management_resource
 from consumers.northbound.servicenow.spoke_requests import SpokeRequestSettings, spoke_requests_resource
 from southbound.service.kafka_settings import standalone_consumer_settings
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from consumers.northbound.api.requests import RequestReader
     from consumers.northbound.api.resource_routes import ResourceRoutes
     from consumers.northbound.orders.order_book import OrderBook
+    from consumers.specifications.catalogue import SpecificationCatalogue
     from southbound.service.composition.shared_resources import SharedResources
 
 log = structlog.get_logger()
@@ -30,8 +33,15 @@ START_TIMEOUT = 10.0  # seconds until requests are taken although Kafka cannot b
 class ServiceNowInterface:
     """The resources for ServiceNow that the settings choose."""
 
-    def __init__(self, resources: SharedResources, book: OrderBook, reader: RequestReader) -> None:
+    def __init__(
+        self,
+        resources: SharedResources,
+        book: OrderBook,
+        reader: RequestReader,
+        catalogue: SpecificationCatalogue,
+    ) -> None:
         self._resources = resources
+        self._catalogue = catalogue
         self._book = book
         self._reader = reader
         self._settings = resources.settings.servicenow
@@ -40,7 +50,12 @@ class ServiceNowInterface:
     def routes(self) -> list[ResourceRoutes]:
         """Return the routes."""
         form = self._settings.form()
-        found = [management_resource(self._book, self._reader, form)] if self._settings.paths else []
+        found: list[ResourceRoutes] = []
+        if self._settings.paths:
+            found += [
+                management_resource(self._book, self._reader, form),
+                specification_management_resource(self._catalogue, self._reader, lambda: str(uuid4()), form.zone),
+            ]
         if self._settings.requests:
             answering = SpokeRequestSettings(
                 time_limit=self._settings.time_limit, tables=frozenset(self._settings.tables), form=form

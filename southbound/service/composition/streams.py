@@ -10,23 +10,30 @@ from typing import TYPE_CHECKING
 import structlog
 
 from consumers.metrics import STREAM_RECORDS
-from consumers.northbound.streams.copy_record import RecordCopier
-from consumers.northbound.streams.handler import COPIED, RedrivenRecordHandler, SourceHandler
+from consumers.northbound.streams.copy_record import RecordCopier, TenantChoice
+from consumers.northbound.streams.handler import COPIED, SKIPPED, RedrivenRecordHandler, SourceHandler
 from consumers.northbound.streams.profile import StreamFormat
 from consumers.northbound.streams.read_run import ChangedRunReader
 from consumers.northbound.streams.subject import SourceSubjects
 from consumers.northbound.streams.take_arrival import ArrivalTaker
 from consumers.runtime.dead_letters import DeadLetterHooks
+from schemas.codec.registered_avro import RegisteredAvroReader
 from southbound.service.composition.northbound import order_book
 from southbound.service.composition.workers import assemble_worker, worker_config
 from southbound.service.composition.writeback import WritebackSubjects
-from southbound.service.streams.clients import source_clusters, source_consumer_settings, stream_session_timeout
+from southbound.service.streams.clients import (
+    source_clusters,
+    source_consumer_settings,
+    source_role,
+    stream_session_timeout,
+)
 from southbound.service.streams.topic_checks import StreamTopicWatch, copied_topics, stream_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from consumers.metrics import WorkerMetrics
+    from consumers.northbound.streams.copy_record import ChooseRecord
     from consumers.northbound.streams.profile import StreamDestination, StreamSource
     from consumers.runtime.handler import Handler
     from consumers.runtime.worker import Worker
@@ -41,13 +48,15 @@ REDRIVEN = "ingress"  # the role of the worker that processes redriven records
 def ingress_workers(resources: SharedResources) -> dict[str, Worker]:
     """Build a consumer for each cluster of each source, and one for the records of all sources that were redriven."""
     workers: dict[str, Worker] = {}
+    registry = resources.settings.kafka.registry
+    avro = None if registry is None else RegisteredAvroReader.of_registry(registry.get_secret_value())
     for source in resources.rules.sources:
         clusters = source_clusters(resources.settings.kafka, source)
         for number in range(1, len(clusters) + 1):
-            role = f"ingress.{source.name}" if len(clusters) == 1 else f"ingress.{source.name}.{number}"
-            workers[role] = _source_worker(resources, source, role, number)
+            role = source_role(source, number, len(clusters))
+            workers[role] = _source_worker(resources, source, role, number, avro)
     if workers:
-        workers[REDRIVEN] = _redriven_worker(resources)
+        workers[REDRIVEN] = _redriven_worker(resources, avro)
     return workers
 
 
@@ -68,7 +77,9 @@ def _topic_watch(resources: SharedResources) -> StreamTopicWatch:
     )
 
 
-def _source_worker(resources: SharedResources, source: StreamSource, role: str, number: int) -> Worker:
+def _source_worker(
+    resources: SharedResources, source: StreamSource, role: str, number: int, avro: RegisteredAvroReader | None
+) -> Worker:
     kafka = resources.settings.kafka
     config = replace(
         worker_config(resources, role),
@@ -78,7 +89,7 @@ def _source_worker(resources: SharedResources, source: StreamSource, role: str, 
     )
 
     def make(may_send: Callable[[], bool], _observer: WorkerMetrics) -> tuple[Handler, DeadLetterHooks]:
-        handler = replace(_source_handler(resources, source, may_send), way=number)
+        handler = replace(_source_handler(resources, source, may_send), way=number, avro=avro)
         return handler.handle_record, DeadLetterHooks(describe=_subjects(resources, source.name).find)
 
     servers = source_clusters(kafka, source)[number - 1]
@@ -86,9 +97,12 @@ def _source_worker(resources: SharedResources, source: StreamSource, role: str, 
     return assemble_worker(resources, config, [source.topic], make, settings)
 
 
-def _redriven_worker(resources: SharedResources) -> Worker:
+def _redriven_worker(resources: SharedResources, avro: RegisteredAvroReader | None) -> Worker:
     def make(may_send: Callable[[], bool], _observer: WorkerMetrics) -> tuple[Handler, DeadLetterHooks]:
-        handlers = {source.name: _source_handler(resources, source, may_send) for source in resources.rules.sources}
+        handlers = {
+            source.name: replace(_source_handler(resources, source, may_send), avro=avro)
+            for source in resources.rules.sources
+        }
         handle = RedrivenRecordHandler(sources=handlers).handle_record
         return handle, DeadLetterHooks(describe=_subjects(resources).find)
 
@@ -101,7 +115,9 @@ def _destination_worker(resources: SharedResources, destination: StreamDestinati
     copier = RecordCopier(
         topics=copied,
         publisher=resources.destinations[destination.name],
+        is_chosen=_tenant_choice(resources, destination),
         on_copied=lambda: resources.metrics.count(STREAM_RECORDS, destination.name, COPIED),
+        on_skipped=lambda: resources.metrics.count(STREAM_RECORDS, destination.name, SKIPPED),
     )
     subjects = WritebackSubjects(
         target=destination.name, envelope=resources.events.envelope, names=resources.events.topics
@@ -109,6 +125,14 @@ def _destination_worker(resources: SharedResources, destination: StreamDestinati
     config = worker_config(resources, f"egress.{destination.name}")
     hooks = DeadLetterHooks(describe=subjects.find)
     return assemble_worker(resources, config, [*copied], lambda *_: (copier.handle_record, hooks))
+
+
+def _tenant_choice(resources: SharedResources, destination: StreamDestination) -> ChooseRecord | None:
+    if not destination.tenants:
+        return None
+    if resources.orders is None:
+        raise TypeError("a destination of some tenants needs a store with orders")
+    return TenantChoice(resources.orders, destination.tenants).is_chosen
 
 
 def _source_handler(resources: SharedResources, source: StreamSource, may_send: Callable[[], bool]) -> SourceHandler:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.runtime.config import consumer_settings
@@ -24,6 +25,11 @@ ClientSettings = dict[str, str | int | float | bool]
 def source_clusters(kafka: KafkaSettings, source: StreamSource) -> tuple[str, ...]:
     """Return the bootstrap servers of each cluster that a source is on."""
     return source.bootstrap or (kafka.servers,)
+
+
+def source_role(source: StreamSource, number: int, clusters: int) -> str:
+    """Return the role of the worker that reads a source on one of its clusters, numbered from 1."""
+    return f"ingress.{source.name}" if clusters == 1 else f"ingress.{source.name}.{number}"
 
 
 def destination_servers(kafka: KafkaSettings, destination: StreamDestination) -> str:
@@ -86,16 +92,37 @@ def stream_mistakes(rules: RoutingRules, kafka: KafkaSettings, environment: Mapp
     return mistakes
 
 
-def _loops(rules: RoutingRules, kafka: KafkaSettings) -> Iterator[str]:
-    """Yield a sentence for each stream whose topic is one of Southbound's own: its records would go round for ever."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedAsOwn:
+    """A topic of a stream that has the name of one of Southbound's own, with the addresses of its cluster."""
+
+    stream: StreamProfile
+    topic: str
+    servers: str
+
+    @property
+    def mistake(self) -> str:
+        """The sentence, if it is on the cluster of Southbound: its records would go round for ever."""
+        name = f"{self.stream.noun} '{self.stream.name}'"
+        return f"{name}: {self.topic} is a topic of Southbound itself: name the topic of another system"
+
+
+def topics_named_as_own(rules: RoutingRules, kafka: KafkaSettings) -> Iterator[NamedAsOwn]:
+    """Yield the topics of streams that would be Southbound's own, if they were on its cluster."""
     own = f"{kafka.prefix}testrun."
     for source in rules.sources:
-        if source.topic.startswith(own) and kafka.servers in source_clusters(kafka, source):
-            yield f"source '{source.name}': {source.topic} is a topic of Southbound itself: name the topic of another"
+        if source.topic.startswith(own):
+            for servers in source_clusters(kafka, source):
+                yield NamedAsOwn(stream=source, topic=source.topic, servers=servers)
     for destination in rules.destinations:
         for topic in (destination.results, destination.inflight):
-            if topic and topic.startswith(own) and destination_servers(kafka, destination) == kafka.servers:
-                yield f"destination '{destination.name}': {topic} is a topic of Southbound itself: name another one"
+            if topic and topic.startswith(own):
+                yield NamedAsOwn(stream=destination, topic=topic, servers=destination_servers(kafka, destination))
+
+
+def _loops(rules: RoutingRules, kafka: KafkaSettings) -> list[str]:
+    named = topics_named_as_own(rules, kafka)
+    return list(dict.fromkeys(each.mistake for each in named if each.servers == kafka.servers))
 
 
 def _has_own_cluster(stream: StreamProfile) -> bool:

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 
 from consumers.periodic import repeat
 from consumers.runtime.kafka.readiness import KafkaNotReadyError
-from consumers.runtime.kafka.topic_limits import read_topic_limits
+from consumers.runtime.kafka.topic_limits import read_cluster_id, read_topic_limits
 from schemas.topics import TopicNames
 from southbound.service.kafka_settings import client_settings
-from southbound.service.streams.clients import destination_servers, source_clusters, stream_client_settings
+from southbound.service.streams.clients import (
+    destination_servers,
+    source_clusters,
+    stream_client_settings,
+    topics_named_as_own,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,10 +37,38 @@ def stream_warnings(settings: Settings, rules: RoutingRules, environment: Mappin
     Raises:
         SecretMissingError: a secret is not where the profile says.
     """
-    warnings = [*_source_warnings(settings, rules.sources, environment)]
+    warnings = loops_by_cluster(settings, rules, environment)
+    warnings += _source_warnings(settings, rules.sources, environment)
     if rules.destinations:
         warnings += _destination_warnings(settings, rules.destinations, environment)
     return warnings[:_MAX_WARNINGS]
+
+
+def loops_by_cluster(settings: Settings, rules: RoutingRules, environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each topic of a stream that is one of Southbound's own, whatever its cluster is called.
+
+    One cluster may have several addresses, so the ids of the clusters are compared. A cluster that does not answer is
+    not compared. Only topics with the name of one of Southbound's own are looked at.
+
+    Raises:
+        SecretMissingError: a secret is not where the profile says.
+    """
+    others = [each for each in topics_named_as_own(rules, settings.kafka) if each.servers != settings.kafka.servers]
+    own = _cluster_id(client_settings(settings.kafka)) if others else ""
+    if not own:
+        return []
+    return [
+        f"{each.mistake} (the cluster at {each.servers} is the one of kafka.bootstrap)"
+        for each in others
+        if _cluster_id(stream_client_settings(settings.kafka, each.stream, each.servers, environment)) == own
+    ]
+
+
+def _cluster_id(client: Mapping[str, object]) -> str:
+    try:
+        return read_cluster_id(client)
+    except KafkaNotReadyError:
+        return ""
 
 
 @dataclass(slots=True, kw_only=True)

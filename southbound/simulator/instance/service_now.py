@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from router.northbound.api_version import SERVICENOW_BASE
 from southbound.simulator import http_responses
 from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.instance.rules import check_run
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from southbound.simulator.instance.run_table import RunRecord
 
-INSTANCE_PATH = "/api/sn_sprb_mgmt/servicetestmanagement"
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 RETRY_AFTER = 1  # seconds
 
@@ -59,7 +59,7 @@ class ServiceNowInstance(SimulatedApi):
         faults: Iterable[InstanceFault] = (),
         latency: float = 0.0,
     ) -> None:
-        super().__init__(host, port, INSTANCE_PATH)
+        super().__init__(host, port, SERVICENOW_BASE)
         self.name = name
         self.table = RunTable()
         self.faults = deque(faults)
@@ -70,7 +70,7 @@ class ServiceNowInstance(SimulatedApi):
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return the routes of the API, and of the table as tests see it."""
-        collection = f"{INSTANCE_PATH}/serviceTest"
+        collection = f"{SERVICENOW_BASE}/serviceTest"
         return [
             web.get(collection, self._list),
             web.post(collection, self._create),
@@ -81,9 +81,9 @@ class ServiceNowInstance(SimulatedApi):
 
     async def observe(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Log a request, check its credentials, and let a fault happen to it."""
-        if not request.path.startswith(INSTANCE_PATH):
+        if not request.path.startswith(SERVICENOW_BASE):
             return await handler(request)
-        self.requests.append((request.method, request.path.removeprefix(INSTANCE_PATH)))
+        self.requests.append((request.method, request.path.removeprefix(SERVICENOW_BASE)))
         if self._authorization is not None and request.headers.get("Authorization") != self._authorization:
             raise RequestRefusedError(401, "unauthorized", "User Not Authenticated")
         if self._latency:

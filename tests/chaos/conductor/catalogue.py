@@ -388,6 +388,32 @@ def _store() -> list[ChaosScenario]:
     ]
 
 
+def _writeback() -> list[ChaosScenario]:
+    return [
+        ChaosScenario(
+            name="writeback-kills",
+            group="writeback",
+            disturbance="kill -9 of the processes that write back, at random points of random writes; the target fails",
+            expectation="every run has one record at the target, with its end and its measures, in the order of states",
+            setup=_with(workers=1, writers=2),
+            events=400,
+            rate=30.0,
+            script=scripts.kill_writers,
+        ),
+        ChaosScenario(
+            name="writeback-everything",
+            group="writeback",
+            disturbance="the same, beside kills and stops of all other processes",
+            expectation="the same",
+            setup=_with(workers=1, writers=2),
+            events=400,
+            rate=30.0,
+            mix={Disturbance.KILL: 3, Disturbance.STOP: 1},
+            script=scripts.kill_writers,
+        ),
+    ]
+
+
 def _hold_and_soak() -> list[ChaosScenario]:
     return [
         ChaosScenario(
@@ -414,7 +440,7 @@ def _hold_and_soak() -> list[ChaosScenario]:
     ]
 
 
-_PARTS = (_churn, _revoke, _broker, _offsets, _endpoint, _load_shapes, _shutdown, _store, _hold_and_soak)
+_PARTS = (_churn, _revoke, _broker, _offsets, _endpoint, _load_shapes, _shutdown, _store, _writeback, _hold_and_soak)
 SCENARIOS = {scenario.name: scenario for part in _PARTS for scenario in part()}
 
 _FINISHED = "integration/runtime/test_finished_offsets.py"

@@ -108,6 +108,7 @@ class _Progress:
             "starts": world.counts["starts"],
             "stops": world.counts["stops"],
             "look-ups": world.oracle.counts["look-ups"],
+            "writes back": world.desk.requests if world.desk is not None else 0,
         }
 
     def look(self) -> None:
@@ -134,6 +135,8 @@ async def _carry_out(world: World, scenario: ChaosScenario, load: Load, extent: 
             world.log.append(f"{world.now():8.2f} something was open for too long")
         else:
             await world.wait_for_lag()
+        if world.desk is not None:
+            await world.desk.wait_until_complete(world.oracle.expected)
         if sampling is not None:
             await sampler.sample()
     finally:
@@ -145,6 +148,8 @@ async def _carry_out(world: World, scenario: ChaosScenario, load: Load, extent: 
     world.counts["stops"] = stops
     world.judge.report(world.records.take())
     _judge_letters(world, load)
+    if world.desk is not None:
+        world.desk.judge(world.oracle)
     world.oracle.judge_end()
 
 

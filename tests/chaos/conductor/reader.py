@@ -12,7 +12,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
-from schemas.results import RunUpdate
+from schemas.results import RunResult, RunUpdate
+from tests.chaos.conductor.desk import SPELLINGS, PublishedEnd
 from tests.chaos.conductor.oracle import Breach
 
 if TYPE_CHECKING:
@@ -40,12 +41,16 @@ class PublishedRecord:
     subject: str
     code: str  # of a dead letter
     revision: int  # of an update; -1 for everything else
+    end: PublishedEnd | None = None  # of a result, if they are read
 
 
 class PublishedRecords:
     """Reads topics from their beginning, through outages of the broker."""
 
-    def __init__(self, bootstrap: str, names: TopicNames, spokes: Sequence[str], partitions: int) -> None:
+    def __init__(
+        self, bootstrap: str, names: TopicNames, spokes: Sequence[str], partitions: int, *, with_ends: bool = False
+    ) -> None:
+        self._with_ends = with_ends
         self._topics = [names.results, names.inflight, names.dlq, *map(names.dispatch, spokes)]
         self._names, self._partitions = names, partitions
         self._settings: dict[str, str | int] = {
@@ -108,7 +113,15 @@ class PublishedRecords:
             subject=headers.get("ce_subject", ""),
             code=headers.get("southbound-dlq-code", ""),
             revision=revision,
+            end=self._end(record, pairs) if self._with_ends and record.topic() == self._names.results else None,
         )
+
+    def _end(self, record: Message, pairs: list[tuple[str, bytes | None]]) -> PublishedEnd | None:
+        result = self._envelope.decode(record.value(), pairs, fallback_id="none").data
+        if not isinstance(result, RunResult):
+            return None
+        state = result.state.value
+        return PublishedEnd(SPELLINGS.get(state, state), frozenset([measure.id for measure in result.test_measure]))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,6 +131,7 @@ class TopicJudge:
     oracle: Oracle
     names: TopicNames
     letters: list[PublishedRecord] = field(default_factory=list)
+    ends: dict[str, PublishedEnd] = field(default_factory=dict)  # by run, if they are read
     moved: dict[tuple[str, int], int] = field(default_factory=dict)  # offsets that the conductor itself moved up
     _unsent: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)
     _update_ids: dict[str, None] = field(default_factory=dict)
@@ -127,6 +141,8 @@ class TopicJudge:
         for record in records:
             if record.kind == "southbound.RunResult" and record.topic == self.names.results:
                 self.oracle.result(record.subject, record.event_id)
+                if record.end is not None:
+                    self.ends[record.subject] = record.end
             elif record.kind == "southbound.RequestResult" and record.topic == self.names.results:
                 self.oracle.request_result(record.key, record.event_id)
             elif record.topic == self.names.dlq:

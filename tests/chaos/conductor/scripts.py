@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 from confluent_kafka.admin import AdminClient
 
 from southbound.cli.exit_codes import ExitCode
+from tests.chaos.conductor.desk import LATENCY
 from tests.chaos.conductor.hands import ANY_EXIT
 from tests.chaos.conductor.load import RUBBISH
 from tests.chaos.conductor.oracle import Breach, Fault
@@ -22,7 +23,7 @@ from tests.chaos.conductor.reader import read_committed
 from tests.chaos.conductor.setup import SESSION
 from tests.chaos.conductor.system import FaultPlan
 from tests.chaos.conductor.workers import PROGRAM
-from tests.chaos.conductor.world import processing
+from tests.chaos.conductor.world import processing, writing
 from tests.fixtures.processes import ROOT
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 AWAY = 60.0  # seconds, of the scenarios of a minute
 MAX_DROPS = 20  # attempts to release what is held
+WRITER_KILLS = 10
 SOME = 60  # results after which a script begins
 
 
@@ -75,6 +77,20 @@ def kills(*, times: int, down: float) -> Script:
             await hand.kill(one_of_them(hand), down=down)
 
     return script
+
+
+async def kill_writers(hand: Hand) -> None:
+    """Kill the writers in turn while the target fails in many ways, each time at a random point of a random write."""
+    world = hand.world
+    desk, writers = world.desk, writing(world)
+    if desk is None:
+        raise TypeError("the scenario has no target")
+    for number in range(WRITER_KILLS):
+        desk.plan_faults(hand.dice.randint(1, 6))
+        wanted = desk.requests + hand.dice.randint(1, 30)
+        await world.wait_until(lambda least=wanted: desk.requests >= least, f"{wanted} requests at the target", 20.0)  # type: ignore[misc] # bound at once
+        await asyncio.sleep(hand.dice.uniform(0.0, 3 * LATENCY))
+        await hand.kill(writers[number % len(writers)], down=hand.dice.uniform(0.0, SESSION + 1.0))
 
 
 def fail(*kinds: Fault, share: float, seconds: float, methods: tuple[str, ...] = ("POST", "PATCH", "GET")) -> Script:

@@ -40,6 +40,7 @@ class Setup:
     small_disk: bool = False  # whether the run store is on a disk of its own that can be filled
     nodes: int = 1
     workers: int = 1  # with PostgreSQL, beside one for the listener; SQLite is for one process
+    writers: int = 0  # that write runs back to an instance of ServiceNow; with PostgreSQL
     partitions: int = 3
     client: Mapping[str, object] = field(default_factory=dict)
     kafka: Mapping[str, object] = field(default_factory=dict)
@@ -51,4 +52,5 @@ class Setup:
         if self.store is StoreKind.SQLITE:
             return {"worker-1": ALL_ROLES}
         processing = {f"worker-{n}": ("routing", "dispatch", "inbound", "poller") for n in range(1, self.workers + 1)}
-        return {"listener": ("listener",), **processing}
+        writing = {f"writer-{n}": ("writeback",) for n in range(1, self.writers + 1)}
+        return {"listener": ("listener",), **processing, **writing}

@@ -23,6 +23,7 @@ from southbound.broker.server import reserve_port
 from southbound.operations.topic_admin import TopicAdmin
 from southbound.settings.settings import DEFAULTS
 from tests.chaos.conductor.cluster import a_cluster
+from tests.chaos.conductor.desk import ConductedDesk
 from tests.chaos.conductor.oracle import Breach, Oracle
 from tests.chaos.conductor.reader import PublishedRecords, TopicJudge, read_committed, read_lag
 from tests.chaos.conductor.setup import PROFILE, SESSION, SETTLE_TIME, SPOKES, Setup
@@ -59,6 +60,7 @@ class World:
     judge: TopicJudge
     records: PublishedRecords
     systems: dict[str, ConductedSystem]
+    desk: ConductedDesk | None  # where runs are written back to
     workers: dict[str, ConductedWorker]
     publisher: KafkaPublisher
     envelope: Envelope = field(default_factory=lambda: Envelope(Codec(), source="/chaos"))
@@ -204,7 +206,9 @@ async def a_world(setup: Setup, seed: int, folder: Path) -> AsyncIterator[World]
             stack.push_async_callback(system.close)
         publisher = KafkaPublisher(producer_settings(cluster.bootstrap))
         stack.push_async_callback(publisher.close)
-        records = PublishedRecords(cluster.bootstrap, names, SPOKES, setup.partitions)
+        records = PublishedRecords(cluster.bootstrap, names, SPOKES, setup.partitions, with_ends=setup.writers > 0)
+        judge = TopicJudge(oracle=oracle, names=names)
+        desk = await _open_desk(stack, setup, seed, judge)
         stack.callback(records.close)
         world = World(
             seed=seed,
@@ -214,9 +218,10 @@ async def a_world(setup: Setup, seed: int, folder: Path) -> AsyncIterator[World]
             store=store,
             names=names,
             oracle=oracle,
-            judge=TopicJudge(oracle=oracle, names=names),
+            judge=judge,
             records=records,
             systems=systems,
+            desk=desk,
             workers={},
             publisher=publisher,
             counts=counts,
@@ -229,6 +234,15 @@ async def a_world(setup: Setup, seed: int, folder: Path) -> AsyncIterator[World]
         async with _background(*watching, keep_running(lambda: [*world.workers.values()])) as tasks:
             world.watchers.extend(tasks)
             yield world
+
+
+async def _open_desk(stack: AsyncExitStack, setup: Setup, seed: int, judge: TopicJudge) -> ConductedDesk | None:
+    if not setup.writers:
+        return None
+    dice = random.Random(f"{seed} desk")  # noqa: S311 - it repeats what a seed led to
+    desk = ConductedDesk(dice=dice, ends=judge.ends)
+    await stack.enter_async_context(desk.instance)
+    return desk
 
 
 @asynccontextmanager
@@ -265,6 +279,7 @@ def _write_profiles(world: World) -> Path:
 
 
 def _add_workers(world: World, profiles: Path, listener: int, health_ports: Mapping[str, int]) -> None:
+    targets = world.desk.write_target(world.folder) if world.desk is not None else None
     for name, roles in world.setup.roles().items():
         settings: dict[str, object] = {
             "kafka": {
@@ -280,6 +295,7 @@ def _add_workers(world: World, profiles: Path, listener: int, health_ports: Mapp
             "worker": {"commit_every": 0.2, **dict(world.setup.worker)},
             "listener": {"port": listener if "listener" in roles else 0},
             "log": {"format": "json"},
+            **({"writeback": {"targets": str(targets)}} if targets is not None and "writeback" in roles else {}),
         }
         world.workers[name] = ConductedWorker(
             name=name,
@@ -299,5 +315,10 @@ def _client_settings(setup: Setup) -> dict[str, object]:
 
 
 def processing(world: World) -> Sequence[ConductedWorker]:
-    """Return the workers that process records, without one that only has the listener."""
-    return [worker for worker in world.workers.values() if worker.roles != ("listener",)]
+    """Return the workers that process records of runs, without those that only listen or write back."""
+    return [worker for worker in world.workers.values() if worker.roles not in (("listener",), ("writeback",))]
+
+
+def writing(world: World) -> Sequence[ConductedWorker]:
+    """Return the workers that write runs back."""
+    return [worker for worker in world.workers.values() if worker.roles == ("writeback",)]

@@ -37,6 +37,9 @@ RULES_BEYOND_SCHEMAS = {
         r"|nothing is left to cancel|was ordered with another body|the run of this order was deleted"
     ),
     "a parent that is named must exist": r"there is no such parent run",
+    "which ids are free depends on what was added before, and ServiceNow knows no 409": (
+        r"there is a specification with this id"
+    ),
 }
 _REASON = re.compile("|".join(RULES_BEYOND_SCHEMAS.values()))
 _CALLBACK = re.compile(r"https://[^\s\\@#]{1,100}")

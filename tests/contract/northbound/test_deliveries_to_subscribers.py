@@ -17,6 +17,7 @@ from consumers.northbound.hub.callback_client import CallbackClient
 from consumers.northbound.hub.deliver import DeliverySettings, DeliveryTools
 from consumers.northbound.hub.hub import DeliveryHub, Retention
 from consumers.runtime.backoff import Backoff
+from consumers.specifications.port import SpecificationChanges
 from consumers.store.sql_store import open_store
 from consumers.store.subscriptions.port import PlanRequest
 from router.northbound.hub.address_policy import AddressPolicy, parse_network
@@ -26,9 +27,10 @@ from router.northbound.hub.signature import signature_headers
 from router.northbound.hub.subscription import SubscriptionState
 from router.northbound.order import RunView
 from router.responses import NoResponse
+from schemas.published_tables import SpecificationRecord
 from schemas.vocabulary import RunState
 from tests.builders.runs import a_run
-from tests.builders.subscriptions import PLANNER, a_subscription, published
+from tests.builders.subscriptions import PLANNER, SPECIFICATIONS, a_subscription, published
 from tests.fixtures.subscriber import HANG, Subscriber, a_subscriber
 from tests.harness.waiting import wait_until
 
@@ -93,6 +95,13 @@ class HubUnderTest:
                 await self.store.subscriptions.announce(request)
         self.news.set()
 
+    async def write(self, spec_id: str, revision: int, **fields: object) -> None:
+        document = {"id": spec_id, "name": f"Specification {spec_id}", **fields}
+        record = SpecificationRecord(
+            id=spec_id, revision=revision, author="ann", changed_at=datetime.now(UTC), document=document
+        )
+        await self.store.specifications.save(SpecificationChanges(written=[record]))
+
     async def find(self, subscription_id: str = "S1") -> RunSubscription:
         found = await self.store.subscriptions.find(subscription_id)
         assert found is not None
@@ -122,6 +131,7 @@ class HubUnderTest:
                 observer=self.observer,
             ),
             planner=PLANNER,
+            specifications=SPECIFICATIONS,
             client_for=lambda found: CallbackClient(found.callback, LOCAL, timeout=patience, concurrency=4),
             owner=owner,
             retention=Retention(count=keep, age=timedelta(days=1)),
@@ -161,6 +171,31 @@ async def test_events_arrive_signed_and_in_order(hub: HubUnderTest) -> None:
             assert event.headers["webhook-signature"] == expected["webhook-signature"]
             assert abs(timestamp - time.time()) < 60
         await hub.until(lambda found: found.delivered == 6)
+
+
+async def test_what_becomes_of_a_specification_arrives_signed_and_in_order_beyond_failures(hub: HubUnderTest) -> None:
+    async with a_subscriber() as subscriber, hub.running():
+        subscriber.status = lambda _: 503 if len(subscriber.received) % 2 else 204
+        await hub.subscribe(subscriber)
+        await hub.write("fibre", 1, lifecycleStatus="Draft")
+        await wait_until(lambda: len(subscriber.taken) == 1)
+        await hub.write("fibre", 2, lifecycleStatus="Published")
+        await wait_until(lambda: len(subscriber.taken) == 2)
+        await hub.store.specifications.save(SpecificationChanges(deleted={"fibre": 2}))
+        await wait_until(lambda: len(subscriber.taken) == 3)
+        created, changed, deleted = subscriber.taken
+        assert [event.short_type for event in subscriber.taken] == [
+            "SpecificationCreate",
+            "SpecificationAttributeValueChange",
+            "SpecificationDelete",
+        ]
+        assert created.resource["lifecycleStatus"] == "Draft"
+        assert (changed.resource["lifecycleStatus"], changed.event["fieldPath"]) == ("Published", "lifecycleStatus")
+        assert deleted.resource["id"] == "fibre"
+        assert len({event.event_id for event in subscriber.received}) == 3
+        timestamp = int(changed.headers["webhook-timestamp"])
+        signed = signature_headers((SECRET,), changed.event_id, timestamp, changed.body)
+        assert changed.headers["webhook-signature"] == signed["webhook-signature"]
 
 
 async def test_a_dead_and_a_hanging_subscriber_harm_nobody(hub: HubUnderTest) -> None:

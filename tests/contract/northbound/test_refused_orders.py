@@ -15,8 +15,8 @@ from consumers.run_updates.announce import Announcer
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.handler import Attempt, Done, Partition, Record
 from consumers.store.orders.port import RefusedOrders, RunQuery
+from router.northbound.lists.pushdown import Pushdown
 from router.northbound.order import OrderRefusal
-from router.northbound.pushdown import Pushdown
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.lifecycle import RunCancelled

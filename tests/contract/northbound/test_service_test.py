@@ -216,6 +216,46 @@ async def test_any_attribute_is_a_filter(api: NorthboundServer, query: str, name
 
 
 @pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("sort=name", ["a", "b", "c", "d"]),
+        ("sort=-name", ["d", "c", "b", "a"]),
+        ("sort=relatedService.id,-name", ["d", "b", "c", "a"]),
+        ("sort=-relatedService.id&sort=name", ["a", "c", "b", "d"]),
+        ("sort=southbound.createdAt", ["a", "c", "b", "d"]),
+        ("sort=-southbound.updatedAt", ["d", "b", "c", "a"]),
+        ("sort=name&mode=ONDEMAND", ["a", "b", "c", "d"]),  # the database does not decide by the mode
+        ("sort=-relatedService.id,-name&mode=ONDEMAND", ["c", "a", "d", "b"]),
+        ("sort=-name&name.regex=%5E%5Bbd%5D$", ["d", "b"]),
+        ("name.regex=b%7Cc", ["b", "c"]),
+        ("characteristic.value.regex=por.+7", ["a"]),
+    ],
+)
+async def test_a_list_is_sorted_and_searched_as_asked(api: NorthboundServer, query: str, names: list[str]) -> None:
+    port = [{"name": "port", "value": "port 7"}]
+    await api.order(name="a", relatedService={"id": "PI2"}, characteristic=port)
+    await api.order(name="c", relatedService={"id": "PI2"})
+    await api.order(name="b", relatedService={"id": "PI1"})
+    await api.order(name="d", relatedService={"id": "PI1"})
+    answer = await api.call("GET", f"{V4}/serviceTest?{query}&limit=9")
+    assert [run["name"] for run in answer.body] == names
+    pages = [
+        (await api.call("GET", f"{V4}/serviceTest?{query}&limit=1&offset={offset}")).body
+        for offset in range(len(names))
+    ]
+    assert [run["name"] for page in pages for run in page] == names
+
+
+async def test_expressions_that_take_too_long_are_refused(api: NorthboundServer) -> None:
+    for number in range(8):
+        await api.order(name=f"{number}" + "a" * 15_000)
+    query = "&".join(["name.regex=%5E(a%7C.)*$"] * 20)
+    answer = await api.call("GET", f"{V4}/serviceTest?{query}")
+    assert answer.status == 400
+    assert "take too many steps" in str(answer.body)
+
+
+@pytest.mark.parametrize(
     ("query", "status"),
     [
         ("nmae=x", 400),
@@ -223,7 +263,10 @@ async def test_any_attribute_is_a_filter(api: NorthboundServer, query: str, name
         ("limit=0", 400),
         ("limit=x", 400),
         ("filter=$..x", 501),
-        ("name.regex=.*", 501),
+        ("name.regex=(", 400),
+        ("name.regex=(a)%5C1", 400),
+        ("sort=characteristic", 400),
+        ("sort=", 400),
     ],
 )
 async def test_a_query_that_cannot_be_read_is_refused(api: NorthboundServer, query: str, status: int) -> None:

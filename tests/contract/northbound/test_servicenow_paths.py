@@ -126,3 +126,71 @@ async def test_a_client_sees_no_runs_of_other_tenants_and_needs_its_scopes(desk:
     desk.api.principal = Principal(name="desk", tenant="one", scopes=frozenset({Scope.READ}))
     assert (await desk.call("GET", "/sys-1")).status == 200
     assert (await desk.call("PATCH", "/sys-1", a_servicenow_body(state="canceled"))).status == 403
+
+
+async def test_a_specification_is_added_read_and_changed(desk: ServiceNowServer) -> None:
+    valid = {"startDateTime": "2026-07-01 10:00:00", "endDateTime": ""}
+    body = {
+        "id": "TD0001",
+        "name": "Line test",
+        "lifecycleStatus": "Draft",
+        "relatedServiceSpecification": [{"id": "broadband"}],
+        "validFor": valid,
+        "testMeasureDefinition": [{"id": "TM1", "name": "speed", "thresholdRule": [{"numberOfAllowedCrossing": "0"}]}],
+    }
+    added = await desk.specification("POST", "", body)
+    assert (added.status, added.body["id"]) == (200, "TD0001")
+    assert added.body["validFor"] == {"startDateTime": "2026-07-01T08:00:00Z"}
+    assert "href" not in added.body
+    changed = await desk.specification("PATCH", "/TD0001", {**added.body, "lifecycleStatus": "Published"})
+    assert (changed.status, changed.body["lifecycleStatus"]) == (200, "Published")
+    read = await desk.specification("GET", "/TD0001?fields=lifecycleStatus,unknown")
+    assert read.body == {"id": "TD0001", "lifecycleStatus": "Published"}
+    stored = await desk.resources.catalogue.find("TD0001")
+    assert stored is not None
+    assert stored.document == {**body, "lifecycleStatus": "Published", "validFor": added.body["validFor"]}
+
+
+async def test_a_list_of_specifications_has_pages_and_no_filter(desk: ServiceNowServer) -> None:
+    for number in range(22):
+        body = {"id": f"TD{number:02}", "name": "Line test", "relatedServiceSpecification": [{"id": "broadband"}]}
+        assert (await desk.specification("POST", "", body)).status == 200
+    first = await desk.specification("GET", "?name=ignored&fields=name")
+    assert (first.status, len(first.body), first.headers["Content-Range"]) == (206, 20, "items 0-19")
+    assert first.headers["X-Total-Count"] == "22"
+    rest = await desk.specification("GET", "?offset=20&limit=1000")
+    assert [one["id"] for one in rest.body] == ["TD20", "TD21"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "", {"name": "without service"}, 400),
+        ("POST", "", [], 400),
+        ("POST", "", {"id": "TD1", "name": "twice", "relatedServiceSpecification": [{"id": "x"}]}, 400),
+        ("PATCH", "/TD1", [], 400),
+        ("PATCH", "/TD1", {"relatedServiceSpecification": None}, 400),
+        ("PATCH", "/unknown", {"name": "x"}, 404),
+        ("GET", "/unknown", None, 404),
+        ("GET", "?limit=0", None, 400),
+        ("DELETE", "/TD1", None, 405),
+    ],
+)
+async def test_what_is_wrong_with_a_specification_has_the_status_of_servicenow(
+    desk: ServiceNowServer, method: str, path: str, body: object, status: int
+) -> None:
+    known = {"id": "TD1", "name": "Line test", "relatedServiceSpecification": [{"id": "broadband"}]}
+    await desk.specification("POST", "", known)
+    assert (await desk.specification(method, path, body)).status == status
+
+
+async def test_who_may_only_read_or_is_of_one_tenant_changes_no_specification(desk: ServiceNowServer) -> None:
+    body = {"id": "TD1", "name": "Line test", "relatedServiceSpecification": [{"id": "broadband"}]}
+    everything = frozenset(Scope)
+    for principal in (
+        Principal(name="reader", scopes=frozenset({Scope.READ})),
+        Principal(name="north", tenant="north", scopes=everything),
+    ):
+        desk.api.principal = principal
+        assert (await desk.specification("POST", "", body)).status == 403
+        assert (await desk.specification("GET")).body == []

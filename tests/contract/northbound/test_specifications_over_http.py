@@ -108,6 +108,24 @@ async def test_a_specification_that_the_command_applied_can_be_changed(served: S
     assert (stored.revision > record.revision, stored.author) == (True, "local")
 
 
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("sort=-id", ["C", "B", "A"]),
+        ("sort=lifecycleStatus,-version", ["B", "C", "A"]),  # without one: before all others
+        ("sort=-lifecycleStatus,-id&limit=2", ["C", "A"]),
+        ("sort=-id&limit=1&offset=1", ["B"]),
+        ("version.regex=%5E%5B01%5D$", ["A", "B"]),
+    ],
+)
+async def test_specifications_are_sorted_and_searched(served: Served, query: str, ids: list[str]) -> None:
+    await served.add("A", version="1", lifecycleStatus="Published")
+    await served.add("B", version="1")
+    await served.add("C", version="2", lifecycleStatus="Published")
+    status = 200 if len(ids) == 3 or "regex" in query else 206
+    assert [one["id"] for one in await served.call("GET", f"?{query}", status=status)] == ids
+
+
 async def test_patches_of_both_kinds_change_what_they_name(served: Served) -> None:
     await served.add("A", description="old", version="1")
     assert_official("ServiceTestSpecification_Update", {"description": "new"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,10 @@ import pytest
 
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from router.responses import HttpResponse
+from schemas.codec.registered_avro import RegisteredAvroReader
+from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from tests.builders.registered_avro import CHANGE, SERVICE_TEST, framed_avro
 from tests.fakes.transport import FakeTransport
 from tests.harness.streams import NOON_MS, a_service_test, a_stream
 
@@ -227,3 +231,83 @@ async def test_a_table_of_parts_names_its_run_in_a_field(tmp_path: Path) -> None
         assert await stream.take({"sys_id": "M1", "test_run": "SYS1"}, action="insert") == Done()
         assert stream.outcomes == ["ordered"]
         assert code_of(await stream.take({"sys_id": "M1", "test_run": ""})) == "STREAM_RECORD_UNREADABLE"
+
+
+# Avro
+
+
+class Schemas:
+    """A registry with these schemas, which counts how often each is fetched."""
+
+    def __init__(self, **schemas: dict[str, Any]) -> None:
+        self.schemas = {int(name.removeprefix("id")): json.dumps(schema) for name, schema in schemas.items()}
+        self.fetched: list[int] = []
+        self.is_down = False
+
+    def fetch(self, schema_id: int) -> str:
+        self.fetched.append(schema_id)
+        if self.is_down:
+            raise RegistryUnavailableError("The schema registry at http://registry does not answer: refused.")
+        if schema_id not in self.schemas:
+            raise RegistryError(f"The schema registry at http://registry answers 404 to /schemas/ids/{schema_id}.")
+        return self.schemas[schema_id]
+
+
+async def test_a_run_is_ordered_and_changed_by_avro_of_a_registry_whose_schema_is_fetched_once(tmp_path: Path) -> None:
+    schemas = Schemas(id7=SERVICE_TEST)
+    async with a_stream(tmp_path, avro=RegisteredAvroReader(schemas.fetch)) as stream:
+        for description in (None, "slow since Monday", "slow since Monday"):
+            value = framed_avro(SERVICE_TEST, a_service_test(description=description))
+            assert await stream.take(value) == Done()
+        assert stream.kinds == ["RunRequested", "RunChanged"]
+        assert stream.outcomes[:2] == ["ordered", "changed"]
+        assert await stream.take(a_service_test("TR2")) == Done()  # JSON on the same topic
+        assert schemas.fetched == [7]
+
+
+async def test_a_message_of_change_data_may_be_avro(tmp_path: Path) -> None:
+    avro = RegisteredAvroReader(Schemas(id7=CHANGE).fetch)
+    async with a_stream(tmp_path, answering(a_service_test("SYS1")), avro=avro, **CHANGE_DATA) as stream:
+        assert await stream.take(framed_avro(CHANGE, {"sys_id": "SYS1"}), action="insert") == Done()
+        assert stream.kinds == ["RunRequested"]
+
+
+async def test_a_registry_that_is_down_is_waited_for(tmp_path: Path) -> None:
+    schemas = Schemas(id7=SERVICE_TEST)
+    schemas.is_down = True
+    value = framed_avro(SERVICE_TEST, a_service_test())
+    async with a_stream(tmp_path, avro=RegisteredAvroReader(schemas.fetch)) as stream:
+        waiting = await stream.take(value)
+        assert isinstance(waiting, RetryLater)
+        assert code_of(waiting) == "REGISTRY_UNAVAILABLE"
+        schemas.is_down = False
+        assert await stream.take(value) == Done()
+
+
+ENDLESS = {"type": "record", "name": "E", "fields": [{"name": "e", "type": ["null", "E"], "default": None}]}
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"\x00\x00", "ends before the id of its schema"),
+        (framed_avro(SERVICE_TEST, a_service_test(), 8), "answers 404 to /schemas/ids/8"),
+        (framed_avro(SERVICE_TEST, a_service_test())[:-3], "does not follow the schema 7"),
+        (framed_avro(SERVICE_TEST, a_service_test()) + b"more", "left over"),
+        (framed_avro(ENDLESS, {"e": None}, 9), "the schema 9 of the registry is not read: it is recursive"),
+    ],
+)
+async def test_avro_that_cannot_be_read_is_a_dead_letter(tmp_path: Path, value: bytes, reason: str) -> None:
+    schemas = Schemas(id7=SERVICE_TEST, id9=ENDLESS)
+    async with a_stream(tmp_path, avro=RegisteredAvroReader(schemas.fetch)) as stream:
+        outcome = await stream.take(value)
+        assert isinstance(outcome, DeadLetter)
+        assert outcome.problem.code == "STREAM_RECORD_UNREADABLE"
+        assert reason in outcome.problem.sentence
+
+
+async def test_avro_without_a_registry_says_what_to_set(tmp_path: Path) -> None:
+    async with a_stream(tmp_path) as stream:
+        outcome = await stream.take(framed_avro(SERVICE_TEST, a_service_test()))
+        assert isinstance(outcome, DeadLetter)
+        assert "kafka.registry is not set: set it" in outcome.problem.sentence

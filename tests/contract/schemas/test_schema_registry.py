@@ -12,7 +12,7 @@ import pytest
 
 from schemas.catalogue import CATALOGUE
 from schemas.codec.codec import Codec
-from schemas.codec.schema_registry import RegistryError, resolve_ids
+from schemas.codec.schema_registry import RegistryError, read_registered_schema, resolve_ids
 from schemas.lifecycle import RunRequested
 from tests.builders.runs import a_document
 
@@ -27,6 +27,7 @@ class FakeSchemaRegistry(BaseHTTPRequestHandler):
 
     subjects: ClassVar[dict[str, list[tuple[int, str]]]]
     seen: ClassVar[list[tuple[str, str | None]]]
+    by_id: ClassVar[dict[int, dict[str, Any]]] = {}
 
     def do_POST(self) -> None:
         subject, registers = self._subject()
@@ -41,6 +42,10 @@ class FakeSchemaRegistry(BaseHTTPRequestHandler):
         return self._answer(200, {"id": known[0]})
 
     def do_GET(self) -> None:
+        place, _, name = self.path.rpartition("/")
+        if place.endswith("/schemas/ids"):
+            found = self.by_id.get(int(name))
+            return self._answer(200 if found else 404, found or {"error_code": 40403})
         subject, _ = self._subject()
         versions = self.subjects.get(subject, [])
         last = self.path.rpartition("/")[2]
@@ -105,6 +110,20 @@ def test_versions_registered_by_others_are_read_too(registry: ThreadingHTTPServe
     codec = Codec(registry=resolve_ids(address(registry)))
     assert codec.decode(foreign) == message
     assert codec.encode(message)[1:5] == ours.write_ids[SUBJECT].to_bytes(4, "big")
+
+
+def test_a_schema_is_read_by_its_id(registry: ThreadingHTTPServer) -> None:
+    FakeSchemaRegistry.by_id = {
+        7: {"schema": '"string"'},
+        8: {"schema": "{}", "schemaType": "JSON"},
+        9: {"schema": '"Other"', "references": [{"name": "Other", "subject": "other", "version": 1}]},
+    }
+    assert read_registered_schema(address(registry, "ann:secret@"), 7) == '"string"'
+    for schema_id in (8, 9):
+        with pytest.raises(RegistryError, match=f"has as {schema_id} no Avro schema that stands alone"):
+            read_registered_schema(address(registry), schema_id)
+    with pytest.raises(RegistryError, match="answers 404"):
+        read_registered_schema(address(registry), 10)
 
 
 RECURSIVE = {"name": "before", "type": ["null", SUBJECT], "default": None}

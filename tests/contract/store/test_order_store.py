@@ -6,6 +6,7 @@ tests/integration/store/test_postgres.py runs the same tests on PostgreSQL.
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,8 +15,9 @@ import pytest
 
 from consumers.store.orders.port import RefusedOrders, RunQuery
 from consumers.store.sql_store import SqlRunStore, open_store
+from router.northbound.lists.pushdown import FieldIsOneOf, Pushdown
+from router.northbound.lists.sort import SORTABLE_RUN_ATTRIBUTES, SortKey, sort_text, sorted_by
 from router.northbound.order import OrderEventKind, OrderRefusal
-from router.northbound.pushdown import FieldIsOneOf, Pushdown
 from router.runs.request_result import is_over
 from schemas.results import Reason
 from schemas.vocabulary import Phase, RunState
@@ -203,6 +205,42 @@ async def test_the_database_decides_as_the_resource_shows(
     views = [await store.orders.view(run_id) for run_id in ("TR1", "TR2", "TR3", "OR1", "OR2", "OR3")]
     if pushdown.states is not None:
         assert {view.run_id for view in views if view is not None and view.state.value in pushdown.states} == found
+
+
+SORTED_STATES = (None, RunState.UNKNOWN, RunState.COMPLETED, RunState.FAILED)
+SORTED_NAMES = ("a", "B", "ü", "\U0001f600", "\uffee")
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_the_database_sorts_as_python_does_and_pages_fit_together(store: SqlRunStore, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    keys = [SortKey(name, chance.random() < 0.5) for name in chance.sample(SORTABLE_RUN_ATTRIBUTES, 3)]
+    for number in range(12):
+        run_id, pick = f"TR{number}", chance.randrange(4)
+        document = a_document(run_id, name=chance.choice(SORTED_NAMES), service=f"PI{chance.randrange(3)}")
+        at = NOON + pick * SECOND
+        if number % 3:
+            await store.save(
+                a_run(run_id, document=document, state=SORTED_STATES[pick], created_at=NOON, updated_at=at)
+            )
+        else:
+            await store.orders.save([an_order(document=document, created_at=at, changed_at=at + SECOND)])
+    views = await store.orders.list_views(RunQuery(pushdown=Pushdown(), limit=50))
+    expected = [view.run_id for view in sorted_by(views, keys, sort_text)]
+    sort = tuple(keys)
+    assert await ids_of(store, sort=sort) == expected
+    pages = [await ids_of(store, sort=sort, limit=5, offset=offset) for offset in range(0, len(views), 5)]
+    assert [run_id for page in pages for run_id in page] == expected
+
+
+async def test_a_sorted_list_is_filtered_too(store: SqlRunStore) -> None:
+    await store.save(*[a_run(f"TR{number}", document=a_document(f"TR{number}", name="n")) for number in range(3)])
+    await store.save(a_run("TR9", tenant="north"))
+    sort = (SortKey("id", is_descending=True),)
+    named = Pushdown(fields=(FieldIsOneOf(("name",), ("n",)),))
+    assert await ids_of(store, named, sort=sort) == ["TR2", "TR1", "TR0"]
+    assert await ids_of(store, Pushdown(states=("acknowledged",)), sort=sort, limit=1, offset=1) == ["TR2"]
+    assert await ids_of(store, sort=sort, tenant="north") == ["TR9"]
 
 
 async def test_the_family_of_a_run_is_its_hierarchy(store: SqlRunStore) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from consumers.specifications.port import SpecificationChanges
 from consumers.store.sql_store import open_store
 from consumers.store.subscriptions.port import (
     DuplicateSubscriptionError,
@@ -24,9 +25,10 @@ from consumers.store.subscriptions.port import (
 from router.northbound.hub.plan import Plan, RunNotice
 from router.northbound.hub.subscription import SubscriptionState
 from router.northbound.order import RunView
+from schemas.published_tables import SpecificationRecord
 from schemas.vocabulary import RunState
 from tests.builders.runs import NOON, a_run
-from tests.builders.subscriptions import PLANNER, a_subscription, published
+from tests.builders.subscriptions import PLANNER, SPECIFICATIONS, a_subscription, published
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -60,6 +62,16 @@ async def announce(store: SqlRunStore, notification: RunUpdate | RunResult, row:
     )
     plan = partial(PLANNER.plan, notice)
     return await store.subscriptions.announce(PlanRequest(row.run_id, row.tenant, plan, NOON))
+
+
+async def announce_specifications(store: SqlRunStore, limit: int = 100) -> int:
+    return await store.subscriptions.announce_specifications(partial(SPECIFICATIONS.plan, now=NOON), NOON, limit)
+
+
+async def write_specification(store: SqlRunStore, spec_id: str, revision: int, **fields: object) -> None:
+    document = {"id": spec_id, "name": f"Specification \0 {spec_id}", **fields}
+    record = SpecificationRecord(id=spec_id, revision=revision, author="ann", changed_at=NOON, document=document)
+    await store.specifications.save(SpecificationChanges(written=[record]))
 
 
 async def queue_of(store: SqlRunStore, subscription_id: str = "S1") -> list[tuple[str, str]]:
@@ -262,3 +274,44 @@ async def test_an_event_that_cannot_be_planned_fails_alone(hub_store: SqlRunStor
     assert isinstance(failed, ValueError)
     assert isinstance(announced, Plan)
     assert len(announced.deliveries) == 1
+
+
+async def test_each_difference_of_a_specification_is_announced_once(hub_store: SqlRunStore) -> None:
+    await subscribe(hub_store, a_subscription())
+    await write_specification(hub_store, "A", 1)
+    await write_specification(hub_store, "B", 1)
+    assert [await announce_specifications(hub_store), await announce_specifications(hub_store)] == [2, 0]
+    await write_specification(hub_store, "A", 2, description="other", version="2")
+    assert await announce_specifications(hub_store) == 1
+    await hub_store.specifications.save(SpecificationChanges(deleted={"A": 2}))
+    assert [await announce_specifications(hub_store), await announce_specifications(hub_store)] == [1, 0]
+    await write_specification(hub_store, "A", 4)
+    assert await announce_specifications(hub_store) == 1
+    assert await queue_of(hub_store) == [
+        ("specification A", "SpecificationCreateEvent"),
+        ("specification B", "SpecificationCreateEvent"),
+        ("specification A", "SpecificationAttributeValueChangeEvent"),
+        ("specification A", "SpecificationDeleteEvent"),
+        ("specification A", "SpecificationCreateEvent"),
+    ]
+
+
+async def test_what_was_there_before_a_subscription_is_no_news_to_it(hub_store: SqlRunStore) -> None:
+    await write_specification(hub_store, "A", 1)
+    assert await announce_specifications(hub_store) == 1
+    await write_specification(hub_store, "B", 1)
+    await subscribe(hub_store, a_subscription(created_at=NOON + MINUTE))
+    assert await announce_specifications(hub_store) == 1
+    assert await queue_of(hub_store) == []
+
+
+async def test_processes_that_announce_specifications_at_the_same_time_announce_each_once(
+    hub_store: SqlRunStore,
+) -> None:
+    await subscribe(hub_store, a_subscription())
+    for number in range(10):
+        await write_specification(hub_store, f"S{number}", 1)
+    await asyncio.gather(*[announce_specifications(hub_store, 4) for _ in range(6)])
+    assert sorted(await queue_of(hub_store)) == [
+        (f"specification S{number}", "SpecificationCreateEvent") for number in range(10)
+    ]

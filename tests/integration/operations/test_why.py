@@ -9,9 +9,12 @@ import sys
 from asyncio.subprocess import PIPE
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from southbound.cli.exit_codes import ExitCode
 from southbound.simulator.behaviours import completes_immediately
@@ -20,6 +23,8 @@ from tests.builders.runs import a_document
 from tests.fixtures.service import a_service
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.fixtures.service import ServiceUnderTest
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +32,9 @@ RUN, BEHIND = "WHY-1", "WHY-2"
 SCREEN = 40  # lines
 
 
-async def why(service: ServiceUnderTest, *words: str, port: int = 1) -> str:
+async def why(
+    service: ServiceUnderTest, *words: str, port: int = 1, more: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """Run the command as on another machine: with the settings of Kafka and of the store only."""
     kafka = service.settings.kafka
     environment = {
@@ -38,6 +45,7 @@ async def why(service: ServiceUnderTest, *words: str, port: int = 1) -> str:
         "SOUTHBOUND_KAFKA__PREFIX": kafka.prefix,
         "SOUTHBOUND_KAFKA__GROUP": kafka.group,
         "SOUTHBOUND_STORE__URL": service.settings.store.url.get_secret_value(),
+        **more,
     }
     program = (sys.executable, "-c", "from southbound.cli.app import main; main()")
     command = await asyncio.create_subprocess_exec(
@@ -119,3 +127,39 @@ async def test_a_run_whose_system_is_down_is_explained_with_its_attempts_by_the_
         assert partition["oldest"]["key"] in {RUN, BEHIND}
         lifecycle = await why(service, "--topic", "lifecycle", port=running.health_port)
         assert lifecycle.startswith(f"Nothing waits: every record of {service.topics.lifecycle} is finished.")
+
+
+async def test_what_waits_on_the_topics_of_streams_is_explained_as_for_other_roles(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    async with a_service(kafka_bootstrap, tmp_path, started=False) as service:
+        orders, group = f"{service.settings.kafka.prefix}orders", service.settings.kafka.group
+        dead = "127.0.0.1:1"
+        write_streams(tmp_path / "sources", desk={"topic": orders}, far={"topic": orders, "bootstrap": [dead]})
+        write_streams(tmp_path / "destinations", lake={"results": f"{orders}.results"})
+        environment = {
+            "SOUTHBOUND_STREAMS__SOURCES": f"{tmp_path}/sources",
+            "SOUTHBOUND_STREAMS__DESTINATIONS": f"{tmp_path}/destinations",
+        }
+        admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+        admin.create_topics([NewTopic(orders, num_partitions=1, replication_factor=1)])[orders].result(30)
+        publish_and_commit_nothing(kafka_bootstrap, orders, f"{group}.ingress.desk")
+        publish_and_commit_nothing(kafka_bootstrap, service.topics.results, f"{group}.egress.lake")
+        for words in (("--topic", orders), ("--topic", "ingress.desk")):
+            answer, *rest = (await why(service, *words, more=environment)).splitlines()
+            assert answer == (
+                f"{orders}[0] waits at offset 0, because no process serves its partition: group {group}.ingress.desk "
+                "has no members. Start `southbound run ingress`."
+            )
+        answer, *rest = (await why(service, more=environment)).splitlines()
+        assert f"no process serves its partition: group {group}.egress.lake has no members" in answer
+        assert "Start `southbound run egress`." in answer
+        assert any(
+            line.startswith(f"What source far has to read from {orders} at {dead} is not known") for line in rest
+        )
+
+
+def write_streams(folder: Path, **profiles: dict[str, object]) -> None:
+    folder.mkdir()
+    for name, fields in profiles.items():
+        (folder / f"{name}.yaml").write_text(json.dumps({"name": name, **fields}))

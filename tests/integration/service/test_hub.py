@@ -11,13 +11,17 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+import aiohttp
 from pydantic import SecretStr
 
+from southbound.service.roles import Role
 from southbound.settings.hub import HubSettings
+from southbound.settings.settings import ApiSettings
 from southbound.simulator.behaviours import completes_by_callback
 from southbound.simulator.script import Script
 from tests.builders.runs import a_document
 from tests.builders.subscriptions import a_subscription
+from tests.fixtures.api_process import SERVICE_TEST
 from tests.fixtures.processes import a_deployment
 from tests.fixtures.subscriber import a_subscriber
 
@@ -34,6 +38,11 @@ HUB = HubSettings(
     allowed_networks=("127.0.0.0/8",),
     allow_http=True,
     max_pause=1.0,
+)
+SPECIFICATION_CHANGES = (
+    ("POST", "", {"id": "fibre", "name": "Fibre", "relatedServiceSpecification": [{"id": "x"}]}, "Create"),
+    ("PATCH", "/fibre", {"lifecycleStatus": "Published"}, "AttributeValueChange"),
+    ("DELETE", "/fibre", None, "Delete"),
 )
 RUNS = 20
 KILLS = 2
@@ -119,6 +128,42 @@ async def test_nothing_is_lost_or_out_of_order_at_a_subscriber_when_the_hub_is_k
         process.send(signal.SIGTERM)
         assert await process.wait_for_exit() == 0
         assert oracle.mistakes(subscriber) == []
+
+
+async def test_what_becomes_of_specifications_is_heard_in_order_and_once_although_the_hub_is_killed(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    seed = random.SystemRandom().getrandbits(32)
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    print(f"seed {seed}")  # noqa: T201 - shown if the test fails
+    async with (
+        a_subscriber() as subscriber,
+        a_deployment(kafka_bootstrap, tmp_path, hub=HUB, api=ApiSettings(port=0)) as deployment,
+        aiohttp.ClientSession() as http,
+    ):
+        service = deployment.service
+        running = await service.start((Role.API,))
+        subscriber.status = lambda _: 503 if chance.random() < 0.2 else 204
+        await _subscribe(service, subscriber)
+        address = f"http://127.0.0.1:{running.api_port}{SERVICE_TEST}Specification"
+        process = await deployment.start("hub")
+        for heard, (method, below, body, kind) in enumerate(SPECIFICATION_CHANGES, start=1):
+            async with http.request(method, f"{address}{below}", json=body) as response:
+                assert response.status in {200, 201, 204}, await response.text()
+            await asyncio.sleep(chance.random() * 2.5)  # before, within or after the next look at specifications
+            process.send(signal.SIGKILL)
+            await process.wait_for_exit()
+            process = await deployment.start("hub")
+            await service.wait_until(partial(_has_taken, subscriber, heard), f"{kind} is heard, seed {seed}")
+        ids = {event.event_id: event for event in subscriber.taken}
+        assert [event.short_type.removeprefix("Specification") for event in ids.values()] == [
+            kind for *_, kind in SPECIFICATION_CHANGES
+        ]
+        assert {event.resource["id"] for event in subscriber.taken} == {"fibre"}
+
+
+def _has_taken(subscriber: Subscriber, count: int) -> bool:
+    return len({event.event_id for event in subscriber.taken}) >= count
 
 
 def _has_received(subscriber: Subscriber, count: int) -> bool:

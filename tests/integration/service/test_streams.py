@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import threading
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from http.server import ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from pydantic import SecretStr
 
 from producers.kafka_publisher import KafkaPublisher, producer_settings
 from producers.publisher import Message
@@ -20,13 +23,16 @@ from southbound.operations.dlq.letter_filter import LetterOptions
 from southbound.operations.dlq.redrive import CloseOptions, redrive_letters
 from southbound.service.load_rules import load_rules
 from southbound.service.roles import DEFAULT_ROLES, Role
-from southbound.service.streams.topic_checks import stream_warnings
-from southbound.settings.settings import StreamSettings
+from southbound.service.streams.topic_checks import loops_by_cluster, stream_warnings
+from southbound.settings.settings import KafkaSettings, Settings, StreamSettings
+from tests.builders.registered_avro import SERVICE_TEST, framed_avro
+from tests.builders.runs import a_document
+from tests.contract.schemas.test_schema_registry import FakeSchemaRegistry
 from tests.fixtures.processes import a_deployment
 from tests.fixtures.service import TopicListener
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from southbound.service.load_rules import RoutingRules
@@ -39,6 +45,19 @@ ORDER = {"relatedService": {"id": "PI0001"}, "testSpecification": {"id": "fibre-
 def an_order(run_id: str, **more: Any) -> bytes:  # noqa: ANN401 - any attribute of a ServiceTest
     """Return a `ServiceTest` as a flow of ServiceNow writes it."""
     return json.dumps({"id": run_id, "name": f"Line test {run_id}", **ORDER, **more}).encode()
+
+
+@contextmanager
+def a_registry(schemas: dict[int, dict[str, Any]]) -> Iterator[str]:
+    """Serve a schema registry that has these schemas under their ids, and yield its address."""
+    FakeSchemaRegistry.subjects, FakeSchemaRegistry.seen = {}, []
+    FakeSchemaRegistry.by_id = {id_: {"schema": json.dumps(schema)} for id_, schema in schemas.items()}
+    with ThreadingHTTPServer(("127.0.0.1", 0), FakeSchemaRegistry) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/apis/ccompat/v7"
+        finally:
+            server.shutdown()
 
 
 def create_topics(bootstrap: str, names: tuple[str, ...], hours: float) -> None:
@@ -86,15 +105,23 @@ class OtherSystem:
 
 
 @asynccontextmanager
-async def other_system(inside: str, outside: str, folder: Path, *clusters: str) -> AsyncIterator[OtherSystem]:
-    """Prepare a deployment whose source has these clusters, and whose results are copied to the cluster outside."""
+async def other_system(
+    inside: str, outside: str, folder: Path, *clusters: str, tenant: str | None = None
+) -> AsyncIterator[OtherSystem]:
+    """Prepare a deployment whose source has these clusters, and whose results are copied to the cluster outside.
+
+    With `tenant`, runs are ordered for it, and only its results are copied.
+    """
     name = f"snc.t{uuid.uuid4().hex[:8]}.default.sn_streamconnect"
     orders, results = f"{name}.test_runs", f"{name}.test_results"
     for cluster in {*clusters, outside}:
         create_topics(cluster, (orders, results), hours=1)
     for kind, content in (
-        ("sources", {"bootstrap": [*clusters], "topic": orders, "client": {"session.timeout.ms": 3000}}),
-        ("destinations", {"bootstrap": outside, "results": results}),
+        (
+            "sources",
+            {"bootstrap": [*clusters], "topic": orders, "client": {"session.timeout.ms": 3000}, "tenant": tenant},
+        ),
+        ("destinations", {"bootstrap": outside, "results": results, "tenants": [tenant] if tenant else []}),
     ):
         (folder / kind).mkdir()
         (folder / kind / "desk.yaml").write_text(json.dumps({"name": "desk", **content}))
@@ -130,6 +157,45 @@ async def test_orders_and_results_of_another_cluster_survive_a_kill(
 
         (warning,) = stream_warnings(service.settings, desk.rules, {})
         assert f"source desk: {desk.orders} keeps records for 1 h, and streams.longest_outage is 24 h" in warning
+
+
+async def test_orders_in_avro_of_a_registry_are_taken_and_only_the_results_of_their_tenant_are_copied(
+    kafka_bootstrap: str, other_kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    clusters = (other_kafka_bootstrap,)
+    async with other_system(kafka_bootstrap, other_kafka_bootstrap, tmp_path, *clusters, tenant="north") as desk:
+        service = desk.deployment.service
+        with a_registry({7: SERVICE_TEST}) as address:
+            kafka = service.settings.kafka.model_copy(update={"registry": SecretStr(address), "format": "json"})
+            service.settings = service.settings.model_copy(update={"kafka": kafka})
+            service.rules = replace(service.rules, sources=desk.rules.sources, destinations=desk.rules.destinations)
+            await service.start((*DEFAULT_ROLES, Role.INGRESS, Role.EGRESS))
+            await service.request(a_document("SOUTH"))
+            await service.wait_until(service.results, "the run of no tenant has ended")
+            order = {"id": "NORTH", "name": "Line test NORTH", **ORDER}
+            await desk.order(framed_avro(SERVICE_TEST, order))
+            await service.wait_until(desk.ended, "the result of the tenant on the other cluster")
+            assert {result.run_id for result in service.results()} == {"SOUTH", "NORTH"}
+            assert desk.ended() == ["NORTH"]
+            assert service.dead_letters() == []
+
+
+def test_a_loop_is_found_by_the_id_of_the_cluster_whatever_its_address(
+    kafka_bootstrap: str, other_kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    kafka = KafkaSettings(bootstrap=kafka_bootstrap, prefix="p.")
+    alias = kafka_bootstrap.replace("127.0.0.1", "localhost")
+    assert alias != kafka.servers
+    for name, servers in (("alias", alias), ("other", other_kafka_bootstrap), ("away", "127.0.0.1:1")):
+        (tmp_path / f"{name}.yaml").write_text(
+            json.dumps({"name": name, "bootstrap": [servers], "topic": "p.testrun.results"})
+        )
+    settings = Settings(kafka=kafka, streams=StreamSettings(sources=tmp_path))
+    (mistake,) = loops_by_cluster(settings, load_rules(settings.routing, None, settings.streams), {})
+    assert mistake == (
+        "source 'alias': p.testrun.results is a topic of Southbound itself: name the topic of another system"
+        f" (the cluster at {alias} is the one of kafka.bootstrap)"
+    )
 
 
 async def test_two_clusters_order_a_run_once_and_a_refused_order_is_redriven(

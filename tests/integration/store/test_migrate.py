@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
+from consumers.specifications.port import SpecificationChanges
 from consumers.store.databases.address import database_at
 from consumers.store.document_cache import DocumentCache
 from consumers.store.migrate import SchemaError, _config, check, upgrade
@@ -20,7 +21,9 @@ from consumers.store.sql_store import open_store
 from consumers.store.tables import metadata
 from router.runs.checks.watch import Missing
 from router.store_continuity import TopicEnds
-from tests.builders.runs import a_document
+from schemas.published_tables import SpecificationRecord
+from tests.builders.runs import NOON, a_document
+from tests.builders.subscriptions import SPECIFICATIONS, a_subscription
 from tests.integration.store.postgres_database import empty_database, run_store_url
 
 if TYPE_CHECKING:
@@ -147,6 +150,32 @@ async def test_a_run_that_is_open_at_the_upgrade_gets_a_deadline_at_its_first_ch
     (row,) = await store.runs_to_check(datetime.now(UTC), 10)
     await store.close()
     assert (row.run_id, row.deadline and row.deadline.is_set) == ("open", False)
+
+
+async def test_a_specification_that_is_known_at_the_upgrade_is_not_announced_as_new(address: str) -> None:
+    database = database_at(address)
+    await database.write(lambda connection: command.upgrade(_config(connection), "r0017"))
+    await database.write(_insert_specifications)
+    await database.close()
+    store = await open_store(address)
+    await store.subscriptions.add(a_subscription(), "S1", 1)
+    await store.specifications.save(SpecificationChanges(deleted={"known": 1}))
+    announced = await store.subscriptions.announce_specifications(partial(SPECIFICATIONS.plan, now=NOON), NOON, 10)
+    deliveries = await store.subscriptions.first_deliveries("S1", NOON, 10)
+    await store.close()
+    assert announced == 1
+    assert [delivery.event_type for delivery in deliveries] == ["ServiceTestSpecificationDeleteEvent"]
+    assert json.loads(deliveries[0].body)["event"]["serviceTestSpecification"]["name"] == "Fibre"
+
+
+def _insert_specifications(connection: Connection) -> None:
+    document = {"id": "known", "name": "Fibre"}
+    record = SpecificationRecord(id="known", revision=1, author="ann", changed_at=NOON, document=document)
+    rows = [
+        {"id": "known", "revision": 1, "record": record.model_dump_json()},
+        {"id": "gone", "revision": 1, "record": None},
+    ]
+    connection.execute(text("INSERT INTO specifications VALUES (:id, :revision, :record)"), rows)
 
 
 @pytest.mark.parametrize(

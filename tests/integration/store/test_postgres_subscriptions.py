@@ -24,11 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["run_store_url"]  # a fixture
 
 
+TABLES = "runs, subscriptions, deliveries, announced_runs, specifications, announced_specifications"
+
+
 @pytest.fixture  # type: ignore[no-redef]  # replaces the library's
 async def hub_store(run_store_url: str) -> AsyncIterator[SqlRunStore]:
     """A store without subscriptions."""
     store = await open_store(run_store_url)
-    await execute(run_store_url, "TRUNCATE runs, subscriptions, deliveries, announced_runs")
+    await execute(
+        run_store_url,
+        f"TRUNCATE {TABLES}",
+    )
     yield store
     await store.close()
 

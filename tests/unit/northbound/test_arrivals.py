@@ -13,7 +13,8 @@ from router.northbound.api_version import ApiVersion
 from router.northbound.next_order import OrderCause, new_order
 from router.northbound.order import RunView
 from router.northbound.service_test_body import BodyReader
-from router.northbound.streams.arrivals import Arrival, Ignored, OrderWanted, plan_arrival, with_moments
+from router.northbound.servicenow.moments import with_moments
+from router.northbound.streams.arrivals import Arrival, Ignored, OrderWanted, plan_arrival
 from schemas.vocabulary import RunState
 from tests.builders.runs import NOON
 from tests.harness.streams import a_service_test
@@ -60,7 +61,7 @@ def test_a_run_is_ordered_in_the_states_of_the_profile(state: str | None, orders
 
 def test_moments_of_servicenow_are_read_in_the_zone_of_its_user() -> None:
     body = with_moments({"startDateTime": "2026-07-01 10:00:00", "endDateTime": " "}, ZoneInfo("Europe/Berlin"))
-    assert body == {"startDateTime": "2026-07-01T10:00:00+02:00"}
+    assert body == {"startDateTime": "2026-07-01T08:00:00Z"}
 
 
 @given(text=st.text(max_size=30))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.northbound.streams.copy_record import RecordCopier
+from consumers.northbound.streams.copy_record import RecordCopier, TenantChoice
 from consumers.runtime.handler import Attempt, DeadLetter, Done, Partition, Record, RetryLater
+from consumers.store.sql_store import open_store
 from producers.publisher import Message, RecordTooLargeError
+from tests.builders.runs import a_run
 from tests.fakes.recording_publisher import RecordingPublisher
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TOPICS = {"testrun.results": "outside.results"}
 HEADERS = st.lists(st.tuples(st.text(min_size=1), st.none() | st.binary()), max_size=4).map(tuple)
@@ -54,3 +61,20 @@ async def test_a_record_that_the_other_cluster_never_takes_is_a_dead_letter() ->
 async def test_a_topic_that_is_not_copied_is_a_defect() -> None:
     with pytest.raises(KeyError):
         await RecordCopier(topics={}, publisher=RecordingPublisher()).handle_record(a_record(), Attempt(1))
+
+
+async def test_only_what_is_about_runs_of_its_tenants_is_copied(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/runs.db")
+    await store.save(a_run("TR1", tenant="north"), a_run("TR2", tenant="south"), a_run("TR3"))
+    publisher, skipped = RecordingPublisher(), list[str]()
+    copier = RecordCopier(
+        topics=TOPICS,
+        publisher=publisher,
+        is_chosen=TenantChoice(store.orders, {"north"}).is_chosen,
+        on_skipped=lambda: skipped.append("skipped"),
+    )
+    for key in (b"TR1", b"TR2", b"TR3", b"unknown", None, b"\xff\0"):
+        assert await copier.handle_record(a_record(key), Attempt(1)) == Done()
+    assert [message.key for message in publisher.published] == [b"TR1"]
+    assert len(skipped) == 5
+    await store.close()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import ApiRefusedError
+from router.northbound.lists.query import MAX_ALTERNATIVES, MAX_FILTERS, ListRequest, read_list_request, values_at
 from router.northbound.order import RunView
-from router.northbound.query import MAX_ALTERNATIVES, MAX_FILTERS, ListRequest, read_list_request, values_at
 from router.northbound.resource import to_resource
 from tests.builders.runs import a_document, a_run
 from tests.generators.run_rows import nonempty_texts, run_rows

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Published = tuple[RunUpdate | RunResult, RunRow]
 
-CREATE, STATE, VALUE, DELETE = HubEventType
+CREATE, STATE, VALUE, DELETE, *_ = HubEventType
 OPEN_STATES = (RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.northbound.lists.query import MAX_OFFSET, MAX_VALUE_LENGTH
+from router.northbound.lists.sort import MAX_SORT_KEYS, SORTABLE_RUN_ATTRIBUTES
 from router.northbound.patches.patch import MAX_OPERATIONS
 from router.northbound.patches.patch_query import MAX_QUERY_OPERATIONS
-from router.northbound.query import MAX_OFFSET, MAX_VALUE_LENGTH
 from router.northbound.service_test_body import MAX_ID_LENGTH, MAX_ITEMS
 from schemas.vocabulary import RunState
 
@@ -217,8 +218,22 @@ def _list_parameters() -> list[Schema]:
         _fields_parameter(),
         _query_parameter("offset", "How many runs are skipped.", offset),
         _query_parameter("limit", "How many runs are shown at most.", limit),
+        sort_parameter(SORTABLE_RUN_ATTRIBUTES),
         *(_query_parameter(name, description, text) for name, description in filters.items()),
     ]
+
+
+def sort_parameter(attributes: Iterable[str]) -> Schema:
+    """Return the parameter `sort` of a list that can be sorted by these attributes."""
+    keys = [sign + name for name in attributes for sign in ("", "-")]
+    schema: Schema = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_SORT_KEYS,
+        "items": {"type": "string", "enum": keys},
+    }
+    description = "Attributes to sort by, the most important one first; with `-` the other way round."
+    return {**_query_parameter("sort", description, schema), "style": "form", "explode": False}
 
 
 def _query_parameter(name: str, description: str, schema: Schema) -> Schema:

@@ -12,9 +12,10 @@ from consumers.northbound.api.openapi.service_test import (
     refusals,
     response_with_etag,
     some_attributes,
+    sort_parameter,
 )
-from router.northbound.query import MAX_OFFSET, MAX_VALUE_LENGTH
-from router.northbound.specification_resource import RESOURCE_NAME, TYPE_NAME
+from router.northbound.lists.query import MAX_OFFSET, MAX_VALUE_LENGTH
+from router.northbound.specification_resource import RESOURCE_NAME, SORTABLE_SPECIFICATION_ATTRIBUTES, TYPE_NAME
 from router.specifications.definition import MAX_CHARACTERISTICS, MAX_ID_LENGTH, MAX_MEASURES, MAX_RULES, MAX_VALUES
 from schemas.base import LONG_MAX
 
@@ -219,7 +220,7 @@ def _parameter(name: str, place: str, description: str) -> Schema:
 
 def _page_parameters() -> list[Schema]:
     numbers = {"offset": 0, "limit": 1}
-    return [
+    pages: list[Schema] = [
         {
             "name": name,
             "in": "query",
@@ -228,3 +229,4 @@ def _page_parameters() -> list[Schema]:
         }
         for name, least in numbers.items()
     ]
+    return [*pages, sort_parameter(SORTABLE_SPECIFICATION_ATTRIBUTES)]

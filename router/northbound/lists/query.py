@@ -1,22 +1,27 @@
 """Read the query of a list (TMF630): filters, fields and the page; and decide which resources match.
 
-`name=a,b` is "or", several parameters are "and"; `path.gt`, `.gte`, `.lt` and `.lte` compare; a path leads through
-objects and lists, and matches if any value that it leads to does.
+`name=a,b` is "or", several parameters are "and"; `path.gt`, `.gte`, `.lt` and `.lte` compare, `.regex` searches a text;
+a path leads through objects and lists, and matches if any value that it leads to does.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode
-from router.northbound.pushdown import FieldIsOneOf, Pushdown
+from router.northbound.lists.pattern import Pattern, PatternBudget, PatternTooCostlyError
+from router.northbound.lists.pattern_syntax import PatternError
+from router.northbound.lists.pushdown import DOCUMENT_PATHS, FieldIsOneOf, Pushdown
+from router.northbound.lists.sort import MAX_SORT_KEYS, read_sort
 from router.runs.states import normalise_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from router.northbound.lists.sort import SortKey
 
     Resource = Mapping[str, object]
 
@@ -50,16 +55,6 @@ ATTRIBUTES = frozenset(
         "@schemaLocation",
     }
 )
-# The paths that a database decides, with the fields of the run document.
-_DOCUMENT_PATHS: Mapping[str, tuple[str, ...]] = {
-    "name": ("name",),
-    "description": ("description",),
-    "relatedService.id": ("related_service", "id"),
-    "relatedService.name": ("related_service", "name"),
-    "testSpecification.id": ("test_specification", "id"),
-    "testSpecification.name": ("test_specification", "name"),
-    "testSpecification.version": ("test_specification", "version"),
-}
 
 
 class FilterComparison(StrEnum):
@@ -70,21 +65,25 @@ class FilterComparison(StrEnum):
     GREATER_OR_EQUAL = "gte"
     LESS = "lt"
     LESS_OR_EQUAL = "lte"
+    PATTERN = "regex"
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One condition: a value at `path` compares so with one of `values`."""
+    """One condition: a value at `path` compares so with one of `values`. `pattern` is what a text is searched for."""
 
     path: tuple[str, ...]
     comparison: FilterComparison
     values: tuple[str, ...]
+    pattern: Pattern | None = field(default=None, compare=False)
 
     def matches(self, resource: Resource) -> bool:
         """Return whether the resource passes."""
         return any(self._compares(found) for found in values_at(resource, self.path))
 
     def _compares(self, found: object) -> bool:
+        if self.pattern is not None:
+            return isinstance(found, str) and self.pattern.is_in(found)
         if self.path == ("state",):
             return isinstance(found, str) and any(_same_state(found, wanted) for wanted in self.values)
         if self.comparison is FilterComparison.EQUAL:
@@ -100,10 +99,22 @@ class ListRequest:
     fields: frozenset[str] | None = None
     offset: int = 0
     limit: int
+    sort: tuple[SortKey, ...] = ()
 
     def matches(self, resource: Resource) -> bool:
-        """Return whether the resource passes every filter."""
-        return all(one.matches(resource) for one in self.filters)
+        """Return whether the resource passes every filter.
+
+        Raises:
+            ApiRefusedError: 400 if the regular expressions of this request have taken too many steps.
+        """
+        try:
+            return all(one.matches(resource) for one in self.filters)
+        except PatternTooCostlyError:
+            sentence = (
+                "the regular expressions take too many steps on so many texts: write shorter ones, or add filters by"
+                " id, state, name, relatedService or testSpecification"
+            )
+            raise _refused(sentence, MistakeCode.TOO_MANY) from None
 
     @property
     def pushdown(self) -> Pushdown:
@@ -120,8 +131,8 @@ class ListRequest:
             elif path == "state" and states is None:
                 known = (normalise_state(value) for value in one.values)
                 states = tuple(dict.fromkeys(state.value for state in known if state is not None))
-            elif path in _DOCUMENT_PATHS:
-                fields.append(FieldIsOneOf(_DOCUMENT_PATHS[path], one.values))
+            elif path in DOCUMENT_PATHS:
+                fields.append(FieldIsOneOf(DOCUMENT_PATHS[path], one.values))
             else:
                 complete = False
         return Pushdown(run_ids=run_ids, states=states, fields=tuple(fields), is_complete=complete)
@@ -133,14 +144,17 @@ def read_list_request(
     default_limit: int,
     max_limit: int,
     attributes: frozenset[str] = ATTRIBUTES,
+    sortable: Collection[str] = (),
 ) -> ListRequest:
     """Parse the parameters of a list request; a `limit` above `max_limit` is lowered to it.
 
     Raises:
-        ApiRefusedError: 400 for a parameter that cannot be read, 501 for a JSONPath or a regular expression.
+        ApiRefusedError: 400 for a parameter that cannot be read, 501 for a JSONPath, or for a list without an order.
     """
     filters: list[Filter] = []
     fields, offset, limit = None, 0, default_limit
+    sort: tuple[SortKey, ...] = ()
+    budget = PatternBudget()
     for name, value in parameters:
         match name:
             case "fields":
@@ -149,15 +163,18 @@ def read_list_request(
                 offset = _whole(name, value, MAX_OFFSET)
             case "limit":
                 limit = min(_positive(name, value), max_limit)
-            case "filter" | "sort":
-                raise ApiRefusedError(
-                    501, [Mistake(MistakeCode.OTHER, f"{name} is not supported: filter by the attributes of the runs")]
-                )
+            case "sort":
+                sort += read_sort(value, sortable)
+            case "filter":
+                sentence = "filter (JSONPath) is not supported: filter by attributes, such as relatedService.id=PI1"
+                raise ApiRefusedError(501, [Mistake(MistakeCode.OTHER, sentence)])
             case _:
-                filters.append(_read_filter(name, value, attributes))
+                filters.append(_read_filter(name, value, attributes, budget))
     if len(filters) > MAX_FILTERS:
         raise _refused(f"a query may have {MAX_FILTERS} filters", MistakeCode.TOO_MANY)
-    return ListRequest(filters=tuple(filters), fields=fields, offset=offset, limit=limit)
+    if len(sort) > MAX_SORT_KEYS:
+        raise _refused(f"a list can be sorted by {MAX_SORT_KEYS} attributes", MistakeCode.TOO_MANY)
+    return ListRequest(filters=tuple(filters), fields=fields, offset=offset, limit=limit, sort=sort)
 
 
 def read_fields(value: str) -> frozenset[str]:
@@ -176,11 +193,8 @@ def values_at(value: object, path: Sequence[str]) -> Iterator[object]:
         yield from values_at(value[path[0]], path[1:])
 
 
-def _read_filter(name: str, value: str, attributes: frozenset[str]) -> Filter:
+def _read_filter(name: str, value: str, attributes: frozenset[str], budget: PatternBudget) -> Filter:
     parts = tuple(name.split("."))
-    if len(parts) > 1 and parts[-1] == "regex":
-        sentence = "regular expressions are not supported: compare with equality or .gt, .gte, .lt, .lte"
-        raise ApiRefusedError(501, [Mistake(MistakeCode.OTHER, sentence)])
     endings = {word.value: word for word in FilterComparison}
     comparison = endings.get(parts[-1], FilterComparison.EQUAL) if len(parts) > 1 else FilterComparison.EQUAL
     path = parts[:-1] if len(parts) > 1 and parts[-1] in endings else parts
@@ -188,10 +202,19 @@ def _read_filter(name: str, value: str, attributes: frozenset[str]) -> Filter:
         raise _refused(f"there is no attribute {name[:80]!r} to filter by")
     if len(value) > MAX_VALUE_LENGTH or "\x00" in value:
         raise _refused(f"a filter may be {MAX_VALUE_LENGTH} characters long")
+    if comparison is FilterComparison.PATTERN:
+        return Filter(path, comparison, (value,), _read_pattern(name, value, budget))
     values = tuple(value.split(","))
     if len(values) > MAX_ALTERNATIVES:
         raise _refused(f"a filter may have {MAX_ALTERNATIVES} alternatives", MistakeCode.TOO_MANY)
     return Filter(path, comparison, values)
+
+
+def _read_pattern(name: str, value: str, budget: PatternBudget) -> Pattern:
+    try:
+        return Pattern(value, budget)
+    except PatternError as error:
+        raise _refused(f"the regular expression of {name[:80]} cannot be used: {error}") from None
 
 
 def _refused(sentence: str, code: MistakeCode = MistakeCode.INVALID_VALUE) -> ApiRefusedError:

@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# The paths that a database decides, with the fields of the run document.
+DOCUMENT_PATHS: Mapping[str, tuple[str, ...]] = {
+    "name": ("name",),
+    "description": ("description",),
+    "relatedService.id": ("related_service", "id"),
+    "relatedService.name": ("related_service", "name"),
+    "testSpecification.id": ("test_specification", "id"),
+    "testSpecification.name": ("test_specification", "name"),
+    "testSpecification.version": ("test_specification", "version"),
+}
 
 
 @dataclass(frozen=True, slots=True)
