@@ -52,7 +52,7 @@ from router.runs.notifications.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
 from router.runs.reports.information import add_questions, without_answered, without_questions_about
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
-from router.runs.reports.report_order import without_outdated_fields
+from router.runs.reports.report_order import names_earlier_state, without_outdated_fields
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import (
@@ -421,7 +421,9 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
         keep_unknown=run_event.keeps_unknown_measures,
     )
     judged = with_violations(matched.measures, missing_parts.expected_measures(row), run_event.comparators)
-    merged = _merge_in_order(row.measures, judged, new_is_older=report.is_older)
+    # The state of a system that names no end stays the same when its measures have ended the run.
+    is_late = not run_event.ends_with_measures and names_earlier_state(row, report)
+    merged = _merge_in_order(row.measures, judged, new_is_older=report.is_older or is_late)
     measures, bounds = bounded_measures(merged)
     return _with_new_reasons(replace(row, measures=measures), (*report.reasons, *matched.reasons, *bounds))
 
