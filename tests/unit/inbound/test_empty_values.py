@@ -10,7 +10,7 @@ from tests.harness.gateway import InMemoryGateway
 
 TEST = "ext-TR0001"
 LOW = [{"id": "R1", "name": "too low"}]
-EMPTY = [
+EMPTY: list[object] = [
     "",
     " ",
     {"value": ""},
