@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from schemas.run_document import RunDocument
 
+REPORT_UNREADABLE = "REPORT_UNREADABLE"
+
 
 def reason_of(problem: Problem) -> Reason:
     """Return a problem as the reason in an event."""
@@ -97,9 +99,18 @@ def parent_not_accepted(row: RunRow, parent: RunRow) -> Problem:
 def report_unreadable(spoke: str, detail: str) -> Problem:
     """Return the problem of a report that cannot be read."""
     return Problem(
-        code="REPORT_UNREADABLE",
+        code=REPORT_UNREADABLE,
         sentence=f"What {spoke} reported cannot be read ({detail}): "
         "correct its profile or ask the system's operators, then redrive this record.",
+    )
+
+
+def answer_unreadable(spoke: str) -> Reason:
+    """Return why an event that reported the end of a run counts without the run as its system shows it."""
+    return Reason(
+        code="ANSWER_UNREADABLE",
+        message=f"{spoke} reported the end of the run, and its answers to GET cannot be read: the event counts without "
+        "them. Correct the profile, or ask the system's operators.",
     )
 
 

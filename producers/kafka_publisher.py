@@ -112,6 +112,14 @@ class KafkaPublisher:
             publication.future.set_result(None)
         return publication
 
+    async def is_answered(self, topic: str, max_wait: float) -> bool:
+        """Return whether a broker describes this topic within `max_wait` seconds."""
+        try:
+            await asyncio.to_thread(self._producer.list_topics, topic, max_wait)
+        except KafkaException:
+            return False
+        return True
+
     async def close(self, max_wait: float = 10.0) -> None:
         """Send what is queued; fail what is left after `max_wait` seconds."""
         self._closing = True

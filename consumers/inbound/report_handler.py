@@ -16,7 +16,9 @@ from consumers.inbound.due_checks import CHECK_CONTENT_TYPE, is_outdated
 from consumers.inbound.run_check import RunCheck, is_not_there
 from consumers.inbound.unknown_ids import UnknownIds
 from consumers.problems import (
+    REPORT_UNREADABLE,
     answer_behind,
+    answer_unreadable,
     call_failed,
     event_misplaced,
     report_unreadable,
@@ -208,7 +210,9 @@ class ReportHandler:
         self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt, *, authentic: bool
     ) -> Outcome:
         if event.id not in row.processed_reports and report.thin:
-            return await self._hydrate(event, row, _as_requested_end(row, report), attempt)
+            thin = _as_requested_end(row, report)
+            outcome = await self._hydrate(event, row, thin, attempt)
+            return await self._record_end(event, row, thin) if _is_end_without_answer(row, thin, outcome) else outcome
         if event.id not in row.processed_reports and report.as_of is None and lacks_measures(row, report):
             await self._record_answer_first(event, row)
         return await self._record(event, row, report, authentic=authentic)
@@ -230,9 +234,14 @@ class ReportHandler:
 
     async def _record_not_there(self, event: Event, row: RunRow, thin: ExternalReport, result: CallResult) -> Outcome:
         """Record that the system does not show the run; an event that reported its end counts all the same."""
-        if thin.state in TERMINAL and not thin.deleted and row.phase not in ENDED_PHASES:
+        if _reports_end(row, thin):
             return await self._record(event, row, replace(thin, thin=False), authentic=True)
         return await self._run_check.not_there(event, row, result)
+
+    async def _record_end(self, event: Event, row: RunRow, thin: ExternalReport) -> Outcome:
+        """Record the end that an event reported although no answer about the run could be read."""
+        reasons = (*thin.reasons, answer_unreadable(row.spoke))
+        return await self._record(event, row, replace(thin, thin=False, reasons=reasons), authentic=True)
 
     async def _record_answer_first(self, event: Event, row: RunRow) -> None:
         """Read a run that was reported as completed without all measures; record the answer if there is one."""
@@ -285,6 +294,16 @@ def _as_requested_end(row: RunRow, report: ExternalReport) -> ExternalReport:
     if not (report.deleted and row.cancel_requested) or report.state in TERMINAL:
         return report
     return replace(report, state=RunState.CANCELLED, raw_state="deleted")
+
+
+def _reports_end(row: RunRow, thin: ExternalReport) -> bool:
+    return thin.state in TERMINAL and not thin.deleted and row.phase not in ENDED_PHASES
+
+
+def _is_end_without_answer(row: RunRow, thin: ExternalReport, outcome: Outcome) -> bool:
+    """Return whether an event reports the end of its run, and the answers to all GETs after it were unreadable."""
+    unreadable = isinstance(outcome, DeadLetter) and outcome.problem.code == REPORT_UNREADABLE
+    return unreadable and _reports_end(row, thin)
 
 
 def _read_whole(spoke: Spoke, result: CallResult) -> ExternalReport:

@@ -10,10 +10,9 @@ from router.runs.changes import answered_fields
 from router.runs.checks import missing_parts
 from router.runs.checks.cancellation import after_answer, follow
 from router.runs.checks.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
-from router.runs.checks.missing_parts import MAX_STATE_LENGTH
 from router.runs.checks.watch import Missing, begin
 from router.runs.deadlines import deadline as deadlines
-from router.runs.deadlines.time_out import after_deadline, is_cancelled_after_time_out, is_timed_out, with_deadline
+from router.runs.deadlines.time_out import after_deadline, with_deadline
 from router.runs.events import (
     Accepted,
     AttemptFailed,
@@ -50,9 +49,10 @@ from router.runs.measures.thresholds import with_violations
 from router.runs.notifications import build as announcements
 from router.runs.notifications.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
+from router.runs.reports import late_reports
 from router.runs.reports.information import add_questions, without_answered, without_questions_about
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
-from router.runs.reports.report_order import without_outdated_fields
+from router.runs.reports.report_order import names_earlier_state, without_outdated_fields
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import (
@@ -73,7 +73,6 @@ if TYPE_CHECKING:
     from router.runs.checks.cancellation import FollowedTask
     from router.runs.events import RunEvent
     from router.runs.failed_attempt import FailedAttempt
-    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.results import ReportedMeasure, RunResult, RunUpdate
     from schemas.vocabulary import Phase
@@ -370,42 +369,19 @@ def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
     """Record what arrived after the end, if it is new; nothing leaves a terminal state."""
     report = run_event.report
     measured = _add_measures(row, run_event) if report.measures else row
-    known_measures = {measure.id: measure for measure in row.measures}
-    late = tuple([measure for measure in measured.measures if known_measures.get(measure.id) != measure])
-    new = (*_late_reasons(row, late), *_stale_reasons(row, report))
+    measures = late_reports.without_more_corrections(row, measured.measures)
+    late = late_reports.new_measures(row, measures)
+    left_out = measures != measured.measures
+    new = (*late_reports.late_reasons(row, late, left_out=left_out), *late_reports.stale_reasons(row, report))
     if not new:
         return Transition(row)
     known = measured.reasons if late else row.reasons
-    row = replace(row, measures=measured.measures, reasons=(*_without(known, new), *new))
+    row = replace(row, measures=measures, reasons=late_reports.with_late_reasons(known, new))
     if not late:
         return _notify(row, UpdateKind.STALE, new)
     row = missing_parts.judge(row)
     update = announcements.build_update(row, UpdateKind.STALE, new).model_copy(update={"test_measure": late})
     return Transition(row, (update, announcements.build_result(row)))
-
-
-def _late_reasons(row: RunRow, late: tuple[ReportedMeasure, ...]) -> tuple[Reason, ...]:
-    if not late:
-        return ()
-    return (Reason(code="LATE_MEASURES", message=f"The external system reported measures after {_end_of(row)}."),)
-
-
-def _end_of(row: RunRow) -> str:
-    return "the run had timed out" if is_timed_out(row) else f"the run was {row.state}"
-
-
-def _stale_reasons(row: RunRow, report: ExternalReport) -> tuple[Reason, ...]:
-    if report.state in (row.state, None) and not (is_timed_out(row) and report.state in TERMINAL):
-        return ()
-    if report.state is RunState.CANCELLED and is_cancelled_after_time_out(row):
-        return ()  # as was requested
-    message = f"The external system reported {(report.raw_state or '')[:MAX_STATE_LENGTH]} after {_end_of(row)}."
-    return (Reason(code="STALE_REPORT", message=message),)
-
-
-def _without(known: tuple[Reason, ...], new: tuple[Reason, ...]) -> tuple[Reason, ...]:
-    """Return the reasons, each once, without those that are added again."""
-    return tuple([reason for reason in dict.fromkeys(known) if reason not in new])
 
 
 def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
@@ -421,7 +397,9 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
         keep_unknown=run_event.keeps_unknown_measures,
     )
     judged = with_violations(matched.measures, missing_parts.expected_measures(row), run_event.comparators)
-    merged = _merge_in_order(row.measures, judged, new_is_older=report.is_older)
+    # The state of a system that names no end stays the same when its measures have ended the run.
+    is_late = not run_event.ends_with_measures and names_earlier_state(row, report)
+    merged = _merge_in_order(row.measures, judged, new_is_older=report.is_older or is_late)
     measures, bounds = bounded_measures(merged)
     return _with_new_reasons(replace(row, measures=measures), (*report.reasons, *matched.reasons, *bounds))
 

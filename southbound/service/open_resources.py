@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -107,7 +108,8 @@ async def open_resources(
     store = await _open_store(stack, settings.store, status)
     # The listener alone does not use the store, and may have none.
     marked = any(role is not Role.LISTENER for role in roles)
-    events = _open_publisher(stack, settings.kafka, kafka, envelope)
+    publisher = _open_publisher(stack, kafka)
+    events = EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.kafka.prefix))
     resources = SharedResources(
         settings=settings,
         rules=rules,
@@ -117,6 +119,7 @@ async def open_resources(
         subscriptions=store.subscriptions,
         orders=store.orders,
         events=events,
+        ask_broker=partial(publisher.is_answered, min(topics)),
         client=client,
         metrics=metrics,
         destinations=_open_destinations(stack, settings.kafka, rules) if Role.EGRESS in roles else {},
@@ -140,12 +143,10 @@ async def _open_store(stack: AsyncExitStack, settings: StoreSettings, status: St
     return store
 
 
-def _open_publisher(
-    stack: AsyncExitStack, settings: KafkaSettings, client: Mapping[str, object], envelope: Envelope
-) -> EventPublisher:
+def _open_publisher(stack: AsyncExitStack, client: Mapping[str, object]) -> KafkaPublisher:
     publisher = KafkaPublisher(client)
     stack.push_async_callback(publisher.close)
-    return EventPublisher(publisher=publisher, envelope=envelope, topics=TopicNames(settings.prefix))
+    return publisher
 
 
 def _open_destinations(stack: AsyncExitStack, kafka: KafkaSettings, rules: RoutingRules) -> dict[str, KafkaPublisher]:

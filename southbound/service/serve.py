@@ -13,6 +13,7 @@ import structlog
 
 from consumers.inbound.listen_socket import CannotListenError
 from consumers.metrics import Metrics
+from consumers.runtime.broker_check import BrokerCheck
 from consumers.runtime.kafka.partition_reader import PartitionReadError
 from consumers.runtime.kafka.readiness import KafkaNotReadyError
 from consumers.spokes.credentials import SecretMissingError
@@ -239,7 +240,10 @@ async def _start_health_server(
 
 
 def _health_checks(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapping[str, HealthCheck]:
-    return {"store": _store_check(resources)} | {role: _worker_check(worker) for role, worker in workers.items()}
+    checks: dict[str, HealthCheck] = {role: _worker_check(worker) for role, worker in workers.items()}
+    if not workers and resources.ask_broker is not None:  # a worker has contact with the broker all the time
+        checks["kafka"] = BrokerCheck(resources.ask_broker)
+    return {"store": _store_check(resources), **checks}
 
 
 def _warnings(resources: SharedResources, workers: Mapping[str, Worker]) -> Mapping[str, str]:

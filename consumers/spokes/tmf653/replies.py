@@ -53,11 +53,13 @@ def read_reply(spellings: Spellings, response: HttpResponse) -> ExternalReport:
 
 
 def require_run(body: object) -> Json:
-    """Return the run.
+    """Return the run, also out of a list that holds nothing else.
 
     Raises:
         NotUnderstoodError: it is something else, such as an error in spite of the status.
     """
+    if isinstance(body, list) and len(body) == 1 and body[0] and isinstance(body[0], dict):
+        body = body[0]
     if not isinstance(body, dict):
         raise NotUnderstoodError(f"the body is JSON but no run: {json_type_name(body)} instead of an object")
     if "id" not in body and "href" not in body and first_text(body, "code") and first_text(body, "reason"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 ID_MISSING = "MEASURE_ID_MISSING"
 
 _NUMERIC = frozenset({"number", "numeric", "integer", "int", "long", "float", "double", "decimal"})
+_NO_CONTENT = re.compile(r'(?:[\[\]{},\s]|""|null)*')  # objects and lists with nothing in them
 _MAX_NAME_LENGTH = 80  # of an external system's measure or unit, in one of our sentences
 
 
@@ -66,7 +68,9 @@ def value_fault(value: JsonValue, value_type: str | None) -> tuple[str, str] | N
 
 
 def _has_value(value: JsonValue) -> bool:
-    return bool(value.strip()) if isinstance(value, str) else value is not None
+    if isinstance(value, str):
+        return bool(value.strip())
+    return _NO_CONTENT.fullmatch(value.json_text) is None if isinstance(value, JsonText) else value is not None
 
 
 def _number(value: JsonValue, *, numeric: bool) -> float | None:

@@ -50,8 +50,8 @@ def match_measures(
     """Assign every reported measure the id of the requested one, or a stable id of our own.
 
     Nothing is dropped but the echo of a requested measure without a value, and without `keep_unknown` what matches none
-    of the requested measures (if there are any), with a reason. Of two with one id the later captured stays,
-    with a problem. `known` are those of earlier reports, no longer open.
+    of the requested measures (if there are any), with a reason. Of two with one id the later captured stays
+    (the readable one if the other has no value), with a problem. `known` are those of earlier reports, no longer open.
     """
     taken = {measure.id for measure in known if measure.id_origin is not MeasureIdOrigin.ONLY_OPEN}
     found: dict[str, ReportedMeasure] = {}
@@ -72,7 +72,7 @@ def match_measures(
 
 
 def merge_measures(earlier: Sequence[ReportedMeasure], new: Sequence[ReportedMeasure]) -> tuple[ReportedMeasure, ...]:
-    """Merge the measures of a new report into those of earlier ones: per id the later captured stays."""
+    """Merge the measures of a new report into those of earlier ones: per id the later captured, if it is readable."""
     merged = {measure.id: measure for measure in earlier}
     for measure in new:
         merged[measure.id] = _captured_later(merged.get(measure.id), measure)
@@ -154,9 +154,20 @@ def _storable_value(value: JsonValue) -> JsonValue:
 
 
 def _captured_later(old: ReportedMeasure | None, new: ReportedMeasure) -> ReportedMeasure:
-    if old is None or old.capture_date_time is None or new.capture_date_time is None:
+    if old is None:
         return new
-    return new if new.capture_date_time >= old.capture_date_time else old
+    later, earlier = (old, new) if _is_earlier(new, old) else (new, old)
+    if is_readable(later.value, later.value_type) or not is_readable(earlier.value, earlier.value_type):
+        return later
+    # A field that was left empty does not undo what was measured; a violation without a value is about that value.
+    return earlier.model_copy(update={"rule_violation": later.rule_violation}) if later.rule_violation else earlier
+
+
+def _is_earlier(one: ReportedMeasure, other: ReportedMeasure) -> bool:
+    """Return whether a measure was certainly captured before the other one."""
+    if one.capture_date_time is None or other.capture_date_time is None:
+        return False
+    return one.capture_date_time < other.capture_date_time
 
 
 def _duplicate_reason(position: int, measure: ReportedMeasure) -> Reason:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from router.runs.checks.missing_parts import waits_for
+from router.runs.checks.watch import Missing
+from router.runs.deadlines.time_out import is_timed_out
 from router.runs.states import RANK, TERMINAL
 from router.runs.transitions import ENDED_PHASES
+from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
-    from schemas.vocabulary import RunState
 
 
 def is_behind(row: RunRow, event: ExternalReport, answer: ExternalReport) -> bool:
@@ -58,6 +61,17 @@ def without_outdated_fields(row: RunRow, report: ExternalReport) -> ExternalRepo
         return report
     sideways = report.state is not None and report.state not in TERMINAL and _rank(report.state) == _rank(row.state)
     return replace(report, state=None if sideways else report.state, is_older=True)
+
+
+def names_earlier_state(row: RunRow, report: ExternalReport) -> bool:
+    """Return whether a report names a state that its run has left: it was late, and others are newer.
+
+    The end of a run that has timed out is ours, so what its system reports of it goes on.
+    """
+    if report.state is None or is_timed_out(row):
+        return False
+    reached = RunState.COMPLETED if waits_for(row, Missing.MEASURES) else row.state
+    return _rank(report.state) < _rank(reached)
 
 
 def _rank(state: RunState | None) -> int:

@@ -197,7 +197,7 @@ def _split_at_punctuation(text: str) -> Iterator[str]:
 
 def _quote_if_bare(part: str, after: str, names: Collection[str]) -> str:
     word = part.strip()
-    if word and not _DELIMITER.fullmatch(part) and '"' not in part:
+    if word and not _DELIMITER.fullmatch(part) and '"' not in part and word not in names:
         check_word(word)
     is_not_bare = not word or _DELIMITER.fullmatch(part) or '"' in part
     if is_not_bare or after == "(" or word in names or _NON_STRING_LITERAL.fullmatch(word):

@@ -14,29 +14,48 @@ _DOUBLE_QUOTES = dict.fromkeys(
     "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a\u301d\u301e\u301f\uff02\u2033\u275d\u275e", '"'
 )
 _SINGLE_QUOTES = dict.fromkeys("'\u2018\u2019\u201a\u201b\uff07\u2032`\u00b4\u275b\u275c", '"')
-_DASHES = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d", "-")
+_DASHES = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\u2500\u30fc\ufe58\ufe63\uff0d", "-")
 _SIGNS = {
     "\u2026": "..",
     "\u2264": "<=",
     "\u2a7d": "<=",
     "\u2265": ">=",
     "\u2a7e": ">=",
+    "\u2266": "<=",
+    "\u2267": ">=",
     "\u2260": "!=",
     "\uff1c": "<",
     "\uff1e": ">",
     "\uff1d": "=",
     "\uff0c": ",",
     "\u3001": ",",
+    "\u060c": ",",
+    "\ufe50": ",",
+    "\ufe51": ",",
+    "\uff64": ",",
+    "\uff1b": ";",
+    "\ufe54": ";",
+    "\u061b": ";",
+    "\u037e": ";",
     "\uff08": "(",
     "\uff09": ")",
     "\uff3b": "[",
     "\uff3d": "]",
 }
 _REMEDIES = _DOUBLE_QUOTES | _SINGLE_QUOTES | _DASHES | _SIGNS
-_SPACES = str.maketrans(dict.fromkeys("\u00a0\u2007\u202f\u2009\u200a\u2002\u2003\u3000", " "))
-_INVISIBLE = frozenset(
-    "\u00ad\u200b\u2060\ufeff\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+# Spaces of other widths, and the hyphen that Word puts where a line must not break.
+_PLAIN = str.maketrans(
+    {space: " " for space in map(chr, range(0x80, 0x3001)) if unicodedata.category(space) == "Zs"} | {"\u2011": "-"}
 )
+_BULLETS = frozenset(
+    "\u2022\u2023\u2043\u204c\u204d\u2219\u25a0\u25a1\u25aa\u25ab\u25b6\u25b8\u25ba\u25cb\u25cf\u25e6\u27a2\u27a4\u2713\u2714\u00b7"
+)
+# Shown as nothing, or as a space, although Unicode counts them among marks, letters and symbols.
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufffc").union(
+    map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+)
+_NOT_READ = "\ufffd"
+_ODD_LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029"
 
 # In English, German and French.
 _ERRORS_OF_SPREADSHEETS = frozenset(
@@ -54,8 +73,8 @@ _MAX_SHOWN = 60  # characters
 
 
 def plain_spaces(text: str) -> str:
-    """Return a text with ordinary spaces in place of those that do not break a line or have another width."""
-    return text if text.isascii() else text.translate(_SPACES)
+    """Return a text with ordinary spaces and hyphens in place of those of another width, or that break no line."""
+    return text if text.isascii() else text.translate(_PLAIN)
 
 
 def check_word(word: str) -> None:
@@ -77,16 +96,48 @@ def check_word(word: str) -> None:
             f"{_shown(word)} has the character {_named(written)}, and looks like {_shown(typed)}: type it again, "
             'or put the text in double quotes (") if it belongs to it'
         )
+    _check_visible(word)
     for letter in word:
-        if letter in _INVISIBLE or _is_control(letter):
-            raise CellError(f"{_shown(word)} contains the invisible character {_named(letter)}: type the text again")
         if letter in _DOUBLE_QUOTES or letter in _SIGNS:
             raise CellError(_sentence(word, letter))
+    if "\u201a " in word:  # a low quote that looks like a comma
+        raise CellError(_sentence(word, "\u201a"))
+    _check_ends(word)
+
+
+def _check_ends(word: str) -> None:
+    """Check the characters that have a meaning at the beginning or the end of a word.
+
+    Raises:
+        CellError: one looks like a quote, the sign for any value, a minus, or an entry of a list.
+    """
     for letter in (word[0], word[-1]):
         if letter in _SINGLE_QUOTES and not (letter == "\u2019" and word[0].isalnum()):
             raise CellError(_sentence(word, letter))
-    if word[0] in _DASHES and (len(word) == 1 or word[1].isdigit() or word[1] == "."):
+    if word[0] in _DASHES and (len(word) == 1 or word[1].isdigit() or word[1] in ". "):
         raise CellError(_sentence(word, word[0]))
+    if word[0] in _BULLETS and word[1:2] == " ":
+        problem = f"begins with the bullet {_named(word[0])} of a list: delete it, or put the text in double quotes"
+        raise CellError(f'{_shown(word)} {problem} (") if it belongs to it')
+
+
+def _check_visible(word: str) -> None:
+    """Check that every character of a word is shown as what it is.
+
+    Raises:
+        CellError: one is not.
+    """
+    if word.isprintable() and _BLANK.isdisjoint(word) and _NOT_READ not in word:
+        return
+    for letter in word:
+        if letter == _NOT_READ:
+            problem = f"contains {_named(letter)}, which stands for a character that could not be read"
+            raise CellError(f"{_shown(word)} {problem}: save the file as UTF-8, and type the text again")
+        if _is_unseen(letter):
+            raise CellError(
+                f"{_shown(word)} contains the invisible character {_named(letter)}: type the text again, or put it in "
+                'double quotes (") if it belongs to it'
+            )
 
 
 def check_signs(text: str, names: Collection[str]) -> None:
@@ -103,7 +154,7 @@ def check_signs(text: str, names: Collection[str]) -> None:
 def look_alike_problem(rest: str) -> str | None:
     """Return the sentence about the first character of a text without a meaning; None if it is no look-alike."""
     letter = rest[:1]
-    if letter in _INVISIBLE:
+    if letter and _is_unseen(letter):
         return f"{_shown(rest)} begins with the invisible character {_named(letter)}: type the text again"
     return _sentence(rest, letter) if letter in _REMEDIES and letter != "'" else None
 
@@ -124,8 +175,9 @@ def check_value(text: str) -> None:
         raise CellError(_sentence(text, text[0] if not text[0].isascii() else text[-1]))
 
 
-def _is_control(letter: str) -> bool:
-    return unicodedata.category(letter) == "Cc" and letter not in "\t\n\r"
+def _is_unseen(letter: str) -> bool:
+    """Return whether a character has no shape of its own: controls, formats, separators of lines, selectors."""
+    return letter in _BLANK or not (letter.isprintable() or letter.isspace()) or letter in _ODD_LINE_ENDS
 
 
 def _other_spelling(word: str) -> tuple[str, str] | None:
@@ -159,10 +211,10 @@ def _sentence(text: str, letter: str) -> str:
 
 def _named(letter: str) -> str:
     name = unicodedata.name(letter, "without a name")
-    is_visible = letter not in _INVISIBLE and letter.isprintable()
+    is_visible = letter.isprintable() and letter not in _BLANK and letter != _NOT_READ
     return f"{letter} (U+{ord(letter):04X}, {name.lower()})" if is_visible else f"U+{ord(letter):04X}"
 
 
 def _shown(text: str) -> str:
-    visible = "".join(letter for letter in text if letter not in _INVISIBLE and not _is_control(letter))
+    visible = "".join(letter for letter in text if not _is_unseen(letter))
     return visible if len(visible) <= _MAX_SHOWN else f"{visible[: _MAX_SHOWN - 1]}\u2026"

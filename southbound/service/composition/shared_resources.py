@@ -35,7 +35,7 @@ from southbound.service.composition.observers import (
 from southbound.service.specification_source import NO_SOURCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from consumers.inbound.registration.registrar import HubRegistrar
     from consumers.metrics import Metrics
@@ -71,6 +71,7 @@ class SharedResources:
     events: EventPublisher
     client: SpokeCaller
     metrics: Metrics
+    ask_broker: Callable[[float], Awaitable[bool]] | None = None  # within these seconds; None: in tests without Kafka
     subscriptions: SubscriptionStore | None = None  # of the store, if it has them
     orders: OrderStore | None = None  # None: the store of a test without a northbound interface
     destinations: Mapping[str, Publisher] = field(default_factory=dict)  # of results that are copied, by name

@@ -1,16 +1,22 @@
-"""A process that Kafka no longer hears stops sending in time, although it has enough to send."""
+"""A process that Kafka no longer hears stops sending in time, and is not ready."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
+from consumers.runtime import broker_check
 from consumers.runtime.kafka.membership import proof_duration
+from southbound.service.roles import Role
 from tests.builders.runs import a_document
 from tests.fixtures.kafka_proxy import a_kafka_proxy
 from tests.fixtures.service import a_service
+from tests.integration.service.test_startup import get_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,3 +56,30 @@ async def test_no_post_leaves_later_than_the_last_proof_of_membership_allows(
         assert last - cut_at < timedelta(seconds=proof_duration(SESSION) + 0.2)
         assert last > cut_at  # there was something to send
         assert len(posts(service)) < RUNS
+
+
+@pytest.mark.parametrize("role", [Role.LISTENER, Role.POLLER, Role.API])
+async def test_fault_a_role_without_a_worker_is_not_ready_while_no_broker_answers(
+    kafka_bootstrap: str, tmp_path: Path, role: Role, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_check, "UNREADY_AFTER", 2.0)
+    async with (
+        a_service(kafka_bootstrap, tmp_path, started=False) as service,
+        a_kafka_proxy(kafka_bootstrap) as proxy,
+    ):
+        kafka = service.settings.kafka.model_copy(update={"bootstrap": proxy.bootstrap})
+        service.settings = service.settings.model_copy(update={"kafka": kafka})
+        started = await service.start([role])
+
+        async def wait_for_status(status: int) -> dict[str, object]:
+            async with asyncio.timeout(60):
+                while True:
+                    found, answer = await asyncio.to_thread(get_json, started.health_port, "/health/ready")
+                    if found == status:
+                        return answer
+
+        await wait_for_status(200)
+        proxy.requests = proxy.responses = False
+        assert "no broker has answered the publisher" in str((await wait_for_status(503))["problems"])
+        proxy.requests = proxy.responses = True
+        await wait_for_status(200)

@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from time import process_time
 
 import pytest
@@ -195,6 +196,29 @@ def test_a_wrong_field_is_named(change: dict[str, object], expected: str) -> Non
         decode(json.dumps({"run": {**RUN, **change}}).encode())
     assert f"RunRequested is not valid: {expected}" in caught.value.sentence
     assert expected in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("2026-11-23T12:00:00.123456Z", "2026-11-23T12:00:00.123000+00:00"),
+        ("2026-11-23T12:00:00.9999Z", "2026-11-23T12:00:00.999000+00:00"),
+        ("1969-12-31T23:59:59.999999Z", "1969-12-31T23:59:59.999000+00:00"),
+        ("2026-11-23T13:00:00.5+01:00", "2026-11-23T12:00:00.500000+00:00"),
+        ("2026-11-23T12:00:00", "2026-11-23T12:00:00+00:00"),
+        ("2026-11-23", "2026-11-23T00:00:00+00:00"),
+    ],
+)
+def test_fault_a_time_is_kept_in_milliseconds_and_utc_as_the_pages_say(written: str, read: str) -> None:
+    event = decode(json.dumps({"run": {**RUN, "start_date_time": written}}).encode())
+    assert isinstance(event, RunRequested)
+    assert event.run.start_date_time == datetime.fromisoformat(read)
+    assert decode(SINGLE_OBJECT.encode(event)) == event
+    page = (Path(__file__).parents[4] / "docs/producing.md").read_text()
+    assert (
+        "Further digits are cut off, not rounded: `12:00:00.9999Z` is read, sent and shown as\n  `12:00:00.999Z`"
+        in page
+    )
 
 
 def test_nan_and_infinity_are_refused_and_not_read_as_null() -> None:

@@ -21,6 +21,7 @@ from router.selection.fact_model import RUN_FACTS
 from router.selection.load import document_of
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
+from router.tables.feel.lexer import quote_bare_words
 from router.tables.feel.look_alikes import check_word, is_in_odd_quotes, plain_spaces
 from router.tables.formats.loader import load_table, table_from_tree
 from router.tables.formats.sheets.csv_file import table_tree_from_csv, write_csv
@@ -75,6 +76,50 @@ def test_a_look_alike_in_a_string_column_is_refused_with_its_place(cell: str) ->
     assert "U+" in sentence
 
 
+# Marks, formats, fillers, separators of lines, selectors, tags, what is private, unassigned or was not read.
+INVISIBLE = """
+    200c 200d 2060 2061 2062 2063 2064 180e 034f 115f 1160 3164 ffa0 2800 17b4 180b 00ad 0600 206a 2028 2029 0085 000b
+    fe0f fe00 e0100 e01ef e0041 e0001 fff9 fffb fffc fffd e000 f0b7 f0000 0378
+"""
+
+
+@pytest.mark.parametrize("code", INVISIBLE.split())
+def test_fault_a_character_that_cannot_be_seen_is_refused_in_a_string_column(code: str) -> None:
+    (sentence,) = sentences(f'"fib\\U{int(code, 16):08x}re"')
+    assert sentence.startswith("t.yaml:")
+    assert "column 'spec': fib" in sentence
+    assert f"U+{int(code, 16):04X}" in sentence
+    assert sentences(f"'\"fib{chr(int(code, 16))}re\"'") == [] or code in {"0085", "000b"}  # which YAML does not take
+
+
+@pytest.mark.parametrize(
+    ("cell", "remedy"),
+    [
+        ("• fibre", "begins with the bullet • (U+2022, bullet) of a list: delete it"),
+        ("▪ fibre", "of a list: delete it"),
+        ("– fibre", "write -, or put the text in double quotes"),
+        ("— fibre", "write -, or put"),
+        ("⁃", "which looks like -"),
+        ("─", "which looks like -"),
+        ("copper；fibre", "which looks like ;"),
+        ("copper﹐ fibre", "which looks like ,"),
+        ("copper، fibre", "which looks like ,"),
+        ("copper‚ fibre", "put straight double quotes around all of it"),
+        ("'≧ a'", "which looks like >="),
+    ],
+)
+def test_fault_what_a_program_put_in_place_of_a_list_or_a_comma_is_refused(cell: str, remedy: str) -> None:
+    (sentence,) = sentences(cell)
+    assert "column 'spec'" in sentence
+    assert remedy in sentence
+
+
+@pytest.mark.parametrize("hyphen", ["\u2011", "-"])
+def test_fault_the_hyphen_of_word_that_does_not_break_is_read_as_a_hyphen(hyphen: str) -> None:
+    table = load_table(a_file([a_row("R1", f"spec: fibre{hyphen}line")]), "t.yaml", RUN_FACTS)
+    assert table.rows == load_table(a_file([a_row("R1", "spec: fibre-line")]), "t.yaml", RUN_FACTS).rows
+
+
 @pytest.mark.parametrize("error", ["#REF!", "#N/A", "#NAME?", "#DIV/0!", "#WERT!", "#NV", "#####"])
 def test_what_a_spreadsheet_shows_in_place_of_a_value_is_no_value(error: str) -> None:
     (sentence,) = sentences(f"'{error}'")
@@ -124,7 +169,22 @@ def test_the_separator_line_of_other_programs_is_read(line: str) -> None:
     assert [row.id for row in table.rows] == ["R10"]
 
 
-@pytest.mark.parametrize("cell", ["d’accord", "Fibre–Copper", "rue de l’Été", "'\"“fibre”\"'", "émile", "A–B"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "d’accord",
+        "Fibre–Copper",
+        "rue de l’Été",
+        "'\"“fibre”\"'",
+        "émile",
+        "A–B",
+        "•fibre",
+        "‑‑‑x",
+        "光纤",
+        "کابل",
+        "⚡ speed",
+    ],
+)
 def test_a_sign_that_belongs_to_a_word_is_kept(cell: str) -> None:
     assert sentences(cell) == []
 
@@ -133,6 +193,13 @@ def test_a_sign_that_belongs_to_a_word_is_kept(cell: str) -> None:
 def test_a_look_alike_in_a_number_column_is_refused_with_what_to_write(cell: str) -> None:
     (sentence,) = sentences(cell, "priority")
     assert "which looks like" in sentence
+
+
+def test_the_name_of_another_input_may_have_what_its_language_needs() -> None:
+    name = "\u0645\u06cc\u200c\u0634\u0648\u062f"
+    assert quote_bare_words(name, {name}) == name
+    with pytest.raises(CellError, match=r"U\+200C"):
+        quote_bare_words(name, set())
 
 
 @given(st.text(max_size=12).filter(lambda text: text.strip() == text and text != ""))
@@ -146,12 +213,15 @@ def test_spaces_of_another_width_become_ordinary_ones_and_nothing_else_changes(t
     changed = plain_spaces(text)
     assert len(changed) == len(text)
     differing = [(before, after) for before, after in zip(text, changed, strict=True) if before != after]
-    assert all(after == " " and before.isspace() for before, after in differing)
+    assert all((after == " " and before.isspace()) or (before, after) == ("\u2011", "-") for before, after in differing)
+
+
+SPACES = " \u00a0\u1680\u2000\u2004\u2006\u2008\u2009\u200a\u202f\u205f\u3000"
 
 
 def test_a_space_that_does_not_break_is_read_as_a_space() -> None:
-    tables = [load_table(a_file([a_row("R1", f"spec: fibre{space}line")]), "t.yaml", RUN_FACTS) for space in " \u00a0"]
-    assert tables[0].rows == tables[1].rows
+    tables = [load_table(a_file([a_row("R1", f"spec: fibre{space}line")]), "t.yaml", RUN_FACTS) for space in SPACES]
+    assert all(table.rows == tables[0].rows for table in tables)
 
 
 # Files that were found by trying
