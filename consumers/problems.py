@@ -87,6 +87,16 @@ def external_id_taken(row: RunRow, report: ExternalReport, detail: str) -> Probl
     )
 
 
+def test_repeated(row: RunRow, report: ExternalReport) -> Problem:
+    """Return the problem of a system that answered another POST with a test that was cancelled for it."""
+    return Problem(
+        code="TEST_REPEATED",
+        sentence=f"{row.spoke} answered the POST of the changed run {row.run_id} with its test {report.external_id}, "
+        "which was cancelled for it: ask the system's operators whether it takes a second POST of a run, then redrive "
+        "this record.",
+    )
+
+
 def parent_not_accepted(row: RunRow, parent: RunRow) -> Problem:
     """Return the problem of a child whose parent is not accepted yet."""
     return Problem(

@@ -54,7 +54,7 @@ class FollowUp(Protocol):
     async def ambiguous(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """GET the run, because the response does not show whether the external system accepted the command."""
 
-    async def lost(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
+    async def lost(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Store the outcome of the command if the external system does not have the run."""
 
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
@@ -104,7 +104,7 @@ async def act_on_failure(command: FollowUp, event: Event, row: RunRow, result: C
         case Verdict.REFUSED | Verdict.CONFLICT:
             return await command.refused(event, row, result.meaning.reasons)
         case Verdict.LOST:
-            return await command.lost(event, row, result)
+            return await command.lost(event, row, result, attempt)
         case Verdict.AMBIGUOUS:
             return await command.ambiguous(event, row, attempt)
         case _:
@@ -114,7 +114,7 @@ async def act_on_failure(command: FollowUp, event: Event, row: RunRow, result: C
 async def wait_for_id(command: FollowUp, event: Event, row: RunRow, attempt: Attempt, delay: float | None) -> Outcome:
     """Wait for the external id of a run that was accepted without one; give up if there is no delay."""
     if delay is not None:
-        return await _wait(command, event, row, attempt, external_id_pending(row), delay)
+        return await wait_for_next(command, event, row, attempt, external_id_pending(row), delay)
     problem = external_id_missing(row, f"The {command.noun}")
     await command.refused(event, row, (reason_of(problem),))
     return DeadLetter(problem, is_consequence=True)
@@ -132,7 +132,7 @@ async def wait_until_shown(
         return await command.refused(event, row, reasons)
     sentence = f"The {command.noun} of run {row.run_id} is not shown by {row.spoke}: {reason.message}"
     problem = Problem(code=reason.code, sentence=sentence)
-    return await _wait(command, event, row, attempt, problem, 2.0 ** (number - 1))
+    return await wait_for_next(command, event, row, attempt, problem, 2.0 ** (number - 1))
 
 
 async def _retry(command: FollowUp, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
@@ -140,12 +140,12 @@ async def _retry(command: FollowUp, event: Event, row: RunRow, result: CallResul
     delay = command.caller.delay_after(row.spoke, result, attempt, event.id)
     if delay is not None:
         is_excluded = command.caller.outages.history_of(event.id).is_outage
-        return await _wait(command, event, row, attempt, problem, delay, is_excluded=is_excluded)
+        return await wait_for_next(command, event, row, attempt, problem, delay, is_excluded=is_excluded)
     await command.refused(event, row, (reason_of(problem),))
     return DeadLetter(problem)
 
 
-async def _wait(
+async def wait_for_next(
     command: FollowUp,
     event: Event,
     row: RunRow,
@@ -155,6 +155,7 @@ async def _wait(
     *,
     is_excluded: bool = False,
 ) -> Outcome:
+    """Wait `delay` seconds for the next attempt; the row keeps why."""
     failed = failed_attempt(command.caller, event, attempt, problem, delay, command.purpose, is_excluded=is_excluded)
     await store_delay(command.updater, event, row, failed)
     return RetryLater(delay, problem)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from consumers.spokes.port import LookUpPage, NotUnderstoodError
 from router.responses import Verdict
+from router.runs.revisions.replacement import replaced_ids
 from router.runs.transitions import ACCEPTED_PHASES
 
 if TYPE_CHECKING:
@@ -106,6 +107,8 @@ class LookUp:
         page, result = answer
         if page.found is not None:
             return _found(page.found, result)
+        if _shows_only_replaced(page):
+            return self._absent(result.asked_at)
         if not page.shown and not page.total and await self._filter_finds_others(row, posted):
             return self._absent(result.asked_at)
         listed = await self._search_list(row, posted, result)
@@ -117,7 +120,8 @@ class LookUp:
         if isinstance(answer, NotProven):
             return answer
         page, result = answer
-        if page.found is None and page.shown:  # the filter is ignored, or the run is stored under another name
+        if page.found is None and page.shown > page.replaced:
+            # The filter is ignored, or the run is stored under another name.
             listed = await self._search_list(row, posted, result)
             return listed.report if isinstance(listed, Found) else NotProven(result=result)
         return _found(page.found, result).report if page.found else NotProven(result=result)
@@ -127,9 +131,13 @@ class LookUp:
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return NotProven(result=result, answered=False)
         try:
-            return self.caller.spoke(row.spoke).read_page(result.accepted_response(), posted), result
+            return self._read(row, result, posted), result
         except NotUnderstoodError as error:
             return NotProven(result=result.as_unknown_outcome(str(error)))
+
+    def _read(self, row: RunRow, result: CallResult, posted: RunDocument) -> LookUpPage:
+        spoke, response, replaced = self.caller.spoke(row.spoke), result.accepted_response(), replaced_ids(row)
+        return spoke.read_page(response, posted, replaced) if replaced else spoke.read_page(response, posted)
 
     async def _filter_finds_others(self, row: RunRow, posted: RunDocument) -> bool:
         """Return whether the look-up finds another run that the system has, with a name as difficult as ours."""
@@ -202,6 +210,12 @@ _LISTS_NONE = (
     "The look-up found no run, and the list of all runs shows none that the system certainly has: it is not known "
     "whether the system has the run."
 )
+
+
+def _shows_only_replaced(page: LookUpPage) -> bool:
+    """Return whether the filter works, as it finds the tests that the run had before, and finds no other."""
+    counted = page.shown if page.total is None else page.total
+    return page.replaced > 0 and page.replaced == counted == page.shown and page.next_call is None
 
 
 def _found(report: ExternalReport, result: CallResult) -> Found:

@@ -20,6 +20,7 @@ from consumers.problems import (
     outcome_not_proven,
     reason_of,
     response_unreadable,
+    test_repeated,
 )
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
@@ -30,6 +31,7 @@ from router.runs.events import (
     Accepted,
     AttemptFailed,
     CancelledBeforeSending,
+    ChangeRefused,
     CommandDelayed,
     GivenUp,
     NotFound,
@@ -41,6 +43,8 @@ from router.runs.events import (
 )
 from router.runs.failed_attempt import is_worth_storing
 from router.runs.ids import idempotency_key
+from router.runs.revisions.change_plan import plan_change, without_ignored
+from router.runs.revisions.replacement import is_replaced, is_reposted, replaced_ids
 from schemas.vocabulary import Phase, RunState
 
 if TYPE_CHECKING:
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from router.runs.events import RunEvent
     from router.runs.failed_attempt import FailedAttempt
     from router.runs.reports.report import ExternalReport
+    from router.runs.revisions.change_plan import ChangePlan
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.commands import SendRun
@@ -111,7 +116,7 @@ class PostAttempt:
             # nothing is stored while no connection can be made (ADR-0003).
             nonlocal sending
             if sending is rows:  # a call may make more than one request, or connection
-                updates = [(row, (Sending(document=_document(row)),)) for row in rows]
+                updates = [(row, (Sending(document=self._document(row)),)) for row in rows]
                 sending = await self.updater.store_intentions(self.event, updates)
                 await asyncio.sleep(0)  # so that calls that were stored together are sent one after the other: ADR-0021
 
@@ -217,23 +222,33 @@ class PostAttempt:
             report = self.caller.spoke(rows[0].spoke).read_reply(result.accepted_response())
         except NotUnderstoodError as error:
             return await self._unknown_outcome(rows, result.as_unknown_outcome(str(error)), was_accepted=True)
+        ignored = self._ignored(rows[0], result)
         if report.external_id is not None:
-            return await self._adopt(rows, report)
+            return await self._adopt(rows, report, ignored)
         found = await self._find(rows[0], report.href)
         if found is not None and found.external_id is None and found.state is RunState.REJECTED:
             return await self._store_refusal(rows, found.reasons)
         # It may come later, by a callback or a look-up; a system that accepted a run is not sent it again.
-        return await self._adopt(rows, found or report)
+        return await self._adopt(rows, found or report, ignored)
+
+    def _ignored(self, row: RunRow, result: CallResult) -> tuple[Reason, ...]:
+        """Return which fields the system shows without the change for which the run was POSTed again."""
+        if not is_reposted(row):
+            return ()
+        spoke = self.caller.spoke(row.spoke)
+        return spoke.contradictions(result.accepted_response(), row, self._plan_of_repost(row).changes)
 
     async def _find(self, row: RunRow, href: str | None = None) -> ExternalReport | None:
         """Ask once for a run; None proves nothing. `href` is the address that the system named for it."""
         return await ExternalIdFinder(updater=self.updater, caller=self.caller).look_up(row, href)
 
-    async def _adopt(self, rows: Rows, report: ExternalReport) -> Outcome:
+    async def _adopt(self, rows: Rows, report: ExternalReport, ignored: tuple[Reason, ...] = ()) -> Outcome:
+        if is_replaced(rows[0], report.external_id):
+            return await self._give_up(rows, test_repeated(rows[0], report))
         reports = reports_by_run(rows, report)
         try:
             adopted = await self.updater.store_facts(
-                self.event, [self._adoption(row, reports.get(row.run_id)) for row in rows]
+                self.event, [self._adoption(row, reports.get(row.run_id), ignored) for row in rows]
             )
         except ExternalIdTakenError as error:
             return await self._give_up(rows, external_id_taken(rows[0], report, str(error)))
@@ -246,8 +261,8 @@ class PostAttempt:
             await compensation.after_refusal(self.event, row)
         return Done()
 
-    def _adoption(self, row: RunRow, report: ExternalReport | None) -> RowUpdate:
-        document, profile = row.sent or row.requested, self.caller.spoke(row.spoke).profile
+    def _adoption(self, row: RunRow, report: ExternalReport | None, ignored: tuple[Reason, ...]) -> RowUpdate:
+        document, profile = self._accepted_document(row, ignored), self.caller.spoke(row.spoke).profile
         external_id, href = (report.external_id, report.href) if report else (None, None)
         accepted = Accepted(
             external_id=external_id,
@@ -256,9 +271,25 @@ class PostAttempt:
             id_deadline=profile.id_deadline,
             limits=profile.time_limits,
         )
+        refused = self._refused_part(row, ignored)
         if report is None:
-            return row, (accepted,)
-        return row, (accepted, self.caller.reported(row.spoke, report, self.event.id))
+            return row, (accepted, *refused)
+        return row, (accepted, *refused, self.caller.reported(row.spoke, report, self.event.id))
+
+    def _accepted_document(self, row: RunRow, ignored: tuple[Reason, ...]) -> RunDocument:
+        """Return what the system has: what it was sent, without the changes that it shows as not made."""
+        sent, base = row.sent or row.requested, row.replacement.base if row.replacement is not None else None
+        return sent if base is None or not ignored else without_ignored(base, sent, ignored)
+
+    def _refused_part(self, row: RunRow, ignored: tuple[Reason, ...]) -> tuple[ChangeRefused, ...]:
+        """Return which part of the change is not made for which the run was POSTed again."""
+        sent = row.sent or row.requested
+        if not is_reposted(row):
+            return ()
+        # A newer change has its own command, which refuses what it has to.
+        refused = self._plan_of_repost(row).refused if sent.version == row.requested.version else ()
+        reasons = (*ignored, *refused)
+        return (ChangeRefused(version=sent.version, reasons=reasons),) if reasons else ()
 
     async def _handle_conflict(self, rows: Rows, result: CallResult) -> Outcome:
         if was_posted_before(rows[0]):
@@ -346,21 +377,29 @@ class PostAttempt:
         return DeadLetter(problem)
 
     def _post_call(self, rows: Rows) -> Call:
-        run, children = _document(rows[0]), tuple(_document(row) for row in rows[1:])
+        run, children = self._document(rows[0]), tuple(self._document(row) for row in rows[1:])
         if children or run.children:
             run = run.model_copy(update={"children": children})
         command = self.command if run is self.command.run else self.command.model_copy(update={"run": run})
         call = self.caller.spoke(rows[0].spoke).to_send(command, self.parent)
-        key = idempotency_key(self.command.request_id, run.run_id, call.body or b"")
-        return replace(call, idempotency_key=key)
+        # A change back to what an earlier test was sent has the same bytes, and must not be answered with that test.
+        replaced = replaced_ids(rows[0])
+        body = (call.body or b"") + "".join(replaced).encode() if replaced else call.body or b""
+        return replace(call, idempotency_key=idempotency_key(self.command.request_id, run.run_id, body))
+
+    def _document(self, row: RunRow) -> RunDocument:
+        """Return what is POSTed: the newest document, but after a POST that was perhaps accepted the same one again."""
+        if row.sent_at is not None and row.sent is not None:
+            return row.sent
+        return self._plan_of_repost(row).document if is_reposted(row) else row.requested
+
+    def _plan_of_repost(self, row: RunRow) -> ChangePlan:
+        """Plan the change from what the test that was replaced had to what is requested now."""
+        base = row.replacement.base if row.replacement is not None else None
+        return plan_change(base or row.requested, row.requested, self.caller.spoke(row.spoke).profile.change_rules)
 
     async def _record(self, rows: Rows, run_event: RunEvent) -> Rows:
         return await self.updater.store_facts(self.event, [(row, (run_event,)) for row in rows])
-
-
-def _document(row: RunRow) -> RunDocument:
-    """Return what is POSTed: the newest document, but after a POST that was perhaps accepted the same one again."""
-    return row.requested if row.sent_at is None or row.sent is None else row.sent
 
 
 def _differs_after_failure(row: RunRow) -> bool:

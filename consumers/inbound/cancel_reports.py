@@ -9,8 +9,9 @@ from consumers.problems import call_failed, report_unreadable
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict
-from router.runs.events import CancelRefused
+from router.runs.events import CancelRefused, ChangeRefused
 from router.runs.reports.cancel_task import TaskState
+from router.runs.revisions.replacement import is_being_replaced
 from router.runs.transitions import ACCEPTED_PHASES
 
 if TYPE_CHECKING:
@@ -86,6 +87,10 @@ class CancelReports:
         # Somebody else may have tried to cancel the run at the system: nobody here waits for the outcome.
         if task is not None and task.state is TaskState.REFUSED and _waits_for_outcome(row):
             await self.updater.store_fact(event, row, reported, CancelRefused(reasons=task.reasons))
+        elif task is not None and task.state is TaskState.REFUSED and is_being_replaced(row):
+            version = row.requested.version
+            refused = ChangeRefused(version=version, reasons=task.reasons, test_goes_on=True)
+            await self.updater.store_fact(event, row, reported, refused)
         else:
             await self.updater.store_fact(event, row, reported)
         return Done()

@@ -32,6 +32,7 @@ from router.runs.checks.missing_parts import lacks_measures
 from router.runs.ids import derive_event_id
 from router.runs.reports.report import ExternalReport
 from router.runs.reports.report_order import is_behind, merge_answer
+from router.runs.revisions.replacement import expects_cancellation, is_replaced
 from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
 from schemas.inbound import InboundReceived
@@ -89,7 +90,7 @@ class ReportHandler:
             self.on_unknown_state(received.spoke)
         row = await self._find_reported_run(event, received, report, attempt)
         if row is None:
-            return self._handle_unknown_run(event, received, report, attempt)
+            return await self._handle_replaced_or_unknown(event, received, report, attempt)
         self.unknown_ids.forget(received.spoke, report.external_id)
         if report.cancel_task is not None:
             return await self._cancel_reports.record(event, row, report)
@@ -170,12 +171,25 @@ class ReportHandler:
         row = await self.updater.store.run_by_external_id(spoke, report.external_id) if report.external_id else None
         return row or (await self._find_run_by_name(spoke, report) if may_name_run else None)
 
+    async def _handle_replaced_or_unknown(
+        self, event: Event, received: InboundReceived, report: ExternalReport, attempt: Attempt
+    ) -> Outcome:
+        """Ignore what is reported about a test that a change has replaced."""
+        spoke = received.spoke
+        replaces = report.external_id and self.caller.spoke(spoke).profile.reposted
+        row = await self.updater.store.run_of_replaced_test(spoke, report.external_id or "") if replaces else None
+        if row is None:
+            return self._handle_unknown_run(event, received, report, attempt)
+        await self.updater.republish(event, row)
+        self.on_ignored(spoke)
+        return Done()
+
     async def _find_run_by_name(self, spoke: str, report: ExternalReport) -> RunRow | None:
         """Find, by our id or its name, a run that the system accepted without naming an external id."""
         for run_id in run_id_candidates(report):
             row = await self.updater.store.run(run_id)
             if row is not None and row.spoke == spoke and _waits_for_id(row) and identifies_run(report, row):
-                return row
+                return None if is_replaced(row, report.external_id) else row
         return None
 
     def _handle_unknown_run(
@@ -291,7 +305,7 @@ class ReportHandler:
 
 def _as_requested_end(row: RunRow, report: ExternalReport) -> ExternalReport:
     """Return the report of a deletion that was requested as that of a cancelled run; its content is what was."""
-    if not (report.deleted and row.cancel_requested) or report.state in TERMINAL:
+    if not (report.deleted and expects_cancellation(row)) or report.state in TERMINAL:
         return report
     return replace(report, state=RunState.CANCELLED, raw_state="deleted")
 

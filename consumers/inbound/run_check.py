@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.find_external_id import ExternalIdFinder, settles
@@ -16,6 +16,7 @@ from router.runs.events import Checked, RunMissing
 from router.runs.ids import derive_event_id
 from router.runs.processed_events import has_been_processed
 from router.runs.reports.report import not_found_as_cancelled
+from router.runs.revisions.replacement import expects_cancellation, is_reposted
 from router.runs.transitions import ENDED_PHASES
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Phase
@@ -47,7 +48,7 @@ class RunCheck:
         is_settled = self._is_settled(event, row)
         if is_settled or has_been_processed(row, event.id):
             await self.updater.republish(event, row)
-        if is_settled:
+        if is_settled or is_reposted(row):
             return Done()
         if row.external_id is None:
             return await self._look_up(event, row)
@@ -71,7 +72,7 @@ class RunCheck:
     async def not_there(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
         """Record the answer that the system does not have the run."""
         profile, reasons = self._profile(row), result.meaning.reasons
-        if row.cancel_requested and row.phase not in ENDED_PHASES:
+        if expects_cancellation(row) and row.phase not in ENDED_PHASES:
             gone = not_found_as_cancelled(row.external_id, reasons)
             await self.updater.store_fact(event, row, self.caller.reported(row.spoke, gone, event.id))
         elif waits_for(row, Missing.MEASURES):  # a system may delete a run that has completed
@@ -112,9 +113,11 @@ class RunCheck:
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return None
         try:
-            return self.caller.spoke(row.spoke).read_reply(result.accepted_response())
+            report = self.caller.spoke(row.spoke).read_reply(result.accepted_response())
         except NotUnderstoodError:
             return None
+        # It is about the test that was asked for, which a change may replace meanwhile.
+        return report if report.external_id is not None else replace(report, external_id=row.external_id)
 
     def _profile(self, row: RunRow) -> Profile:
         return self.caller.spoke(row.spoke).profile

@@ -13,6 +13,7 @@ from router.runs.events import Reported
 from router.runs.notifications.last_notification import remember_notifications
 from router.runs.processed_events import record_effects
 from router.runs.request_result import request_result
+from router.runs.revisions.replacement import is_reposted, repost_command
 from router.runs.transitions import Transition
 from schemas.results import RunResult
 
@@ -126,12 +127,22 @@ def _result(request: UpdateRequest, transitions: list[Transition], announcer: An
     rows = tuple([transition.row for transition in transitions])
     notifications = [notification for transition in transitions for notification in transition.notifications]
     try:
-        commands = request.commands(rows) if request.commands else ()
+        commands = request.commands(rows) if request.commands else _repost_commands(request, rows)
         changes_request = _changes_request(request, transitions)
         published = _publish(request.cause, rows, notifications, commands, announcer, changes_request=changes_request)
     except Exception as error:  # noqa: BLE001 - it belongs to the caller of this request
         return error
     return UpdateResult(rows, notifications, commands, published, changes_request)
+
+
+def _repost_commands(request: UpdateRequest, rows: tuple[RunRow, ...]) -> Sequence[Command]:
+    """Return the commands that send runs whose tests have ended for a change."""
+    sent_again = [
+        after
+        for (before, _), after in zip(request.updates, rows, strict=True)
+        if after.replacement is not None and is_reposted(after) and not is_reposted(before)
+    ]
+    return [command for row in sent_again if (command := repost_command(row)) is not None]
 
 
 def _changes_request(request: UpdateRequest, transitions: list[Transition]) -> bool:

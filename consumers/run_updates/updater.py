@@ -15,9 +15,10 @@ from router.runs.advance import is_allowed
 from router.runs.events import RequestProgressed, RunEventKind
 from router.runs.ids import derive_event_id
 from router.runs.notifications.last_notification import last_notifications
-from router.runs.processed_events import is_repeated, notifications_of
+from router.runs.processed_events import has_been_processed, is_repeated, notifications_of
 from router.runs.request_result import request_result
 from router.runs.requests.progress import progress_of
+from router.runs.revisions.replacement import awaits_repost, repost_command
 from router.runs.run import RunRow
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
@@ -206,12 +207,20 @@ class RunUpdater:
 
     async def republish(self, cause: Event, *rows: RunRow) -> None:
         """Publish again what this event led to: a crash may have come between storing and publishing."""
+        await self._publish_reposts_again(cause, rows)
         known = [(row, notifications) for row in rows if (notifications := notifications_of(row, cause.id))]
         open_rows = [row for row, _ in known if not await self.acknowledgements.becomes_acknowledged(row)]
         notifications = [notification for row, published in known if row in open_rows for notification in published]
         if notifications:
             await self._publish_with_result(cause, open_rows[0], notifications)
             self.acknowledgements.acknowledge(open_rows)
+
+    async def _publish_reposts_again(self, cause: Event, rows: Iterable[RunRow]) -> None:
+        """Publish the commands again that send runs whose tests have ended for a change, as this event stored."""
+        ended = [row for row in rows if awaits_repost(row) and _was_stored_by(row, cause)]
+        commands = [command for row in ended if (command := repost_command(row)) is not None]
+        if commands:
+            await self.announcer.publish(cause, commands, decision=commands[0].decision)
 
     async def _publish_with_result(
         self, cause: Event, row: RunRow, notifications: Sequence[RunUpdate | RunResult]
@@ -240,3 +249,7 @@ class RunUpdater:
         if row.decision is not None and await self.store.has_open_runs(row.request_id):
             return None  # reading the whole hierarchy at every child's end would cost its square
         return request_result(await self.store.runs_of_request(row.request_id))
+
+
+def _was_stored_by(row: RunRow, cause: Event) -> bool:
+    return has_been_processed(row, cause.id) or cause.id in row.processed_reports

@@ -48,7 +48,8 @@ class Call:
 class LookUpPage:
     """What one page of a system's list of runs shows about the run that is looked up.
 
-    `possible` are runs that are perhaps ours, stored under another name; `without_id` counts runs without an id.
+    `possible` are runs that are perhaps ours, stored under another name; `without_id` counts runs without an id, and
+    `replaced` the tests that the run had before, which are neither found nor possible.
     `next_call` is None if the system names no next page; `total` is None if it does not count.
     """
 
@@ -57,6 +58,7 @@ class LookUpPage:
     ids: frozenset[str] = frozenset()  # of all runs on the page
     shown: int = 0
     without_id: int = 0
+    replaced: int = 0
     total: int | None = None
     next_call: Call | None = None
 
@@ -121,8 +123,10 @@ class Spoke(Protocol):
     def to_list(self, offset: int) -> Call:
         """GET a page of all runs, from this place in the list on."""
 
-    def read_page(self, response: HttpResponse, run: RunDocument) -> LookUpPage:
+    def read_page(self, response: HttpResponse, run: RunDocument, replaced: Sequence[str] = ()) -> LookUpPage:
         """Read the response to a look-up or to a page of the list.
+
+        `replaced` are the ids of tests that the run had before, which have its name too: they are not the run.
 
         Raises:
             NotUnderstoodError: the body is not usable.

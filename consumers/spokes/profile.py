@@ -35,6 +35,7 @@ from consumers.spokes.security.callback_credentials import CallbackAuth  # noqa:
 from consumers.spokes.tmf653.versions import VERSIONS, path_mistake, with_defaults_of_version
 from router.runs.deadlines.deadline import DEFAULT_PENDING_TIME_OUT, DEFAULT_TIME_OUT, MAX_SECONDS, TimeLimits
 from router.runs.measures.thresholds import ComparatorMeaning
+from router.runs.revisions.change_plan import ChangeRules
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -426,7 +427,29 @@ class Profile(SystemProfile):
     hub: HubRegistrationSettings = HubRegistrationSettings()
     patchable: frozenset[Patchable] = Field(
         default=frozenset(),
-        description="Fields that a change may carry, spelled as in TMF653. Empty: changes are refused.",
+        description="Fields that a change may carry in a PATCH, spelled as in TMF653. All others are refused.",
+    )
+    reposted: frozenset[Patchable | Literal["testMeasure"]] = Field(
+        default=frozenset(),
+        description=(
+            "Fields that are changed by another POST: the run is cancelled at the system, and once that has ended the"
+            " changed run is POSTed. For a system without PATCH list all fields that it takes, for one that takes"
+            " another target only so `relatedService`, `testSpecification` and `mode`."
+        ),
+    )
+    partial_changes: bool = Field(
+        default=True,
+        description=(
+            "Whether the rest of a change is made if some of its fields are refused, which the update `changeRefused`"
+            " names. `false`: a change is made as a whole or not at all."
+        ),
+    )
+    change_deadline: Seconds = Field(
+        default=600.0,
+        description=(
+            "Seconds for which the outcome of what the system accepted for later is asked for: the cancellation that"
+            " another POST waits for (`reposted`)."
+        ),
     )
     changeable_states: frozenset[KnownState] = Field(
         default=_CHANGEABLE_STATES,
@@ -594,6 +617,22 @@ class Profile(SystemProfile):
                 f"expected_duration ({self.expected_duration:g} s) must be shorter than time_out ({self.time_out:g} s)"
             )
         return self
+
+    @model_validator(mode="after")
+    def _changes_each_field_in_one_way(self) -> Self:
+        if both := sorted(self.patchable & self.reposted):
+            raise ValueError(f"patchable and reposted both name {', '.join(both)}: a field is changed in one way")
+        return self
+
+    @cached_property
+    def change_rules(self) -> ChangeRules:
+        """What may change of a run that the system has."""
+        return ChangeRules(
+            patchable=self.patchable,
+            reposted=self.reposted,
+            states=self.changeable_states,
+            partial=self.partial_changes,
+        )
 
     @property
     def authenticates_callbacks(self) -> bool:

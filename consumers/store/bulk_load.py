@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from consumers.store.databases.database import is_unstorable_row
 from consumers.store.identity import accept_gateway
 from consumers.store.port import UnstorableError
-from consumers.store.row_mapping import measure_values, request_values, run_values
+from consumers.store.row_mapping import measure_values, replaced_values, request_values, run_values
 from consumers.store.tables import runs
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def _fill(
         _insert(connection, sql.insert_run, [run_values(row, moments, documents) for row in batch.runs])
         measures = [values for row in batch.runs for values in measure_values(row, moments)]
         _insert(connection, sql.insert_measure, measures)
+        _insert(connection, sql.insert_replaced, [values for row in batch.runs for values in replaced_values(row)])
         windows = [(use, moments.write(use.window.start), moments.write(use.window.end)) for use in batch.uses]
         _insert(connection, sql.open_window, [(use.definition, start, end) for use, start, end in windows])
         _insert(connection, sql.count_uses, [(use.uses, use.definition, start) for use, start, _ in windows])

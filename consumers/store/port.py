@@ -141,6 +141,9 @@ class RunStore(Protocol):
     async def run_by_cancel_task(self, spoke: str, task_id: str) -> RunRow | None:
         """Return a run whose cancellation is this task at a spoke, while it is followed."""
 
+    async def run_of_replaced_test(self, spoke: str, external_id: str) -> RunRow | None:
+        """Return the run that had a test with this id at a spoke before a change replaced it."""
+
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
         """Return all runs of one request, parents before children, in order."""
 

@@ -76,6 +76,7 @@ def _delete(connection: Connection, sql: Statements, requests: Collection[str], 
     connection.exec_driver_sql(sql.delete_orders, (sql.id_list(run_ids),))
     connection.exec_driver_sql(sql.delete_timelines, (sql.id_list(run_ids),))
     connection.exec_driver_sql(sql.delete_poll_claims, (sql.id_list(run_ids),))
+    connection.exec_driver_sql(sql.delete_replaced, (sql.id_list(run_ids),))
     connection.exec_driver_sql(sql.delete_written, (sql.id_list(run_ids),))
     connection.exec_driver_sql(sql.delete_runs, (sql.id_list(chosen),))
     connection.exec_driver_sql(sql.delete_requests, (sql.id_list(chosen),))

@@ -18,6 +18,7 @@ from router.runs.checks.watch import Watch
 from router.runs.deadlines.deadline import Deadline
 from router.runs.failed_attempt import FailedAttempt
 from router.runs.requests.progress import StateCount
+from router.runs.revisions.replacement import Replacement, replaced_ids
 from router.runs.run import LastNotification, RequestRow, RunRow
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation
@@ -36,6 +37,7 @@ _DOUBT = TypeAdapter(Doubt)
 _FAILED_ATTEMPT = TypeAdapter(FailedAttempt)
 _WATCH = TypeAdapter(Watch)
 _FOLLOWED_TASK = TypeAdapter(FollowedTask)
+_REPLACEMENT = TypeAdapter(Replacement)
 _VIOLATIONS = TypeAdapter(tuple[RuleViolation, ...])
 # A process of the previous version refuses fields that it does not know, and reads the same rows during an upgrade.
 _LATER_FIELDS = {
@@ -115,6 +117,7 @@ def run_values(row: RunRow, moments: MomentFormat, documents: DocumentCache) -> 
         _encode_deadline(row.deadline) if row.deadline else None,
         _FOLLOWED_TASK.dump_json(row.cancellation).decode() if row.cancellation else None,
         row.cancellation.id if row.cancellation else None,
+        _REPLACEMENT.dump_json(row.replacement, exclude_defaults=True).decode() if row.replacement else None,
     )
 
 
@@ -158,6 +161,7 @@ def run_row(
         deadline,
         cancellation,
         _cancel_task,
+        replacement,
     ) = values
     return RunRow(
         run_id=run_id,
@@ -193,6 +197,7 @@ def run_row(
         failed_attempt=_FAILED_ATTEMPT.validate_json(failed_attempt) if failed_attempt else None,
         deadline=_decode_deadline(deadline) if deadline else None,
         cancellation=_FOLLOWED_TASK.validate_json(cancellation) if cancellation else None,
+        replacement=_REPLACEMENT.validate_json(replacement) if replacement else None,
     )
 
 
@@ -245,6 +250,11 @@ def _encode_decision(decision: PinnedDecision) -> str:
 @lru_cache(maxsize=4096)
 def _decode_decision(text: str) -> PinnedDecision:
     return PinnedDecision.model_validate_json(text)
+
+
+def replaced_values(row: RunRow) -> list[ColumnValues]:
+    """Return the columns of each replaced test of a run as `tables.replaced_tests` orders them."""
+    return [(row.spoke, external_id, row.run_id) for external_id in replaced_ids(row)]
 
 
 def measure_values(row: RunRow, moments: MomentFormat) -> list[ColumnValues]:

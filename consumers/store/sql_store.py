@@ -21,10 +21,19 @@ from consumers.store.orders.sql_order_store import SqlOrderStore
 from consumers.store.polling.sql_poll_claims import SqlPollClaims
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.pruning import SqlPruning
-from consumers.store.row_mapping import measure_values, request_row, request_values, run_row, run_values, state_count
+from consumers.store.row_mapping import (
+    measure_values,
+    replaced_values,
+    request_row,
+    request_values,
+    run_row,
+    run_values,
+    state_count,
+)
 from consumers.store.statements import (
     latest_runs,
     pending_runs,
+    run_of_replaced_test,
     runs_after,
     runs_of_cancel_task,
     runs_to_check,
@@ -113,6 +122,11 @@ class SqlRunStore:
     async def run_by_cancel_task(self, spoke: str, task_id: str) -> RunRow | None:
         """Read a run whose cancellation is this task at a spoke, while it is followed."""
         return next(iter(await self._select(runs_of_cancel_task(spoke, task_id))), None)
+
+    async def run_of_replaced_test(self, spoke: str, external_id: str) -> RunRow | None:
+        """Read the run that had a test with this id at a spoke before a change replaced it."""
+        found = await self._select(run_of_replaced_test(spoke, external_id))
+        return found[0] if found else None
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
         """Read all runs of one request, parents before children, in order."""
@@ -291,6 +305,7 @@ class SqlRunStore:
             external_id=row.external_id,
             values=run_values(row, self._database.moments, self._documents),
             measures=measure_values(row, self._database.moments),
+            replaced=replaced_values(row) if row.replacement is not None else (),
         )
 
     def _to_row(self, result: QueryResult) -> RunRow | None:

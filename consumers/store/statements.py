@@ -31,6 +31,7 @@ from consumers.store.tables import (
     orders,
     outbound_requests,
     poll_claims,
+    replaced_tests,
     run_measures,
     run_timeline,
     runs,
@@ -43,7 +44,7 @@ from schemas.vocabulary import Phase
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sqlalchemy import Column, ColumnElement, Delete, Dialect, Insert, Select, Update
+    from sqlalchemy import Column, ColumnElement, Delete, Dialect, Insert, Select, Table, Update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ class Statements:
     update_run: str  # all columns but the first, then the first
     delete_measures: str  # run ids
     insert_measure: str
+    insert_replaced: str  # spoke, external id, run id
     insert_request: str
     open_window: str  # definition, start, end
     lock_uses: str  # definitions; returns their windows
@@ -78,6 +80,7 @@ class Statements:
     insert_timeline: str  # run id, number of entries, entries
     delete_timelines: str  # run ids
     delete_poll_claims: str  # run ids
+    delete_replaced: str  # run ids
     lists_as_json: bool
     dialect: Dialect
 
@@ -108,7 +111,8 @@ def statements_for(dialect: Dialect) -> Statements:
         update_run=text(_update_run()),
         delete_measures=text(delete(run_measures).where(among(run_measures.c.run_id))),
         insert_measure=text(insert(run_measures)),
-        insert_request=text(_insert_request(dialect.name)),
+        insert_replaced=text(_insert_unless_there(replaced_tests, dialect.name)),
+        insert_request=text(_insert_unless_there(outbound_requests, dialect.name)),
         open_window=text(_open_window(dialect.name)),
         lock_uses=text(_select_uses(among(definition_uses.c.definition)).with_for_update()),
         count_uses=text(_count_uses()),
@@ -124,6 +128,7 @@ def statements_for(dialect: Dialect) -> Statements:
         insert_timeline=text(_insert_timeline()),
         delete_timelines=text(delete(run_timeline).where(among(run_timeline.c.run_id))),
         delete_poll_claims=text(delete(poll_claims).where(among(poll_claims.c.run_id))),
+        delete_replaced=text(delete(replaced_tests).where(among(replaced_tests.c.run_id))),
         lists_as_json=dialect.name == "sqlite",
         dialect=dialect,
     )
@@ -220,6 +225,12 @@ def pending_runs(since: object, limit: int) -> Select[*tuple[object, ...]]:
     return select(runs).where(waiting).order_by(runs.c.created_at, runs.c.run_id).limit(limit)
 
 
+def run_of_replaced_test(spoke: str, external_id: str) -> Select[*tuple[object, ...]]:
+    """Select the run that had a test with this id before a change replaced it."""
+    test = (replaced_tests.c.spoke == spoke) & (replaced_tests.c.external_id == external_id)
+    return select(runs).join(replaced_tests, replaced_tests.c.run_id == runs.c.run_id).where(test)
+
+
 def runs_to_check(until: object, limit: int, last: tuple[object, str] | None) -> Select[*tuple[object, ...]]:
     """Select runs whose next check is due by then, after the `last` seen; the most overdue first."""
     chosen = select(runs).where(runs.c.check_at.is_not(None), runs.c.check_at <= until)
@@ -300,10 +311,10 @@ def _update_run() -> Update:
     return update(runs).values(settable).where(runs.c.run_id == bindparam("which"))
 
 
-def _insert_request(kind: str) -> Insert:
+def _insert_unless_there(table: Table, kind: str) -> Insert:
     if kind == "postgresql":
-        return postgresql.insert(outbound_requests).on_conflict_do_nothing()
-    return sqlite.insert(outbound_requests).on_conflict_do_nothing()
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 def _open_window(kind: str) -> Insert:

@@ -63,6 +63,7 @@ runs = Table(
     Column("deadline", Text),  # JSON; of a run that is at its system
     Column("cancellation", Text),  # JSON; null for nearly every run
     Column("cancel_task", Text),  # the id of the task that cancels the run, if it is followed
+    Column("replacement", Text),  # JSON; null for nearly every run
 )
 Index("runs_by_external_id", runs.c.spoke, runs.c.external_id, unique=True)  # nulls are not equal: many may wait
 Index("runs_by_request", runs.c.request_id)
@@ -90,6 +91,16 @@ Index(
 )
 _is_watched = runs.c.check_at.is_not(None)
 Index("runs_to_check", runs.c.check_at, runs.c.run_id, sqlite_where=_is_watched, postgresql_where=_is_watched)
+
+# The tests that changes have replaced: what a system still reports about one is recognised by its id.
+replaced_tests = Table(
+    "replaced_tests",
+    metadata,
+    Column("spoke", Text, primary_key=True),
+    Column("external_id", Text, primary_key=True),
+    Column("run_id", Text, nullable=False),
+)
+Index("replaced_tests_by_run", replaced_tests.c.run_id)
 
 run_measures = Table(
     "run_measures",

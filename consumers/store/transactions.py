@@ -172,6 +172,7 @@ def write(
     _write_requests(connection, sql, plan)
     _write_runs(connection, sql, plan)
     _write_measures(connection, sql, plan, kept)
+    _write_replaced(connection, sql, plan)
     count_uses(connection, sql, plan, uses, moments)
     return plan.results
 
@@ -216,6 +217,12 @@ def _write_measures(
     measures = [values for run in plan.runs for values in run.measures]
     if measures:
         connection.exec_driver_sql(sql.insert_measure, measures)
+
+
+def _write_replaced(connection: Connection, sql: Statements, plan: WritePlan) -> None:
+    replaced = [values for run in plan.runs for values in run.replaced]
+    if replaced:
+        connection.exec_driver_sql(sql.insert_replaced, sorted(replaced))
 
 
 def _first_value(values: ColumnValues) -> str:

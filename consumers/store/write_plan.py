@@ -35,6 +35,7 @@ class RunWrite(NamedTuple):
     external_id: str | None
     values: ColumnValues
     measures: Sequence[ColumnValues]
+    replaced: Sequence[ColumnValues] = ()
 
 
 class Save(NamedTuple):

@@ -35,6 +35,8 @@ from router.runs.events import (
     ParentNotAccepted,
     Refused,
     RefusedInDoubt,
+    ReplacementBegun,
+    ReplacementDelayed,
     Reported,
     RequestProgressed,
     Routed,
@@ -53,6 +55,7 @@ from router.runs.reports import late_reports
 from router.runs.reports.information import add_questions, without_answered, without_questions_about
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
 from router.runs.reports.report_order import names_earlier_state, without_outdated_fields
+from router.runs.revisions import replacement as replacements
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import (
@@ -203,7 +206,12 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return _accept_change(row, run_event, at)
         case ChangeRefused():
             row = _forget_attempts(row, Purpose.CHANGE)
+            row = replacements.stop(row) if run_event.test_goes_on else row
             return _notify(row, UpdateKind.CHANGE_REFUSED, run_event.reasons, run_event.version)
+        case ReplacementBegun():
+            return Transition(replacements.begin(row))
+        case ReplacementDelayed():
+            return _notify(_forget_attempts(row, Purpose.CHANGE), UpdateKind.PROGRESS, (run_event.reason,))
         case CancelRequested():
             return Transition(_with_new_reason(replace(row, cancel_requested=True), run_event.reason))
         case CancelledBeforeSending():
@@ -292,7 +300,10 @@ def _apply_accepted(row: RunRow, run_event: Accepted, phase: Phase, at: datetime
         watch=None if run_event.external_id else begin(Missing.EXTERNAL_ID, at, run_event.id_deadline),
         deadline=deadlines.begin(run_event.document, at, run_event.limits),
     )
-    return _notify(row, UpdateKind.ACCEPTED, version=run_event.document.version)
+    # The ordering service knows that the run was accepted: the news is the change for which it was POSTed again.
+    changes = replacements.accepts_change(row, run_event.document)
+    kind = UpdateKind.CHANGE_ACCEPTED if changes else UpdateKind.ACCEPTED
+    return _notify(replacements.accept_repost(row), kind, version=run_event.document.version)
 
 
 def _with_changed_deadline(row: RunRow, run_event: ChangeAccepted, at: datetime) -> RunRow:
@@ -336,6 +347,8 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     reports = (*row.processed_reports, run_event.report_id)[-MAX_PROCESSED_REPORTS:]
     row = replace(row, processed_reports=reports)
     report = run_event.report
+    if replacements.is_replaced(row, report.external_id):
+        return Transition(row, changed=False)
     if row.phase in ENDED_PHASES and not missing_parts.is_lost(row):
         return _apply_late_report(row, run_event)
     basis = row
@@ -421,6 +434,9 @@ def _merge_in_order(
 def _enter_state(
     row: RunRow, state: RunState, at: datetime, measures_grace: float, asked: tuple[Reason, ...]
 ) -> Transition:
+    if state is RunState.CANCELLED and replacements.is_being_replaced(row):
+        row, reason = replacements.end_test(row)
+        return _notify(row, UpdateKind.PROGRESS, (reason,))
     row = without_answered(row, state)
     if state not in TERMINAL:
         changed = state is not row.state

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.run_document import RunDocument
-    from schemas.vocabulary import RunState
 
 
 FieldValue = (
@@ -67,20 +66,6 @@ class FieldChange:
     new: FieldValue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PermittedChanges:
-    """Changes that may be sent; empty if there is nothing to send."""
-
-    changes: tuple[FieldChange, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefusedChange:
-    """The change is refused as a whole, by us; the run goes on."""
-
-    reasons: tuple[Reason, ...]
-
-
 def find_field_changes(sent: RunDocument, requested: RunDocument) -> tuple[FieldChange, ...]:
     """Return the fields in which what was sent differs from what is requested now."""
     both = ((field, getattr(sent, ours), getattr(requested, ours)) for field, ours in CHANGEABLE_FIELDS.items())
@@ -89,45 +74,11 @@ def find_field_changes(sent: RunDocument, requested: RunDocument) -> tuple[Field
     )
 
 
-def changes_of(row: RunRow) -> tuple[FieldChange, ...]:
-    """Return the fields in which what was sent differs from what is requested now, and other measures if asked for."""
-    sent = row.sent or row.requested
-    changes = find_field_changes(sent, row.requested)
-    if MEASURES_FIELD not in asked_fields(row) or measures_refusal(sent, row.requested) is None:
-        return changes
-    measures = FieldChange(field=MEASURES_FIELD, old=sent.test_measure, new=row.requested.test_measure)
-    return (*changes, measures)
-
-
 def answered_fields(row: RunRow, accepted: RunDocument) -> frozenset[str]:
     """Return which of the fields that the system asks for an accepted change has brought."""
     sent = row.sent or row.requested
     named = {field: FIELDS_THAT_ARE_SENT[field] for field in asked_fields(row) if field in FIELDS_THAT_ARE_SENT}
     return frozenset(field for field, ours in named.items() if getattr(sent, ours) != getattr(accepted, ours))
-
-
-def refusal_of_measures(row: RunRow) -> Reason | None:
-    """Return why other measures cannot be requested of the run; None if there are none, or the system asks for them."""
-    if MEASURES_FIELD in asked_fields(row):
-        return None
-    return measures_refusal(row.sent or row.requested, row.requested)
-
-
-def permit_changes(
-    changes: tuple[FieldChange, ...],
-    patchable: frozenset[str],
-    changeable_states: frozenset[RunState],
-    state: RunState | None,
-) -> PermittedChanges | RefusedChange:
-    """Allow the changes together or not at all.
-
-    `patchable` (TMF653 names) and `changeable_states` (in which a change may still be sent) are the profile's.
-    A run whose state was never reported is not past the point of no return.
-    """
-    late = [_past_point_of_no_return(state)] if changes and state is not None and state not in changeable_states else []
-    fixed = [_not_changeable(change.field, patchable) for change in changes if change.field not in patchable]
-    reasons = (*late, *fixed)
-    return RefusedChange(reasons=reasons) if reasons else PermittedChanges(changes=changes)
 
 
 def measures_refusal(sent: RunDocument, requested: RunDocument) -> Reason | None:
@@ -163,22 +114,6 @@ def _to_canonical_json(item: Characteristic | RelatedParty | RequestedMeasure) -
     if isinstance(item, Characteristic):
         plain["value"] = value_to_json(item.value)
     return json.dumps(plain, sort_keys=True)
-
-
-def _past_point_of_no_return(state: RunState) -> Reason:
-    return Reason(
-        code="PAST_POINT_OF_NO_RETURN",
-        message=f"The run is {state.value}, and its external system takes no change in that state.",
-    )
-
-
-def _not_changeable(field: str, patchable: frozenset[str]) -> Reason:
-    allowed = ", ".join(sorted(patchable)) or "nothing"
-    return Reason(
-        code="FIELD_NOT_CHANGEABLE",
-        message=f"The external system changes {allowed} of a run that it has, not {field}.",
-        property_path=f"/{field}",
-    )
 
 
 def refusal_reason(row: RunRow, document: RunDocument) -> Reason | None:

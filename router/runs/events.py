@@ -48,6 +48,8 @@ class RunEventKind(StrEnum):
     CHANGE_REQUESTED = "change requested"
     CHANGE_ACCEPTED = "change accepted"
     CHANGE_REFUSED = "change refused"
+    REPLACEMENT_BEGUN = "replacement begun"
+    REPLACEMENT_DELAYED = "replacement delayed"
     CANCEL_REQUESTED = "cancel requested"
     CANCELLED_BEFORE_SENDING = "cancelled before sending"
     CANCEL_ACCEPTED = "cancel accepted"
@@ -256,11 +258,30 @@ class ChangeAccepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRefused:
-    """The change was refused by us or by the system; the run continues."""
+    """The change, or a part of it, was refused by us or by the system; the run continues.
+
+    `test_goes_on`: the test that was to be cancelled for the change is certainly not.
+    """
 
     kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_REFUSED
     version: int
     reasons: tuple[Reason, ...]
+    test_goes_on: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplacementBegun:
+    """The run's test is about to be cancelled for a change: its end is not that of the run."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.REPLACEMENT_BEGUN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplacementDelayed:
+    """The system has accepted the cancellation for a change and has not shown it for long; it may report it later."""
+
+    kind: ClassVar[RunEventKind] = RunEventKind.REPLACEMENT_DELAYED
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,6 +362,8 @@ RunEvent = (
     | ChangeRequested
     | ChangeAccepted
     | ChangeRefused
+    | ReplacementBegun
+    | ReplacementDelayed
     | CancelRequested
     | CancelledBeforeSending
     | CancelAccepted

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from router.runs.checks.watch import Watch
     from router.runs.deadlines.deadline import Deadline
     from router.runs.failed_attempt import FailedAttempt
+    from router.runs.revisions.replacement import Replacement
     from schemas.commands import PinnedDecision
     from schemas.results import Reason, ReportedMeasure
     from schemas.run_document import RunDocument
@@ -83,6 +84,7 @@ class RunRow:
     failed_attempt: FailedAttempt | None = None  # the last one at the command that waits
     deadline: Deadline | None = None  # of a run that is at its system: when it is late, and when it times out
     cancellation: FollowedTask | None = None  # the task that cancels the run, while its end is not known
+    replacement: Replacement | None = None  # the tests that it had at its system before, if changes replaced them
     waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a queued request
 
 

@@ -91,6 +91,8 @@ NEXT_PHASE: Mapping[tuple[Phase, RunEventKind], Phase] = {
     # The report of the end may overtake the response to a change or cancellation.
     **{(phase, RunEventKind.CHANGE_ACCEPTED): phase for phase in (*ACCEPTED_PHASES, *ENDED_PHASES)},
     **{(phase, RunEventKind.CHANGE_REFUSED): phase for phase in (*OPEN_PHASES, *ENDED_PHASES)},
+    **{(phase, RunEventKind.REPLACEMENT_BEGUN): phase for phase in ACCEPTED_PHASES},
+    **{(phase, RunEventKind.REPLACEMENT_DELAYED): phase for phase in (*OPEN_PHASES, *ENDED_PHASES)},
     **{(phase, RunEventKind.CANCEL_REQUESTED): phase for phase in OPEN_PHASES},
     # In doubt, a look-up has shown that the run never arrived.
     **{(phase, RunEventKind.CANCELLED_BEFORE_SENDING): Phase.CANCELLED for phase in NOT_ACCEPTED_PHASES},
@@ -110,8 +112,8 @@ class ConditionalTransition(NamedTuple):
     condition: str
 
 
-# `missing_parts` and `time_out` decide whether the condition holds; if not, NEXT_PHASE applies. A report then leads to
-# the phase of its state.
+# `missing_parts`, `time_out` and `replacement` decide whether the condition holds; if not, NEXT_PHASE applies. A report
+# then leads to the phase of its state.
 CONDITIONAL_TRANSITIONS = (
     ConditionalTransition(
         Phase.FALLOUT, RunEventKind.REPORTED, Phase.ACCEPTED, "the system reports on the run after all"
@@ -134,6 +136,9 @@ CONDITIONAL_TRANSITIONS = (
                 phase, RunEventKind.CHECKED, Phase.FALLOUT, "the external id is not known after `id_deadline` seconds"
             ),
             ConditionalTransition(phase, RunEventKind.DEADLINE_REACHED, Phase.FAILED, "the time of the run is over"),
+            ConditionalTransition(
+                phase, RunEventKind.REPORTED, Phase.RETRYING, "the test is cancelled that a change replaces"
+            ),
         )
     ),
 )

@@ -17,6 +17,7 @@ from consumers.store.port import (
 from router.runs.checks.next_check import next_check
 from router.runs.request_result import in_request_order, is_over
 from router.runs.requests.progress import StateCount
+from router.runs.revisions.replacement import replaced_ids
 from router.runs.run import RunRow
 from router.runs.transitions import COMMANDED_PHASES
 from router.selection.thresholds import ThresholdUse, UseCount
@@ -77,6 +78,10 @@ class InMemoryRunStore:
     async def run_by_cancel_task(self, spoke: str, task_id: str) -> RunRow | None:
         followed = [row for row in self.runs.values() if row.spoke == spoke and row.cancellation]
         return next((row for row in followed if row.cancellation and row.cancellation.id == task_id), None)
+
+    async def run_of_replaced_test(self, spoke: str, external_id: str) -> RunRow | None:
+        found = (row for row in self.runs.values() if row.spoke == spoke and external_id in replaced_ids(row))
+        return next(found, None)
 
     async def runs_of_request(self, request_id: str) -> Sequence[RunRow]:
         return in_request_order([row for row in self.runs.values() if row.request_id == request_id])

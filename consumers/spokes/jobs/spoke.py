@@ -100,19 +100,21 @@ class JobsSpoke:
             if field in shown and shown[field] != value
         )
 
-    def read_page(self, response: HttpResponse, run: RunDocument) -> LookUpPage:
+    def read_page(self, response: HttpResponse, run: RunDocument, replaced: Sequence[str] = ()) -> LookUpPage:
         """Read a page of jobs. Jobs without a reference may be ours: somebody else ordered the others.
 
         Raises:
             NotUnderstoodError: the body is no list of jobs.
         """
         page = read(JobList, response.body)
-        ours = next((job for job in page.jobs if job.reference == run.run_id), None)
+        others = [job for job in page.jobs if job.job_id not in replaced]
+        ours = next((job for job in others if job.reference == run.run_id), None)
         return LookUpPage(
             found=self._report(ours) if ours else None,
-            possible=tuple(self._report(job) for job in page.jobs if not job.reference),
+            possible=tuple(self._report(job) for job in others if not job.reference),
             ids=frozenset(job.job_id for job in page.jobs),
             shown=len(page.jobs),
+            replaced=len(page.jobs) - len(others),
             total=page.total,
         )
 

@@ -97,17 +97,17 @@ class MappedSpoke:
         """Return why the mapped response shows that the changes are not made."""
         return self._inner.contradictions(self._mapped(response), row, changes)
 
-    def read_page(self, response: HttpResponse, run: RunDocument) -> LookUpPage:
+    def read_page(self, response: HttpResponse, run: RunDocument, replaced: Sequence[str] = ()) -> LookUpPage:
         """Read the response to a look-up, with each run mapped.
 
         Raises:
             NotUnderstoodError: the body is not usable.
         """
         if not response.body.strip():
-            return self._inner.read_page(response, run)
+            return self._inner.read_page(response, run, replaced)
         body = self._at(parse_json(response.body, response.headers.get("content-type")), self._runs_at)
         mapped = [self._run(each) for each in body] if isinstance(body, list) else self._run(body)
-        return self._inner.read_page(_with_content(response, mapped), run)
+        return self._inner.read_page(_with_content(response, mapped), run, replaced)
 
     def check_callback(self, received: InboundReceived) -> None:
         """Return if the mapped notification perhaps names a run.

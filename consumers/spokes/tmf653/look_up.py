@@ -13,7 +13,7 @@ from consumers.spokes.tmf653.replies import echoed_run_id, json_type_name, to_re
 from router.responses import Purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from consumers.spokes.tmf653.lenient_json import Json
     from consumers.spokes.tmf653.replies import Spellings
@@ -30,20 +30,26 @@ _NO_CONTENT = 204
 _PARTIAL_CONTENT = 206
 
 
-def read_page(spellings: Spellings, response: HttpResponse, name: str, run: RunDocument, path: str) -> LookUpPage:
+def read_page(
+    spellings: Spellings, response: HttpResponse, name: str, run: RunDocument, path: str, replaced: Sequence[str] = ()
+) -> LookUpPage:
     """Read one page; `name` is the name under which the run was POSTed, `path` the resource that is listed.
+
+    `replaced` are the ids of tests that the run had before.
 
     Raises:
         NotUnderstoodError: the body is not a list of runs, which proves nothing.
     """
     runs = _runs_in(response)
     headers = response.headers
-    ours = next((each for each in runs if _is_ours(each, name, run.run_id)), None)
+    others = [each for each in runs if first_text(each, "id") not in replaced] if replaced else runs
+    ours = next((each for each in others if _is_ours(each, name, run.run_id)), None)
     return LookUpPage(
         found=to_report(spellings, ours) if ours else None,
-        possible=tuple(to_report(spellings, each) for each in runs if not is_other(each, run)),
+        possible=tuple(to_report(spellings, each) for each in others if not is_other(each, run)),
         ids=frozenset(identity for each in runs if (identity := first_text(each, "id"))),
         shown=len(runs),
+        replaced=len(runs) - len(others),
         without_id=sum(not first_text(each, "id") for each in runs),
         total=_total(headers, partial=response.status == _PARTIAL_CONTENT, shown=len(runs)),
         next_call=_next_call(headers.get("link", ""), path),

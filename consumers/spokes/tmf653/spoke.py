@@ -147,14 +147,14 @@ class Tmf653Spoke:
         page = (("offset", str(offset)), ("limit", str(look_up.PAGE_SIZE)))
         return Call(purpose=Purpose.LOOK_UP, method="GET", path=self.profile.paths.search, query=page)
 
-    def read_page(self, response: HttpResponse, run: RunDocument) -> LookUpPage:
+    def read_page(self, response: HttpResponse, run: RunDocument, replaced: Sequence[str] = ()) -> LookUpPage:
         """Read the response to a look-up or to a page of the list.
 
         Raises:
             NotUnderstoodError: the body is not a list of runs.
         """
         name = requests.outbound_name(self.profile, run)
-        page = look_up.read_page(self._spellings, response, name, run, self.profile.paths.search)
+        page = look_up.read_page(self._spellings, response, name, run, self.profile.paths.search, replaced)
         whole = self.profile.paging is ListPaging.NONE and page.total is None
         return replace(page, total=page.shown) if whole else page
 

@@ -12,10 +12,7 @@ from hypothesis import strategies as st
 from router.runs.changes import (
     CHANGEABLE_FIELDS,
     FieldChange,
-    PermittedChanges,
-    RefusedChange,
     find_field_changes,
-    permit_changes,
 )
 from schemas.run_document import (
     Characteristic,
@@ -26,7 +23,7 @@ from schemas.run_document import (
     ServiceRef,
     SpecificationRef,
 )
-from schemas.vocabulary import Mode, RunState
+from schemas.vocabulary import Mode
 from tests.builders.runs import NOON, a_document
 
 PARTIES = (
@@ -54,10 +51,6 @@ def with_characteristics(*items: Characteristic) -> RunDocument:
 
 def changed_document(*fields: str) -> RunDocument:
     return a_document().model_copy(update=dict(FIELD_CHANGES[field] for field in fields))
-
-
-def a_change(field: str) -> FieldChange:
-    return FieldChange(field=field, old=None, new="x")
 
 
 def test_a_change_of_every_sent_field_is_detected() -> None:
@@ -136,38 +129,3 @@ def test_an_array_is_sent_whole_although_one_item_changed() -> None:
 def test_a_removed_field_changes_to_none() -> None:
     (change,) = find_field_changes(a_document(description="first"), a_document())
     assert change == FieldChange(field="description", old="first", new=None)
-
-
-@given(
-    st.sets(st.sampled_from(sorted(CHANGEABLE_FIELDS))),
-    st.frozensets(st.sampled_from(sorted(CHANGEABLE_FIELDS))),
-    st.frozensets(st.sampled_from(sorted(RunState))),
-    st.none() | st.sampled_from(sorted(RunState)),
-)
-def test_a_change_is_permitted_completely_or_refused_with_every_reason(
-    fields: set[str], patchable: frozenset[str], until: frozenset[RunState], state: RunState | None
-) -> None:
-    changes = tuple(map(a_change, sorted(fields)))
-    answer = permit_changes(changes, patchable, until, state)
-    expected: list[tuple[str, str | None]] = [
-        ("FIELD_NOT_CHANGEABLE", f"/{field}") for field in sorted(fields - patchable)
-    ]
-    if fields and state is not None and state not in until:
-        expected.insert(0, ("PAST_POINT_OF_NO_RETURN", None))
-    if not expected:
-        assert answer == PermittedChanges(changes=changes)
-    else:
-        assert isinstance(answer, RefusedChange)
-        assert [(reason.code, reason.property_path) for reason in answer.reasons] == expected
-
-
-def test_a_refusal_names_the_field_and_what_may_change_instead() -> None:
-    answer = permit_changes((a_change("mode"),), frozenset({"name", "description"}), frozenset(), None)
-    assert isinstance(answer, RefusedChange)
-    assert answer.reasons[0].message == (
-        "The external system changes description, name of a run that it has, not mode."
-    )
-    nothing = permit_changes((a_change("mode"),), frozenset(), frozenset({RunState.PENDING}), RunState.IN_PROGRESS)
-    assert isinstance(nothing, RefusedChange)
-    assert "inProgress" in nothing.reasons[0].message
-    assert "nothing" in nothing.reasons[1].message

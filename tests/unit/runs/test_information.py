@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.runs.advance import advance
-from router.runs.changes import changes_of, refusal_of_measures
 from router.runs.events import ChangeAccepted, Reported
 from router.runs.reports.information import INFORMATION_REQUIRED, asked_fields, question
 from router.runs.reports.report import ExternalReport
+from router.runs.revisions.change_plan import ChangeRules, plan_of
 from router.runs.run import replace
 from schemas.results import RunResult, RunUpdate
 from schemas.run_document import Characteristic
@@ -78,7 +78,7 @@ def test_an_accepted_change_answers_what_it_brings_and_nothing_else() -> None:
 
 def test_other_measures_can_be_requested_only_if_the_system_asks_for_them() -> None:
     row = replace(a_run(phase=Phase.ACCEPTED), requested=a_document(measures=("M1",)))
-    assert (changes_of(row), refusal_of_measures(row) is None) == ((), False)
-    asked = replace(row, reasons=ASKED)
-    assert [change.field for change in changes_of(asked)] == ["testMeasure"]
-    assert refusal_of_measures(asked) is None
+    rules = ChangeRules(patchable=frozenset(), states=frozenset(RunState))
+    assert [reason.code for reason in plan_of(row, rules).refused] == ["FIELD_NOT_CHANGEABLE"]
+    plan = plan_of(replace(row, reasons=ASKED), rules)
+    assert ([change.field for change in plan.changes], plan.refused) == (["testMeasure"], ())

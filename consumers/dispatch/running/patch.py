@@ -1,0 +1,116 @@
+"""Send the part of a change that its system takes as a PATCH, and find out whether it was made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from consumers.dispatch.follow_up import REFUSALS, act_on_failure, call_about_run, read_run, wait_until_shown
+from consumers.runtime.handler import Done
+from consumers.spokes.port import NotUnderstoodError
+from router.responses import Purpose, Verdict, says_nothing
+from router.runs.events import ChangeAccepted, ChangeRefused
+from schemas.results import Reason
+
+if TYPE_CHECKING:
+    from consumers.dispatch.call import Caller, CallResult
+    from consumers.run_updates.updater import RunUpdater
+    from consumers.runtime.handler import Attempt, Outcome
+    from router.runs.events import RunEvent
+    from router.runs.revisions.change_plan import ChangePlan
+    from router.runs.run import RunRow
+    from schemas.codec.envelope import Event
+
+
+_SHOWS_NOTHING = Reason(
+    code="CHANGE_NOT_SHOWN", message="The answer to the change does not say whether it was made, nor does the run."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeAttempt:
+    """Makes one attempt at a planned change; what the plan refuses is published together with the outcome."""
+
+    noun: ClassVar[str] = "change"
+    purpose: ClassVar[Purpose] = Purpose.CHANGE
+    updater: RunUpdater
+    caller: Caller
+    plan: ChangePlan
+
+    async def make(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        """Send what differs and may be sent; what the system is not told is in effect at once."""
+        if self.plan.changes:
+            call = self.caller.spoke(row.spoke).to_change(row, self.plan.changes, event.id)
+            return await call_about_run(self, event, row, call, attempt)
+        if self.plan.takes_effect:
+            await self.updater.store_fact(event, row, *self._made(row))
+            return Done()
+        return await self.refused(event, row, ())
+
+    async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
+        """Store what was accepted, and what the response reports, unless the system shows that nothing has changed."""
+        if self._contradictions(row, result):
+            # It may have answered with the run as it was before: only what it shows now counts.
+            return await self.ambiguous(event, row, attempt)
+        return await self._store_accepted(event, row, result)
+
+    async def ambiguous(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        """GET the run, and act on what the system shows now."""
+        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
+        if result.meaning.verdict is not Verdict.ACCEPTED:
+            return await act_on_failure(self, event, row, result, attempt)
+        if reasons := self._contradictions(row, result):
+            return await wait_until_shown(self, event, row, attempt, reasons)
+        if says_nothing(result.accepted_response()):
+            return await wait_until_shown(self, event, row, attempt, (_SHOWS_NOTHING,))
+        return await self._store_accepted(event, row, result)
+
+    def _contradictions(self, row: RunRow, result: CallResult) -> tuple[Reason, ...]:
+        return self.caller.spoke(row.spoke).contradictions(result.accepted_response(), row, self.plan.changes)
+
+    async def _store_accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
+        made = self._made(row)
+        try:
+            report = replace(self.caller.spoke(row.spoke).read_reply(result.accepted_response()), as_of=result.asked_at)
+        except NotUnderstoodError:
+            # The status says yes; nothing of the body is needed.
+            await self.updater.store_fact(event, row, *made)
+            return Done()
+        reported = self.caller.reported(row.spoke, report, event.id)
+        await self.updater.store_fact(event, row, *made, reported)
+        return Done()
+
+    def _made(self, row: RunRow) -> tuple[RunEvent, ...]:
+        """Return what has happened once the change is made: the rest of it is refused."""
+        limits = self.caller.spoke(row.spoke).profile.time_limits
+        accepted = ChangeAccepted(document=self.plan.document, limits=limits)
+        if not self.plan.refused:
+            return (accepted,)
+        return (accepted, ChangeRefused(version=row.requested.version, reasons=self.plan.refused))
+
+    async def lost(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:  # noqa: ARG002 - the port
+        """Store that the change is not made because the system does not know the run."""
+        return await self.refused(event, row, result.meaning.reasons)
+
+    async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
+        """Store why the change is not made."""
+        refused = ChangeRefused(version=row.requested.version, reasons=(*reasons, *self.plan.refused))
+        await self.updater.store_fact(event, row, refused)
+        return Done()
+
+    async def refused_whole(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
+        """Store why nothing of the change is made."""
+        await self.updater.store_fact(event, row, ChangeRefused(version=row.requested.version, reasons=reasons))
+        return Done()
+
+    async def refuse_unless_done(
+        self, event: Event, row: RunRow, reasons: tuple[Reason, ...], attempt: Attempt
+    ) -> Outcome:
+        """Refuse the change, unless the system shows that an earlier attempt made it, whose response was lost."""
+        result, report = await read_run(self, event, row)
+        verdict = result.meaning.verdict
+        if verdict not in (*REFUSALS, Verdict.LOST, Verdict.ACCEPTED):
+            return await act_on_failure(self, event, row, result, attempt)
+        if report is None or self._contradictions(row, result):
+            return await self.refused(event, row, reasons)
+        return await self._store_accepted(event, row, result)

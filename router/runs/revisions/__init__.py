@@ -1,0 +1,1 @@
+"""How a change reaches a system that has the run: by a PATCH, by another POST, in part, or not at all."""
