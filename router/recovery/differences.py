@@ -59,6 +59,8 @@ def comparable(row: RunRow) -> Mapping[str, object]:
     values: dict[str, object] = {"phase": phase, **{name: getattr(row, name) for name in _ALWAYS}}
     if row.accepted_at is not None:
         values["sent"] = row.sent
+    if row.replacement is not None:
+        values["replaced"] = row.replacement.ended
     if row.accepted_at is not None and row.phase not in ENDED_PHASES:
         values["state"] = row.state
     if row.phase in ENDED_PHASES:

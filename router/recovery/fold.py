@@ -23,6 +23,8 @@ from router.runs.notifications.outages import SYSTEM_DOWN
 from router.runs.pending import embedded_child
 from router.runs.processed_events import created_by
 from router.runs.request_result import request_result
+from router.runs.revisions.change_plan import without_ignored
+from router.runs.revisions.replacement import Replacement
 from router.runs.run import RequestRow, RunRow, replace
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
 from schemas.lifecycle import RunRequested
@@ -149,7 +151,8 @@ def _base_row(run: RunHistory, command: Command, document: RunDocument, publishe
         external_id=published.external_id,
         external_href=published.external_href,
         requested=document,
-        sent=run.document_of_version(published.accepted_version) if published.accepted_version else None,
+        sent=_accepted_document(run, published),
+        replacement=_replacement(run, published),
         accepted_version=published.accepted_version,
         measures=published.measures,
         cancel_requested=run.cancel is not None,
@@ -160,6 +163,23 @@ def _base_row(run: RunHistory, command: Command, document: RunDocument, publishe
         updated_at=published.updated_at or run.last_recorded_at,
         revision=max(published.revision, 1),
     )
+
+
+def _accepted_document(run: RunHistory, published: PublishedState) -> RunDocument | None:
+    """Return what the system was sent and accepted, without the fields of changes that were refused."""
+    sent: RunDocument | None = None
+    for version, revision in published.accepted:
+        document = run.document_of_version(version)
+        refused = published.refused.get(revision, ())
+        sent = without_ignored(sent, document, refused) if sent is not None and document is not None else document
+    return sent
+
+
+def _replacement(run: RunHistory, published: PublishedState) -> Replacement | None:
+    if not published.replaced and not published.is_reposted:
+        return None
+    base = _accepted_document(run, published) if published.is_reposted else None
+    return Replacement(ended=published.replaced, base=base)
 
 
 def _ended(row: RunRow, run: RunHistory, published: PublishedState) -> RunRow:

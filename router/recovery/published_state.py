@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from router.responses import RESPONSE_UNREADABLE
 from router.runs.reports.reasons import bounded_reasons
+from router.runs.revisions.replacement import TEST_REPLACED
 from router.runs.transitions import ENDED_PHASES, PHASE_OF_STATE
 from schemas.results import RunResult, RunUpdate
 from schemas.vocabulary import Phase, UpdateKind
@@ -41,6 +42,10 @@ class PublishedState:
     revision: int = 0
     was_accepted_unread: bool = False
     last_reason: str | None = None  # the code of the newest update's last reason
+    accepted: list[tuple[int, int]] = field(default_factory=list)  # versions, and the revisions that accepted them
+    refused: dict[int, tuple[Reason, ...]] = field(default_factory=dict)  # of a change, by the revision
+    replaced: tuple[str, ...] = ()  # the external ids of tests that changes have replaced
+    is_reposted: bool = False  # the last of them has ended, and the changed run is not accepted yet
 
 
 def build_published_state(run: RunHistory) -> PublishedState:
@@ -63,11 +68,22 @@ def _apply_update(published: PublishedState, update: RunUpdate) -> None:
     published.external_href = update.external_href or published.external_href
     published.last_reason = update.reasons[-1].code if update.reasons else None
     if update.kind in _OF_ACCEPTED_VERSION:
-        published.accepted_version = update.version
+        published.accepted_version, published.is_reposted = update.version, False
+        published.accepted.append((update.version, update.revision))
+    if update.kind is UpdateKind.CHANGE_REFUSED:
+        published.refused[update.revision] = update.reasons
+    if published.last_reason == TEST_REPLACED:
+        _replace_test(published)
     if update.kind is UpdateKind.ACCEPTED or (published.accepted_at is None and _shows_acceptance(update)):
         published.accepted_at, published.was_accepted_unread = update.occurred_at, False
     if update.kind is UpdateKind.IN_DOUBT and any(reason.code == RESPONSE_UNREADABLE for reason in update.reasons):
         published.was_accepted_unread = True
+
+
+def _replace_test(published: PublishedState) -> None:
+    ended = (published.external_id,) if published.external_id else ()
+    published.replaced, published.is_reposted = (*published.replaced, *ended), True
+    published.external_id = published.external_href = published.accepted_at = None
 
 
 def _shows_acceptance(update: RunUpdate) -> bool:

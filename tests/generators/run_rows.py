@@ -12,6 +12,7 @@ from router.runs.checks.cancellation import FollowedTask
 from router.runs.checks.watch import Missing, Watch
 from router.runs.deadlines.deadline import Deadline
 from router.runs.failed_attempt import FailedAttempt
+from router.runs.revisions.replacement import Replacement
 from router.runs.run import LastNotification, RunRow
 from schemas.commands import PinnedDecision
 from schemas.results import AppliedConsequence, Reason, ReportedMeasure, RuleViolation, TolerancePeriod
@@ -102,6 +103,14 @@ measures = st.builds(
 )
 
 
+replacements = st.builds(
+    Replacement,
+    ended=st.lists(nonempty_texts, max_size=3, unique=True).map(tuple),
+    cancelling=st.booleans(),
+    base=st.none() | documents(),
+)
+
+
 watches = st.builds(Watch, missing=st.sampled_from(Missing), since=moments, due=moments, answers=st.integers(0, 99))
 
 
@@ -186,4 +195,5 @@ def run_rows(draw: st.DrawFn) -> RunRow:
         failed_attempt=draw(st.none() | failed_attempts),
         last_notification=draw(st.none() | last_notifications),
         cancellation=draw(st.none() | followed_tasks),
+        replacement=draw(st.none() | replacements),
     )

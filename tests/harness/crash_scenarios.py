@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -115,7 +116,10 @@ SCENARIOS = st.builds(
 
 
 async def run_scenario(
-    scenario: CrashScenario, crash_point: CrashPoint, gateway_class: type[CrashingGateway] = CrashingGateway
+    scenario: CrashScenario,
+    crash_point: CrashPoint,
+    gateway_class: type[CrashingGateway] = CrashingGateway,
+    profile: dict[str, Any] = MappingProxyType({"patchable": ["description"]}),  # type: ignore[assignment] # read only
 ) -> CrashingGateway:
     """Process the events of a scenario, through the crash, and everything that follows from them."""
     faults_by_run = {
@@ -123,9 +127,7 @@ async def run_scenario(
         for run_id, faults in scenario.faults
     }
     decide = a_decider(_selector(scenario.max_requests)) if scenario.max_requests else a_decider()
-    gateway = gateway_class(
-        crash_point, faults_by_run, scenario.reread_records, profile={"patchable": ["description"]}, decide=decide
-    )
+    gateway = gateway_class(crash_point, faults_by_run, scenario.reread_records, profile={**profile}, decide=decide)
     for number, event in enumerate(scenario.events):
         if isinstance(event, StateReport):
             callback = gateway.a_callback(f"ext-{event.run_id}", state=event.state, testMeasure=[])

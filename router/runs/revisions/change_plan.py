@@ -96,7 +96,7 @@ def without_ignored(sent: RunDocument, document: RunDocument, ignored: Iterable[
     fields = {(reason.property_path or "").removeprefix("/") for reason in ignored}
     changes = _all_changes(sent, document)
     others = [change for change in changes if change.field in fields]
-    return sent if len(others) == len(changes) else _with_old_values(document, others)
+    return sent if others and len(others) == len(changes) else _with_old_values(document, others)
 
 
 def _all_changes(sent: RunDocument, requested: RunDocument) -> tuple[FieldChange, ...]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.vocabulary import RunState
 
+TEST_REPLACED = "TEST_REPLACED"
 MAX_REPLACED = 20  # tests of one run, all of which a look-up has to tell apart
 
 
@@ -85,7 +86,7 @@ def end_test(row: RunRow) -> tuple[RunRow, Reason]:
     known = row.replacement or Replacement()
     ended = (*known.ended, row.external_id) if row.external_id else known.ended
     reason = Reason(
-        code="TEST_REPLACED",
+        code=TEST_REPLACED,
         message=f"{row.spoke} has cancelled its test {row.external_id} of the run: the run is sent again as changed.",
     )
     row = replace(

@@ -21,6 +21,7 @@ from router.runs.checks.watch import Missing, Watch
 from router.runs.deadlines.deadline import Deadline
 from router.runs.request_result import is_over
 from router.runs.requests.progress import StateCount
+from router.runs.revisions.replacement import Replacement
 from router.runs.run import LastNotification, RequestRow
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
@@ -104,6 +105,32 @@ async def test_a_run_is_found_by_the_id_its_spoke_gave_it(store: RunStore) -> No
     await store.save(here, elsewhere)
     assert await store.run_by_external_id("fibre-lab", "42") == here
     assert await store.run_by_external_id("copper-lab", "42") == elsewhere
+
+
+async def test_a_run_is_found_by_the_tests_that_changes_have_replaced(store: RunStore) -> None:
+    replaced = Replacement(ended=("41", "42"), base=a_document(description="\u00e9"))
+    row = a_run(phase=Phase.ACCEPTED, external_id="43", replacement=replaced)
+    await store.save(row, a_run("TR0002", phase=Phase.ACCEPTED, external_id="42", spoke="copper-lab"))
+    row = next_revision(row, replacement=replace(replaced, ended=("41", "42", "44")))
+    await store.save(row)
+    assert [await store.run_of_replaced_test("fibre-lab", each) for each in ("41", "42", "44")] == [row] * 3
+    assert await store.run_of_replaced_test("copper-lab", "42") is None
+    assert await store.run_of_replaced_test("fibre-lab", "43") is None
+    assert await store.run_by_external_id("fibre-lab", "42") is None
+
+
+async def test_a_pruned_run_leaves_no_replaced_tests(store: RunStore) -> None:
+    def ended(run_id: str, external_id: str) -> RunRow:
+        more: dict[str, Any] = {"external_id": external_id, "replacement": Replacement(ended=("42",))}
+        return a_run(run_id, phase=Phase.FULFILLED, state=RunState.COMPLETED, **more)
+
+    await store.save(ended("TR0001", "43"))
+    await store.pruning.prune(NOON + timedelta(days=1), 10)
+    assert await store.run_of_replaced_test("fibre-lab", "42") is None
+    await store.save(ended("TR0002", "44"))
+    found = await store.run_of_replaced_test("fibre-lab", "42")
+    assert found is not None
+    assert found.run_id == "TR0002"
 
 
 async def test_one_external_id_of_a_spoke_cannot_belong_to_two_runs(store: RunStore) -> None:

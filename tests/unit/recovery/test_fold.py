@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from router.recovery.differences import differences
 from router.recovery.fold import fold_hierarchy
@@ -18,10 +19,10 @@ from schemas.partition_keys import root_run_key
 from tests.builders.runs import NOON, a_document
 from tests.harness.crash_scenarios import ROOTS, SCENARIOS, CrashScenario, run_scenario
 from tests.harness.crashing_gateway import CrashPoint
+from tests.harness.gateway import InMemoryGateway
 
 if TYPE_CHECKING:
     from router.recovery.fold import FoldedHierarchy
-    from tests.harness.gateway import InMemoryGateway
 
 
 def lifecycle_of(scenario: CrashScenario) -> list[Event]:
@@ -55,6 +56,31 @@ def test_the_fold_of_all_events_equals_the_rows_of_the_store(scenario: CrashScen
     assert found == []
     assert [each for folded_one in folded for each in (*folded_one.uncommanded, *folded_one.unpublished)] == []
     assert fold_of([*lifecycle_of(scenario), *map(replayed, lifecycle_of(scenario))], gateway) == folded
+
+
+@settings(max_examples=700, deadline=None)
+@given(SCENARIOS, st.sampled_from([{"reposted": ["description"]}, {"reposted": ["description"], "cancel": "delete"}]))
+def test_the_fold_knows_the_tests_that_changes_have_replaced(scenario: CrashScenario, profile: dict[str, Any]) -> None:
+    gateway = asyncio.run(run_scenario(scenario, CrashPoint(), profile=profile))
+    rows = {row.run_id: row for each in fold_of(lifecycle_of(scenario), gateway) for row in each.runs}
+    known = gateway.store.runs
+    ids = rows.keys() | known.keys()
+    assert [each for run_id in ids for each in differences(run_id, known.get(run_id), rows.get(run_id))] == []
+
+
+async def test_the_fold_knows_which_part_of_a_change_was_refused() -> None:
+    gateway = InMemoryGateway(profile={"patchable": ["description"]})
+    first = a_document()
+    changed = a_document(version=2, description="fast", service="PI0099")
+    await gateway.process_request(first, "event 0")
+    await gateway.process_change(changed, "event 1")
+    lifecycle = [
+        Event(headers=EventHeaders(id="event 0"), data=RunRequested(run=first)),
+        Event(headers=EventHeaders(id="event 1"), data=RunChanged(run=changed)),
+    ]
+    [folded] = fold_of(lifecycle, gateway)
+    assert folded.runs[0].sent == a_document(version=2, description="fast")
+    assert differences("TR0001", gateway.row(), folded.runs[0]) == ()
 
 
 def replayed(event: Event) -> Event:

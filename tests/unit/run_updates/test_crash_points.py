@@ -27,7 +27,7 @@ from tests.harness.crash_scenarios import (
     changed_root,
     run_scenario,
 )
-from tests.harness.crashing_gateway import CrashingSystem, CrashPoint
+from tests.harness.crashing_gateway import CrashingSystem, CrashPoint, RunFaults
 
 if TYPE_CHECKING:
     from router.runs.run import RunRow
@@ -122,6 +122,35 @@ def test_a_crash_that_was_once_visible_is_no_longer_visible(name: str) -> None:
     actions = asyncio.run(run_scenario(scenario, CrashPoint())).crash_point.actions
     for moment, after in product(range(actions), (False, True)):
         asyncio.run(_check_crash_is_invisible(replace(scenario, crash_at=moment, crash_after=after)))
+
+
+@pytest.mark.filterwarnings(
+    "ignore:coroutine 'CrashingPublisher.publish' was never awaited"
+)  # the crash ends the caller
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("loses_response", [False, True])
+def test_a_crash_at_each_point_of_a_change_by_another_post_changes_nothing_visible(
+    after: bool,  # noqa: FBT001 - both values
+    loses_response: bool,  # noqa: FBT001 - both values
+) -> None:
+    faults = (("A", RunFaults(loses_response=True)),) if loses_response else ()
+    scenario = CrashScenario(
+        events=(A, None, _change("A", 2), None, _change("A", 3), _change("A", 4), None, _cancel("A")),
+        max_requests=None,
+        faults=faults,
+        crash_at=0,
+        crash_after=after,
+        reread_records=2,
+    )
+    profile = {"reposted": ["description"]}
+    undisturbed = asyncio.run(run_scenario(scenario, CrashPoint(), profile=profile))
+    for moment in range(undisturbed.crash_point.actions):
+        died = asyncio.run(run_scenario(scenario, CrashPoint(at_action=moment, after=after), profile=profile))
+        assert _comparable_row(died.store.runs["A"]) == _comparable_row(undisturbed.store.runs["A"])
+        assert isinstance(died.system, CrashingSystem)
+        assert died.system.unexplained_posts == []
+        assert [test["state"] for test in died.system.tests.values()] == ["cancelled"] * 3
+        assert _dead_letters(died) == set()
 
 
 async def _check_crash_is_invisible(scenario: CrashScenario) -> None:

@@ -31,6 +31,8 @@ from router.runs.events import (
     OutcomeUnknown,
     ParentNotAccepted,
     Refused,
+    ReplacementBegun,
+    ReplacementDelayed,
     Reported,
     RequestProgressed,
     Routed,
@@ -39,6 +41,7 @@ from router.runs.events import (
     Sending,
 )
 from router.runs.reports.report import ExternalMeasure, ExternalReport
+from router.runs.revisions.replacement import Replacement
 from router.runs.transitions import (
     ACCEPTED_PHASES,
     CONDITIONAL_TRANSITIONS,
@@ -74,6 +77,8 @@ SOME_OF_EACH = (
     ChangeRequested(document=a_document(version=2)),
     ChangeAccepted(document=a_document(version=2)),
     ChangeRefused(version=2, reasons=REJECTION_REASONS),
+    ReplacementBegun(),
+    ReplacementDelayed(reason=REJECTION_REASONS[0]),
     CancelRequested(),
     CancelledBeforeSending(),
     CancelAccepted(),
@@ -253,4 +258,5 @@ def rows_that_are_watched() -> Iterator[RunRow]:
         yield a_run(phase=phase, document=DOCUMENT, watch=Watch(missing=missing, since=NOON, due=NOON, answers=5))
     for phase in ACCEPTED_PHASES:
         yield a_run(phase=phase, document=DOCUMENT, deadline=Deadline(expires=NOON))
+        yield a_run(phase=phase, document=DOCUMENT, replacement=Replacement(cancelling=True))
     yield a_run(phase=Phase.FAILED, state=RunState.FAILED, reasons=LOST_REASONS)
