@@ -18,7 +18,8 @@ from router.runs.checks.watch import Watch
 from router.runs.deadlines.deadline import Deadline
 from router.runs.failed_attempt import FailedAttempt
 from router.runs.requests.progress import StateCount
-from router.runs.revisions.replacement import Replacement, replaced_ids
+from router.runs.revisions.replaced_tests import Replacement
+from router.runs.revisions.replacement import replaced_ids
 from router.runs.run import LastNotification, RequestRow, RunRow
 from schemas.commands import PinnedDecision
 from schemas.results import Reason, ReportedMeasure, RuleViolation

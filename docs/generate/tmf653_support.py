@@ -142,6 +142,18 @@ CAPABILITIES = (
         forms=_forms("`application/json`", "`application/merge-patch+json`"),
     ),
     Capability(
+        name="change in part",
+        duty=Duty.IN_FLIGHT,
+        sentence="Fields that `patchable` does not name are refused by name, and the others are changed",
+        forms=_in_all(),
+    ),
+    Capability(
+        name="change by another post",
+        duty=Duty.IN_FLIGHT,
+        sentence="Fields in `reposted` are changed by cancelling the run and POSTing it again",
+        forms=_in_all(),
+    ),
+    Capability(
         name="json patch",
         duty=Duty.IN_FLIGHT,
         sentence="A change is a list of operations, by `media_types.change`",

@@ -24,7 +24,7 @@ from router.runs.pending import embedded_child
 from router.runs.processed_events import created_by
 from router.runs.request_result import request_result
 from router.runs.revisions.change_plan import without_ignored
-from router.runs.revisions.replacement import Replacement
+from router.runs.revisions.replaced_tests import Replacement
 from router.runs.run import RequestRow, RunRow, replace
 from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
 from schemas.lifecycle import RunRequested

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from router.runs.checks.watch import Watch
     from router.runs.deadlines.deadline import Deadline
     from router.runs.failed_attempt import FailedAttempt
-    from router.runs.revisions.replacement import Replacement
+    from router.runs.revisions.replaced_tests import Replacement
     from schemas.commands import PinnedDecision
     from schemas.results import Reason, ReportedMeasure
     from schemas.run_document import RunDocument

@@ -12,6 +12,7 @@ from rich.text import Text
 from router.responses import Purpose
 from router.runs.checks.watch import Missing
 from router.runs.notifications.last_notification import last_notifications
+from router.runs.revisions.replacement import is_being_replaced
 from router.tables.explain.explanation import explanation_text
 from router.timeline.entries import HttpAttempt, OmittedEntries, StateChange
 from schemas.codec.printable import printable
@@ -157,6 +158,9 @@ def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
     yield "result", row.result.value if row.result else ""
     yield "spoke", row.spoke
     yield "external id", " ".join(filter(None, (row.external_id, row.external_href)))
+    if row.replacement is not None:
+        yield "replaced tests", ", ".join(row.replacement.ended)
+        yield "change", "waits for the end of the test that the system has" if is_being_replaced(row) else ""
     if row.decision is not None:
         yield "decision", f"{row.decision.policy}, {row.decision.selector}"
         yield (

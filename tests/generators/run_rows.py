@@ -12,7 +12,7 @@ from router.runs.checks.cancellation import FollowedTask
 from router.runs.checks.watch import Missing, Watch
 from router.runs.deadlines.deadline import Deadline
 from router.runs.failed_attempt import FailedAttempt
-from router.runs.revisions.replacement import Replacement
+from router.runs.revisions.replaced_tests import Replacement
 from router.runs.run import LastNotification, RunRow
 from schemas.commands import PinnedDecision
 from schemas.results import AppliedConsequence, Reason, ReportedMeasure, RuleViolation, TolerancePeriod

@@ -5,37 +5,24 @@ The system never has two active tests of one run. What it still reports about th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING
 
+from router.runs.revisions.replaced_tests import Replacement
 from router.runs.run import replace
 from schemas.commands import SendRun
 from schemas.results import Reason
-from schemas.run_document import RunDocument  # noqa: TC001 - the run store reads a replacement by its annotations
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from router.runs.run import RunRow
+    from schemas.run_document import RunDocument
     from schemas.vocabulary import RunState
 
 TEST_REPLACED = "TEST_REPLACED"
 MAX_REPLACED = 20  # tests of one run, all of which a look-up has to tell apart
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replacement:
-    """The tests that a run had at its system before the present one.
-
-    `ended` are their external ids, the oldest first. `cancelling`: the present one is being cancelled, so that the
-    changed run can be POSTed. `base` is what the last one was sent, until the changed run is accepted.
-    """
-
-    ended: tuple[str, ...] = ()
-    cancelling: bool = False
-    base: RunDocument | None = None
 
 
 def replaced_ids(row: RunRow) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from router.runs.checks.watch import Missing, Watch
 from router.runs.deadlines.deadline import Deadline
 from router.runs.request_result import is_over
 from router.runs.requests.progress import StateCount
-from router.runs.revisions.replacement import Replacement
+from router.runs.revisions.replaced_tests import Replacement
 from router.runs.run import LastNotification, RequestRow
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.vocabulary import MeasureIdOrigin, Phase, RunState

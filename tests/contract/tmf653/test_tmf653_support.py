@@ -10,7 +10,7 @@ import pytest
 from consumers.spokes.tmf653.versions import VERSIONS
 from docs.generate.tmf653_support import CAPABILITIES
 from schemas.results import Reason
-from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure
+from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure, ServiceRef
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind
 from southbound.simulator.behaviours import completes_by_callback, completes_immediately, rejects, stays_pending
 from tests.builders.runs import a_document, a_tree
@@ -148,6 +148,37 @@ async def test_a_change_is_a_merge_patch(version: str) -> None:
     assert stored.resource["characteristic"][0]["value"] == 2  # type: ignore[index]
     assert "description" not in stored.resource
     assert UpdateKind.CHANGE_ACCEPTED in both.gateway.updates()
+
+
+@proves("change in part")
+async def test_what_the_profile_allows_is_changed_and_the_rest_is_named(version: str) -> None:
+    run = a_run_document(description="slow")
+    target = ServiceRef(id="PI0099")
+    async with a_gateway_and_system(version, stays_pending(None), patchable=["description"]) as both:
+        await both.gateway.process_request(run)
+        await both.gateway.process_change(changed(run, description="fast", related_service=target))
+        (stored,) = both.system.tests.values()
+        gateway = both.gateway
+    assert stored.resource["description"] == "fast"
+    assert gateway.updates()[-2:] == [UpdateKind.CHANGE_ACCEPTED, UpdateKind.CHANGE_REFUSED]
+    assert [each.property_path for each in gateway.last_update().reasons] == ["/relatedService"]
+
+
+@proves("change by another post")
+async def test_a_run_is_cancelled_and_posted_again(version: str) -> None:
+    run = a_run_document(description="slow")
+    target = ServiceRef(id="PI0099")
+    reposted = ["description", "relatedService"]
+    async with a_gateway_and_system(version, stays_pending(None), patchable=[], reposted=reposted) as both:
+        await both.gateway.process_request(run)
+        await both.gateway.process_change(changed(run, related_service=target))
+        gateway = await both.until(is_told(UpdateKind.CHANGE_ACCEPTED))
+        stored = {name: test.resource for name, test in both.system.tests.items()}
+    active = [name for name, resource in stored.items() if resource["state"] == "acknowledged"]
+    assert active == [gateway.row().external_id]
+    assert stored[active[0]]["relatedService"]["id"] == "PI0099"  # type: ignore[index]
+    assert len(both.sent("POST")) == 2
+    assert gateway.results() == []
 
 
 @proves("json patch")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from consumers.spokes.profile import RetrySettings
 from schemas.lifecycle import RunCancelled, RunChanged
@@ -26,11 +26,14 @@ QUICK = RetrySettings(initial_interval=0.1, backoff_coefficient=1.5, max_interva
 
 @asynccontextmanager
 async def a_service_with_jobs(
-    kafka_bootstrap: str, folder: Path, breaks: frozenset[str] = frozenset()
+    kafka_bootstrap: str,
+    folder: Path,
+    breaks: frozenset[str] = frozenset(),
+    **profile: Any,  # noqa: ANN401 - any field of a profile
 ) -> AsyncIterator[tuple[ServiceUnderTest, JobSystem, str]]:
     """Run the service with a system of the dialect `jobs` in the place of fibre-lab; yield its callback address too."""
     async with a_service(kafka_bootstrap, folder, started=False) as service, a_job_system(breaks) as system:
-        changed = {"base_url": system.base_url, "dialect": "jobs", "retry": QUICK, "settle_time": 1.0}
+        changed = {"base_url": system.base_url, "dialect": "jobs", "retry": QUICK, "settle_time": 1.0, **profile}
         profiles = (profile.model_copy(update=changed) for profile in service.rules.profiles)
         service.rules = replace(service.rules, profiles=tuple(each for each in profiles if each.name == "fibre-lab"))
         await service.start()

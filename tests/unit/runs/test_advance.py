@@ -41,7 +41,7 @@ from router.runs.events import (
     Sending,
 )
 from router.runs.reports.report import ExternalMeasure, ExternalReport
-from router.runs.revisions.replacement import Replacement
+from router.runs.revisions.replaced_tests import Replacement
 from router.runs.transitions import (
     ACCEPTED_PHASES,
     CONDITIONAL_TRANSITIONS,
