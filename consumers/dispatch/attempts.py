@@ -77,6 +77,7 @@ def failed_attempt(
     purpose: Purpose,
     *,
     is_excluded: bool = False,
+    follows: str = "",
 ) -> FailedAttempt:
     """Return what a row keeps of an attempt at a command, after which the run waits for `delay` seconds."""
     now, history = caller.now(), caller.outages.history_of(event.id)
@@ -92,6 +93,7 @@ def failed_attempt(
         excluded=history.excluded,
         excluded_seconds=history.excluded_seconds,
         is_excluded=is_excluded,
+        follows=follows,
     )
 
 

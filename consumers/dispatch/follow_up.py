@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS_NOT_SHOWN = 3
 MAX_READS = 3  # of a run whose state cannot be read
 REFUSALS = (Verdict.REFUSED, Verdict.CONFLICT)
+_MAX_DELAY = 60.0  # seconds between two questions about what was accepted for later
+_MAX_DOUBLINGS = 6
 
 
 class FollowUp(Protocol):
@@ -154,8 +157,35 @@ async def wait_for_next(
     delay: float,
     *,
     is_excluded: bool = False,
+    follows: str = "",
 ) -> Outcome:
-    """Wait `delay` seconds for the next attempt; the row keeps why."""
-    failed = failed_attempt(command.caller, event, attempt, problem, delay, command.purpose, is_excluded=is_excluded)
+    """Wait `delay` seconds for the next attempt; the row keeps why, and which address is `followed` until then."""
+    failed = failed_attempt(
+        command.caller,
+        event,
+        attempt,
+        problem,
+        delay,
+        command.purpose,
+        is_excluded=is_excluded,
+        follows=follows or followed_address(event, row),
+    )
     await store_delay(command.updater, event, row, failed)
     return RetryLater(delay, problem)
+
+
+def followed_address(event: Event, row: RunRow) -> str:
+    """Return the address that earlier attempts at this command have followed; empty if there is none."""
+    last = row.failed_attempt
+    return last.follows if last is not None and last.command == event.id else ""
+
+
+def growing_delay(attempt: Attempt) -> float:
+    """Return the seconds until the outcome of what the system accepted for later is asked for again."""
+    return min(math.ldexp(1.0, min(attempt.number - 1, _MAX_DOUBLINGS)), _MAX_DELAY)
+
+
+def is_overdue(caller: Caller, attempt: Attempt, limit: float) -> bool:
+    """Return whether the first attempt at a command was made more than `limit` seconds ago."""
+    now = caller.now()
+    return (now - (attempt.first_at or now)).total_seconds() >= limit

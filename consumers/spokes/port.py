@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from consumers.spokes.profile import Profile
     from router.responses import HttpResponse, NoResponse, Purpose
     from router.runs.changes import FieldChange
+    from router.runs.reports.cancel_task import TaskState
     from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.commands import SendRun
@@ -161,6 +162,30 @@ class FollowsLocation(Protocol):
         Raises:
             NotUnderstoodError: the body is not usable.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeProcess:
+    """What a response says of the processing of a change; `href` is where to ask next, if it names an address."""
+
+    state: TaskState
+    href: str | None = None
+    reasons: tuple[Reason, ...] = ()
+
+
+@runtime_checkable
+class FollowsChanges(Protocol):
+    """A spoke whose system processes changes later, and shows that as a process or monitor of its own."""
+
+    def read_process(self, response: HttpResponse, row: RunRow) -> ChangeProcess | None:
+        """Read the 202 to a change, or the answer of the address that it names; None if it is about the run itself.
+
+        Raises:
+            NotUnderstoodError: the body is not usable.
+        """
+
+    def to_read_process(self, href: str) -> Call | None:
+        """Return the GET of such an address; None if it is not at the system itself."""
 
 
 async def do_nothing() -> None:

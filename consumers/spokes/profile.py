@@ -444,11 +444,18 @@ class Profile(SystemProfile):
             " names. `false`: a change is made as a whole or not at all."
         ),
     )
+    follow_changes: bool = Field(
+        default=False,
+        description=(
+            "Whether 202 to a PATCH is no acceptance yet: the process or monitor that the response names (`Location`,"
+            " or `href` of its body), or else the run, is read until it shows that the change was made or refused."
+        ),
+    )
     change_deadline: Seconds = Field(
         default=600.0,
         description=(
-            "Seconds for which the outcome of what the system accepted for later is asked for: the cancellation that"
-            " another POST waits for (`reposted`)."
+            "Seconds for which the outcome of what the system accepted for later is asked for: a change"
+            " (`follow_changes`), or the cancellation that another POST waits for (`reposted`)."
         ),
     )
     changeable_states: frozenset[KnownState] = Field(

@@ -32,6 +32,7 @@ class FailedAttempt:
     excluded: int = 0
     excluded_seconds: float = 0.0
     is_excluded: bool = False
+    follows: str = ""  # the address that is asked instead of repeating a change, which the system accepted for later
 
     def is_at(self, command: str) -> bool:
         """Return whether another attempt at this command follows, of which this one is an earlier attempt."""

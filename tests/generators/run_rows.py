@@ -141,6 +141,7 @@ failed_attempts = st.builds(
     excluded=st.integers(0, 99),
     excluded_seconds=st.floats(0, 1e6),
     is_excluded=st.booleans(),
+    follows=any_text,
 )
 
 last_notifications = st.builds(

@@ -6,22 +6,38 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.follow_up import REFUSALS, act_on_failure, call_about_run, read_run, wait_until_shown
+from consumers.dispatch.follow_up import (
+    act_on_failure,
+    call_about_run,
+    followed_address,
+    growing_delay,
+    is_overdue,
+    wait_for_next,
+    wait_until_shown,
+)
 from consumers.runtime.handler import Done
-from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.port import FollowsChanges, NotUnderstoodError
 from router.responses import Purpose, Verdict, says_nothing
 from router.runs.events import ChangeAccepted, ChangeRefused
+from router.runs.reports.cancel_task import TaskState
+from schemas.problem import Problem
 from schemas.results import Reason
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
+    from consumers.spokes.profile import Profile
     from router.runs.events import RunEvent
     from router.runs.revisions.change_plan import ChangePlan
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
 
 
+ACCEPTED_FOR_LATER = 202
+CHANGE_AWAITED = "CHANGE_AWAITED"
+THE_RUN = "the run"  # instead of an address: the run itself shows whether the change was made
+_PROCESS_IS_GONE = (Verdict.LOST, Verdict.REFUSED, Verdict.CONFLICT)
 _SHOWS_NOTHING = Reason(
     code="CHANGE_NOT_SHOWN", message="The answer to the change does not say whether it was made, nor does the run."
 )
@@ -39,6 +55,8 @@ class ChangeAttempt:
 
     async def make(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """Send what differs and may be sent; what the system is not told is in effect at once."""
+        if self.plan.changes and (address := followed_address(event, row)):
+            return await self._follow(event, row, attempt, address)
         if self.plan.changes:
             call = self.caller.spoke(row.spoke).to_change(row, self.plan.changes, event.id)
             return await call_about_run(self, event, row, call, attempt)
@@ -49,6 +67,8 @@ class ChangeAttempt:
 
     async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Store what was accepted, and what the response reports, unless the system shows that nothing has changed."""
+        if result.accepted_response().status == ACCEPTED_FOR_LATER and self._profile(row).follow_changes:
+            return await self._act_on_process(event, row, result, attempt, THE_RUN)
         if self._contradictions(row, result):
             # It may have answered with the run as it was before: only what it shows now counts.
             return await self.ambiguous(event, row, attempt)
@@ -64,6 +84,66 @@ class ChangeAttempt:
         if says_nothing(result.accepted_response()):
             return await wait_until_shown(self, event, row, attempt, (_SHOWS_NOTHING,))
         return await self._store_accepted(event, row, result)
+
+    async def _follow(self, event: Event, row: RunRow, attempt: Attempt, address: str) -> Outcome:
+        """Ask what has become of a change that was accepted for later."""
+        spoke = self.caller.spoke(row.spoke)
+        call = spoke.to_read_process(address) if isinstance(spoke, FollowsChanges) and address != THE_RUN else None
+        if call is None:
+            return await self._read_until_shown(event, row, attempt)
+        result = await self.caller.call_about(row, call, event)
+        if result.meaning.verdict is Verdict.ACCEPTED:
+            return await self._act_on_process(event, row, result, attempt, address)
+        if result.meaning.verdict in _PROCESS_IS_GONE:
+            return await self._read_until_shown(event, row, attempt)
+        return await act_on_failure(self, event, row, result, attempt)
+
+    async def _act_on_process(
+        self, event: Event, row: RunRow, result: CallResult, attempt: Attempt, address: str
+    ) -> Outcome:
+        spoke = self.caller.spoke(row.spoke)
+        try:
+            response = result.accepted_response()
+            process = spoke.read_process(response, row) if isinstance(spoke, FollowsChanges) else None
+        except NotUnderstoodError:
+            process = None
+        if process is not None and process.state is TaskState.REFUSED:
+            return await self.refused(event, row, process.reasons)
+        if process is not None and process.state is TaskState.DONE:
+            return await self.ambiguous(event, row, attempt)
+        return await self._wait(event, row, attempt, (process and process.href) or address, ())
+
+    async def _read_until_shown(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        """GET the run: there is no process, or it is gone, so only the run shows whether the change was made."""
+        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
+        if result.meaning.verdict is not Verdict.ACCEPTED:
+            return await act_on_failure(self, event, row, result, attempt)
+        reasons = self._contradictions(row, result)
+        if not reasons and says_nothing(result.accepted_response()):
+            reasons = (_SHOWS_NOTHING,)
+        if reasons:
+            return await self._wait(event, row, attempt, THE_RUN, reasons)
+        return await self._store_accepted(event, row, result)
+
+    async def _wait(
+        self, event: Event, row: RunRow, attempt: Attempt, address: str, reasons: tuple[Reason, ...]
+    ) -> Outcome:
+        deadline = self._profile(row).change_deadline
+        problem = Problem(
+            code=CHANGE_AWAITED,
+            sentence=f"{row.spoke} has accepted a change of run {row.run_id} for later, and does not show it yet.",
+        )
+        if not is_overdue(self.caller, attempt, deadline):
+            return await wait_for_next(self, event, row, attempt, problem, growing_delay(attempt), follows=address)
+        late = Reason(
+            code=CHANGE_AWAITED,
+            message=f"{row.spoke} has accepted the change for later, and has not shown for {deadline:g} s whether it "
+            "was made.",
+        )
+        return await self.refused(event, row, reasons or (late,))
+
+    def _profile(self, row: RunRow) -> Profile:
+        return self.caller.spoke(row.spoke).profile
 
     def _contradictions(self, row: RunRow, result: CallResult) -> tuple[Reason, ...]:
         return self.caller.spoke(row.spoke).contradictions(result.accepted_response(), row, self.plan.changes)
@@ -82,7 +162,7 @@ class ChangeAttempt:
 
     def _made(self, row: RunRow) -> tuple[RunEvent, ...]:
         """Return what has happened once the change is made: the rest of it is refused."""
-        limits = self.caller.spoke(row.spoke).profile.time_limits
+        limits = self._profile(row).time_limits
         accepted = ChangeAccepted(document=self.plan.document, limits=limits)
         if not self.plan.refused:
             return (accepted,)

@@ -5,11 +5,10 @@ Once that has ended, whoever stores it publishes the `SendRun` that sends the ch
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from consumers.dispatch.follow_up import wait_for_next, wait_until_shown
+from consumers.dispatch.follow_up import growing_delay, is_overdue, wait_for_next, wait_until_shown
 from consumers.dispatch.running.cancellation import Cancellation
 from consumers.runtime.handler import Done
 from consumers.spokes.port import NotUnderstoodError
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
 
 CANCEL_AWAITED = "CANCEL_AWAITED"
-_MAX_DELAY = 60.0  # seconds between two questions whether the test has ended
-_MAX_DOUBLINGS = 6
 _WHY = "the run has changed and is sent again"
 
 
@@ -90,9 +87,8 @@ class RunReplacer(Cancellation):
 
     async def _await_end(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """Wait until the system shows the end of the test; after some time only its reports count."""
-        now = self.caller.now()
         deadline = self.caller.spoke(row.spoke).profile.change_deadline
-        if (now - (attempt.first_at or now)).total_seconds() >= deadline:
+        if is_overdue(self.caller, attempt, deadline):
             await self.updater.store_fact(event, row, ReplacementDelayed(reason=_not_ended(row, deadline)))
             return Done()
         problem = Problem(
@@ -100,8 +96,7 @@ class RunReplacer(Cancellation):
             sentence=f"{row.spoke} has accepted the cancellation of its test {row.external_id} of run {row.run_id}: "
             "the changed run is sent once that has ended.",
         )
-        delay = min(math.ldexp(1.0, min(attempt.number - 1, _MAX_DOUBLINGS)), _MAX_DELAY)
-        return await wait_for_next(self, event, row, attempt, problem, delay)
+        return await wait_for_next(self, event, row, attempt, problem, growing_delay(attempt))
 
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
         """Store that the change is not made, unless the test has ended in spite of the answer."""

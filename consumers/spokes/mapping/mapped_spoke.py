@@ -9,7 +9,7 @@ import orjson
 
 from consumers.spokes.mapping.compiled import compile_rules
 from consumers.spokes.mapping.pointers import find, parse_pointer
-from consumers.spokes.port import FollowsLocation, NotUnderstoodError
+from consumers.spokes.port import FollowsChanges, FollowsLocation, NotUnderstoodError
 from consumers.spokes.tmf653.envelopes import open_envelope
 from consumers.spokes.tmf653.fields import CHILDREN
 from consumers.spokes.tmf653.lenient_json import parse_json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from consumers.spokes.mapping.pointers import Json
-    from consumers.spokes.port import Call, LookUpPage, Spoke
+    from consumers.spokes.port import Call, ChangeProcess, LookUpPage, Spoke
     from router.responses import HttpResponse
     from router.runs.changes import FieldChange
     from router.runs.reports.report import ExternalReport
@@ -92,6 +92,18 @@ class MappedSpoke:
             NotUnderstoodError: the body is not JSON.
         """
         return self._inner.read_followed(self._mapped(response)) if isinstance(self._inner, FollowsLocation) else None
+
+    def read_process(self, response: HttpResponse, row: RunRow) -> ChangeProcess | None:
+        """Read what the system says of a change that it processes later, if the spoke follows that.
+
+        Raises:
+            NotUnderstoodError: the body is not usable.
+        """
+        return self._inner.read_process(response, row) if isinstance(self._inner, FollowsChanges) else None
+
+    def to_read_process(self, href: str) -> Call | None:
+        """GET the address of such a process, if the spoke follows it."""
+        return self._inner.to_read_process(href) if isinstance(self._inner, FollowsChanges) else None
 
     def contradictions(self, response: HttpResponse, row: RunRow, changes: Sequence[FieldChange]) -> tuple[Reason, ...]:
         """Return why the mapped response shows that the changes are not made."""

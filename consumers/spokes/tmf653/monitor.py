@@ -38,6 +38,7 @@ _FIRST_ERROR = 400  # of the statuses of HTTP
 _SAYS_WHY = frozenset({"code", "reason", "message", "title", "detail", "errors", "error"})
 _MAX_STATE_LENGTH = 100
 _RUN_FIELDS = ("testSpecification", "relatedService", "testMeasure")
+RUN_FIELDS = ("testSpecification", "relatedService", "testMeasure")
 
 
 def follow_call(base_url: str, href: str) -> Call | None:
@@ -79,7 +80,7 @@ def read_followed(spellings: Spellings, paths: Paths, response: HttpResponse) ->
     if location:
         return _named(paths, location) or location
     body = as_mapping(parse_json(response.body, response.headers.get("content-type"))) if response.body.strip() else {}
-    if first_text(body, "id") and any(field in body for field in _RUN_FIELDS):
+    if first_text(body, "id") and any(field in body for field in RUN_FIELDS):
         return to_report(spellings, body)
     if (failed := _failure(body)) is not None:
         return failed

@@ -10,7 +10,7 @@ import orjson
 from consumers.spokes.conventions.http_conventions import path_with_id
 from consumers.spokes.port import Call
 from consumers.spokes.profile import LOOK_UPS_BY_NAME, CancelMethod, ListPaging, LookUpMethod
-from consumers.spokes.tmf653 import callbacks, echo, look_up, monitor, replies, requests
+from consumers.spokes.tmf653 import callbacks, change_process, echo, look_up, monitor, replies, requests
 from consumers.spokes.tmf653.requests import OutboundIds
 from consumers.spokes.tmf653.v5.cancel_task import TASKS_PATH, cancel_task_body
 from consumers.spokes.tmf653.v5.patches import patch_body
@@ -24,7 +24,7 @@ from schemas.vocabulary import RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from consumers.spokes.port import LookUpPage
+    from consumers.spokes.port import ChangeProcess, LookUpPage
     from consumers.spokes.profile import Profile
     from router.responses import HttpResponse
     from router.runs.changes import FieldChange, FieldValue
@@ -141,6 +141,19 @@ class Tmf653Spoke:
             NotUnderstoodError: the body is not JSON.
         """
         return monitor.read_followed(self._spellings, self.profile.paths, response)
+
+    def read_process(self, response: HttpResponse, row: RunRow) -> ChangeProcess | None:
+        """Read what the system says of a change that it processes later; None if it is about the run itself.
+
+        Raises:
+            NotUnderstoodError: the body is not JSON.
+        """
+        return change_process.read_process(self.profile, response, row.external_id)
+
+    def to_read_process(self, href: str) -> Call | None:
+        """GET the address of such a process; None unless it is at the system itself."""
+        call = monitor.follow_call(self.profile.base_url, href)
+        return call and replace(call, purpose=Purpose.READ)
 
     def to_list(self, offset: int) -> Call:
         """GET a page of all runs, without a filter."""

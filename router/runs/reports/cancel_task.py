@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class TaskState(StrEnum):
-    """How far the cancellation has come (TMF653 v5.0 `TaskStateType`, by what follows from it)."""
+    """How far a cancellation, or a change, has come (TMF653 v5.0 `TaskStateType`, by what follows from it)."""
 
-    IN_PROGRESS = "inProgress"  # accepted; whether the run is cancelled will be reported
-    DONE = "done"  # the run is cancelled
+    IN_PROGRESS = "inProgress"  # accepted; whether the run is cancelled or changed will be reported
+    DONE = "done"  # the run is cancelled, or changed
     REFUSED = "refused"  # the run goes on
     UNKNOWN = "unknown"
 

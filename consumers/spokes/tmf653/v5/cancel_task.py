@@ -25,7 +25,7 @@ _MAX_REASON_LENGTH = 1_000  # characters
 _MAX_ERRORS = 10
 
 # `TaskStateType`; a task that was cancelled itself cancels nothing.
-_STATES: Mapping[str, TaskState] = {
+TASK_STATES: Mapping[str, TaskState] = {
     "acknowledged": TaskState.IN_PROGRESS,
     "inprogress": TaskState.IN_PROGRESS,
     "pending": TaskState.IN_PROGRESS,
@@ -69,7 +69,7 @@ def to_task_report(task: Json, event: Json | None = None) -> ExternalReport:
     """Translate a task, or the event about one, to a report on the run that it cancels."""
     run = as_mapping(task.get("serviceTest"))
     raw_state = first_text(task, "state")
-    state = _STATES.get((raw_state or "").replace("_", "").casefold(), TaskState.UNKNOWN)
+    state = TASK_STATES.get((raw_state or "").replace("_", "").casefold(), TaskState.UNKNOWN)
     done = state is TaskState.DONE
     return ExternalReport(
         external_id=id_of(run),
