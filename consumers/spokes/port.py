@@ -164,6 +164,17 @@ class FollowsLocation(Protocol):
         """
 
 
+@runtime_checkable
+class ChangesInRoot(Protocol):
+    """A spoke that changes a child which was POSTed inside of its root by a PATCH of the root."""
+
+    def to_change_in_root(self, root: RunRow, children: Sequence[RunRow], idempotency_key: str) -> Call:
+        """PATCH of a root with all its children; what each child shall have is its `sent`, parents before children."""
+
+    def child_in_root(self, response: HttpResponse, child: RunRow) -> HttpResponse:
+        """Return what a response that shows the root shows of one child: a response without a body if it does not."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeProcess:
     """What a response says of the processing of a change; `href` is where to ask next, if it names an address."""

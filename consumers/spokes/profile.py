@@ -227,6 +227,13 @@ class ChildRefused(StrEnum):
     COMPENSATE = "compensate"
 
 
+class ChildChange(StrEnum):
+    """Where the change of a child goes that was POSTed inside of its root."""
+
+    CHILD = "child"
+    ROOT = "root"
+
+
 class CancelMethod(StrEnum):
     """How a run is cancelled."""
 
@@ -444,6 +451,13 @@ class Profile(SystemProfile):
             " names. `false`: a change is made as a whole or not at all."
         ),
     )
+    children_changed_in: ChildChange = Field(
+        default=ChildChange.CHILD,
+        description=(
+            "What is PATCHed if a child changes that was POSTed inside of its root (payload `bundle`): the child, or"
+            " the `root`, with all its children in `childServiceTest`."
+        ),
+    )
     follow_changes: bool = Field(
         default=False,
         description=(
@@ -629,6 +643,16 @@ class Profile(SystemProfile):
     def _changes_each_field_in_one_way(self) -> Self:
         if both := sorted(self.patchable & self.reposted):
             raise ValueError(f"patchable and reposted both name {', '.join(both)}: a field is changed in one way")
+        return self
+
+    @model_validator(mode="after")
+    def _check_children_changed_in_root(self) -> Self:
+        if self.children_changed_in is ChildChange.CHILD:
+            return self
+        if self.dialect == "jobs":
+            raise ValueError("children_changed_in: root is for TMF653, and the dialect is jobs")
+        if self.mapping is not NOTHING:
+            raise ValueError("children_changed_in: root and mapping exclude each other: children are not mapped back")
         return self
 
     @cached_property

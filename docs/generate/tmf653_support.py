@@ -154,6 +154,12 @@ CAPABILITIES = (
         forms=_in_all(),
     ),
     Capability(
+        name="child in root",
+        duty=Duty.IN_FLIGHT,
+        sentence="A child of a bundle is changed by a PATCH of its root, by `children_changed_in: root`",
+        forms=MappingProxyType(dict.fromkeys(V4, "extension")),
+    ),
+    Capability(
         name="json patch",
         duty=Duty.IN_FLIGHT,
         sentence="A change is a list of operations, by `media_types.change`",

@@ -116,6 +116,15 @@ class TestExecution:
         else:
             self._apply_patch(test, change)
 
+    def change_children(self, root: ServiceTest, body: Json) -> None:
+        """Change the nested tests that a PATCH of their root names by their ids."""
+        if "childServiceTest" not in body:
+            return
+        children = [self.tests[str(each["id"])] for each in objects_in(body, "childServiceTest") if "id" in each]
+        for child, change in zip(children, objects_in(body, "childServiceTest"), strict=False):
+            child.resource.update(change)
+        root.resource["childServiceTest"] = [child.resource for child in children]
+
     def delete(self, test: ServiceTest) -> None:
         """Delete a test, and notify subscribers."""
         self._stop_transitions(test)

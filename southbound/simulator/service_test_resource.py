@@ -76,6 +76,7 @@ class ServiceTestResource:
             "ServiceTest_Update", apply_merge_patch({}, body)
         )  # without nulls, which delete a field (RFC 7386)
         self._execution.change(test, change)
+        self._execution.change_children(test, body)
         return http_responses.json_response(200, test.resource)
 
     async def _read_change(self, request: web.Request, test: ServiceTest) -> Json:
@@ -100,7 +101,10 @@ class ServiceTestResource:
         for violation in self._definition.violations(kind, body)[:1]:
             raise RequestRefusedError(400, "invalidBody", violation.message, place + violation.pointer)
         for number, nested in enumerate(objects_in(body, "childServiceTest")):
-            self._validate("ServiceTest_Create", nested, f"{place}/childServiceTest/{number}")
+            # A PATCH of a root names the children that it has by their ids.
+            known = nested.get("id") in self._execution.tests
+            child = {name: value for name, value in nested.items() if name != "id"} if known else nested
+            self._validate("ServiceTest_Create", child, f"{place}/childServiceTest/{number}")
 
     def _check_parent(self, body: Json) -> None:
         index, parent = parent_relationship(body) or (0, None)

@@ -6,20 +6,25 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.follow_up import REFUSALS, act_on_failure, call_about_run, read_run, wait_until_shown
+from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.dispatch.follow_up import (
     act_on_failure,
     call_about_run,
     followed_address,
     growing_delay,
     is_overdue,
+    wait_for_id,
     wait_for_next,
     wait_until_shown,
 )
 from consumers.runtime.handler import Done
-from consumers.spokes.port import FollowsChanges, NotUnderstoodError
+from consumers.spokes.port import ChangesInRoot, FollowsChanges, NotUnderstoodError
+from consumers.spokes.profile import ChildChange
 from router.responses import Purpose, Verdict, says_nothing
 from router.runs.events import ChangeAccepted, ChangeRefused
 from router.runs.reports.cancel_task import TaskState
+from router.runs.revisions.bundled_children import children_at_system
+from router.runs.run import replace as with_sent
 from schemas.problem import Problem
 from schemas.results import Reason
 
@@ -58,17 +63,32 @@ class ChangeAttempt:
         if self.plan.changes and (address := followed_address(event, row)):
             return await self._follow(event, row, attempt, address)
         if self.plan.changes:
-            call = self.caller.spoke(row.spoke).to_change(row, self.plan.changes, event.id)
-            return await call_about_run(self, event, row, call, attempt)
+            return await self._send(event, row, attempt)
         if self.plan.takes_effect:
             await self.updater.store_fact(event, row, *self._made(row))
             return Done()
         return await self.refused(event, row, ())
 
+    async def _send(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        spoke = self._spoke_of_root(row)
+        if spoke is None:
+            call = self.caller.spoke(row.spoke).to_change(row, self.plan.changes, event.id)
+            return await call_about_run(self, event, row, call, attempt)
+        finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
+        family = await self.updater.store.runs_of_request(row.request_id)
+        root = await finder.find(event, next(each for each in family if each.run_id == row.root_run_id))
+        if root.external_id is None:
+            return await wait_for_id(self, event, row, attempt, finder.delay(root, attempt))
+        children = children_at_system(family, with_sent(row, sent=self.plan.document))
+        call = spoke.to_change_in_root(root, children, event.id)
+        return await call_about_run(self, event, row, call, attempt)
+
     async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Store what was accepted, and what the response reports, unless the system shows that nothing has changed."""
         if result.accepted_response().status == ACCEPTED_FOR_LATER and self._profile(row).follow_changes:
             return await self._act_on_process(event, row, result, attempt, THE_RUN)
+        if (spoke := self._spoke_of_root(row)) is not None:
+            result = replace(result, response=spoke.child_in_root(result.accepted_response(), row))
         if self._contradictions(row, result):
             # It may have answered with the run as it was before: only what it shows now counts.
             return await self.ambiguous(event, row, attempt)
@@ -141,6 +161,13 @@ class ChangeAttempt:
             "was made.",
         )
         return await self.refused(event, row, reasons or (late,))
+
+    def _spoke_of_root(self, row: RunRow) -> ChangesInRoot | None:
+        """Return the spoke if a change of this run is a PATCH of its root."""
+        spoke = self.caller.spoke(row.spoke)
+        bundled = row.decision is not None and row.decision.payload == "bundle" and row.run_id != row.root_run_id
+        in_root = bundled and spoke.profile.children_changed_in is ChildChange.ROOT
+        return spoke if in_root and isinstance(spoke, ChangesInRoot) else None
 
     def _profile(self, row: RunRow) -> Profile:
         return self.caller.spoke(row.spoke).profile

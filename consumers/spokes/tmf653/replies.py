@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import orjson
 
 from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.tmf653.fields import CHILDREN, OUR_OWNER, RUN_ID
@@ -50,6 +52,27 @@ def read_reply(spellings: Spellings, response: HttpResponse) -> ExternalReport:
         return ExternalReport(external_id=last_segment(location), href=location)
     body = require_run(parse_json(response.body, response.headers.get("content-type")))
     return to_task_report(body) if is_cancel_task(body) else to_report(spellings, body, location)
+
+
+def child_in_root(response: HttpResponse, external_id: str | None) -> HttpResponse:
+    """Return a response with one nested run of the run that it shows; without a body if it does not show that one.
+
+    A body that is no run stays as it is.
+    """
+    try:
+        root = require_run(parse_json(response.body, response.headers.get("content-type")))
+    except NotUnderstoodError:
+        return response
+    shown = next((run for run in _nested(root) if first_text(run, "id") == external_id), None)
+    headers = {**response.headers, "content-type": "application/json"}
+    return replace(response, headers=headers, body=b"" if shown is None else orjson.dumps(shown))
+
+
+def _nested(root: Json, depth: int = 0) -> Iterator[Json]:
+    for child in as_list(root.get(CHILDREN))[:_MAX_NESTED_RUNS] if depth < _MAX_DEPTH else ():
+        if isinstance(child, dict):
+            yield child
+            yield from _nested(child, depth + 1)
 
 
 def require_run(body: object) -> Json:

@@ -13,7 +13,7 @@ from consumers.spokes.tmf653.versions import VERSIONS
 from router.runs.hierarchy import build_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from router.runs.hierarchy import RunTree
     from router.runs.run import RunRow
@@ -78,15 +78,28 @@ def bundle_body(profile: Profile, root: RunDocument, ids: OutboundIds) -> Body:
     Raises:
         HierarchyError: the children do not make a tree (routing has refused such a request before).
     """
-    return _bundle_node(profile, build_tree(root), ids)
+    return _bundle_node(profile, build_tree(root), ids, {})
 
 
-def _bundle_node(profile: Profile, tree: RunTree, ids: OutboundIds) -> Body:
+def children_body(profile: Profile, root: RunDocument, ids: OutboundIds, external_ids: Mapping[str, str]) -> Body:
+    """Write the children of a root that was POSTed with them, as they shall be; `external_ids` by our run ids.
+
+    Raises:
+        HierarchyError: the children do not make a tree.
+    """
+    nodes = [_bundle_node(profile, child, ids, external_ids) for child in build_tree(root).children]
+    return {wire.CHILDREN: nodes}
+
+
+def _bundle_node(profile: Profile, tree: RunTree, ids: OutboundIds, external_ids: Mapping[str, str]) -> Body:
     body = create_body(profile, tree.document, ids) | wire.HIERARCHICAL_TYPE
+    if external_id := external_ids.get(tree.document.run_id):
+        body.pop("state", None)  # it has one by now
+        body = {"id": external_id, **body}
     if profile.relationship_encoding is not RelationshipEncoding.CHARACTERISTIC:
         body["externalIdentifier"] = [wire.external_identifier(VERSIONS[profile.version], tree.document)]
     if tree.children:
-        body[wire.CHILDREN] = [_bundle_node(profile, child, ids) for child in tree.children]
+        body[wire.CHILDREN] = [_bundle_node(profile, child, ids, external_ids) for child in tree.children]
     return body
 
 

@@ -63,6 +63,19 @@ class Tmf653Spoke:
         old, new = self._both(row, changes)
         return self._patch(Purpose.CHANGE, row, old, new, idempotency_key)
 
+    def to_change_in_root(self, root: RunRow, children: Sequence[RunRow], idempotency_key: str) -> Call:
+        """PATCH of a root with all its children, nested as in its POST, each with its external id."""
+        documents = tuple(row.sent or row.requested for row in children)
+        document = root.requested.model_copy(update={"children": documents})
+        external_ids = {row.run_id: row.external_id for row in children if row.external_id is not None}
+        ids = OutboundIds(request_id=root.request_id)
+        new = requests.children_body(self.profile, document, ids, external_ids)
+        return self._patch(Purpose.CHANGE, root, dict.fromkeys(new, "as it was"), new, idempotency_key)
+
+    def child_in_root(self, response: HttpResponse, child: RunRow) -> HttpResponse:
+        """Return what a response that shows the root shows of one child: no body if it does not show it."""
+        return replies.child_in_root(response, child.external_id)
+
     def contradictions(self, response: HttpResponse, row: RunRow, changes: Sequence[FieldChange]) -> tuple[Reason, ...]:
         """Return why the response shows that the changes are not made; none if it shows them or says nothing."""
         # What is measured replaces what was asked for.

@@ -181,6 +181,23 @@ async def test_a_run_is_cancelled_and_posted_again(version: str) -> None:
     assert gateway.results() == []
 
 
+@proves("child in root")
+async def test_a_child_is_changed_by_a_patch_of_its_root(version: str) -> None:
+    tree = a_tree(children=2, spec="fibre-bundle")
+    first = tree.children[0].model_copy(update={"version": 2, "description": "fast"})
+    profile = {"patchable": ["description"], "children_changed_in": "root"}
+    async with a_gateway_and_system(version, stays_pending(None), **profile) as both:
+        await both.gateway.process_request(tree)
+        await both.gateway.process_change(changed(tree, children=(first, *tree.children[1:])))
+        (patch,) = both.sent("PATCH")
+        (children,) = [each["childServiceTest"] for each in both.bodies("PATCH")]
+        gateway = both.gateway
+    assert patch.path.endswith(f"/{gateway.row().external_id}")
+    assert [each["id"] for each in children] == [gateway.row(f"TR0001-{number}").external_id for number in (1, 2)]
+    assert [each.get("description") for each in children] == ["fast", None]
+    assert gateway.updates("TR0001-1")[-1] is UpdateKind.CHANGE_ACCEPTED
+
+
 @proves("json patch")
 async def test_a_change_is_a_list_of_operations(version: str) -> None:
     run = a_run_document(description="slow")
