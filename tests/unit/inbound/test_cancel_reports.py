@@ -222,3 +222,41 @@ async def test_the_calls_about_a_task_carry_the_headers_of_their_run() -> None:
     assert len(calls) == 3
     assert {call.headers.get("X-Conversation-ID") for call in calls} == {request}
     assert all("traceparent" in call.headers for call in calls)
+
+
+async def a_run_that_is_replaced() -> InMemoryGateway:
+    """Return a run whose test is cancelled by a task for a change, and whose system shows no end of it."""
+    gateway = InMemoryGateway(profile={"version": "5.0", "reposted": ["description"], "change_deadline": 1})
+    await gateway.process_request(a_document(description="slow"))
+    gateway.system.plan(Purpose.CANCEL, json_answer(201, a_task(state="acknowledged")))
+    await gateway.process_change(a_document(version=2, description="fast"))
+    assert gateway.row().phase is Phase.ACCEPTED
+    return gateway
+
+
+async def test_a_task_that_is_done_for_a_change_leads_to_the_changed_run() -> None:
+    gateway = await a_run_that_is_replaced()
+    await report(gateway, a_task(state="done"), times=2)
+    assert gateway.results() == []
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 2
+    assert (gateway.row().external_id, gateway.last_update().kind) == ("ext-TR0001-2", UpdateKind.CHANGE_ACCEPTED)
+
+
+async def test_a_task_for_a_change_that_fails_is_told_once_as_a_refusal_of_the_change() -> None:
+    gateway = await a_run_that_is_replaced()
+    await report(gateway, a_task(**REFUSED), times=2)
+    assert gateway.distinct_updates().count(UpdateKind.CHANGE_REFUSED) == 1
+    assert [each.code for each in gateway.last_update().reasons] == ["tooLate"]
+    await report(gateway, a_task(state="done"), "E2")  # of somebody else's, later
+    assert gateway.results()[0].state is RunState.CANCELLED
+
+
+async def test_an_event_that_the_replaced_test_was_deleted_leads_to_the_changed_run() -> None:
+    gateway = await a_run_that_is_replaced()
+    deleted = {"eventType": "ServiceTestDeleteEvent", "event": {"serviceTest": {"id": "ext-TR0001"}}}
+    gateway.system.plan(Purpose.READ, HttpResponse(status=404))
+    callback = gateway.a_callback("ext-TR0001").model_copy(update={"body": orjson.dumps(deleted)})
+    gateway.produce(gateway.names.inbound, callback, "deleted")
+    await gateway.run_until_idle()
+    assert gateway.results() == []
+    assert gateway.row().external_id == "ext-TR0001-2"
