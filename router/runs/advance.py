@@ -131,6 +131,12 @@ def _accept_change(row: RunRow, accepted: ChangeAccepted, at: datetime) -> Trans
     return _notify(row, UpdateKind.CHANGE_ACCEPTED, version=version)
 
 
+def _refuse_change(row: RunRow, refused: ChangeRefused) -> Transition:
+    row = _forget_attempts(row, Purpose.CHANGE)
+    row = replacements.stop(row) if refused.test_goes_on else row
+    return _notify(row, UpdateKind.CHANGE_REFUSED, refused.reasons, refused.version)
+
+
 def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noqa: C901, PLR0911, PLR0912 - one case per run event
     phase = NEXT_PHASE.get((row.phase, run_event.kind))
     if phase is None:
@@ -205,9 +211,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case ChangeAccepted():
             return _accept_change(row, run_event, at)
         case ChangeRefused():
-            row = _forget_attempts(row, Purpose.CHANGE)
-            row = replacements.stop(row) if run_event.test_goes_on else row
-            return _notify(row, UpdateKind.CHANGE_REFUSED, run_event.reasons, run_event.version)
+            return _refuse_change(row, run_event)
         case ReplacementBegun():
             return Transition(replacements.begin(row))
         case ReplacementDelayed():

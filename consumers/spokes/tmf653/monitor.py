@@ -37,7 +37,6 @@ _FAILED_STATES = frozenset({"failed", "rejected", "error", "cancelled", "cancele
 _FIRST_ERROR = 400  # of the statuses of HTTP
 _SAYS_WHY = frozenset({"code", "reason", "message", "title", "detail", "errors", "error"})
 _MAX_STATE_LENGTH = 100
-_RUN_FIELDS = ("testSpecification", "relatedService", "testMeasure")
 RUN_FIELDS = ("testSpecification", "relatedService", "testMeasure")
 
 
