@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from consumers.dispatch.follow_up import REFUSALS, act_on_failure, call_about_run, read_run, wait_until_shown
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.dispatch.follow_up import (
+    REFUSALS,
     act_on_failure,
     call_about_run,
     followed_address,
     growing_delay,
     is_overdue,
+    read_run,
     wait_for_id,
     wait_for_next,
     wait_until_shown,
