@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from consumers.metrics import BUCKET_BOUNDS, METRICS
 from docs.generate.markdown import table
+from docs.generate.roles import group_names
 
 INTRODUCTION = """# Metrics
 
 `GET /metrics` on the health port (`health.port`, 8709) returns these metrics in the text format of Prometheus. The list
-is complete: dashboards and alerts can rely on these names. `role` is `routing`, `inbound` or `dispatch.<spoke>`.
+is complete: dashboards and alerts can rely on these names. The label `role` is one of {roles};
+a source with several clusters has a number for each: `ingress.<source>.<number>`.
 
 """
 AFTER = """
@@ -35,4 +37,9 @@ def page() -> str:
         for one in METRICS
     ]
     bounds = ", ".join(f"{bound:g}" for bound in BUCKET_BOUNDS)
-    return INTRODUCTION + table(("metric", "kind", "labels", "meaning"), rows) + AFTER.format(bounds=bounds)
+    roles = ", ".join(f"`{name}`" for name in group_names())
+    return (
+        INTRODUCTION.format(roles=roles)
+        + table(("metric", "kind", "labels", "meaning"), rows)
+        + AFTER.format(bounds=bounds)
+    )

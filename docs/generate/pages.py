@@ -10,6 +10,7 @@ from docs.generate import (
     metrics,
     outcomes,
     profiles,
+    roles,
     settings,
     states,
     streams,
@@ -45,4 +46,4 @@ SCHEMA_OF_SCENARIOS = "../southbound/defaults/scenario.schema.json"
 def pages() -> dict[str, str]:
     """Return the text of every generated page by its file name, relative to `docs/`."""
     schemas = {SCHEMA_OF_PROFILES: profile_schema(), SCHEMA_OF_SCENARIOS: scenario_schema()}
-    return {name: NOTICE + page() for name, page in PAGES.items()} | schemas
+    return {name: NOTICE + page() for name, page in PAGES.items()} | {roles.PAGE.name: roles.page()} | schemas

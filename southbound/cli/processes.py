@@ -10,7 +10,15 @@ from southbound.cli.options import EXIT_CODES, ConfigOption, read_settings
 from southbound.service.roles import ROLES, Role
 
 DEFAULT_PORT = 8701
-ROLES_HELP = "; ".join(f"`{role}` {description.meaning}" for role, description in ROLES.items())
+
+
+def _describe(role: Role) -> str:
+    row = ROLES[role]
+    condition = f", only if it is named or `{row.enabled_by}` is set" if row.enabled_by else ""
+    return f"`{role}` {row.meaning}{condition}"
+
+
+ROLES_HELP = "; ".join(map(_describe, ROLES))
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,7 +56,7 @@ def run(
 
     **Examples**
 
-    - `southbound run`: every role but `api` and `hub`, which `api.enabled` and `hub.enabled` add
+    - `southbound run`: every role that needs no setting, or whose setting is set
     - `southbound run routing inbound listener`: everything except dispatch
     - `southbound run dispatch --spoke fibre-lab`: dispatch to one system only
     """

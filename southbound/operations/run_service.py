@@ -13,7 +13,7 @@ from consumers.runtime.worker import WorkerFailedError
 from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.logs import configure_logs
-from southbound.service.roles import DEFAULT_ROLES, Role
+from southbound.service.roles import Role, default_roles
 from southbound.service.serve import NotConfiguredError, NotReachableError, RunningService, serve
 
 if TYPE_CHECKING:
@@ -56,19 +56,6 @@ def run_service(
         settings, rules, tuple(roles) or default_roles(settings), spoke, accept=accept_empty_store
     )
     return uvloop.run(service.run())
-
-
-def default_roles(settings: Settings) -> tuple[Role, ...]:
-    """Return the roles of a process that names none."""
-    by_setting = {
-        Role.API: settings.api.enabled,
-        Role.HUB: settings.hub.enabled,
-        Role.INGRESS: settings.streams.sources is not None,
-        Role.EGRESS: settings.streams.destinations is not None,
-    }
-    added = [role for role, enabled in by_setting.items() if enabled]
-    idle = () if settings.writeback.targets else (Role.WRITEBACK,)
-    return (*(role for role in DEFAULT_ROLES if role not in idle), *added)
 
 
 def _load_rules(settings: Settings) -> RoutingRules:

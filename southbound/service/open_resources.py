@@ -76,7 +76,7 @@ async def open_resources(
     stack: AsyncExitStack,
     settings: Settings,
     rules: RoutingRules,
-    roles: Sequence[str],
+    roles: Sequence[Role],
     topics: set[str],
     metrics: Metrics,
     status: StartupStatus,
@@ -160,7 +160,7 @@ def _open_destinations(stack: AsyncExitStack, kafka: KafkaSettings, rules: Routi
 
 
 async def _continue(
-    resources: SharedResources, check: ContinuityCheck, roles: Sequence[str], status: StartupStatus, *, accept: bool
+    resources: SharedResources, check: ContinuityCheck, roles: Sequence[Role], status: StartupStatus, *, accept: bool
 ) -> None:
     await _retry_until(
         lambda: establish_continuity(

@@ -1,9 +1,10 @@
-"""The roles of a process, with the topics that each reads and writes."""
+"""The table of roles: what each role of a process reads, calls and publishes, and which setting starts it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from schemas.topics import TopicNames
+    from southbound.settings.settings import Settings
 
 
 class Role(StrEnum):
@@ -44,80 +46,156 @@ class TopicScope:
         return {self.names.dispatch(spoke) for spoke in self.spokes}
 
     @property
+    def events(self) -> set[str]:
+        """The topics of published events."""
+        return _events(self.names)
+
+    @property
     def published(self) -> set[str]:
         """The topics that every consumer of runs publishes to."""
-        return {self.names.inflight, self.names.results, self.names.dlq}
+        return {*self.events, self.names.dlq}
+
+
+def _events(names: TopicNames) -> set[str]:
+    return {names.inflight, names.results}
+
+
+def _one_group(scope: TopicScope) -> Sequence[str]:  # noqa: ARG001 - one signature for every role
+    return ("",)
+
+
+def _nothing(scope: TopicScope) -> set[str]:  # noqa: ARG001 - one signature for every role
+    return set()
+
+
+def _nothing_by_part(names: TopicNames, part: str) -> set[str]:  # noqa: ARG001 - one signature for every role
+    return set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleDescription:
-    """One row of the table of roles; `meaning` continues a sentence that begins with the role's name."""
+    """One row of the table of roles.
+
+    `meaning` continues a sentence that begins with the role's name. A role without `enabled_by` runs if no role is
+    named; another one only if that setting has a value.
+
+    The consumer groups of a role are `<role>.<part>`, or `<role>` if the part is empty: `parts` lists them, `<name>`
+    standing for the names of profiles, and `reads` returns the topics that the group of a part reads. `follows` are
+    topics that each process reads without a group, `sources` is what a role reads besides topics.
+    """
 
     meaning: str
-    topics: Callable[[TopicScope], set[str]]
+    publishes: Callable[[TopicScope], set[str]]
+    reads: Callable[[TopicNames, str], set[str]] = _nothing_by_part
+    parts: Callable[[TopicScope], Sequence[str]] = _one_group
+    reads_all: bool = True  # false: a profile may choose some of the topics
+    follows: Callable[[TopicScope], set[str]] = _nothing
+    sources: str = ""
+    calls: str = ""
+    enabled_by: str | None = None
+
+    def consumed(self, scope: TopicScope) -> set[str]:
+        """Return the topics that the consumer groups of the role read."""
+        return set().union(*(self.reads(scope.names, part) for part in self.parts(scope)))
+
+    def topics(self, scope: TopicScope) -> set[str]:
+        """Return the topics that the role reads or writes."""
+        return self.consumed(scope) | self.follows(scope) | self.publishes(scope)
 
 
 ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
     {
         Role.ROUTING: RoleDescription(
             meaning="decides which parts of a run are sent, and to which system",
-            topics=lambda scope: (
-                {scope.names.lifecycle, scope.names.store}
-                | scope.dispatch
-                | scope.published
-                | ({scope.names.tables} if scope.published_tables else set())
+            reads=lambda names, part: set() if part else {names.lifecycle},
+            follows=lambda scope: (
+                ({scope.names.tables} if scope.published_tables else set())
                 | ({scope.names.specifications} if scope.specifications else set())
             ),
+            sources="the run store",
+            publishes=lambda scope: {scope.names.store} | scope.dispatch | scope.published,
         ),
         Role.DISPATCH: RoleDescription(
             meaning="sends runs, changes and cancellations to the external systems",
-            topics=lambda scope: {scope.names.store} | scope.dispatch | scope.published,
+            reads=lambda names, part: {names.dispatch(part)} if part else set(),
+            parts=lambda scope: scope.spokes,
+            sources="the run store",
+            calls="external systems (POST, PATCH, DELETE, GET)",
+            publishes=lambda scope: {scope.names.store} | scope.dispatch | scope.published,
         ),
         Role.LISTENER: RoleDescription(
             meaning="receives callbacks",
-            topics=lambda scope: {scope.names.inbound},
+            sources="callbacks over HTTP",
+            publishes=lambda scope: {scope.names.inbound},
         ),
         Role.POLLER: RoleDescription(
             meaning="polls systems that do not call back",
-            topics=lambda scope: {scope.names.inbound, scope.names.store},
+            sources="the run store",
+            calls="external systems (GET)",
+            publishes=lambda scope: {scope.names.inbound, scope.names.store},
         ),
         Role.INBOUND: RoleDescription(
             meaning="interprets what the listener and the poller received, asks systems for what a run lacks, and ends"
             " runs whose time is over",
-            topics=lambda scope: {scope.names.inbound, scope.names.store} | scope.dispatch | scope.published,
+            reads=lambda names, part: set() if part else {names.inbound},
+            sources="the run store",
+            calls="external systems (GET)",
+            publishes=lambda scope: {scope.names.inbound, scope.names.store} | scope.dispatch | scope.published,
         ),
         Role.HUB: RoleDescription(
-            meaning="notifies subscribers of what happens to runs, only if it is named or `hub.enabled` is set",
-            topics=lambda scope: {scope.names.store} | scope.published,
+            meaning="notifies subscribers of what happens to runs",
+            # Each topic has a group of its own, so that one that stands still does not delay the other.
+            reads=lambda names, part: {"inflight": {names.inflight}, "results": {names.results}}.get(part, set()),
+            parts=lambda _: ("inflight", "results"),
+            sources="the run store",
+            calls="subscribers (POST)",
+            publishes=lambda scope: {scope.names.dlq, scope.names.store},
+            enabled_by="hub.enabled",
         ),
         Role.API: RoleDescription(
-            meaning="takes orders of runs over HTTP (TMF653), only if it is named or `api.enabled` is set",
-            topics=lambda scope: (
-                {scope.names.lifecycle, scope.names.store, scope.names.specifications}
-                | ({scope.names.results, scope.names.inflight} if scope.service_test_requests else set())
+            meaning="takes orders of runs over HTTP (TMF653)",
+            follows=lambda scope: (
+                {scope.names.specifications} | (scope.events if scope.service_test_requests else set())
             ),
+            sources="orders over HTTP, the run store",
+            publishes=lambda scope: {scope.names.lifecycle, scope.names.specifications, scope.names.store},
+            enabled_by="api.enabled",
         ),
         Role.WRITEBACK: RoleDescription(
-            meaning="writes results and updates to the targets of `writeback.targets`, if there are any",
-            topics=lambda scope: {scope.names.store} | scope.published,
+            meaning="writes results and updates to targets",
+            reads=lambda names, part: _events(names) if part else set(),
+            parts=lambda _: ("<target>",),
+            sources="the run store",
+            calls="targets (PATCH, POST, GET)",
+            publishes=lambda scope: {scope.names.dlq, scope.names.store},
+            enabled_by="writeback.targets",
         ),
         Role.INGRESS: RoleDescription(
-            meaning="takes orders from topics of other clusters, if `streams.sources` has any",
-            topics=lambda scope: {
-                scope.names.ingress,
-                scope.names.lifecycle,
-                scope.names.dlq,
-                scope.names.store,
-            },
+            meaning="takes orders from topics of other clusters",
+            # The group of a source reads another cluster; the one without a name reads what was redriven.
+            reads=lambda names, part: set() if part else {names.ingress},
+            parts=lambda _: ("", "<source>"),
+            sources="topics of other clusters, the run store",
+            calls="targets (GET)",
+            publishes=lambda scope: {scope.names.lifecycle, scope.names.dlq, scope.names.store},
+            enabled_by="streams.sources",
         ),
         Role.EGRESS: RoleDescription(
-            meaning="copies results and updates to topics of other clusters, if `streams.destinations` has any",
-            topics=lambda scope: {scope.names.store} | scope.published,
+            meaning="copies results and updates to topics of other clusters",
+            reads=lambda names, part: _events(names) if part else set(),
+            parts=lambda _: ("<destination>",),
+            reads_all=False,
+            calls="topics of other clusters",
+            publishes=lambda scope: {scope.names.dlq, scope.names.store},
+            enabled_by="streams.destinations",
         ),
     }
 )
-# What runs if no role is named; a setting adds the others.
-DEFAULT_ROLES = tuple(role for role in Role if role not in {Role.API, Role.HUB, Role.INGRESS, Role.EGRESS})
+
+
+def default_roles(settings: Settings) -> tuple[Role, ...]:
+    """Return the roles of a process that names none: those that need no setting, or whose setting has a value."""
+    return tuple(role for role, row in ROLES.items() if row.enabled_by is None or attrgetter(row.enabled_by)(settings))
 
 
 def topics_for_roles(roles: Iterable[Role], scope: TopicScope) -> set[str]:
@@ -133,22 +211,31 @@ class ConsumedTopic:
     role: str
 
 
+def topics_of_group(role: str, names: TopicNames) -> list[ConsumedTopic]:
+    """Return the topics that the consumer group of `role` reads, such as `writeback.desk`, ordered by name."""
+    kind, _, part = role.partition(".")
+    if kind not in {*Role}:
+        return []
+    return [ConsumedTopic(topic, role) for topic in sorted(ROLES[Role(kind)].reads(names, part))]
+
+
+def reads_every_topic(role: str) -> bool:
+    """Return whether a consumer group reads all topics of its role; of another one the profile chooses them."""
+    return ROLES[Role(role.partition(".")[0])].reads_all
+
+
 def readers_of_events(roles: Iterable[str], names: TopicNames) -> list[ConsumedTopic]:
-    """Return the topics of published events that each of these roles reads: of the hub, and of the write-back."""
-    topics = {"inflight": names.inflight, "results": names.results}
-    found: list[ConsumedTopic] = []
-    for role in sorted(roles):
-        kind, _, rest = role.partition(".")
-        if kind == Role.HUB.value and rest in topics:
-            found.append(ConsumedTopic(topics[rest], role))
-        elif kind == Role.WRITEBACK.value and rest:
-            found += [ConsumedTopic(topic, role) for topic in topics.values()]
-    return found
+    """Return the topics of published events that the consumer groups of these roles read."""
+    events = _events(names)
+    return [each for role in sorted(roles) for each in topics_of_group(role, names) if each.topic in events]
 
 
 def consumers_of_topics(known: Iterable[str], names: TopicNames) -> dict[str, str]:
-    """Return the topics that consumer groups read, of those that Kafka has, each with the role that names its group."""
+    """Return the topics that one consumer group reads, of those that Kafka has, each with the role that names it.
+
+    The topics of published events are read by any number of groups: `readers_of_events`.
+    """
     topics = set(known)
-    dispatch = {topic: f"{Role.DISPATCH.value}.{spoke}" for topic in sorted(topics) if (spoke := names.spoke_of(topic))}
-    roles = {names.lifecycle: Role.ROUTING.value, **dispatch, names.inbound: Role.INBOUND.value}
-    return {topic: role for topic, role in roles.items() if topic in topics}
+    dispatch = [f"{Role.DISPATCH}.{spoke}" for topic in sorted(topics) if (spoke := names.spoke_of(topic))]
+    found = [each for role in (*Role, *dispatch) for each in topics_of_group(role, names)]
+    return {each.topic: each.role for each in found if each.topic in topics}

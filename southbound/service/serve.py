@@ -34,7 +34,7 @@ from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.open_api import access_mistakes
 from southbound.service.open_callbacks import open_callback_mistakes
 from southbound.service.open_resources import open_resources
-from southbound.service.roles import DEFAULT_ROLES, Role, TopicScope, topics_for_roles
+from southbound.service.roles import Role, TopicScope, topics_for_roles
 from southbound.service.startup_status import StartupStatus
 from southbound.service.store_check import StoreDiscontinuedError
 from southbound.service.streams.clients import stream_mistakes
@@ -83,7 +83,7 @@ class RunningService:
 
 async def serve(
     settings: Settings,
-    roles: Sequence[Role] = DEFAULT_ROLES,
+    roles: Sequence[Role],
     *,
     stop: asyncio.Event,
     only_spoke: str | None = None,

@@ -17,6 +17,7 @@ from consumers.table_topic.kafka_table_reader import reader_settings
 from consumers.table_topic.kafka_table_topic import KafkaCompactedTopic
 from schemas.topics import TopicNames
 from southbound.service.kafka_settings import client_settings, consumer_overrides
+from southbound.service.roles import Role
 from southbound.service.table_sources import NO_WARNINGS, follow_until_complete
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def specification_topic(kafka: KafkaSettings) -> KafkaCompactedTopic[PublishedSp
 
 
 async def open_specifications(
-    stack: AsyncExitStack, settings: Settings, roles: Sequence[str], metrics: Metrics, status: StartupStatus
+    stack: AsyncExitStack, settings: Settings, roles: Sequence[Role], metrics: Metrics, status: StartupStatus
 ) -> SpecificationSource:
     """Read the topic of specifications to its end if these roles use it; `stack` stops following it.
 
@@ -89,8 +90,8 @@ async def open_specifications(
     Raises:
         NoLiveTablesError: the topic is not read to its end within `kafka.start_timeout`.
     """
-    applies = settings.routing.specifications == "topic" and "routing" in roles
-    if not applies and "api" not in roles:
+    applies = settings.routing.specifications == "topic" and Role.ROUTING in roles
+    if not applies and Role.API not in roles:
         return NO_SOURCE
     live = LiveSpecifications(SpecificationMonitor(metrics))
     changes = await follow_until_complete(

@@ -15,6 +15,7 @@ from consumers.table_topic.kafka_table_topic import KafkaTableTopic
 from consumers.table_topic.live_pair import BEING_READ, LivePair, PublishedTableIds
 from schemas.topics import TopicNames
 from southbound.service.kafka_settings import client_settings, consumer_overrides
+from southbound.service.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
@@ -117,7 +118,7 @@ async def open_tables(
     stack: AsyncExitStack,
     settings: Settings,
     rules: RoutingRules,
-    roles: Sequence[str],
+    roles: Sequence[Role],
     metrics: Metrics,
     status: StartupStatus,
 ) -> TableSource:
@@ -128,7 +129,7 @@ async def open_tables(
     """
     if not isinstance(rules.tables, PublishedTableIds):
         return FileTables(tables=rules.tables)
-    if "routing" not in roles:
+    if Role.ROUTING not in roles:
         return NoTables()
     spokes = [profile.name for profile in rules.profiles]
     live = LivePair(rules.tables, spokes, TableMonitor(metrics))

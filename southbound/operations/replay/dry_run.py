@@ -25,6 +25,7 @@ from southbound.operations.kafka import MAX_WAIT
 from southbound.operations.replay.forecast import Effect, Forecast, forecast, run_of
 from southbound.operations.replay.record_items import headers_of
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
+from southbound.service.roles import Role
 from southbound.service.startup_status import StartupStatus
 from southbound.service.table_sources import NoLiveTablesError, open_tables
 
@@ -167,7 +168,7 @@ async def load_tables(settings: Settings) -> RoutingTables:
     try:
         rules = load_rules(settings.routing)
         async with AsyncExitStack() as stack:
-            source = await open_tables(stack, hurried, rules, ["routing"], Metrics(), StartupStatus())
+            source = await open_tables(stack, hurried, rules, [Role.ROUTING], Metrics(), StartupStatus())
             return source.current()
     except InvalidConfigurationError as error:
         raise invalid_input(error.mistakes) from None

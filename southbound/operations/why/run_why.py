@@ -282,7 +282,8 @@ class _Kafka:
         return evidence, records, complete
 
     def _known(self) -> list[ConsumedTopic]:
-        return [*consumed_topics(self._settings, self.names), *self.streams.own]
+        # What was redriven has a reader in both.
+        return [*dict.fromkeys((*consumed_topics(self._settings, self.names), *self.streams.own))]
 
     def _read_streams(self) -> StreamTopics:
         settings = self._settings

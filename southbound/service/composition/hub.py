@@ -24,6 +24,7 @@ from router.northbound.hub.subscription import SubscriptionState
 from router.northbound.resource import to_resource
 from southbound.service.composition.shared_resources import utc_now
 from southbound.service.composition.workers import build_worker
+from southbound.service.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,7 @@ def hub_workers(resources: SharedResources) -> dict[str, Worker]:
     topics = resources.events.topics
     return {
         name: build_worker(resources, name, topic, lambda _: handler.handle)
-        for name, topic in (("hub.inflight", topics.inflight), ("hub.results", topics.results))
+        for name, topic in ((f"{Role.HUB}.inflight", topics.inflight), (f"{Role.HUB}.results", topics.results))
     }
 
 

@@ -65,7 +65,7 @@ class RoleBuilder:
 
 
 def _routing_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
-    return {"routing": routing_worker(resources)}
+    return {Role.ROUTING.value: routing_worker(resources)}
 
 
 def _routing_tasks(resources: SharedResources) -> Tasks:
@@ -79,7 +79,7 @@ def _routing_tasks(resources: SharedResources) -> Tasks:
 
 def _dispatch_workers(resources: SharedResources, only_spoke: str | None) -> dict[str, Worker]:
     names = [profile.name for profile in resources.rules.profiles if only_spoke in (None, profile.name)]
-    return {f"dispatch.{name}": dispatch_worker(resources, name) for name in names}
+    return {f"{Role.DISPATCH}.{name}": dispatch_worker(resources, name) for name in names}
 
 
 def _dispatch_tasks(resources: SharedResources) -> Tasks:
@@ -87,7 +87,9 @@ def _dispatch_tasks(resources: SharedResources) -> Tasks:
 
 
 def _writeback_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
-    return {f"writeback.{target.name}": writeback_worker(resources, target) for target in resources.rules.targets}
+    return {
+        f"{Role.WRITEBACK}.{target.name}": writeback_worker(resources, target) for target in resources.rules.targets
+    }
 
 
 def _ingress_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
@@ -99,7 +101,7 @@ def _egress_workers(resources: SharedResources, _only_spoke: str | None) -> dict
 
 
 def _inbound_workers(resources: SharedResources, _only_spoke: str | None) -> dict[str, Worker]:
-    return {"inbound": inbound_worker(resources)}
+    return {Role.INBOUND.value: inbound_worker(resources)}
 
 
 def _inbound_tasks(resources: SharedResources) -> Tasks:

@@ -21,6 +21,7 @@ from schemas.codec.registered_avro import RegisteredAvroReader
 from southbound.service.composition.northbound import order_book
 from southbound.service.composition.workers import assemble_worker, worker_config
 from southbound.service.composition.writeback import WritebackSubjects
+from southbound.service.roles import Role
 from southbound.service.streams.clients import (
     source_clusters,
     source_consumer_settings,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     Tasks = Iterator[Coroutine[None, None, None]]
 
 log = structlog.get_logger()
-REDRIVEN = "ingress"  # the role of the worker that processes redriven records
+REDRIVEN = Role.INGRESS.value  # the role of the worker that processes redriven records
 
 
 def ingress_workers(resources: SharedResources) -> dict[str, Worker]:
@@ -62,7 +63,7 @@ def ingress_workers(resources: SharedResources) -> dict[str, Worker]:
 
 def egress_workers(resources: SharedResources) -> dict[str, Worker]:
     """Build a consumer of results and updates for each destination."""
-    return {f"egress.{each.name}": _destination_worker(resources, each) for each in resources.rules.destinations}
+    return {f"{Role.EGRESS}.{each.name}": _destination_worker(resources, each) for each in resources.rules.destinations}
 
 
 def stream_watch_tasks(resources: SharedResources) -> Tasks:
@@ -122,7 +123,7 @@ def _destination_worker(resources: SharedResources, destination: StreamDestinati
     subjects = WritebackSubjects(
         target=destination.name, envelope=resources.events.envelope, names=resources.events.topics
     )
-    config = worker_config(resources, f"egress.{destination.name}")
+    config = worker_config(resources, f"{Role.EGRESS}.{destination.name}")
     hooks = DeadLetterHooks(describe=subjects.find)
     return assemble_worker(resources, config, [*copied], lambda *_: (copier.handle_record, hooks))
 

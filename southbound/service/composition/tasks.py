@@ -22,6 +22,7 @@ from consumers.spokes.profile import ResultChannel
 from southbound.service.composition.observers import repetition_counter
 from southbound.service.composition.registration import note_polled_change
 from southbound.service.composition.shared_resources import SharedResources, utc_now
+from southbound.service.roles import Role
 
 log = structlog.get_logger()
 MAX_EXPIRY_CHECK_INTERVAL = 15.0  # seconds between two searches for overdue requests
@@ -111,6 +112,8 @@ def waiting_queue_releaser(resources: SharedResources) -> WaitingQueueReleaser:
         threshold_cache=resources.threshold_cache,
         warn=lambda sentence: log.warning("release of waiting requests failed; retrying", problem=sentence),
     )
-    resources.metrics.track(REQUESTS_WAITING, lambda: releaser.waiting_requests, "routing")
-    resources.metrics.track(DEFINITIONS_USED_UP, lambda: resources.threshold_cache.count_used_up(utc_now()), "routing")
+    resources.metrics.track(REQUESTS_WAITING, lambda: releaser.waiting_requests, Role.ROUTING.value)
+    resources.metrics.track(
+        DEFINITIONS_USED_UP, lambda: resources.threshold_cache.count_used_up(utc_now()), Role.ROUTING.value
+    )
     return releaser

@@ -38,6 +38,7 @@ from consumers.runtime.worker import Worker
 from southbound.service.composition.observers import wrong_key_counter
 from southbound.service.kafka_settings import member_overrides, session_timeout, standalone_consumer_settings
 from southbound.service.logs import log_problem
+from southbound.service.roles import Role
 from southbound.service.store_check import RecordedEvents, read_topic_ends
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def routing_worker(resources: SharedResources) -> Worker:
     routing = lifecycle_handler(resources.updater, resources.commands, resources.route, resources.limits)
     return build_worker(
         resources,
-        "routing",
+        Role.ROUTING.value,
         resources.events.topics.lifecycle,
         lambda _: routing.handle,
         source_of=producer_of,
@@ -104,7 +105,7 @@ def dispatch_worker(resources: SharedResources, spoke: str) -> Worker:
 
     return build_worker(
         resources,
-        f"dispatch.{spoke}",
+        f"{Role.DISPATCH}.{spoke}",
         resources.events.topics.dispatch(spoke),
         handler,
         notifies=True,
@@ -125,7 +126,12 @@ def inbound_worker(resources: SharedResources) -> Worker:
         ).handle
 
     return build_worker(
-        resources, "inbound", resources.events.topics.inbound, handler, source_of=spoke_of, hanging_after=HANGING_AFTER
+        resources,
+        Role.INBOUND.value,
+        resources.events.topics.inbound,
+        handler,
+        source_of=spoke_of,
+        hanging_after=HANGING_AFTER,
     )
 
 

@@ -14,6 +14,7 @@ from consumers.runtime.dead_letters import MAX_SUBJECT_LENGTH, DeadLetterSubject
 from schemas.codec.errors import UndecodableError
 from schemas.results import RunResult, RunUpdate
 from southbound.service.composition.workers import build_worker
+from southbound.service.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ def writeback_worker(resources: SharedResources, target: WritebackTarget) -> Wor
     subjects = WritebackSubjects(target=target.name, envelope=resources.events.envelope, names=resources.events.topics)
     return build_worker(
         resources,
-        f"writeback.{target.name}",
+        f"{Role.WRITEBACK}.{target.name}",
         resources.events.topics.results,
         handler,
         more_topics=(resources.events.topics.inflight,),

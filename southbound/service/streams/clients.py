@@ -9,6 +9,7 @@ from consumers.runtime.config import consumer_settings
 from consumers.spokes.credentials import SecretMissingError
 from producers.kafka_publisher import producer_settings
 from southbound.service.kafka_settings import PRODUCER_ONLY, SHORT_SESSION
+from southbound.service.roles import Role
 from southbound.settings.kafka_check import invalid_settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def source_clusters(kafka: KafkaSettings, source: StreamSource) -> tuple[str, ..
 
 def source_role(source: StreamSource, number: int, clusters: int) -> str:
     """Return the role of the worker that reads a source on one of its clusters, numbered from 1."""
-    return f"ingress.{source.name}" if clusters == 1 else f"ingress.{source.name}.{number}"
+    return f"{Role.INGRESS}.{source.name}" if clusters == 1 else f"{Role.INGRESS}.{source.name}.{number}"
 
 
 def destination_servers(kafka: KafkaSettings, destination: StreamDestination) -> str:

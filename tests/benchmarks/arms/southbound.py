@@ -11,6 +11,7 @@ import uvloop
 
 from southbound.service.load_rules import load_rules
 from southbound.service.logs import configure_logs
+from southbound.service.roles import default_roles
 from southbound.service.serve import serve
 from southbound.settings.settings import (
     HealthSettings,
@@ -37,7 +38,7 @@ async def run(config: ArmConfig) -> bool:
     profiles = (profile.model_copy(update={"base_url": config.system}) for profile in rules.profiles)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    return await serve(settings, stop=stop, rules=replace(rules, profiles=tuple(profiles)))
+    return await serve(settings, default_roles(settings), stop=stop, rules=replace(rules, profiles=tuple(profiles)))
 
 
 if __name__ == "__main__":

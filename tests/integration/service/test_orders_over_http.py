@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
-from southbound.service.roles import DEFAULT_ROLES, Role
+from southbound.service.roles import Role
 from southbound.settings.settings import ApiSettings
 from tests.fixtures.api_process import SERVICE_TEST, address_of, start_api_process
 from tests.fixtures.kafka_proxy import a_kafka_proxy
-from tests.fixtures.service import a_service
+from tests.fixtures.service import DEFAULT_ROLES, a_service
 from tests.integration.service.order_burst import OrderBurst
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from consumers.northbound.servicenow.openapi import REQUESTS_PATH
 from consumers.northbound.servicenow.spoke_requests import SpokeRequestSettings
 from consumers.northbound.writeback.target import WritebackTarget
 from router.northbound.principal import LOCAL_PRINCIPAL
-from southbound.service.roles import DEFAULT_ROLES, Role
+from southbound.service.roles import Role
 from southbound.settings.servicenow import ServiceNowSettings
 from southbound.settings.settings import ApiSettings
 from southbound.simulator.instance.service_now import ServiceNowInstance
-from tests.fixtures.service import a_service
+from tests.fixtures.service import DEFAULT_ROLES, a_service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,14 +22,14 @@ from southbound.cli.exit_codes import ExitCode
 from southbound.operations.dlq.letter_filter import LetterOptions
 from southbound.operations.dlq.redrive import CloseOptions, redrive_letters
 from southbound.service.load_rules import load_rules
-from southbound.service.roles import DEFAULT_ROLES, Role
+from southbound.service.roles import Role
 from southbound.service.streams.topic_checks import loops_by_cluster, stream_warnings
 from southbound.settings.settings import KafkaSettings, Settings, StreamSettings
 from tests.builders.registered_avro import SERVICE_TEST, framed_avro
 from tests.builders.runs import a_document
 from tests.contract.schemas.test_schema_registry import FakeSchemaRegistry
 from tests.fixtures.processes import a_deployment
-from tests.fixtures.service import TopicListener
+from tests.fixtures.service import DEFAULT_ROLES, TopicListener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
-from southbound.service.roles import DEFAULT_ROLES, Role
-from southbound.settings.settings import WritebackSettings
+from southbound.service.roles import default_roles
+from southbound.settings.settings import Settings, WritebackSettings
 from southbound.simulator.behaviours import completes_by_callback, completes_immediately
 from southbound.simulator.instance.service_now import InstanceFault, ServiceNowInstance
 from southbound.simulator.script import Script
@@ -30,7 +30,7 @@ RANK = {"pending": 0, "acknowledged": 1, "inProgress": 2, "completed": 3}
 SCRIPT = Script(
     specifications={"fibre-quick": completes_immediately(), "fibre-line": completes_by_callback(0.5)},
 )
-GATEWAY_ROLES = tuple(role for role in DEFAULT_ROLES if role is not Role.WRITEBACK)
+GATEWAY_ROLES = default_roles(Settings())
 
 
 def target_folder(folder: Path, instance: ServiceNowInstance) -> Path:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from aiohttp import ClientSession
 
 from southbound.operations.specifications.apply import apply_specifications, delete_specification
-from southbound.service.roles import DEFAULT_ROLES, Role
+from southbound.service.roles import Role
 from southbound.settings.settings import ApiSettings, RoutingSettings
 from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.script import Script
 from tests.builders.runs import a_document
 from tests.builders.specifications import a_definition, a_specification_document
-from tests.fixtures.service import a_service
+from tests.fixtures.service import DEFAULT_ROLES, a_service
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ from consumers.runtime.kafka.topic_limits import TopicLimits
 from consumers.spokes.profile_loader import ProfilesWrongError
 from southbound.cli.exit_codes import CommandFailedError
 from southbound.operations.configuration import check_configuration
-from southbound.operations.run_service import default_roles, run_service
+from southbound.operations.run_service import run_service
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
-from southbound.service.roles import Role
+from southbound.service.roles import Role, default_roles
 from southbound.service.streams.clients import source_consumer_settings, stream_client_settings, stream_mistakes
 from southbound.service.streams.topic_checks import StreamTopicWatch, retention_warning, size_warning
 from southbound.settings.settings import KafkaSettings, RoutingSettings, Settings, StreamSettings

@@ -19,7 +19,7 @@ from southbound.service.composition.role_builders import build_workers
 from southbound.service.composition.shared_resources import SharedResources
 from southbound.service.composition.tasks import build_poller, pending_request_expiry, waiting_queue_releaser
 from southbound.service.load_rules import load_rules
-from southbound.service.roles import DEFAULT_ROLES
+from southbound.service.roles import Role, default_roles
 from southbound.service.table_sources import FileTables
 from southbound.settings.settings import Settings
 from tests.builders.runs import NOON, SINGLE, a_document, a_run
@@ -81,7 +81,7 @@ def count_instances(monkeypatch: pytest.MonkeyPatch, name: str) -> list[object]:
 async def test_all_roles_of_a_process_share_stateful_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     instances = {name: count_instances(monkeypatch, name) for name in ("RunUpdater", "Decider", "spoke_for")}
     parts = some_parts(InMemoryRunStore())
-    build_workers(parts, DEFAULT_ROLES)
+    build_workers(parts, (*default_roles(parts.settings), Role.WRITEBACK))
     build_poller(parts)
     pending_request_expiry(parts)
     waiting_queue_releaser(parts)

@@ -10,6 +10,7 @@ import pytest
 from consumers.metrics import Metrics
 from consumers.table_topic.live_pair import PublishedTableIds
 from southbound.service.load_rules import load_rules
+from southbound.service.roles import Role
 from southbound.service.startup_status import StartupStatus
 from southbound.service.table_sources import FileTables, NoTables, TableMonitor, open_tables
 from southbound.settings.settings import RoutingSettings, Settings
@@ -18,7 +19,7 @@ from southbound.settings.settings import RoutingSettings, Settings
 async def test_files_stay_as_they_were_read_at_start() -> None:
     rules = load_rules(RoutingSettings())
     async with AsyncExitStack() as stack:
-        tables = await open_tables(stack, Settings(), rules, ["routing"], Metrics(), StartupStatus())
+        tables = await open_tables(stack, Settings(), rules, [Role.ROUTING], Metrics(), StartupStatus())
     assert isinstance(tables, FileTables)
     assert tables.current() is rules.tables
     assert (list(tables.background_tasks()), tables.warnings()) == ([], {})
@@ -29,7 +30,7 @@ async def test_a_process_that_does_not_decide_needs_no_published_tables() -> Non
         load_rules(RoutingSettings()), tables=PublishedTableIds(policy="outbound-policy", selector="spoke-selector")
     )
     async with AsyncExitStack() as stack:
-        tables = await open_tables(stack, Settings(), rules, ["dispatch", "inbound"], Metrics(), StartupStatus())
+        tables = await open_tables(stack, Settings(), rules, [Role.DISPATCH, Role.INBOUND], Metrics(), StartupStatus())
     assert isinstance(tables, NoTables)
     assert (list(tables.background_tasks()), tables.warnings()) == ([], {})
     with pytest.raises(TypeError):
