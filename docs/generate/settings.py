@@ -87,7 +87,7 @@ def _kind(field: FieldInfo) -> str:
         return " or ".join(f"`{word}`" for word in get_args(annotation))
     if get_origin(annotation) is dict:
         return "names and values"
-    words = {int: "whole number", float: "number", Path: "path", SecretStr: "secret text"}
+    words = {bool: "true or false", int: "whole number", float: "number", Path: "path", SecretStr: "secret text"}
     return words.get(annotation, "text") if isinstance(annotation, type) else "text"
 
 
