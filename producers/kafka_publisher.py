@@ -65,7 +65,7 @@ class _Publication:
         return self._wait_for_acknowledgement(self).__await__()
 
     def on_delivery(self, message: Message, error: KafkaError | None) -> None:
-        """Note the delivery report of one message; the last one wakes the caller."""
+        """Record the delivery report of one message; the last one wakes the caller."""
         if error is not None and code_of(error) == TOO_LARGE:
             self.rejected.append((message, error))
         elif error is not None:

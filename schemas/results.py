@@ -88,7 +88,7 @@ class RunUpdate(Model):
     """Something happened to a run in flight. `revision` orders the events of one run.
 
     `previous_revision` is the revision of the event before, `RunUpdate` or `RunResult`; None if there was none, or if
-    it is not known any more. It shows who reads both topics that an event of the other one is still to come.
+    it is not known any more. A reader of both topics sees from it that an event on the other topic is outstanding.
 
     `test_measure` are measures that arrived after the end of the run. `request_progress` is on updates of a root about
     the runs of its request, which may follow its own result.

@@ -59,7 +59,7 @@ class OutageTracker:
         self._waits: dict[str, datetime | None] = {}
 
     def note_verdict(self, spoke: str, purpose: Purpose, verdict: Verdict) -> None:
-        """Note the verdict of a call."""
+        """Record the verdict of a call."""
         if verdict in _PROCESSED_VERDICTS:
             self._served[spoke] = self._served.get(spoke, CallCounts()).plus_one(purpose)
 
@@ -91,7 +91,7 @@ class OutageTracker:
         return self._tries.get(event_id, AttemptHistory())
 
     def continue_at(self, event_id: str, attempt: Attempt, excluded: int, excluded_seconds: float) -> None:
-        """Note what did not count of the attempts before this one, which another process made."""
+        """Record what did not count of the attempts before this one, which another process made."""
         self._tries.pop(event_id, None)
         self._remember(
             event_id,

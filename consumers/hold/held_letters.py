@@ -85,13 +85,13 @@ class HeldLetters:
         self._releases: dict[RecordPlace, HeldRelease] = {}
 
     def note_letter(self, place: RecordPlace, letter: HeldLetter) -> None:
-        """Note a dead letter of a record that waits; one that is older than what is known changes nothing."""
+        """Add a dead letter of a record that waits; one that is older than what is known changes nothing."""
         known = self._letters.get(place)
         if known is None or (letter.redrives, letter.first_time) > (known.redrives, known.first_time):
             self._letters[place] = letter  # what this process noted itself has no time
 
     def note_release(self, release: HeldRelease) -> None:
-        """Note what was decided; a decision about an older dead letter of the record changes nothing."""
+        """Record what was decided; a decision about an older dead letter of the record changes nothing."""
         known = self._releases.get(release.place)
         if known is None or release.redrives >= known.redrives:
             self._releases[release.place] = release

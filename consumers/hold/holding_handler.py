@@ -88,7 +88,7 @@ class HoldingHandler:
         )
 
     def hold(self, record: Record) -> RetryLater:
-        """Note that the dead letter of a record is published; return how the record waits."""
+        """Mark the dead letter of a record as published; return how the record waits."""
         place = place_of(record)
         before = self.letters.letter_of(place)
         count = before.redrives + 1 if before else redrives_before(record)

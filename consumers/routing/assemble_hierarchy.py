@@ -104,9 +104,9 @@ class HierarchyAssembler:
     async def apply_or_give_up(
         self, event: Event, joining: Mapping[str, RunRow]
     ) -> tuple[list[RunDocument], Problem | None]:
-        """Return the documents of children with their specifications; give up children that are refused for theirs.
+        """Apply to children their specifications; give up each child that its specification refuses.
 
-        Also return the problem of the last one that is refused.
+        Return the documents of the others, and the problem of the last child that was given up.
         """
         applied = {run_id: self.specifications.apply(row.requested) for run_id, row in joining.items()}
         refused = {run_id: one for run_id, one in applied.items() if isinstance(one, Problem)}

@@ -72,7 +72,7 @@ class DeadLetterLimit:
         return bool(self._streaks)
 
     def finished(self, source: str) -> None:
-        """Note that a record of a source was finished: no dead letters in a row any more, and a lower share."""
+        """Count a finished record of a source: no dead letters in a row any more, and a lower share."""
         streak = self._streaks.get(source)
         if streak is None:
             return
@@ -82,7 +82,7 @@ class DeadLetterLimit:
         streak.count, streak.stop_at, streak.stopped_until = 0, self._policy.limit, 0.0
 
     def dead_lettered(self, source: str, problem: Problem, now: float) -> bool:
-        """Note a dead letter; return True if this one stops the source."""
+        """Count a dead letter; return True if this one stops the source."""
         streak = self._streaks.pop(source, None)
         if streak is None or now - streak.last_at >= self._policy.forget_after:
             streak = _Streak(stop_at=self._policy.limit)

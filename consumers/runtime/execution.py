@@ -114,7 +114,7 @@ class RecordTasks:
         self._running[record] = asyncio.get_running_loop().create_task(work)
 
     def mark_ended(self, record: Record) -> bool:
-        """Note that a handler has ended; return False if that was noted before."""
+        """Mark a handler as ended; return False if it was marked before."""
         return self._running.pop(record, None) is not None
 
     def abandon(self, partitions: Collection[Partition], on_ended: Callable[[Record], None]) -> None:

@@ -49,16 +49,16 @@ class Observer(Protocol):
     """Receives what the worker does, on the event loop; its methods must be quick and may not raise."""
 
     def received(self, topic: str, records: int) -> None:
-        """Note that one batch had so many records."""
+        """Observe the number of records of one batch."""
 
     def attempt_ended(self, ended: AttemptEnded) -> None:
-        """Note the end of one attempt."""
+        """Observe the end of one attempt."""
 
     def committed(self, partitions: int, seconds: float) -> None:
-        """Note one commit, from the request to the broker's response."""
+        """Observe one commit, from the request to the broker's response."""
 
     def problem_reported(self, problem: Problem) -> None:
-        """Note a problem that a person should look at."""
+        """Report a problem that a person should look at."""
 
 
 class NullObserver:

@@ -73,13 +73,13 @@ class Sources:
         return True
 
     def ended(self, record: Record) -> None:
-        """Note that the handler of a record has ended."""
+        """Mark the handler of a record as ended."""
         self._uncount(record)
         if self._hanging and (source := self._hanging.pop(record, None)) is not None:
             _decrease(self._hanging_by_source, source)
 
     def settled(self, record: Record, outcome: Outcome, now: float) -> Problem | None:
-        """Note how a record ended; return the problem if its source is stopped by that."""
+        """Count how a record ended; return the problem if its source is stopped by that."""
         match outcome:
             case Done() if self._limit.counts_any:
                 self._limit.finished(self._source_of(record))

@@ -21,10 +21,10 @@ class SpecificationObserver(Protocol):
     """Observes which specifications are known."""
 
     def specifications_known(self, known: int, unreadable: Mapping[str, str]) -> None:
-        """Note how many are known, and which records cannot be read, with the reason."""
+        """Observe how many are known, and which records cannot be read, with the reason."""
 
     def follow_failed(self, reason: str) -> None:
-        """Note why the topic cannot be followed."""
+        """Record why the topic cannot be followed."""
 
 
 class LiveSpecifications:

@@ -129,7 +129,7 @@ class _BoundedResponseHandler(ResponseHandler):
         self._handshakes = handshakes
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Note a connection that ended without an answer."""
+        """Record a connection that ended without an answer."""
         self.ended = True
         if not self.answered:
             self._handshakes.accepted = False

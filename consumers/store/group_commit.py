@@ -63,10 +63,9 @@ class GroupCommit(Generic[Request, ResultT]):
             self._worker = None
 
     async def _gather(self) -> bool:
-        """Let callers join that are about to come; return whether there are any.
+        """Wait for more callers until `quiet_turns` turns of the event loop bring none; return whether any wait.
 
-        What arrived while the last group was processed is read in the next turns of the loop. A transaction costs more
-        than the turns, and there is no timer: it ends with the first turns that bring nobody.
+        Data that arrived during the last transaction is read in the next turns, which cost less than a transaction.
         """
         known, quiet = len(self._waiting), 0
         while self._waiting and quiet < self._quiet_turns and known < self._limit:

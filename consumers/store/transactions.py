@@ -180,7 +180,7 @@ def write(
 def write_unless_written(
     connection: Connection, sql: Statements, saves: Sequence[Save], moments: MomentFormat
 ) -> list[Refusal | None]:
-    """Write after a commit that was never answered: what is stored exactly as requested was written by it."""
+    """Retry a write whose commit was not confirmed; skip rows that are stored exactly as requested."""
     ids = {move.run_id for save in saves for move in save.runs}
     _lock_revisions(connection, sql, ids)
     there = set(_fetch(connection, sql.runs, sql.id_list(ids)))

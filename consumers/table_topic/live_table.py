@@ -26,16 +26,16 @@ class TableObserver(Protocol):
     """Observes which version decides, and which one could not be used."""
 
     def version_live(self, table: str, version: str, previous_version: str | None) -> None:
-        """Note that this version decides from now on."""
+        """Record that this version decides from now on."""
 
     def version_refused(self, table: str, reason: str, active_version: str | None) -> None:
-        """Note why what is live on the topic cannot be used, and which version is kept."""
+        """Record why what is live on the topic cannot be used, and which version is kept."""
 
     def version_accepted(self, table: str) -> None:
-        """Note that what is live on the topic decides."""
+        """Record that what is live on the topic decides."""
 
     def follow_failed(self, reason: str) -> None:
-        """Note why the topic cannot be followed."""
+        """Record why the topic cannot be followed."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -231,7 +231,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadlineReached:
-    """The expected duration or the time of a run is over, by the clock of who found that out (`as_of`)."""
+    """The expected duration or the time of a run is over at `as_of`, by the detecting process's clock."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.DEADLINE_REACHED
     as_of: datetime

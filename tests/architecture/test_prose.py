@@ -13,7 +13,7 @@ SOURCES = sorted(
     for folder in ("schemas", "router", "producers", "consumers", "southbound", "docs", "tests")
     for path in (ROOT / folder).rglob("*.py")
 )
-REFUSED_OPENINGS = re.compile(r"(?:Give(?! up\b)|Tell|Say|Know|Hear|Whoever)\b")
+REFUSED_OPENINGS = re.compile(r"(?:Give(?! up\b)|Tell|Say|Know|Note|Hear|Whoever)\b")
 
 
 def name_of(path: Path) -> str:

@@ -32,7 +32,7 @@ class RegistrationObserver(Protocol):
     """Hears of what becomes of a registration."""
 
     def __call__(self, spoke: str, outcome: str, sentence: str | None, /) -> None:
-        """Note an outcome; the sentence is for the log, and None if it says nothing new."""
+        """Record an outcome; the sentence is for the log, and None if it says nothing new."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,11 +71,11 @@ class HubRegistrar:
         return None if self.problem is None else f"the callback address of {self.name} {self.problem}"
 
     def callback_received(self) -> None:
-        """Note that a notification has arrived."""
+        """Record that a notification has arrived."""
         self._missed = 0
 
     def change_polled(self) -> None:
-        """Note that a poll found a change of which no notification has arrived."""
+        """Record that a poll found a change of which no notification has arrived."""
         self._missed += 1
         if self._missed >= MISSED_BEFORE_CHECK and self.registration.is_resting and self._may_check():
             self._wake.set()
@@ -157,7 +157,7 @@ class HubRegistrar:
         return response
 
     def _failed(self, call: Call, response: HttpResponse | NoResponse) -> float:
-        """Note an attempt that will be repeated; return the seconds until then."""
+        """Record an attempt that will be repeated; return the seconds until then."""
         self._failures += 1
         what = f"{call.method} {self.dialect.profile.hub.path}"
         self.problem = f"is not known to be registered: {what} was answered with {_outcome_of(response)}; retrying"
@@ -170,7 +170,7 @@ class HubRegistrar:
         return delay
 
     def _rested(self, call: Call, response: HttpResponse | NoResponse) -> float:
-        """Note that there is nothing to do until the renewal; return the seconds until then."""
+        """Record that there is nothing to do until the renewal; return the seconds until then."""
         self._failures = 0
         phase = self.registration.phase
         self.problem = {

@@ -40,13 +40,13 @@ class HubObserver(Protocol):
     """Counts deliveries by their outcome."""
 
     def attempted(self, subscription_id: str, verdict: DeliveryVerdict, seconds: float) -> None:
-        """Note one attempt."""
+        """Observe one attempt."""
 
     def expired(self, subscription_id: str, count: int) -> None:
-        """Note deliveries that were dropped."""
+        """Observe deliveries that were dropped."""
 
     def listed(self, found: Sequence[tuple[RunSubscription, int]]) -> None:
-        """Note all subscriptions, with the number of deliveries that wait for each."""
+        """Observe all subscriptions, with the number of deliveries that wait for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

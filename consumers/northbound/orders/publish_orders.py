@@ -24,7 +24,10 @@ KEPT_BY_DEFAULT = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPublisher:
-    """Publishes orders that wait for longer than `patience`, which is that of a POST: it may be publishing its own."""
+    """Publishes orders that have waited longer than `patience`.
+
+    The POST that stored a younger order may still be publishing it.
+    """
 
     store: OrderStore
     book: OrderBook

@@ -90,7 +90,10 @@ class RunSignals:
         self._watches.setdefault(root_run_id, set()).add(watch)
 
     def notify(self, root_run_id: str, refusals: Mapping[str, Sequence[Reason]]) -> None:
-        """Wake who waits for a root run; `refusals` are the reasons of runs that no store has, by their ids."""
+        """Wake the requests that wait for a root run.
+
+        `refusals` are the reasons of runs that no store has, by their ids.
+        """
         for watch in self._watches.get(root_run_id, ()):
             watch.refusals.update(refusals)
             watch.wake()

@@ -44,12 +44,12 @@ class ForeignWaits:
         self._expires_at = now + LIFETIME
 
     def mark_decided(self, groups: Iterable[Names]) -> None:
-        """Note that all requests of these groups were decided by this process's selector."""
+        """Record that all requests of these groups were decided by this process's selector."""
         for names in groups:
             self._definitions_by_group.setdefault(names, set())
 
     def add(self, names: Names, ours: Names) -> None:
-        """Note that a request that is queued under `names` is blocked by `ours`."""
+        """Record that a request that is queued under `names` is blocked by `ours`."""
         self._definitions_by_group.setdefault(names, set()).update(ours)
 
     def definitions_for(self, names: Names) -> set[str]:

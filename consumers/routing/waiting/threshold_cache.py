@@ -21,8 +21,8 @@ NO_ROWS: frozenset[str] = frozenset()
 class ThresholdCache:
     """The definitions that this process knows to be used up. `on_used_up` is called once per definition and window.
 
-    It also knows the queue: the definitions that stored requests wait for. A new request may not use them, or the last
-    to come would be the first to go. Only this class writes the queue.
+    It also knows the queue: the definitions that stored requests wait for. A new request may not use them, or it
+    would overtake queued requests. Only this class writes the queue.
     """
 
     def __init__(self, on_used_up: Callable[[ThresholdUse], None] = lambda _: None) -> None:
@@ -32,7 +32,7 @@ class ThresholdCache:
         self._queue_is_known = False
 
     def mark_used_up(self, use: ThresholdUse) -> None:
-        """Note that a window has `at_most` uses already."""
+        """Record that the window of `use` is full."""
         known = self._full.get(use.definition)
         self._full[use.definition] = use
         if known is None or known.window != use.window:

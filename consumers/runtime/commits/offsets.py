@@ -101,7 +101,7 @@ class PartitionOffsets:
         return self.committable != self.committed
 
     def receive(self, offset: int) -> bool:
-        """Note that a record was received; return False if it was finished in an earlier ownership.
+        """Mark a record as received; return False if it was finished in an earlier ownership.
 
         Raises:
             ValueError: the offset is not above those received before.
@@ -116,11 +116,11 @@ class PartitionOffsets:
         return not self._was_finished(offset)
 
     def skip_to(self, offset: int) -> None:
-        """Note that no record will be received below this offset, except those that were."""
+        """Mark that no record will be received below this offset, except those that were."""
         self._next_offset = max(offset, self._next_offset or 0)
 
     def finish(self, offset: int) -> None:
-        """Note that a received record is finished."""
+        """Mark a received record as finished."""
         place, waiting, finished = self._places[offset], self._received, self._finished
         self._ranges += 1 - (place - 1 in finished) - (place + 1 in finished)
         finished.add(place)
@@ -134,7 +134,7 @@ class PartitionOffsets:
             self._first += 1
 
     def mark_committed(self, commit: Commit) -> None:
-        """Note that the broker has committed exactly this."""
+        """Mark exactly this as committed by the broker."""
         self._committed = commit
 
     def is_crowded(self) -> bool:
@@ -201,7 +201,7 @@ class OffsetTracker:
         self._owned.pop(partition, None)
 
     def receive(self, record: Record) -> bool:
-        """Note a record that was received.
+        """Mark a record as received.
 
         Return False if there is nothing to do: its partition is no longer owned, or it was finished before.
         """
@@ -209,13 +209,13 @@ class OffsetTracker:
         return progress is not None and progress.receive(record.offset)
 
     def skip_to(self, offsets: Mapping[Partition, int]) -> None:
-        """Note up to where partitions were read, including what is never delivered."""
+        """Mark up to where partitions were read, including what is never delivered."""
         for partition, offset in offsets.items():
             if progress := self._owned.get(partition):
                 progress.skip_to(offset)
 
     def finish(self, record: Record) -> bool:
-        """Note a record that is finished; return False if its partition is no longer owned."""
+        """Mark a record as finished; return False if its partition is no longer owned."""
         progress = self._owned.get(record.partition)
         if progress is None:
             return False
@@ -240,7 +240,7 @@ class OffsetTracker:
         return self._commits(self._owned)
 
     def mark_committed(self, commits: Mapping[Partition, Commit]) -> None:
-        """Note that the broker has committed exactly this."""
+        """Mark exactly this as committed by the broker."""
         for partition, commit in commits.items():
             if progress := self._owned.get(partition):
                 progress.mark_committed(commit)

@@ -273,7 +273,7 @@ class KafkaGroupConsumer:
             self._post(EndReached(ends))
 
     def _note_end(self, message: Message, ends: dict[Partition, int]) -> None:
-        """Note the end of a partition, if it is further than the records: all of them were delivered before it."""
+        """Record the end of a partition, if it is further than the records: all of them were delivered before it."""
         topic_partition, offset = _topic_number_offset(message)
         if topic_partition in self._ownerships and offset > self._next_offsets.get(topic_partition, 0):
             self._next_offsets[topic_partition] = offset

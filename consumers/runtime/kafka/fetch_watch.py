@@ -42,7 +42,7 @@ class FetchWatch(Generic[Key]):
         self._unread_since: dict[Key, tuple[tuple[int, int], float]] = {}
 
     def observe(self, partition: Key, state: FetchState, now: float) -> bool:
-        """Note the state of a partition; return whether it stands still although there are records."""
+        """Record the state of a partition; return whether it stands still although there are records."""
         # Statistics may be older than the last record, so a record is progress, too.
         progress = state.position, state.received
         before, since = self._unread_since.get(partition, (None, now))

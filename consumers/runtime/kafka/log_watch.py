@@ -53,7 +53,7 @@ class LogWatch:
         self._due_at = self._restart_allowed_at = 0.0
 
     def sampled(self, positions: Mapping[TopicAndNumber, int], at: float) -> None:
-        """Note the fetch positions of statistics, and when they were made (monotonic clock)."""
+        """Record the fetch positions of statistics, and when they were made (monotonic clock)."""
         self._positions, self._sampled_at = positions, at
 
     def forget(self, topic_partition: TopicAndNumber) -> None:

@@ -92,12 +92,12 @@ class Membership:
         self._answered: float | None = None  # the same for one that was answered, perhaps with a refusal
 
     def polled(self, now: float, *, drained: bool) -> None:
-        """Note a poll that returned; `drained` if no event was left."""
+        """Record a poll that returned; `drained` if no event was left."""
         if drained:
             self._drained_at = now
 
     def sampled(self, sample: HeartbeatSample | None) -> None:
-        """Note the next statistics.
+        """Record the next statistics.
 
         A heartbeat is answered when it was sent and nothing on its connection waits for a response. Whether the
         answer was a refusal shows a little later, because another thread of librdkafka acts on it: so the member must
@@ -116,15 +116,15 @@ class Membership:
             self._answered, self._sent_after = self._sent_after, None
 
     def assigned(self) -> None:
-        """Note an assignment: it came after the last moment at which none was waiting."""
+        """Record an assignment: it came after the last moment at which none was waiting."""
         self._prove(self._drained_at)
 
     def committed(self, sent_at: float) -> None:
-        """Note a commit that was accepted: its response may have waited through a stall, its request has not."""
+        """Record a commit that was accepted: its response may have waited through a stall, its request has not."""
         self._prove(sent_at)
 
     def lost(self) -> None:
-        """Note that the membership was lost: heartbeats before it prove nothing."""
+        """Record that the membership was lost: heartbeats before it prove nothing."""
         self._last = self._sent_after = self._answered = None
 
     def _prove(self, at: float) -> None:

@@ -58,7 +58,7 @@ class RangeProgress:
         return frozenset(self._at_end)
 
     def accept(self, topic_partition: TopicAndPartition, offset: int) -> bool:
-        """Note that a record was read; return whether it belongs to a range."""
+        """Mark a record as read; return whether it belongs to a range."""
         if self._follow:
             self._at_end.discard(topic_partition)
             return True
@@ -70,6 +70,6 @@ class RangeProgress:
         return offset < end
 
     def reach_end(self, topic_partition: TopicAndPartition) -> None:
-        """Note that Kafka reported the end of a partition."""
+        """Record that Kafka reported the end of a partition."""
         if topic_partition in self._ends:
             self._at_end.add(topic_partition)

@@ -207,7 +207,7 @@ class PartitionReader:
 
 
 def _note(error: KafkaError, message: Message, progress: RangeProgress) -> str:
-    """Note the end of a partition; return the sentence of an error that will not pass by itself."""
+    """Record the end of a partition; return the sentence of an error that will not pass by itself."""
     if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's spelling
         progress.reach_end((message.topic(), message.partition()))  # type: ignore[arg-type] # it names its partition
         return ""

@@ -36,7 +36,7 @@ class AdaptiveLimit:
         return max(1, int(self._size))
 
     def ended(self, began: float, status: int | None) -> None:
-        """Note the end of a call: when it began (by the clock), and the status of its response, if there was one."""
+        """Record the end of a call: when it began (by the clock), and the status of its response, if there was one."""
         now = self._clock()
         seconds = now - began
         if status is None or status in _OVERLOADED or seconds > _SLOW * self._quickest:

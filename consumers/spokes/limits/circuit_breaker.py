@@ -112,7 +112,7 @@ class CircuitBreaker:
         return self._failures.last.sentence if self._failures else ""
 
     def failed(self, failure: CallFailure) -> None:
-        """Note a call that the system has not processed."""
+        """Record a call that the system has not processed."""
         now = self._now()
         if self._failures is None:
             self._failures = _Failures(since=now, last=failure)
@@ -126,7 +126,7 @@ class CircuitBreaker:
             self._move(BreakerSignal.FAILED, now, failure.retry_after)
 
     def processed(self) -> None:
-        """Note a call that the system has processed, with whatever result."""
+        """Record a call that the system has processed, with whatever result."""
         self._failures = None
         if self.state is not BreakerState.CLOSED:
             self.state = NEXT_STATE[self.state, BreakerSignal.PROCESSED]
@@ -217,13 +217,13 @@ class SystemBreakers:
         return self.writes if writes else self.reads
 
     def failed(self, failure: CallFailure, *, writes: bool) -> None:
-        """Note a call that the system has not processed."""
+        """Record a call that the system has not processed."""
         self.breaker(writes=writes).failed(failure)
         if failure.unreachable:
             self.breaker(writes=not writes).failed(failure)
 
     def processed(self, *, writes: bool) -> None:
-        """Note a call that the system has processed."""
+        """Record a call that the system has processed."""
         self.reads.processed()
         if writes:
             self.writes.processed()
@@ -233,7 +233,7 @@ class BreakerObserver(Protocol):
     """Hears of breakers that open and close."""
 
     def __call__(self, spoke: str, calls: str, breaker: CircuitBreaker, /) -> None:
-        """Note a change; `calls` are `writes` or `reads`."""
+        """Record a change; `calls` are `writes` or `reads`."""
 
 
 @dataclass(slots=True)

@@ -111,8 +111,8 @@ def announce(
 ) -> Announced:
     """Return what a published event means to subscribers; `state` is the state that it shows, as TMF653 writes it.
 
-    The first event of a run announces its creation, and its state too if that is no longer the initial one: who
-    subscribes to changes of state only hears of each. Of a run whose earlier events were not read, it announces the
+    The first event of a run announces its creation, and its state too if that is no longer the initial one: a
+    subscriber to changes of state only gets all of them. Of a run whose earlier events were not read, it announces the
     state.
     """
     created = announced is None and notification.previous_revision is None

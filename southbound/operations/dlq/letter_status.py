@@ -46,7 +46,7 @@ class ClosedLetters:
         return len(self._closures)
 
     def add(self, key: bytes | None, value: bytes | None) -> None:
-        """Note a record of the topic; one that is not ours is ignored."""
+        """Apply a record of the topic; one that is not ours is ignored."""
         try:
             id_ = LetterId.parse((key or b"").decode())
         except ValueError:

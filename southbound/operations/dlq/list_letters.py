@@ -111,7 +111,7 @@ class _Newest:
         self._heap: list[tuple[int, tuple[int, int], Letter]] = []
 
     def add(self, letter: Letter) -> None:
-        """Note a dead letter."""
+        """Count a dead letter."""
         self.count += 1
         entry = (letter.timestamp_ms, (letter.id.partition, letter.id.offset), letter)
         if len(self._heap) < self.limit:

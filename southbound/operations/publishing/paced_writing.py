@@ -31,7 +31,7 @@ _BATCHES_PER_SECOND = 4  # with a rate; so often the progress moves
 
 
 def open_writer(settings: Settings, topic: str, known: Container[str]) -> TransactionalWriter:
-    """Become the one command that notes on a topic what it does; earlier ones fail from now on.
+    """Open the only transactional writer of a topic; it fences earlier ones.
 
     Raises:
         CommandFailedError: the topic is missing, or Kafka does not allow it.

@@ -70,7 +70,7 @@ class EventSpool:
             yield root, [event for _, *row in rows if (event := self._decode(*row)) is not None]
 
     def note_runs(self, run_ids: Iterable[str]) -> None:
-        """Note runs, so that `has_run` finds them."""
+        """Store runs, so that `has_run` finds them."""
         self._connection.execute("BEGIN").close()
         self._connection.executemany("INSERT OR IGNORE INTO noted VALUES (?)", [(each,) for each in run_ids]).close()
         self._connection.execute("COMMIT").close()

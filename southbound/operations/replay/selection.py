@@ -67,7 +67,7 @@ class Selection:
 
 
 def read_selection(content: Mapping[str, object]) -> Selection:
-    """Return what `as_json` returned.
+    """Return the selection that `as_json` wrote.
 
     Raises:
         ValueError, KeyError, TypeError: it is something else.

@@ -77,7 +77,7 @@ def noting_callbacks(resources: SharedResources, count: CountCallback) -> CountC
 
 
 def note_polled_change(resources: SharedResources, spoke: str) -> None:
-    """Note for the registrar of a system that a poll found a change."""
+    """Record for the registrar of a system that a poll found a change."""
     if (registrar := resources.registrars.get(spoke)) is not None:
         registrar.change_polled()
 

@@ -96,7 +96,7 @@ def test_a_warning_names_the_source_printably_and_why() -> None:
 
 
 def alternate(guard: DeadLetterLimit, pattern: str, start: float = 1.0) -> list[int]:
-    """Note records in turn, `x` for a dead letter; return after how many of them the source was stopped."""
+    """Count records in turn, `x` for a dead letter; return after how many of them the source was stopped."""
     stops = []
     for n, kind in enumerate(pattern, 1):
         if kind == "x" and guard.dead_lettered("a", PROBLEM, start + n / 1_000):
