@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from importlinter.cli import lint_imports
 
+from tests.architecture.allowed_imports import needed_modules
 from tests.architecture.import_circles import circles_of
 
 ROOT = Path(__file__).parents[2]
@@ -131,3 +132,8 @@ def closure_of(name: str, imports: dict[str, set[str]]) -> set[str]:
         found.add(reached)
         waiting |= imports[reached] - found
     return found
+
+
+def test_what_a_unit_needs_is_found_through_other_modules() -> None:
+    imports = {"unit.a": {"unit.b", "base"}, "unit.b": set(), "base": {"far"}, "far": {"unit.a"}, "unity": {"other"}}
+    assert needed_modules(imports, "unit") == {"base": "unit.a", "far": "base"}
