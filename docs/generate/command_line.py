@@ -9,7 +9,7 @@ import typer
 
 from docs.generate.markdown import table
 from southbound.cli.app import app
-from southbound.cli.exit_codes import EXIT_CODE_MEANINGS
+from southbound.exit_codes import EXIT_CODE_MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

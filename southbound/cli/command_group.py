@@ -12,7 +12,7 @@ from typer import Abort, TyperException, echo, style
 from typer.core import TyperGroup
 
 from schemas.codec.printable import printable_lines
-from southbound.cli.exit_codes import CommandFailedError, ExitCode
+from southbound.exit_codes import CommandFailedError, ExitCode
 
 MAX_ERRORS = 1_000  # sentences; nobody reads more of them
 MAX_ERRORS_ON_SCREEN = 20  # sentences; with more of them the first one scrolls out of sight

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from southbound.cli.exit_codes import EXIT_CODE_MEANINGS, invalid_input
+from southbound.exit_codes import EXIT_CODE_MEANINGS, invalid_input
 
 if TYPE_CHECKING:
     from southbound.settings.settings import LoadedSettings, Settings

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from southbound.cli.exit_codes import invalid_input
 from southbound.cli.options import EXIT_CODES, ConfigOption, read_settings
+from southbound.exit_codes import invalid_input
 from southbound.service.roles import ROLES, Role
 
 DEFAULT_PORT = 8701

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from consumers.northbound.access.api_keys import digest_of, generate_key
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.operations.console import print_json, print_text
 
 

@@ -15,7 +15,7 @@ from consumers.spokes.http_client import open_connections
 from consumers.table_topic.live_pair import PublishedTableIds
 from schemas.text.counts import count_noun
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_result, print_text
 from southbound.service.composition.callback_addresses import registration_mistakes, url_token
 from southbound.service.load_rules import InvalidConfigurationError, load_rules

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from schemas.files.text_file import TextFileError, read_text_file, read_text_stream
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 
 MAX_INPUT_BYTES = 20_000_000  # commands hold the whole content in memory, several times
 

@@ -15,7 +15,7 @@ from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import invalid_input, unreachable
+from southbound.exit_codes import invalid_input, unreachable
 from southbound.operations.console import print_status
 from southbound.service.kafka_settings import client_settings
 

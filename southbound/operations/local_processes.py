@@ -15,8 +15,8 @@ from consumers.spokes.credentials import SecretMissingError
 from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles, profile_files
 from southbound.broker.broker import BrokerUnavailableError
 from southbound.broker.open_broker import open_broker
-from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
 from southbound.demo.run_demo import run_demo
+from southbound.exit_codes import ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_content, print_status
 from southbound.operations.topic_admin import TopicsError
 from southbound.service.load_rules import InvalidConfigurationError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 from southbound.operations.console import print_status
 
 if TYPE_CHECKING:

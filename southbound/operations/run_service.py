@@ -10,7 +10,7 @@ import structlog
 import uvloop
 
 from consumers.runtime.worker import WorkerFailedError
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
+from southbound.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.service.load_rules import InvalidConfigurationError, load_rules
 from southbound.service.logs import configure_logs
 from southbound.service.roles import Role, default_roles

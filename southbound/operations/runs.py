@@ -15,7 +15,7 @@ from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
 from router.tables.explain.explanation import explanation_text
 from schemas.vocabulary import Phase
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
+from southbound.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_json, print_result
 from southbound.operations.run_views import StoredRun, run_details, run_table
 from southbound.service.open_resources import open_run_store

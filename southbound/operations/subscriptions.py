@@ -12,7 +12,7 @@ from yarl import URL
 
 from router.northbound.hub.subscription import SubscriptionState
 from schemas.codec.printable import printable
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_result, print_text
 from southbound.operations.runs import query_store
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from consumers.store.sql_store import SqlRunStore
     from router.northbound.hub.subscription import Delivery, RunSubscription
-    from southbound.cli.exit_codes import CommandFailedError
+    from southbound.exit_codes import CommandFailedError
     from southbound.settings.settings import Settings
 
 COLUMNS = (

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from consumers.spokes.credentials import SecretMissingError
 from schemas.topics import all_topics
-from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
+from southbound.exit_codes import ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_result, print_status
 from southbound.operations.kafka import wait_until_reachable
 from southbound.operations.topic_admin import TopicAdmin, TopicPlan, TopicsError, format_retention

@@ -15,7 +15,7 @@ import pytest
 
 from southbound.broker.jvm import jvm_broker
 from southbound.broker.server import reserve_port
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.simulator.behaviours import completes_by_callback, completes_immediately
 from southbound.simulator.script import Script
 from tests.builders.runs import a_document

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from router.selection.publish_checks import PublishFindings
 from router.selection.spoke_selector import SpokeSelector
 from schemas.text.counts import count_noun
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.backtest.report import BacktestComparison, backtest_json, backtest_text
 from southbound.operations.backtest.run_backtest import run_backtest
 from southbound.operations.console import print_json, print_result

@@ -20,7 +20,7 @@ from router.selection.redecide import reads_specification
 from router.tables.formats.yaml_writer import write_yaml
 from schemas.codec.schema_registry import RegistryError, resolve_ids
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
+from southbound.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.backtest.reader import (
     ReaderTask,
     prepare_reader_process,

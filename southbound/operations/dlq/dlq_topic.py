@@ -12,7 +12,7 @@ from consumers.hold.kafka_hold_reader import BATCH_SIZE, STALL_TIMEOUT
 from consumers.runtime.kafka.offset_range import OffsetRange
 from consumers.runtime.kafka.partition_reader import PartitionReader, PartitionReadError
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import unreachable
+from southbound.exit_codes import unreachable
 from southbound.operations.dlq.letter import read_letter
 from southbound.operations.dlq.letter_filter import LetterFilter, make_filter
 from southbound.operations.dlq.letter_status import ClosedLetters, LetterState

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from consumers.dead_letter_subject import DeadLetterClass
 from schemas.codec.avro_encode import avro_string
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 from southbound.operations.backtest.compare import parse_duration
 from southbound.operations.dlq.letter import LetterId
 

@@ -10,7 +10,7 @@ from consumers.runtime.kafka.offset_range import OffsetRange
 from schemas.codec.cloudevents import read_type
 from schemas.codec.printable import printable
 from schemas.text.counts import count_noun
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.dlq.dlq_topic import open_dlq
 from southbound.operations.dlq.letter import text_of

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.text.counts import count_noun
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.operations.console import console, print_json, print_result, print_status, print_text
 from southbound.operations.dlq.dlq_topic import ALL_STATES, open_dlq
 from southbound.operations.dlq.letter import text_of

@@ -14,7 +14,7 @@ from uuid import uuid4
 from consumers.hold.held_letters import HeldRelease
 from schemas.codec.printable import printable
 from schemas.text.counts import count_noun
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.dlq.close_letters import ClosedLetter, LetterCloser
 from southbound.operations.dlq.dlq_topic import open_dlq

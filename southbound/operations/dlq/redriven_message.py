@@ -12,7 +12,7 @@ from producers.publisher import Message
 from schemas.codec.cloudevents import REPLAY_HEADER, read_headers
 from schemas.files.event_file import EventFileError, read_events
 from schemas.partition_keys import key_of, topic_of
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 from southbound.operations.dlq.letter import first_failed_at
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from rich.table import Table
 from schemas.codec.errors import UndecodableError
 from schemas.codec.printable import excerpt, printable
 from schemas.text.counts import count_noun
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_result, print_status, print_text
 from southbound.operations.dlq.dlq_topic import ALL_STATES, open_dlq
 from southbound.operations.dlq.letter import shown_header, text_of

@@ -12,7 +12,7 @@ from schemas.codec.printable import printable
 from schemas.files.event_file import EventFileError, read_events
 from schemas.partition_keys import key_of, topic_of
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
+from southbound.exit_codes import ExitCode, invalid_input, unreachable
 from southbound.operations.input_file import read_input
 from southbound.operations.kafka import open_publisher, wait_until_reachable
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from consumers.runtime.kafka.offset_range import OffsetRange
 from consumers.runtime.kafka.partition_reader import FIRST_RECORD, NEXT_RECORD, PartitionReader, PartitionReadError
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
+from southbound.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import console, print_json
 from southbound.operations.events.record_view import read_record
 from southbound.operations.kafka import make_envelope, wait_until_reachable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 
 _MAX_AUTHOR_LENGTH = 200  # characters
 _MAX_COMMENT_LENGTH = 2_000  # characters

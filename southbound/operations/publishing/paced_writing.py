@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from producers.kafka_transaction import TransactionalWriter
 from producers.publisher import PublishError
-from southbound.cli.exit_codes import unreachable
+from southbound.exit_codes import unreachable
 from southbound.service.kafka_settings import client_settings
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from router.recovery.differences import differences
 from router.recovery.fold import fold_hierarchy
 from schemas.text.counts import count_noun
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
+from southbound.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_json, print_text
 from southbound.operations.kafka import make_envelope, wait_until_reachable
 from southbound.operations.progress import show_progress

@@ -19,7 +19,7 @@ from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunRequested
 from schemas.partition_keys import root_run_key, topic_of
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import invalid_input, unreachable
+from southbound.exit_codes import invalid_input, unreachable
 from southbound.operations.console import print_json, print_text
 from southbound.operations.kafka import MAX_WAIT
 from southbound.operations.replay.forecast import Effect, Forecast, forecast, run_of

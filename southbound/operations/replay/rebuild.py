@@ -24,7 +24,7 @@ from router.runs.transitions import COMMANDED_PHASES
 from router.store_continuity import TopicEnds
 from schemas.text.counts import count_noun
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
+from southbound.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_status, print_text
 from southbound.operations.kafka import make_envelope, open_publisher, wait_until_reachable
 from southbound.operations.progress import show_progress

@@ -18,7 +18,7 @@ from schemas.codec.printable import printable
 from schemas.partition_keys import key_of, topic_of
 from schemas.text.counts import count_noun
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import ExitCode, invalid_input, unreachable
+from southbound.exit_codes import ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.kafka import make_envelope, wait_until_reachable
 from southbound.operations.publishing.authorship import author_name, checked_comment

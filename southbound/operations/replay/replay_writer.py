@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from producers.kafka_transaction import ProducerFencedError
 from producers.publisher import PublishError, RecordTooLargeError
 from schemas.text.counts import count_noun
-from southbound.cli.exit_codes import unreachable
+from southbound.exit_codes import unreachable
 from southbound.operations.progress import show_progress
 from southbound.operations.publishing.paced_writing import MAX_BYTES, batch_length, wait_for_rate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 from southbound.operations.replay.compare import compare_store
 from southbound.operations.replay.rebuild import rebuild_store
 from southbound.operations.replay.replay_records import ReplayOptions, replay_records

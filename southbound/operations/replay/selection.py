@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from consumers.runtime.kafka.offset_range import LOG_END, OffsetRange
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 from southbound.operations.dlq.letter_filter import full_topic_name, parse_moment
 
 if TYPE_CHECKING:

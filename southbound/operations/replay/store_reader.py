@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.engine import make_url
 
-from southbound.cli.exit_codes import unreachable
+from southbound.exit_codes import unreachable
 from southbound.service.open_resources import open_run_store
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pydantic_core import to_json
 
 from consumers.specifications.published_specifications import plan_apply, plan_delete
 from schemas.text.counts import count_noun
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.specifications.specification_file import read_specification_file
 from southbound.operations.specifications.topic import query_specifications, write_if_needed

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from rich.table import Table
 
 from consumers.table_topic.published_tables import UnreadableRecord
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_content, print_json, print_result, print_status
 from southbound.operations.specifications.topic import read_specifications
 

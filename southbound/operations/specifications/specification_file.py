@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from schemas.files.located_json import LocatedJsonError, read_located_json
 from schemas.files.located_tree import plain_data
 from schemas.files.located_yaml import LocatedYamlError, read_located_yaml
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 from southbound.operations.input_file import read_input
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from consumers.specifications.published_specifications import RefusedSpecificationError
 from consumers.table_topic.port import PlanOutdatedError
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 from southbound.operations.kafka import query_compacted_topic
 from southbound.service.specification_source import specification_topic
 

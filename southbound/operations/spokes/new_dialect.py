@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from consumers.spokes import jobs
 from consumers.spokes.profile import check_spoke_name
 from consumers.spokes.registry import SPOKE_FACTORIES
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_text
 from southbound.settings.settings import DEFAULTS
 

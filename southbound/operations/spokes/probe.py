@@ -18,7 +18,7 @@ from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.registry import spoke_for
 from consumers.spokes.security.client_tls import client_tls
 from router.responses import NoResponse
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_text
 from southbound.operations.spokes.profiles import one_profile
 from southbound.service.composition.callback_addresses import hub_dialect, registration_mistakes

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles, profile_files
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 
 if TYPE_CHECKING:
     from consumers.spokes.profile import Profile

@@ -11,7 +11,7 @@ from rich.table import Table
 from consumers.spokes.conventions.hub_settings import CredentialsPlace
 from consumers.spokes.profile_schema import profile_schema
 from schemas.text.counts import count_noun
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.configuration import missing_secrets
 from southbound.operations.console import print_content, print_json, print_result, print_text
 from southbound.operations.spokes.profiles import all_profiles, one_profile, profile_of_file

@@ -11,7 +11,7 @@ from router.selection.publish_checks import analyse_loaded
 from router.tables.diagnostics import TableErrors
 from router.tables.explain.wording import describe_value
 from schemas.text.counts import count_noun
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_text
 from southbound.operations.tables.formats import load_file
 

@@ -12,7 +12,7 @@ from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import TableErrors
 from schemas.text.counts import count_noun
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.tables.formats import load_file
 

@@ -13,7 +13,7 @@ from router.tables.diagnostics import TableErrors
 from router.tables.formats.sheets.grid import SheetPlaces
 from router.tables.formats.sheets.xlsx_markup import add_reasons
 from router.tables.table import DecisionTable
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_content, print_json, print_status
 from southbound.operations.output_file import create_file, free_name, replace_file, write_output_file
 from southbound.operations.tables.dmn import DmnOptions

@@ -13,7 +13,7 @@ from router.tables.formats.dmn import model as dmn
 from router.tables.formats.loader import TableTree
 from router.tables.formats.yaml_reader import read_yaml
 from router.tables.formats.yaml_writer import write_yaml
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

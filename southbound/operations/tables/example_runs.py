@@ -14,7 +14,7 @@ from schemas.commands import ChangeRun, SendRun
 from schemas.files.event_file import EventFileError, read_events
 from schemas.files.located_tree import Block, locate, plain_data
 from schemas.lifecycle import RunChanged, RunRequested
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 from southbound.operations.input_file import read_input
 
 if TYPE_CHECKING:

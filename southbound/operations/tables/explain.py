@@ -17,7 +17,7 @@ from router.tables.explain.explain import explain_decision, explain_undecided, e
 from router.tables.explain.why_not import why_not
 from router.tables.explain.wording import describe_value
 from router.tables.feel.writer import value_text
-from southbound.cli.exit_codes import ExitCode, invalid_input
+from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_result
 from southbound.operations.tables.example_runs import read_example_runs
 from southbound.operations.tables.lookup import load_named

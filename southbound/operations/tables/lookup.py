@@ -16,7 +16,7 @@ from router.selection.outbound_policy import OutboundPolicy
 from router.selection.spoke_selector import SpokeSelector
 from router.tables.diagnostics import TableErrors
 from schemas.published_tables import DRAFT, MAX_COMMENT_LENGTH, LivePointer, TableKind, TableVersion
-from southbound.cli.exit_codes import invalid_input
+from southbound.exit_codes import invalid_input
 from southbound.operations.kafka import query_compacted_topic
 from southbound.operations.tables.formats import SUFFIXES, load_file, yaml_text
 from southbound.service.table_sources import table_topic

@@ -22,7 +22,7 @@ from router.selection.publish_checks import check_before_publishing
 from router.tables.diagnostics import TableErrors
 from router.tables.diff import compare_tables
 from schemas.published_tables import DRAFT, LivePointer
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
+from southbound.exit_codes import CommandFailedError, ExitCode, invalid_input
 from southbound.operations.backtest.compare import backtest_findings
 from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.tables.check import known_spokes

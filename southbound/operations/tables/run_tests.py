@@ -10,7 +10,7 @@ from router.selection.load import decision_function, table_of
 from router.tables.explain.explain import explanation_lines
 from router.tables.test_cases import check_test
 from schemas.text.counts import count_noun
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
+from southbound.exit_codes import CommandFailedError, ExitCode, invalid_input
 from southbound.operations.console import print_json, print_text
 from southbound.operations.tables.lookup import load_untested
 

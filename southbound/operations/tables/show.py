@@ -13,7 +13,7 @@ from router.selection.load import document_of
 from router.tables.diff import compare_tables
 from schemas.published_tables import DRAFT, LivePointer, TableDraft
 from schemas.text.counts import count_noun
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input
+from southbound.exit_codes import CommandFailedError, ExitCode, invalid_input
 from southbound.operations.console import print_content, print_json, print_result, print_status, print_text
 from southbound.operations.tables.lookup import (
     find_draft,

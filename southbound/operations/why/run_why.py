@@ -12,7 +12,7 @@ import orjson
 from consumers.runtime.kafka.partition_reader import PartitionReadError
 from consumers.runtime.kafka.readiness import KafkaNotReadyError, wait_for_kafka
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
+from southbound.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_json, print_result
 from southbound.operations.explain_run import explanation_json, explanation_lines
 from southbound.operations.kafka import make_envelope

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from tests.chaos.conductor.hands import Hand
 from tests.chaos.conductor.load import Load
 from tests.chaos.conductor.oracle import Breach

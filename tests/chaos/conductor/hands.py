@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from tests.chaos.conductor.oracle import Fault
 from tests.chaos.conductor.setup import SESSION
 from tests.chaos.conductor.system import FaultPlan

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from tests.chaos.conductor.desk import LATENCY
 from tests.chaos.conductor.hands import ANY_EXIT
 from tests.chaos.conductor.load import RUBBISH

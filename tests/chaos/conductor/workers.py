@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from ruamel.yaml import YAML
 
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from tests.chaos.conductor.oracle import Breach
 from tests.fixtures.processes import ROOT, ChildProcess
 

@@ -23,7 +23,7 @@ from schemas.codec.envelope import Envelope, Event
 from schemas.lifecycle import RunCancelled, RunRequested
 from schemas.topics import TopicNames
 from southbound.broker.server import reserve_port
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.operations.backtest.run_backtest import run_backtest
 from southbound.settings.settings import DEFAULTS, KafkaSettings, Settings
 from tests.builders.runs import a_document

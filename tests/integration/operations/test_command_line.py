@@ -17,7 +17,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from southbound.broker.server import reserve_port
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.settings.settings import DEFAULTS
 from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.external_system import ExternalSystem

@@ -21,7 +21,7 @@ from producers.kafka_publisher import producer_settings
 from schemas.problem import Problem
 from schemas.topics import TopicNames, all_topics
 from southbound.broker.server import reserve_port
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.operations.topic_admin import TopicAdmin
 from tests.fixtures.command_shell import CommandShell
 

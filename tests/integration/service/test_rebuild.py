@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from schemas.vocabulary import Phase
-from southbound.cli.exit_codes import CommandFailedError, ExitCode
+from southbound.exit_codes import CommandFailedError, ExitCode
 from southbound.operations.replay import rebuild
 from southbound.operations.replay.compare import compare_store
 from southbound.settings.settings import StoreSettings

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from schemas.lifecycle import RunCancelled, RunRequested
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from tests.builders.runs import a_document
 from tests.fixtures.command_shell import CommandShell
 

@@ -16,7 +16,7 @@ from consumers.runtime.kafka.group_state import read_committed_offsets
 from consumers.runtime.kafka.partition_reader import PartitionReader
 from producers.kafka_publisher import producer_settings
 from schemas.topics import TopicNames, all_topics
-from southbound.cli.exit_codes import CommandFailedError, ExitCode
+from southbound.exit_codes import CommandFailedError, ExitCode
 from southbound.operations.replay import replay_records as command
 from southbound.operations.replay import replay_writer
 from southbound.operations.replay.replay_records import ReplayOptions, replay_records

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from producers.kafka_publisher import KafkaPublisher, producer_settings
 from producers.publisher import Message
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.operations.dlq.letter_filter import LetterOptions
 from southbound.operations.dlq.redrive import CloseOptions, redrive_letters
 from southbound.service.load_rules import load_rules

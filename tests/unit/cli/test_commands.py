@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.settings.settings import DEFAULTS
 from tests.harness.command_line import southbound
 

@@ -10,7 +10,7 @@ from consumers.northbound.streams.profile import StreamSource, load_destinations
 from consumers.runtime.config import WorkerConfig
 from consumers.runtime.kafka.topic_limits import TopicLimits
 from consumers.spokes.profile_loader import ProfilesWrongError
-from southbound.cli.exit_codes import CommandFailedError
+from southbound.exit_codes import CommandFailedError
 from southbound.operations.configuration import check_configuration
 from southbound.operations.run_service import run_service
 from southbound.service.load_rules import InvalidConfigurationError, load_rules

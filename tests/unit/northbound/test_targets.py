@@ -10,7 +10,7 @@ from consumers.northbound.writeback.target import WritebackTarget, load_targets
 from consumers.northbound.writeback.target_calls import Listed, TargetCalls
 from consumers.spokes.profile_loader import ProfilesWrongError
 from router.responses import HttpResponse
-from southbound.cli.exit_codes import CommandFailedError
+from southbound.exit_codes import CommandFailedError
 from southbound.operations.configuration import check_configuration
 from southbound.operations.run_service import run_service
 from southbound.service.load_rules import InvalidConfigurationError, load_rules

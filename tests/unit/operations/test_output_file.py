@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.cli.exit_codes import CommandFailedError
+from southbound.exit_codes import CommandFailedError
 from southbound.operations.output_file import free_name, write_output_file
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from router.runs.run import RequestRow
 from router.tables.explain.explanation import CellComparison, Explanation, MatchedRow, NearMiss, dump_explanations
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.operations.run_views import StoredRun, format_time, run_details, status_sentences
 from tests.builders.runs import NOON, TREE, a_document, a_run
 from tests.harness.command_line import southbound

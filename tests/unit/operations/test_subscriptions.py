@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from consumers.store.sql_store import open_store
 from consumers.store.subscriptions.port import Failure
-from southbound.cli.exit_codes import CommandFailedError
+from southbound.exit_codes import CommandFailedError
 from southbound.operations.subscriptions import (
     delete_subscription,
     list_subscriptions,

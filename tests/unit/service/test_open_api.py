@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.service.open_api import access_mistakes
 from southbound.settings.access import AccessSettings
 from southbound.settings.settings import SettingsError, load_settings

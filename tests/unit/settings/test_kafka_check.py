@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from tests.harness.command_line import southbound
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.settings.kafka_client_names import ALLOWED_CLIENT_SETTINGS, refusal
 from southbound.settings.settings import KafkaSettings
 from tests.harness.command_line import southbound

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.runtime.kafka.offset_range import OffsetRange
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.operations.backtest.compare import parse_duration
 from southbound.operations.backtest.run_backtest import reader_count
 from southbound.operations.backtest.split_ranges import split_ranges

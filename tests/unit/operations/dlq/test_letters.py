@@ -16,7 +16,7 @@ from schemas.codec.codec import Codec
 from schemas.lifecycle import RunCancelled
 from schemas.problem import Problem
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import CommandFailedError
+from southbound.exit_codes import CommandFailedError
 from southbound.operations.dlq.letter import MASKED, Letter, LetterId, read_letter, shown_header
 from southbound.operations.dlq.letter_filter import LetterFilter, LetterOptions, make_filter, parse_moment
 from southbound.operations.dlq.letter_status import ClosedLetters, LetterClosure, LetterState, status_message

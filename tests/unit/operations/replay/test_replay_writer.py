@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from consumers.runtime.kafka.offset_range import OffsetRange
 from producers.kafka_transaction import ProducerFencedError
 from producers.publisher import Message, PublishError, RecordTooLargeError
-from southbound.cli.exit_codes import CommandFailedError
+from southbound.exit_codes import CommandFailedError
 from southbound.operations.replay.replay_note import ReplayKind, ReplayNote, read_note
 from southbound.operations.replay.replay_writer import ReplayItem, ReplayWriter
 from southbound.operations.replay.selection import Selection

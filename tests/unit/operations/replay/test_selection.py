@@ -19,7 +19,7 @@ from schemas.codec.envelope import Envelope, Event
 from schemas.commands import SendRun
 from schemas.lifecycle import RunCancelled
 from schemas.topics import TopicNames
-from southbound.cli.exit_codes import CommandFailedError
+from southbound.exit_codes import CommandFailedError
 from southbound.operations.replay.record_items import RecordChooser, is_copy, replayed_message
 from southbound.operations.replay.replay_note import ReplayKind, ReplayMark, ReplayNote, newest_notes, read_note
 from southbound.operations.replay.selection import Selection, SelectionOptions, make_selection, read_selection

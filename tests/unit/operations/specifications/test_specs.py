@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.operations import kafka
 from southbound.operations.specifications import topic as commands
 from tests.builders.specifications import a_specification_document

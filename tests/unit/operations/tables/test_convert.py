@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 from router.selection.load import document_of, load_any
 from router.tables.formats.loader import version_of
 from router.tables.formats.yaml_writer import write_yaml
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.settings.settings import DEFAULTS
 from tests.harness.command_line import southbound
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.settings.settings import DEFAULTS
 from tests.builders.decision_tables import a_file, a_row
 from tests.harness.command_line import southbound

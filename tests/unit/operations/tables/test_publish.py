@@ -11,7 +11,7 @@ import pytest
 from consumers.table_topic.publish_plan import plan_publish
 from consumers.table_topic.published_tables import PublishedTables
 from schemas.published_tables import LivePointer
-from southbound.cli.exit_codes import ExitCode
+from southbound.exit_codes import ExitCode
 from southbound.operations.tables import lookup as table_shelf
 from southbound.settings.settings import DEFAULTS
 from tests.builders.published_tables import a_signature, a_table_text, an_authored_table
