@@ -115,6 +115,17 @@ def path_exists(token: str, page: Path) -> bool:
     return any(fnmatch(name, f"*/{pattern}") for name in FILES)
 
 
+def misplaced_names(text: str) -> list[str]:
+    """Return the names of modules that are not in the folder that was named last before them."""
+    folder, found = "", []
+    for name in (span for span in code_spans(text) if re.fullmatch(r"[\w/]+(\.py|/)", span)):
+        if "/" in name:
+            folder = name.rpartition("/")[0]
+        elif f"{folder}/{name}" not in FILES:
+            found.append(name)
+    return found
+
+
 def path_tokens(text: str) -> set[str]:
     """Return each word of a code span or a command that must be a path of the repository."""
     words = {word for span in (*code_spans(text), *map(" ".join, simple_commands(text))) for word in span.split()}
@@ -149,6 +160,15 @@ def test_links_between_pages_lead_to_a_file_and_a_heading(page: Path) -> None:
 def test_files_that_pages_name_exist(page: Path) -> None:
     tokens = path_tokens(page.read_text(encoding="utf-8"))
     assert sorted(token for token in tokens if not path_exists(token, page)) == []
+
+
+def test_a_name_without_a_folder_is_beside_the_last_path_of_the_page() -> None:
+    """`batch.py` after a path of another folder sent readers to the wrong one."""
+    assert misplaced_names((ROOT / "docs/architecture.md").read_text(encoding="utf-8")) == []
+
+
+def test_a_name_beside_another_path_is_found() -> None:
+    assert misplaced_names("`router/runs/advance.py`, `run.py`, `consumers/store/port.py`, `run.py`") == ["run.py"]
 
 
 @pytest.mark.parametrize("page", CURRENT_PAGES, ids=name_of)
