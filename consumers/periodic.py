@@ -19,9 +19,16 @@ class ReportSentence(Protocol):
         """Log one sentence."""
 
 
-async def repeat(work: Callable[[], Awaitable[object]], *, every: float, warn: ReportSentence, failure: str) -> None:
+async def repeat(
+    work: Callable[[], Awaitable[object]],
+    *,
+    every: float | Callable[[], float],
+    warn: ReportSentence,
+    failure: str,
+) -> None:
     """Do the work, pause for `every` seconds and start again, until cancelled.
 
+    If `every` is a function, it returns the seconds after each round.
     During an outage of the run store or of Kafka, `warn` is called with the sentence `failure` and the cause.
     """
     while True:
@@ -29,4 +36,4 @@ async def repeat(work: Callable[[], Awaitable[object]], *, every: float, warn: R
             await work()
         except (StoreUnavailableError, PublishError) as error:
             warn(f"{failure}; this will be retried: {error}")
-        await asyncio.sleep(every)
+        await asyncio.sleep(every() if callable(every) else every)

@@ -33,3 +33,22 @@ async def test_any_other_error_ends_the_work() -> None:
 
     with pytest.raises(ValueError, match="a mistake"):
         await asyncio.wait_for(repeat(work, every=0, warn=print, failure="Nothing was done"), 10)
+
+
+async def test_a_pause_that_is_a_function_is_asked_for_after_each_round() -> None:
+    rounds: list[str] = []
+    enough = asyncio.Event()
+
+    async def work() -> None:
+        rounds.append("work")
+
+    def pause() -> float:
+        rounds.append("pause")
+        if len(rounds) == 4:
+            enough.set()
+        return 0.0
+
+    repeating = asyncio.create_task(repeat(work, every=pause, warn=print, failure="Nothing was done"))
+    await asyncio.wait_for(enough.wait(), 10)
+    repeating.cancel()
+    assert rounds[:4] == ["work", "pause"] * 2

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from consumers.periodic import repeat
 from consumers.routing.waiting.foreign_waits import UNLIMITED, ForeignWaits
 from consumers.routing.waiting.queued_request import RequestRelease
-from consumers.store.port import StoreUnavailableError
-from producers.publisher import PublishError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
@@ -47,19 +46,24 @@ class WaitingQueueReleaser:
     warn: ReportSentence
     interval: float = 1.0
     waiting_requests: int = 0  # at the end of the last round
+    _duration: float = field(default=0.0, init=False)  # of the last round, in seconds
     _last_selector: SpokeSelector | None = field(default=None, init=False)
     _foreign_waits: ForeignWaits = field(default_factory=ForeignWaits, init=False)
 
     async def run(self) -> None:
         """Release requests until cancelled."""
-        while True:
-            started_at = self.updater.now()
-            try:
-                await self.release_due()
-            except (StoreUnavailableError, PublishError) as error:
-                self.warn(f"Queued requests could not be released; this will be retried: {error}")
-            duration = (self.updater.now() - started_at).total_seconds()
-            await asyncio.sleep(min(max(self.interval, PAUSE_FACTOR * duration), MAX_PAUSE))
+        failure = "Queued requests could not be released"
+        await repeat(self._measured_round, every=self._pause, warn=self.warn, failure=failure)
+
+    async def _measured_round(self) -> None:
+        started_at = self.updater.now()
+        try:
+            await self.release_due()
+        finally:
+            self._duration = (self.updater.now() - started_at).total_seconds()
+
+    def _pause(self) -> float:
+        return min(max(self.interval, PAUSE_FACTOR * self._duration), MAX_PAUSE)
 
     async def release_due(self) -> None:
         """Release every request that may go."""
@@ -120,9 +124,10 @@ class WaitingQueueReleaser:
                 await self._release_all(rows, anew=True)
             self._last_selector = selector
         elif undecided := self._foreign_waits.groups_to_decide(lengths, self.decider.counted_definitions, now):
+            release = self._request_release()
             async for rows in self._pages(undecided):
                 for root in rows:
-                    await self._release.find_blocking_definitions(root)
+                    await release.find_blocking_definitions(root)
             self._foreign_waits.mark_decided(undecided)
 
     async def _pages(self, groups: Collection[Names]) -> AsyncIterator[Sequence[RunRow]]:
@@ -133,9 +138,8 @@ class WaitingQueueReleaser:
 
     async def _release_all(self, rows: Sequence[RunRow], *, anew: bool = False) -> bool:
         """Release these requests if possible and return whether any was; each one is isolated from the others."""
-        answers = await asyncio.gather(
-            *(self._release.release(root, anew=anew) for root in rows), return_exceptions=True
-        )
+        release = self._request_release()
+        answers = await asyncio.gather(*(release.release(root, anew=anew) for root in rows), return_exceptions=True)
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
@@ -143,12 +147,11 @@ class WaitingQueueReleaser:
 
     async def _command_abandoned(self) -> None:
         """Publish the commands of requests that a process released and crashed before it published them."""
-        since = self.updater.now() - ABANDONED_AFTER
+        since, release = self.updater.now() - ABANDONED_AFTER, self._request_release()
         for row in await self.updater.store.waiting_queue.abandoned(since, PAGE_SIZE):
-            await self._release.command_abandoned(row)
+            await release.command_abandoned(row)
 
-    @property
-    def _release(self) -> RequestRelease:
+    def _request_release(self) -> RequestRelease:
         return RequestRelease(
             updater=self.updater,
             commands=self.commands,
