@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from producers.publisher import Message
 
-    Refusal = tuple[Message, KafkaError]
+    RefusedMessage = tuple[Message, KafkaError]
 
 _REPORT_INTERVAL = 0.002  # seconds between two polls for delivery reports
 TOO_LARGE = "MESSAGE_TOO_LARGE"
@@ -57,7 +57,7 @@ class _Publication:
         self.unsent = deque(messages)  # not handed to librdkafka yet
         self.unacknowledged = len(messages)
         self.failure: PublishError | None = None
-        self.rejected: list[Refusal] = []
+        self.rejected: list[RefusedMessage] = []
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._wait_for_acknowledgement = acknowledged
 
@@ -159,7 +159,7 @@ class KafkaPublisher:
         if refused:
             raise _publish_error(*refused[0])
 
-    async def _rejections_of(self, producer: Producer, publication: _Publication) -> Sequence[Refusal]:
+    async def _rejections_of(self, producer: Producer, publication: _Publication) -> Sequence[RefusedMessage]:
         while publication.unsent:
             await asyncio.sleep(_QUEUE_FULL_DELAY)  # librdkafka does not report free space
             self._enqueue(producer, publication)

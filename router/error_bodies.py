@@ -13,7 +13,8 @@ from schemas.text.json_body import read_json_body
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    Json = dict[str, object]
+    from schemas.text.json_types import Json
+
 
 # Bounds, so that a system that responds with a web page does not fill topics and rows with it.
 _MAX_REASONS = 10

@@ -13,14 +13,14 @@ from schemas.results import RequestResult, RunNotification, RunResult, RunUpdate
 NAMESPACE = "southbound.testrun"
 TYPE_PREFIX = "southbound."
 
-Message = LifecycleEvent | Command | InboundReceived | RunNotification
+EventData = LifecycleEvent | Command | InboundReceived | RunNotification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventType:
     """One event type. `versions` counts its Avro files v1, v2, …; `travels_on` names its kind of topic."""
 
-    model: type[Message]
+    model: type[EventData]
     versions: int
     travels_on: str
 
@@ -61,12 +61,12 @@ _TYPES = {entry.model: entry.ce_type for entry in CATALOGUE}
 _BY_NAME = {name: entry for entry in CATALOGUE for name in (entry.ce_type, entry.name)}
 
 
-def event_type_of(model: type[Message]) -> EventType:
+def event_type_of(model: type[EventData]) -> EventType:
     """Return the entry of a message class."""
     return _BY_MODEL[model]
 
 
-def ce_type_of(model: type[Message]) -> str:
+def ce_type_of(model: type[EventData]) -> str:
     """Return the CloudEvents type of a message class, e.g. `southbound.RunRequested`."""
     return _TYPES[model]
 

@@ -1,7 +1,7 @@
 """Reports of external systems, raw, before they are interpreted (topic `testrun.inbound`)."""
 
 from schemas.base import Model
-from schemas.run_document import Moment, NonEmptyStr
+from schemas.run_document import NonEmptyStr, Timestamp
 from schemas.vocabulary import Channel
 
 
@@ -11,7 +11,7 @@ class InboundReceived(Model):
     spoke: NonEmptyStr
     external_id: str = ""
     channel: Channel
-    received_at: Moment
+    received_at: Timestamp
     event_type: str | None = None
     event_id: str | None = None
     content_type: str | None = None

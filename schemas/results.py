@@ -3,7 +3,7 @@
 from pydantic import Field, field_validator
 
 from schemas.base import Model, Whole
-from schemas.run_document import JsonValue, Moment, NonEmptyStr, value_from_json
+from schemas.run_document import JsonValue, NonEmptyStr, Timestamp, value_from_json
 from schemas.vocabulary import MeasureIdOrigin, Phase, Result, RunState, UpdateKind
 
 
@@ -66,7 +66,7 @@ class ReportedMeasure(Model):
     value_type: str | None = None
     unit_of_measure: str | None = None
     accuracy: float | None = None
-    capture_date_time: Moment | None = None
+    capture_date_time: Timestamp | None = None
     capture_method: str | None = None
     rule_violation: tuple[RuleViolation, ...] = ()
 
@@ -109,7 +109,7 @@ class RunUpdate(Model):
     request_progress: RequestProgress | None = None
     revision: Whole
     previous_revision: Whole | None = None
-    occurred_at: Moment
+    occurred_at: Timestamp
 
 
 class RunResult(Model):
@@ -126,7 +126,7 @@ class RunResult(Model):
     reasons: tuple[Reason, ...] = ()
     revision: Whole
     previous_revision: Whole | None = None
-    occurred_at: Moment
+    occurred_at: Timestamp
 
 
 class RunOutcome(Model):
@@ -151,7 +151,7 @@ class RequestResult(Model):
     counts: dict[str, Whole] = Field(default_factory=dict)
     runs: tuple[RunOutcome, ...] = ()
     reasons: tuple[Reason, ...] = ()
-    occurred_at: Moment
+    occurred_at: Timestamp
 
 
 RunNotification = RunUpdate | RunResult | RequestResult

@@ -38,12 +38,12 @@ def _check_is_no_number(value: object) -> object:
     return value
 
 
-Moment = Annotated[datetime, BeforeValidator(_check_is_no_number), AfterValidator(_to_utc)]
+Timestamp = Annotated[datetime, BeforeValidator(_check_is_no_number), AfterValidator(_to_utc)]
 # No NUL: databases refuse it in a text.
 NonEmptyStr = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
 
 
-Seconds = Annotated[Whole, Field(ge=0)]
+WholeSeconds = Annotated[Whole, Field(ge=0)]
 
 
 class JsonText(Model):
@@ -143,7 +143,7 @@ class ThresholdRule(Model):
     conformance_comparator_upper: str | None = None
     conformance_comparator_exact: bool | None = None
     number_of_allowed_crossing: Whole | None = None
-    tolerance_seconds: Seconds | None = None
+    tolerance_seconds: WholeSeconds | None = None
 
 
 class RequestedMeasure(Model):
@@ -172,8 +172,8 @@ class AppliedSpecification(Model):
     lifecycle_status: str | None = None
     characteristic: tuple[Characteristic, ...] = ()
     test_measure: tuple[RequestedMeasure, ...] = ()
-    expected_duration: Seconds | None = None
-    time_out: Seconds | None = None
+    expected_duration: WholeSeconds | None = None
+    time_out: WholeSeconds | None = None
 
 
 class RunDocument(Model):
@@ -202,10 +202,10 @@ class RunDocument(Model):
     characteristic: tuple[Characteristic, ...] = ()
     related_party: tuple[RelatedParty, ...] = ()
     test_measure: tuple[RequestedMeasure, ...] = ()
-    start_date_time: Moment | None = None
-    end_date_time: Moment | None = None
-    expected_duration: Seconds | None = None
-    time_out: Seconds | None = None
+    start_date_time: Timestamp | None = None
+    end_date_time: Timestamp | None = None
+    expected_duration: WholeSeconds | None = None
+    time_out: WholeSeconds | None = None
     specification: AppliedSpecification | None = None
     order: Whole = 0
     children: tuple[RunDocument, ...] = ()

@@ -13,7 +13,7 @@ from schemas.codec.cloudevents import REPLAY_HEADER
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consumers.runtime.dead_letters import Headers
+    from consumers.runtime.dead_letters import RawHeaders
     from consumers.runtime.handler import Record
 
 HOLD_HEADER = f"{HEADER_PREFIX}hold"
@@ -38,9 +38,9 @@ class HeldRelease:
     place: RecordPlace
     redrives: int
     is_dropped: bool
-    marks: Headers = ()
+    marks: RawHeaders = ()
     value: bytes | None = None
-    headers: Headers | None = None
+    headers: RawHeaders | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return it for the status topic."""
@@ -121,7 +121,7 @@ def released_record(record: Record, release: HeldRelease) -> Record:
     return replace(record, value=value, headers=kept + release.marks)
 
 
-def held_letter(headers: Headers) -> tuple[RecordPlace, HeldLetter] | None:
+def held_letter(headers: RawHeaders) -> tuple[RecordPlace, HeldLetter] | None:
     """Return the place and number of a dead letter whose record waits; None for another one."""
     why = {name.removeprefix(HEADER_PREFIX): value or b"" for name, value in headers if name.startswith(HEADER_PREFIX)}
     if not why.get("hold"):
@@ -138,11 +138,11 @@ def redrives_before(record: Record) -> int:
     return redrive_count(record.headers)
 
 
-def _write_headers(headers: Headers) -> list[list[str | None]]:
+def _write_headers(headers: RawHeaders) -> list[list[str | None]]:
     return [[name, _encode(value)] for name, value in headers]
 
 
-def _read_headers(written: object) -> Headers:
+def _read_headers(written: object) -> RawHeaders:
     return tuple([(str(name), _decode(value)) for name, value in cast("list[tuple[object, object]]", written)])
 
 

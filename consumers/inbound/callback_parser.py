@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    Json = dict[str, object]
+    from schemas.text.json_types import Json
+
 
 MAX_ID_LENGTH = 512  # characters; a longer one would only inflate the key of the message
 

@@ -10,7 +10,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    Headers = Mapping[str, str]
+    ResponseHeaders = Mapping[str, str]
 
 CallbackOutcome = Literal[
     "stored",
@@ -37,7 +37,7 @@ class CallbackRefusedError(Exception):
         status: int,
         outcome: CallbackOutcome,
         sentence: str,
-        headers: Headers | None = None,
+        headers: ResponseHeaders | None = None,
         *,
         code: CallbackOutcome | None = None,
     ) -> None:
@@ -53,7 +53,7 @@ class CallbackRefusedError(Exception):
         return json_response(self.status, error, self.headers)
 
 
-def json_response(status: int, content: object, headers: Headers | None = None) -> web.Response:
+def json_response(status: int, content: object, headers: ResponseHeaders | None = None) -> web.Response:
     """Return a response with a JSON body."""
     body = orjson.dumps(content)
     return web.Response(status=status, body=body, headers=headers, content_type="application/json")

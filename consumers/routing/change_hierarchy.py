@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from schemas.run_document import RunDocument
 
     Documents = Mapping[str, RunDocument]
-    Rows = Mapping[str, RunRow]
+    RowsById = Mapping[str, RunRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class HierarchyChanger:
         await self._command_changes(event, await self.updater.store.runs_of_request(root.request_id), documents, reason)
         return Done()
 
-    def _with_specifications(self, root: RunRow, rows: Rows, ordered: RunDocument) -> RunDocument | Problem:
+    def _with_specifications(self, root: RunRow, rows: RowsById, ordered: RunDocument) -> RunDocument | Problem:
         """Return the documents with the specifications that were applied to their runs; added runs get the present."""
         family: list[RunDocument] = []
         for document in (ordered, *ordered.children):
@@ -85,13 +85,13 @@ class HierarchyChanger:
             family.append(one)
         return family[0].model_copy(update={"children": tuple(family[1:])}) if family[1:] else family[0]
 
-    async def _pending_rows_of_added(self, run_ids: set[str]) -> Rows | None:
+    async def _pending_rows_of_added(self, run_ids: set[str]) -> RowsById | None:
         """Return the rows of added children that are pending; None if one of the ids belongs to another run."""
         found = [row for run_id in sorted(run_ids) if (row := await self.updater.store.run(run_id))]
         return {row.run_id: row for row in found} if all(map(is_pending, found)) else None
 
     async def _store(
-        self, event: Event, root: RunRow, updates: list[RowUpdate], embedded: list[RunDocument], pending_rows: Rows
+        self, event: Event, root: RunRow, updates: list[RowUpdate], embedded: list[RunDocument], pending_rows: RowsById
     ) -> None:
         new, joining = build_run_rows(event, root, embedded, pending_rows, self.updater.now())
         if new or updates or joining:
@@ -109,7 +109,7 @@ class HierarchyChanger:
             )
 
     async def _handle_redelivery(
-        self, event: Event, rows: Rows, documents: Documents, difference: ChildChanges, reason: str | None
+        self, event: Event, rows: RowsById, documents: Documents, difference: ChildChanges, reason: str | None
     ) -> None:
         """Publish the commands again: all of the change is stored, and later changes must not be undone."""
         same = [rows[i] for i in difference.changed if rows[i].requested.version == documents[i].version]
@@ -135,7 +135,7 @@ def _root_event(
     return change_event(event, root, document)
 
 
-def _child_updates(event: Event, rows: Rows, documents: Documents, child_changes: ChildChanges) -> list[RowUpdate]:
+def _child_updates(event: Event, rows: RowsById, documents: Documents, child_changes: ChildChanges) -> list[RowUpdate]:
     changed = _change_updates(event, [rows[run_id] for run_id in child_changes.changed], documents)
     removed: list[RowUpdate] = [
         (rows[i], (CancelRequested(),)) for i in child_changes.removed if i in rows and _is_alive(rows[i])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Describe = Callable[[Record, Problem], Awaitable["DeadLetterSubject"]]
     # Returns how a record waits although its dead letter is published; None if its key goes on.
     Hold = Callable[[Record], RetryLater | None]
-    Headers = tuple[tuple[str, bytes | None], ...]
+    RawHeaders = tuple[tuple[str, bytes | None], ...]
 
 HEADER_PREFIX = "southbound-dlq-"
 # Headers of a record that was redriven. They return with it, so that the next dead letter of it counts on.
@@ -113,7 +113,7 @@ def build_dead_letter(
     return Message(config.dead_letter_topic, record.key, record.value, original + ours)
 
 
-def redrive_count(headers: Headers) -> int:
+def redrive_count(headers: RawHeaders) -> int:
     """Return how often a record was redriven. A header that is no count is one of another program, and counts 0."""
     text = next((value or b"" for name, value in reversed(headers) if name == REDRIVE_COUNT), b"")
     return int(text) if text.isdigit() and len(text) <= _MAX_COUNT_DIGITS else 0

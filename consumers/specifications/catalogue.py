@@ -16,15 +16,15 @@ from consumers.table_topic.port import PlanOutdatedError
 from consumers.table_topic.publish_plan import Authorship
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
     from datetime import datetime
 
     from consumers.specifications.port import SpecificationStore
     from consumers.specifications.published_specifications import PublishedSpecifications
     from consumers.table_topic.publish_plan import PublishPlan
     from schemas.published_tables import SpecificationRecord
+    from schemas.text.json_types import JsonMapping
 
-    Document = Mapping[str, object]
 
 Written = TypeVar("Written")
 MAX_ATTEMPTS = 5  # at one change, while other processes change specifications
@@ -68,7 +68,7 @@ class SpecificationCatalogue:
             await asyncio.sleep(0)  # other requests take their turn
 
     async def change(
-        self, spec_id: str, author: str, edit: Callable[[SpecificationRecord | None], Document]
+        self, spec_id: str, author: str, edit: Callable[[SpecificationRecord | None], JsonMapping]
     ) -> SpecificationRecord:
         """Write what `edit` makes of the present record. It may be called again; what it raises ends the change.
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from router.northbound.api_version import ApiVersion
+    from schemas.text.json_types import JsonMapping
 
-    Json = Mapping[str, object]
-    Pointer = tuple[str | int, ...]
+    BodyPath = tuple[str | int, ...]
 
 PARENT_RUN_ID = "parentTestRunId"
 ROOT_RUN_ID = "rootTestRunId"
@@ -75,10 +75,10 @@ class OrderedRuns:
 class _Mistakes:
     found: list[Mistake] = field(default_factory=list)
 
-    def add(self, code: MistakeCode, sentence: str, pointer: Pointer) -> None:
+    def add(self, code: MistakeCode, sentence: str, pointer: BodyPath) -> None:
         self.found.append(Mistake(code, sentence, pointer_to(pointer)))
 
-    def missing(self, what: str, pointer: Pointer) -> None:
+    def missing(self, what: str, pointer: BodyPath) -> None:
         self.add(MistakeCode.MISSING, f"{what} is missing", pointer)
 
 
@@ -142,10 +142,10 @@ class BodyReader:
 
     def _nested(
         self,
-        test: Json,
+        test: JsonMapping,
         run_id: str,
         root_run_id: str,
-        at: Pointer,
+        at: BodyPath,
         level: int,
         external_ids: dict[str, str],
         mistakes: _Mistakes,
@@ -167,12 +167,12 @@ class BodyReader:
 
     def _document(
         self,
-        test: Json,
+        test: JsonMapping,
         run_id: str,
         root_run_id: str,
         parent_run_id: str | None,
         order: int,
-        at: Pointer,
+        at: BodyPath,
         mistakes: _Mistakes,
     ) -> RunDocument | None:
         before = len(mistakes.found)
@@ -205,7 +205,9 @@ class BodyReader:
                 _add_model_mistake(wrong["type"], wrong["msg"], wrong["loc"], at, mistakes)
             return None
 
-    def _measures(self, test: Json, run_id: str, at: Pointer, mistakes: _Mistakes) -> Iterator[dict[str, object]]:
+    def _measures(
+        self, test: JsonMapping, run_id: str, at: BodyPath, mistakes: _Mistakes
+    ) -> Iterator[dict[str, object]]:
         seen: set[object] = set()
         for position, measure in enumerate(_objects(test, "testMeasure", at, mistakes)):
             here = (*at, "testMeasure", position)
@@ -233,14 +235,14 @@ class BodyReader:
             }
 
 
-def _object(value: object, what: str, at: Pointer, mistakes: _Mistakes) -> Json:
+def _object(value: object, what: str, at: BodyPath, mistakes: _Mistakes) -> JsonMapping:
     if isinstance(value, dict):
         return value
     mistakes.add(MistakeCode.INVALID_FORMAT, f"{what} must be a JSON object", at)
     return {}
 
 
-def _objects(test: Json, name: str, at: Pointer, mistakes: _Mistakes) -> Iterator[Json]:
+def _objects(test: JsonMapping, name: str, at: BodyPath, mistakes: _Mistakes) -> Iterator[JsonMapping]:
     """Yield the objects of a list; what is none is a mistake."""
     items = test.get(name)
     if items is None:
@@ -255,7 +257,7 @@ def _objects(test: Json, name: str, at: Pointer, mistakes: _Mistakes) -> Iterato
         yield _object(item, f"an entry of {name}", (*at, name, position), mistakes)
 
 
-def _own_id(test: Json, at: Pointer, mistakes: _Mistakes) -> str | None:
+def _own_id(test: JsonMapping, at: BodyPath, mistakes: _Mistakes) -> str | None:
     """Return the id that the client's system has for a run: `id`, or the first external identifier."""
     own_id, place = test.get("id"), (*at, "id")
     if own_id is None:
@@ -269,7 +271,7 @@ def _own_id(test: Json, at: Pointer, mistakes: _Mistakes) -> str | None:
     return own_id.strip()
 
 
-def _references(test: Json, mistakes: _Mistakes) -> tuple[str | None, list[str]]:
+def _references(test: JsonMapping, mistakes: _Mistakes) -> tuple[str | None, list[str]]:
     """Return the reference to the parent, and the client's ids of children that it orders one by one."""
     parents: list[str] = []
     children: list[str] = []
@@ -289,14 +291,14 @@ def _references(test: Json, mistakes: _Mistakes) -> tuple[str | None, list[str]]
     return (parents[0] if parents else None), list(dict.fromkeys(children))
 
 
-def _parents_by_characteristic(test: Json) -> list[str]:
+def _parents_by_characteristic(test: JsonMapping) -> list[str]:
     listed = test.get("characteristic")
     found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     values = [each.get("value") for each in found if each.get("name") == PARENT_RUN_ID]
     return [value.strip() for value in values if isinstance(value, str) and value.strip()]
 
 
-def _reference(test: Json, name: str, at: Pointer, mistakes: _Mistakes) -> dict[str, object]:
+def _reference(test: JsonMapping, name: str, at: BodyPath, mistakes: _Mistakes) -> dict[str, object]:
     value, here = test.get(name), (*at, name)
     if value is None:
         mistakes.missing(name, here)
@@ -308,7 +310,7 @@ def _reference(test: Json, name: str, at: Pointer, mistakes: _Mistakes) -> dict[
     return {each: reference.get(each) for each in known} | {"type": reference.get("@referredType")}
 
 
-def _mode(mode: object, at: Pointer, mistakes: _Mistakes) -> Mode:
+def _mode(mode: object, at: BodyPath, mistakes: _Mistakes) -> Mode:
     if mode is None:
         return Mode.ONDEMAND
     known = {word.value: word for word in (Mode.ONDEMAND, Mode.PROACTIVE)}
@@ -318,7 +320,7 @@ def _mode(mode: object, at: Pointer, mistakes: _Mistakes) -> Mode:
     return found or Mode.ONDEMAND
 
 
-def _characteristics(test: Json, at: Pointer, mistakes: _Mistakes) -> Iterator[dict[str, object]]:
+def _characteristics(test: JsonMapping, at: BodyPath, mistakes: _Mistakes) -> Iterator[dict[str, object]]:
     for position, characteristic in enumerate(_objects(test, "characteristic", at, mistakes)):
         here, name = (*at, "characteristic", position), characteristic.get("name")
         if name is None:
@@ -339,7 +341,7 @@ def _value(value: object) -> object:
     return JsonText(json_text=orjson.dumps(value).decode()) if isinstance(value, dict) else value
 
 
-def _related_parties(test: Json, at: Pointer, mistakes: _Mistakes) -> Iterator[dict[str, object]]:
+def _related_parties(test: JsonMapping, at: BodyPath, mistakes: _Mistakes) -> Iterator[dict[str, object]]:
     for position, party in enumerate(_objects(test, "relatedParty", at, mistakes)):
         here = (*at, "relatedParty", position)
         nested = party.get("partyOrPartyRole")
@@ -357,7 +359,7 @@ def _related_parties(test: Json, at: Pointer, mistakes: _Mistakes) -> Iterator[d
         }
 
 
-def _check_violations(measure: Json, at: Pointer, mistakes: _Mistakes) -> None:
+def _check_violations(measure: JsonMapping, at: BodyPath, mistakes: _Mistakes) -> None:
     for position, violation in enumerate(_objects(measure, "ruleViolation", at, mistakes)):
         here = (*at, "ruleViolation", position)
         if violation.get("name") is None:
@@ -370,12 +372,14 @@ def _check_violations(measure: Json, at: Pointer, mistakes: _Mistakes) -> None:
                 mistakes.missing(f"the {comparator} of a rule violation", (*here, comparator))
 
 
-def _check_state(test: Json, at: Pointer, mistakes: _Mistakes) -> None:
+def _check_state(test: JsonMapping, at: BodyPath, mistakes: _Mistakes) -> None:
     if not isinstance(test.get("state"), str | None):
         mistakes.add(MistakeCode.INVALID_FORMAT, "state must be a text", (*at, "state"))
 
 
-def _add_model_mistake(kind: str, message: str, place: tuple[str | int, ...], at: Pointer, mistakes: _Mistakes) -> None:
+def _add_model_mistake(
+    kind: str, message: str, place: tuple[str | int, ...], at: BodyPath, mistakes: _Mistakes
+) -> None:
     # The branches of a union of types are no part of the body.
     names = [part for part in place if isinstance(part, int) or part in _TMF_NAMES or part.islower()]
     here = tuple(_TMF_NAMES.get(part, part) if isinstance(part, str) else part for part in names)

@@ -10,12 +10,10 @@ from router.northbound.resource import href_of
 from router.specifications.definition import SpecificationError, read_specification
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from router.northbound.api_version import ApiVersion
     from schemas.published_tables import SpecificationRecord
+    from schemas.text.json_types import JsonMapping
 
-    Document = Mapping[str, object]
 
 RESOURCE_NAME = "serviceTestSpecification"
 TYPE_NAME = "ServiceTestSpecification"
@@ -65,7 +63,7 @@ def to_specification_resource(record: SpecificationRecord, version: ApiVersion, 
     }
 
 
-def read_new_specification(body: object, new_id: str) -> tuple[str, Document]:
+def read_new_specification(body: object, new_id: str) -> tuple[str, JsonMapping]:
     """Return the id and the document of a POST; without an id of its own it gets `new_id`.
 
     Raises:
@@ -77,7 +75,7 @@ def read_new_specification(body: object, new_id: str) -> tuple[str, Document]:
     return _check(document), document
 
 
-def patched_specification(record: SpecificationRecord, patch: object, *, is_json_patch: bool) -> Document:
+def patched_specification(record: SpecificationRecord, patch: object, *, is_json_patch: bool) -> JsonMapping:
     """Return the document after a patch.
 
     Raises:
@@ -100,7 +98,7 @@ def patched_specification(record: SpecificationRecord, patch: object, *, is_json
     return document
 
 
-def _check(document: Document) -> str:
+def _check(document: JsonMapping) -> str:
     try:
         return read_specification(document).id
     except SpecificationError as error:

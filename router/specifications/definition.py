@@ -65,7 +65,7 @@ def _boolean(value: object) -> object:
     return found
 
 
-Text = Annotated[Annotated[str, Field(pattern=_NO_NUL)] | None, BeforeValidator(_blank_is_none)]
+NullableText = Annotated[Annotated[str, Field(pattern=_NO_NUL)] | None, BeforeValidator(_blank_is_none)]
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
 Count = Annotated[
     Annotated[int, Field(ge=0, le=LONG_MAX), BeforeValidator(_whole)] | None, BeforeValidator(_blank_is_none)
@@ -94,15 +94,15 @@ Period = Annotated[_Duration | None, BeforeValidator(_blank_is_none)]
 
 
 class _Rule(_Part):
-    id: Text = None
-    name: Text = None
-    description: Text = None
-    severity: Text = Field(None, alias="thresholdRuleSeverity")
-    target_lower: Text = Field(None, alias="conformanceTargetLower")
-    target_upper: Text = Field(None, alias="conformanceTargetUpper")
-    target_exact: Text = Field(None, alias="conformanceTargetExact")
-    comparator_lower: Text = Field(None, alias="conformanceComparatorLower")
-    comparator_upper: Text = Field(None, alias="conformanceComparatorUpper")
+    id: NullableText = None
+    name: NullableText = None
+    description: NullableText = None
+    severity: NullableText = Field(None, alias="thresholdRuleSeverity")
+    target_lower: NullableText = Field(None, alias="conformanceTargetLower")
+    target_upper: NullableText = Field(None, alias="conformanceTargetUpper")
+    target_exact: NullableText = Field(None, alias="conformanceTargetExact")
+    comparator_lower: NullableText = Field(None, alias="conformanceComparatorLower")
+    comparator_upper: NullableText = Field(None, alias="conformanceComparatorUpper")
     comparator_exact: Annotated[Boolean | None, BeforeValidator(_blank_is_none)] = Field(
         None, alias="conformanceComparatorExact"
     )
@@ -112,11 +112,11 @@ class _Rule(_Part):
 
 class _Measure(_Part):
     id: Annotated[Id | None, BeforeValidator(_blank_is_none)] = None
-    name: Text = None
-    metric_name: Text = Field(None, alias="metricName")
-    metric_href: Text = Field(None, alias="metricHref")
-    metric_uri: Text = Field(None, alias="metricUri")
-    unit: Text = Field(None, alias="unitOfMeasure")
+    name: NullableText = None
+    metric_name: NullableText = Field(None, alias="metricName")
+    metric_href: NullableText = Field(None, alias="metricHref")
+    metric_uri: NullableText = Field(None, alias="metricUri")
+    unit: NullableText = Field(None, alias="unitOfMeasure")
     mandatory: Boolean = True
     rules: Annotated[tuple[_Rule, ...], Field(max_length=MAX_RULES)] = Field((), alias="thresholdRule")
 
@@ -128,7 +128,7 @@ class _Value(_Part):
 
 class _Characteristic(_Part):
     name: Annotated[str, Field(min_length=1, pattern=_NO_NUL)]
-    value_type: Text = Field(None, alias="valueType")
+    value_type: NullableText = Field(None, alias="valueType")
     values: Annotated[tuple[_Value, ...], Field(max_length=MAX_VALUES)] = Field(
         (), alias="characteristicValueSpecification"
     )
@@ -141,9 +141,9 @@ class _Reference(_Part):
 class _Specification(_Part):
     id: Id
     name: Annotated[str, Field(min_length=1, pattern=_NO_NUL)]
-    version: Text = None
-    type: Text = Field(None, alias="@type")
-    lifecycle_status: Text = Field(None, alias="lifecycleStatus")
+    version: NullableText = None
+    type: NullableText = Field(None, alias="@type")
+    lifecycle_status: NullableText = Field(None, alias="lifecycleStatus")
     # TMF653 requires it. It says which services can be tested, which no run takes anything from.
     services: Annotated[tuple[_Reference, ...], Field(min_length=1, alias="relatedServiceSpecification")]
     characteristics: Annotated[tuple[_Characteristic, ...], Field(max_length=MAX_CHARACTERISTICS)] = Field(

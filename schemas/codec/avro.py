@@ -17,7 +17,7 @@ from schemas.text.counts import count_noun
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from schemas.catalogue import EventType, Message
+    from schemas.catalogue import EventData, EventType
     from schemas.codec.avro_schemas import AvroSchema, AvroValue
     from schemas.codec.schema_registry import RegistryIds
 
@@ -39,7 +39,7 @@ class AvroWriter:
     def __init__(self, registry: RegistryIds | None = None) -> None:
         self._writers = {entry.model: _writer(entry, registry) for entry in CATALOGUE}
 
-    def write(self, message: Message) -> bytes:
+    def write(self, message: EventData) -> bytes:
         """Write a message; raises what `writer_of` says where a value does not fit its schema."""
         return self._writers[type(message)](message)
 
@@ -101,7 +101,7 @@ class AvroReader:
         )
 
 
-def _writer(entry: EventType, registry: RegistryIds | None) -> Callable[[Message], bytes]:
+def _writer(entry: EventType, registry: RegistryIds | None) -> Callable[[EventData], bytes]:
     schema = load_schema(entry, entry.versions)
     if registry is None:
         return writer_of(schema, single_object_prefix(schema))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from schemas.codec.avro_schemas import AvroSchema, AvroValue
 
     Write = Callable[[AvroValue, bytearray], None]
-    Named = dict[str, Write]
+    NamedWriters = dict[str, Write]
 
 CHILD = "ChildDocument"
 
@@ -46,7 +46,7 @@ def writer_of(schema: AvroSchema, prefix: bytes = b"") -> Callable[[Model], byte
     return write
 
 
-def _write(schema: AvroSchema, named: Named) -> Write:
+def _write(schema: AvroSchema, named: NamedWriters) -> Write:
     if isinstance(schema, list):
         return _union(schema, named)
     if isinstance(schema, str):
@@ -56,7 +56,7 @@ def _write(schema: AvroSchema, named: Named) -> Write:
     return _COMPLEX[schema["type"]](schema, named)
 
 
-def _record(schema: AvroSchema, named: Named) -> Write:
+def _record(schema: AvroSchema, named: NamedWriters) -> Write:
     fields = [_field(field, named) for field in schema["fields"]]
 
     def write(value: AvroValue, out: bytearray) -> None:
@@ -93,7 +93,7 @@ def _only_without_children(write_record: Write) -> Write:
     return write
 
 
-def _field(field: AvroSchema, named: Named) -> tuple[str, Write, bool, bool, bool]:
+def _field(field: AvroSchema, named: NamedWriters) -> tuple[str, Write, bool, bool, bool]:
     schema = field["type"]
     is_nullable = isinstance(schema, list) and schema[0] == "null"
     is_optional = is_nullable and len(schema) == 2  # noqa: PLR2004 - null and the one other
@@ -101,7 +101,7 @@ def _field(field: AvroSchema, named: Named) -> tuple[str, Write, bool, bool, boo
     return field["name"], _write(inner, named), is_nullable, is_optional, inner == "string"
 
 
-def _enum(schema: AvroSchema, named: Named) -> Write:
+def _enum(schema: AvroSchema, named: NamedWriters) -> Write:
     written = {symbol: _written_long(place) for place, symbol in enumerate(schema["symbols"])}
 
     def write(value: str, out: bytearray) -> None:
@@ -124,7 +124,7 @@ def avro_string(text: str) -> bytes:
     return bytes(out)
 
 
-def _array(schema: AvroSchema, named: Named) -> Write:
+def _array(schema: AvroSchema, named: NamedWriters) -> Write:
     write_item = _write(schema["items"], named)
 
     def write(values: tuple[AvroValue, ...], out: bytearray) -> None:
@@ -137,7 +137,7 @@ def _array(schema: AvroSchema, named: Named) -> Write:
     return write
 
 
-def _map(schema: AvroSchema, named: Named) -> Write:
+def _map(schema: AvroSchema, named: NamedWriters) -> Write:
     write_value = _write(schema["values"], named)
 
     def write(values: dict[str, AvroValue], out: bytearray) -> None:
@@ -151,7 +151,7 @@ def _map(schema: AvroSchema, named: Named) -> Write:
     return write
 
 
-def _union(schema: AvroSchema, named: Named) -> Write:
+def _union(schema: AvroSchema, named: NamedWriters) -> Write:
     branches = [_write(branch, named) for branch in schema]
     names = [branch["name"] if isinstance(branch, dict) else branch for branch in schema]
     places = {name: place for place, name in enumerate(names)}
@@ -212,7 +212,7 @@ _SCALARS: Mapping[str, Write] = {
     "string": _write_string,
 }
 _LOGICAL: Mapping[str, Write] = {"timestamp-millis": _write_timestamp_millis}
-_COMPLEX: Mapping[str, Callable[[AvroSchema, Named], Write]] = {
+_COMPLEX: Mapping[str, Callable[[AvroSchema, NamedWriters], Write]] = {
     "record": _record,
     "enum": _enum,
     "array": _array,

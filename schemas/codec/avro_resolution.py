@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from schemas.codec.avro_schemas import AvroSchema, AvroValue
 
-    Named = Mapping[str, AvroSchema]
+    NamedSchemas = Mapping[str, AvroSchema]
 
 
 def resolve(value: AvroValue, ours: AvroSchema) -> AvroValue:
@@ -24,7 +24,7 @@ def resolve(value: AvroValue, ours: AvroSchema) -> AvroValue:
     return _resolve(value, ours, named_types(ours))
 
 
-def _resolve(value: AvroValue, ours: AvroSchema, named: Named) -> AvroValue:
+def _resolve(value: AvroValue, ours: AvroSchema, named: NamedSchemas) -> AvroValue:
     if isinstance(ours, str):
         return _resolve(value, named[ours], named) if ours in named else value
     if isinstance(ours, list):
@@ -36,7 +36,7 @@ def _resolve(value: AvroValue, ours: AvroSchema, named: Named) -> AvroValue:
 _SHAPES: dict[str, type] = {"record": dict, "map": dict, "array": list, "enum": str}
 
 
-def _resolve_complex(value: AvroValue, ours: AvroSchema, named: Named) -> AvroValue:
+def _resolve_complex(value: AvroValue, ours: AvroSchema, named: NamedSchemas) -> AvroValue:
     match ours["type"]:
         case "enum":
             return value if value in ours["symbols"] else ours["default"]
@@ -48,7 +48,7 @@ def _resolve_complex(value: AvroValue, ours: AvroSchema, named: Named) -> AvroVa
     return {name: _resolve(value[name], kind, named) for name, kind in fields.items() if name in value}
 
 
-def _resolve_union(value: AvroValue, ours: AvroSchema, named: Named) -> AvroValue:
+def _resolve_union(value: AvroValue, ours: AvroSchema, named: NamedSchemas) -> AvroValue:
     # Our unions have at most one branch with an inside, and only such a branch can change a value.
     inner = next((branch for branch in ours if isinstance(branch, dict) or branch in named), None)
     plain = value is None or (isinstance(value, str) and "string" in ours)

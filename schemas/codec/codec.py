@@ -29,7 +29,7 @@ from schemas.text.exact_numbers import inexact_number, inexact_number_sentence
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from schemas.catalogue import EventType, Message
+    from schemas.catalogue import EventData, EventType
     from schemas.codec.avro_schemas import AvroValue
     from schemas.codec.schema_registry import RegistryIds
 
@@ -42,13 +42,13 @@ class DecodedMessageCache:
 
     def __init__(self, size: int) -> None:
         self._free_bytes = size
-        self._messages: dict[bytes, Message] = {}
+        self._messages: dict[bytes, EventData] = {}
 
-    def find(self, value: bytes) -> Message | None:
+    def find(self, value: bytes) -> EventData | None:
         """Return the message that was written as exactly these bytes."""
         return self._messages.get(value)
 
-    def keep(self, value: bytes, message: Message) -> None:
+    def keep(self, value: bytes, message: EventData) -> None:
         """Add one."""
         if len(value) > MAX_CACHED_BYTES or value in self._messages:
             return
@@ -77,7 +77,7 @@ class Codec:
     def __init__(
         self,
         *,
-        json_models: frozenset[type[Message]] = frozenset(),
+        json_models: frozenset[type[EventData]] = frozenset(),
         registry: RegistryIds | None = None,
         cache_bytes: int = 0,
     ) -> None:
@@ -86,11 +86,11 @@ class Codec:
         self._writer = AvroWriter(registry)
         self._json_models = json_models
 
-    def content_type_of(self, message: Message) -> str:
+    def content_type_of(self, message: EventData) -> str:
         """Return the media type of what `encode` returns for this message."""
         return JSON if type(message) in self._json_models else AVRO
 
-    def encode(self, message: Message) -> bytes:
+    def encode(self, message: EventData) -> bytes:
         """Encode a message.
 
         Raises:
@@ -101,7 +101,7 @@ class Codec:
             self._cache.keep(value, message)
         return value
 
-    def decode(self, value: bytes | None, *, ce_type: str | None = None) -> Message:
+    def decode(self, value: bytes | None, *, ce_type: str | None = None) -> EventData:
         """Decode a message: Avro names its schema, JSON needs the type.
 
         Raises:
@@ -120,13 +120,13 @@ class Codec:
         check_declared_type(entry, ce_type)
         return _validate_values(entry, values)
 
-    def _to_avro(self, message: Message) -> bytes:
+    def _to_avro(self, message: EventData) -> bytes:
         try:
             return self._writer.write(message)
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as wrong:
             raise _unencodable_error(message, wrong) from wrong
 
-    def _to_json(self, message: Message) -> bytes:
+    def _to_json(self, message: EventData) -> bytes:
         return json_text(message).encode()
 
 
@@ -137,7 +137,7 @@ _EVENT_NAMES = ", ".join(entry.name for entry in CATALOGUE)
 _TOMBSTONE_MESSAGE = "The record has no value (a tombstone); send RunCancelled to cancel a run."
 
 
-def _validate_values(entry: EventType, values: AvroValue) -> Message:
+def _validate_values(entry: EventType, values: AvroValue) -> EventData:
     try:
         return entry.model.model_validate(values)
     except ValidationError as wrong:
@@ -145,7 +145,7 @@ def _validate_values(entry: EventType, values: AvroValue) -> Message:
         raise invalid_event_error(entry.name, wrong, first_errors) from None
 
 
-def _decode_json(value: bytes, ce_type: str | None) -> Message:
+def _decode_json(value: bytes, ce_type: str | None) -> EventData:
     value = value.removeprefix(BOM_UTF8)  # RFC 8259 §8.1: a reader may ignore it, and some producers write it
     if not value.lstrip()[:1] == b"{":
         raise UnreadableBytesError(
@@ -209,7 +209,7 @@ def check_declared_type(entry: EventType, ce_type: str | None) -> None:
         )
 
 
-def _unencodable_error(message: Message, wrong: Exception) -> UnencodableError:
+def _unencodable_error(message: EventData, wrong: Exception) -> UnencodableError:
     name = type(message).__name__
     try:
         type(message).model_validate(message.model_dump(warnings=False))

@@ -10,7 +10,7 @@ from schemas.codec.cloudevents import EventHeaders, parse_structured_event, pars
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
     from schemas.codec.cloudevents import KafkaHeaders, StructuredEvent
     from schemas.codec.codec import Codec
 
@@ -22,7 +22,7 @@ class Event(NamedTuple):
     """
 
     headers: EventHeaders
-    data: Message
+    data: EventData
     may_repeat: bool = False
 
     @property

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
     from schemas.codec.avro_schemas import AvroValue
     from schemas.codec.schema_registry import RegistryIds
 
     Pick = Callable[[AvroValue], AvroValue]
-    KafkaHeaders = Iterable[tuple[str, bytes | None]] | None
+    AnyHeaders = Iterable[tuple[str, bytes | None]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class PartialEvent(NamedTuple):
     `content` holds the wanted fields: as values that are not validated yet, or as a whole document.
     """
 
-    kind: type[Message]
+    kind: type[EventData]
     run_id: str = ""
     is_child: bool = False
     content: Mapping[str, AvroValue] | RunDocument | None = None
@@ -116,7 +116,7 @@ class PartialEventReader:
         self._model = partial_model(RunDocument, wanted)
         self._whole = Envelope(Codec(registry=registry))
 
-    def read(self, value: bytes | None, headers: KafkaHeaders) -> PartialEvent:
+    def read(self, value: bytes | None, headers: AnyHeaders) -> PartialEvent:
         """Read one event.
 
         Raises:
@@ -152,7 +152,7 @@ class PartialEventReader:
             raise invalid_event_error(part.kind.__name__, wrong) from None
 
 
-def _project_whole(message: Message) -> PartialEvent:
+def _project_whole(message: EventData) -> PartialEvent:
     if not isinstance(message, RunRequested):
         return PartialEvent(type(message))
     return PartialEvent(RunRequested, message.run.run_id, message.run.parent_run_id is not None, message.run)

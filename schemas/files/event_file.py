@@ -23,7 +23,7 @@ from schemas.codec.errors import located_field_messages
 from schemas.files.located_json import LocatedJsonError, line_in_json, read_located_json
 from schemas.files.located_tree import Listing, Scalar, Tree, has_more_values, locate, plain_data
 from schemas.files.located_yaml import LocatedYamlError, YamlLimitError, read_located_yaml
-from schemas.run_document import Moment, NonEmptyStr
+from schemas.run_document import NonEmptyStr, Timestamp
 from schemas.text.exact_numbers import inexact_number_sentence, is_exact
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class _EventFields(Model):
     data: dict[str, object]
     id: NonEmptyStr | None = None
     source: NonEmptyStr | None = None
-    time: Moment | None = None
+    time: Timestamp | None = None
     subject: NonEmptyStr | None = None
     specversion: str | None = None
     datacontenttype: str | None = None

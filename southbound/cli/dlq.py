@@ -33,10 +33,10 @@ UntilOption = Annotated[str | None, typer.Option("--until", metavar="TIME", help
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and write nothing.")]
 EveryOption = Annotated[bool, typer.Option("--all", help="Every open dead letter, where no filter is given.")]
 ClosedOption = Annotated[bool, typer.Option("--all", help="Also those that were redriven or dropped.")]
-AuthorOption = Annotated[
+DeciderOption = Annotated[
     str | None, typer.Option("--author", metavar="NAME", help="Who does it; without it the user of this system.")
 ]
-CommentOption = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why; `show` tells it.")]
+DecisionCommentOption = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why; `show` tells it.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -157,8 +157,8 @@ def redrive(  # noqa: PLR0913 - the filters
         Path | None, typer.Option(metavar="FILE", help="One dead letter: send this event instead (as for `produce`).")
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="With --edit: send the bytes of the file as they are.")] = False,
-    author: AuthorOption = None,
-    comment: CommentOption = "",
+    author: DeciderOption = None,
+    comment: DecisionCommentOption = "",
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
@@ -204,8 +204,8 @@ def drop(  # noqa: PLR0913 - the filters
     until: UntilOption = None,
     every: EveryOption = False,
     dry_run: DryRunOption = False,
-    author: AuthorOption = None,
-    comment: CommentOption = "",
+    author: DeciderOption = None,
+    comment: DecisionCommentOption = "",
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:

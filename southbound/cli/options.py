@@ -22,6 +22,9 @@ ConfigOption = Annotated[
         help="Settings in YAML; by default the file that SOUTHBOUND_CONFIG names, or ./southbound.yaml if it exists.",
     ),
 ]
+AuthorOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The author; without it the user of this system.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line, for other programs.")]
 
 EXIT_CODES = (

@@ -4,11 +4,8 @@ from typing import Annotated
 
 import typer
 
-from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
+from southbound.cli.options import EXIT_CODES, AuthorOption, ConfigOption, JsonOption, read_settings
 
-AuthorOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The author; without it the user of this system.")
-]
 SpecIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The id of a test specification.")]
 
 specs = typer.Typer(help="Show and change the test specifications that runs take from.", no_args_is_help=True)

@@ -10,14 +10,14 @@ from schemas.base import Model
 from schemas.results import Reason
 from schemas.vocabulary import RunState
 
-Seconds = Annotated[float, Field(ge=0)]
+Delay = Annotated[float, Field(ge=0)]
 Repetitions = Annotated[int, Field(ge=0)]
 
 
 class BehaviourStep(Model):
     """A transition to `state`, `after` seconds after the previous one."""
 
-    after: Seconds = Field(default=0.0, description="Seconds after the previous transition.")
+    after: Delay = Field(default=0.0, description="Seconds after the previous transition.")
     state: RunState = Field(description="The state that the test then has.")
 
 
@@ -33,12 +33,12 @@ class Behaviour(Model):
     busy_status: Annotated[int, Field(ge=400, le=599)] = Field(
         default=503, description="The status of those responses."
     )
-    retry_after: Seconds | None = Field(default=None, description="Seconds in their `Retry-After`.")
+    retry_after: Delay | None = Field(default=None, description="Seconds in their `Retry-After`.")
     reset_times: Repetitions = Field(
         default=0, description="For how many POSTs the connection is reset after the request is read."
     )
     accept_before_reset: bool = Field(default=False, description="Whether the test is created before the reset.")
-    response_delay: Seconds = Field(
+    response_delay: Delay = Field(
         default=0.0, description="Seconds until the response to a POST; the test is created at once."
     )
     response_status: Annotated[int, Field(ge=200, le=299)] = Field(
@@ -58,7 +58,7 @@ class Behaviour(Model):
     cancel_status: Literal[200, 201, 202] = Field(
         default=201, description="The status of the response to a task that cancels (v5.0)."
     )
-    cancel_after: Seconds = Field(default=0.0, description="Seconds until such a task has cancelled the test.")
+    cancel_after: Delay = Field(default=0.0, description="Seconds until such a task has cancelled the test.")
     asks_for: tuple[str, ...] = Field(
         default=(),
         description=(

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.spokes.tmf653.versions import TmfVersion
+    from schemas.text.json_types import Json
     from southbound.simulator.behaviours import Behaviour
-    from southbound.simulator.measures import Json
     from southbound.simulator.notifications import NotificationSender
     from southbound.simulator.script import Script
 

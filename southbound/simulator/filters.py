@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from southbound.simulator.measures import Json
+    from schemas.text.json_types import Json
 
 NOT_FILTERS = frozenset({"fields", "offset", "limit"})
 ALWAYS_SHOWN = ("id", "href")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from consumers.spokes.tmf653.versions import TmfVersion
-    from southbound.simulator.measures import Json
+    from schemas.text.json_types import Json
     from southbound.simulator.notifications import NotificationSender
     from southbound.simulator.tmf_definition import TmfDefinition
 

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from schemas.text.json_types import Json
     from southbound.simulator.behaviours import Behaviour
 
-Json = dict[str, object]
 
 VIOLATION: Json = {
     "name": "tooSlow",

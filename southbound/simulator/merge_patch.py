@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from southbound.simulator.errors import RequestRefusedError
-from southbound.simulator.measures import Json, objects_in
+from southbound.simulator.measures import objects_in
+
+if TYPE_CHECKING:
+    from schemas.text.json_types import Json
 
 REQUIRED = ("name", "relatedService", "testSpecification")
 

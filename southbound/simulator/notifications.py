@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from consumers.spokes.tmf653.versions import TmfVersion
     from consumers.spokes.transport import Transport
+    from schemas.text.json_types import Json
     from southbound.simulator.faults.callbacks import CallbackFaulter
-    from southbound.simulator.measures import Json
 
 STATE_CHANGED = "ServiceTestStateChangeEvent"  # defined by v4.2; v4.1 systems in use send it too
 ATTRIBUTE_CHANGED = "ServiceTestAttributeValueChangeEvent"

@@ -18,9 +18,9 @@ from southbound.simulator.v5.json_patches import as_merge_patch
 
 if TYPE_CHECKING:
     from consumers.spokes.tmf653.versions import TmfVersion
+    from schemas.text.json_types import Json
     from southbound.simulator.behaviours import Behaviour
     from southbound.simulator.execution import ServiceTest, TestExecution
-    from southbound.simulator.measures import Json
     from southbound.simulator.tmf_definition import ResourceType, TmfDefinition
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from router.selection.load import LoadedTable
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
 
 SHIPPED = DEFAULTS / "tables/outbound-policy.yaml"
 SPECS = ("fibre-line", "fibre-tree", "fibre-flat", "copper-line", "copper-busy", "fibre-audit", "dsl-noise", "x")
@@ -145,7 +145,7 @@ def _event(number: int, *, identical_runs: bool) -> Event:
     )
 
 
-def _message(number: int, *, identical_runs: bool) -> Message:
+def _message(number: int, *, identical_runs: bool) -> EventData:
     """Return a cancellation, the request of a child, or, in 18 of 20 cases, the request of a root."""
     if number % 20 == 0:
         return RunCancelled(run_id=f"R{number}", root_run_id=f"R{number}")

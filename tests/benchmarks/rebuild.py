@@ -35,14 +35,14 @@ from tests.builders.runs import NOON, SINGLE, a_document
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
 
 BATCH = 2_000  # events
 PROGRAM = "from southbound.cli.app import main; main()"
 OPEN_SHARE = 10  # one run of so many goes on
 
 
-def events_of(number: int) -> Iterator[Message]:
+def events_of(number: int) -> Iterator[EventData]:
     """Yield what one run leaves on the topics: six events, fewer if it goes on."""
     document = a_document(f"TR{number:09}", description="a description of an ordinary length " * 4)
     request = request_id_of(document.run_id, 1)

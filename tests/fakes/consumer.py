@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from consumers.runtime.backpressure import FlowControl
     from consumers.runtime.commits.finished_offsets import FinishedOffsets
     from consumers.runtime.consumer_port import ConsumerEvent
+    from consumers.runtime.kafka.offset_range import TopicAndPartition
     from schemas.problem import Problem
-
-TopicAndPartition = tuple[str, int]
 
 
 class FakeConsumer:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from schemas.catalogue import CATALOGUE, EventType, Message
+from schemas.catalogue import CATALOGUE, EventData, EventType
 from schemas.codec.avro_schemas import load_schema, named_types
 
 # Models strip the blanks around texts and refuse empty ids and NUL in them, so generated texts have none of these.
@@ -36,11 +36,11 @@ NULLABLE: dict[str, st.SearchStrategy[Any]] = dict.fromkeys(
 )
 
 
-def messages() -> st.SearchStrategy[Message]:
+def messages() -> st.SearchStrategy[EventData]:
     return st.sampled_from(CATALOGUE).flatmap(messages_of)
 
 
-def messages_of(entry: EventType) -> st.SearchStrategy[Message]:
+def messages_of(entry: EventType) -> st.SearchStrategy[EventData]:
     schema = load_schema(entry, entry.versions)
     return _values(schema, named_types(schema), depth=0).map(entry.model.model_validate)
 

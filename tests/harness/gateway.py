@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from producers.publisher import Message, Publisher
     from router.responses import Purpose
     from router.runs.run import RunRow
-    from schemas.catalogue import Message as EventData
+    from schemas.catalogue import EventData
     from schemas.problem import Problem
     from schemas.run_document import RunDocument
     from schemas.vocabulary import UpdateKind

@@ -19,16 +19,15 @@ from consumers.northbound.access.refusals import REALM, AccessRefusedError, retr
 from consumers.northbound.access.request_keys import AUDITED_RUN, CORRELATION_ID, PRINCIPAL
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from aiohttp.typedefs import Middleware
+    from aiohttp.typedefs import Handler, Middleware
 
     from consumers.northbound.access.addresses import Network
     from consumers.northbound.access.audit import AuditOutcome
     from consumers.northbound.access.authenticator import AuthenticatedClient, Authenticator
     from router.northbound.principal import Scope
 
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = structlog.get_logger()
 CORRELATION_HEADER = "X-Correlation-Id"

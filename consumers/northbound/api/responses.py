@@ -12,9 +12,10 @@ from consumers.store.port import StoreUnavailableError
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, error_document, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    from aiohttp.typedefs import Handler
+
 
 log = structlog.get_logger()
 RETRY_AFTER = "2"  # seconds

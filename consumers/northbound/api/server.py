@@ -17,14 +17,12 @@ from router.northbound.errors import Mistake, MistakeCode
 from router.northbound.principal import LOCAL_PRINCIPAL
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
-    from aiohttp.typedefs import Middleware
+    from aiohttp.typedefs import Handler, Middleware
 
     from consumers.northbound.api.resource_routes import ResourceRoutes
     from router.northbound.api_version import ApiVersion
-
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE"})  # a client can invent others

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from consumers.northbound.servicenow.run_signals import RunSignals
+    from schemas.codec.cloudevents import KafkaHeaders
     from schemas.codec.envelope import Envelope
     from schemas.results import Reason
 
-    Headers = tuple[tuple[str, bytes | None], ...]
 
 REQUEST_TIMEOUT = 5.0  # seconds
 RETRY_AFTER = 1.0  # seconds
@@ -37,7 +37,7 @@ class _WatchedRecord:
 
     root_run_id: str
     value: bytes | None
-    headers: Headers
+    headers: KafkaHeaders
 
 
 class KafkaSignals:
@@ -113,7 +113,7 @@ class KafkaSignals:
             for record in batch.records:
                 key = (record.key() or b"").decode(errors="replace")
                 if key in self._signals.watched:
-                    headers: Headers = tuple(record.headers() or ())  # type: ignore[arg-type] # consumed: bytes
+                    headers: KafkaHeaders = tuple(record.headers() or ())  # type: ignore[arg-type] # consumed: bytes
                     yield _WatchedRecord(key, record.value(), headers)
             if batch.problem:
                 yield batch.problem

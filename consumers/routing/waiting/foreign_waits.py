@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime
 
-    Names = tuple[str, ...]
+    DefinitionNames = tuple[str, ...]
 
 LIFETIME = timedelta(seconds=30)  # requests of one group may differ
 UNLIMITED = ""  # the name of what never blocks
@@ -25,10 +25,12 @@ UNLIMITED = ""  # the name of what never blocks
 class ForeignWaits:
     """What blocks requests by this process's selector, by the names under which they are queued."""
 
-    _definitions_by_group: dict[Names, set[str]] = field(default_factory=dict)
+    _definitions_by_group: dict[DefinitionNames, set[str]] = field(default_factory=dict)
     _expires_at: datetime | None = None
 
-    def groups_to_decide(self, groups: Iterable[Names], known: Collection[str], now: datetime) -> list[Names]:
+    def groups_to_decide(
+        self, groups: Iterable[DefinitionNames], known: Collection[str], now: datetime
+    ) -> list[DefinitionNames]:
         """Return the groups that wait for definitions which are not `known`, and whose entry expired."""
         if self._expires_at is None or now >= self._expires_at:
             self.clear(now)
@@ -43,15 +45,15 @@ class ForeignWaits:
         self._definitions_by_group.clear()
         self._expires_at = now + LIFETIME
 
-    def mark_decided(self, groups: Iterable[Names]) -> None:
+    def mark_decided(self, groups: Iterable[DefinitionNames]) -> None:
         """Record that all requests of these groups were decided by this process's selector."""
         for names in groups:
             self._definitions_by_group.setdefault(names, set())
 
-    def add(self, names: Names, ours: Names) -> None:
+    def add(self, names: DefinitionNames, ours: DefinitionNames) -> None:
         """Record that a request that is queued under `names` is blocked by `ours`."""
         self._definitions_by_group.setdefault(names, set()).update(ours)
 
-    def definitions_for(self, names: Names) -> set[str]:
+    def definitions_for(self, names: DefinitionNames) -> set[str]:
         """Return every definition that may release a request of this group."""
         return {*names, *self._definitions_by_group.get(names, ())}

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from consumers.routing.commands import CommandPublisher
     from consumers.routing.decide import Decider
     from consumers.routing.route_request import RequestRouter
+    from consumers.routing.waiting.foreign_waits import DefinitionNames
     from consumers.routing.waiting.threshold_cache import ThresholdCache
     from consumers.run_updates.updater import RunUpdater
     from router.runs.run import RunRow
     from router.selection.spoke_selector import SpokeSelector
 
-    Names = tuple[str, ...]
 
 PAGE_SIZE = 200  # requests that are tried together
 PAUSE_FACTOR, MAX_PAUSE = 10, 10.0  # pause ten times as long as a round took, and at most ten seconds
@@ -75,7 +75,7 @@ class WaitingQueueReleaser:
         self.waiting_requests = sum(lengths.values())
         self.threshold_cache.replace_queue(self._definitions_of(lengths))
 
-    async def _release_from_front(self, lengths: Mapping[Names, int]) -> Mapping[Names, int]:
+    async def _release_from_front(self, lengths: Mapping[DefinitionNames, int]) -> Mapping[DefinitionNames, int]:
         """Release from the front of the queue while there are free uses; return what is left."""
         last: RunRow | None = None
         while lengths:
@@ -97,7 +97,7 @@ class WaitingQueueReleaser:
             lengths = await self.updater.store.waiting_queue.read_lengths()
         return lengths
 
-    def _definitions_of(self, groups: Iterable[Names]) -> set[str]:
+    def _definitions_of(self, groups: Iterable[DefinitionNames]) -> set[str]:
         return {name for names in groups for name in self._foreign_waits.definitions_for(names)}
 
     async def _free_uses(self, names: Collection[str]) -> Mapping[str, int]:
@@ -114,7 +114,7 @@ class WaitingQueueReleaser:
                 self.threshold_cache.mark_used_up(replace(use, max_uses=used_count))
         return free
 
-    async def _redecide_after_selector_change(self, lengths: Mapping[Names, int]) -> None:
+    async def _redecide_after_selector_change(self, lengths: Mapping[DefinitionNames, int]) -> None:
         """Decide on all queued requests, once per selector: other rows may match now."""
         selector, now = self.decider.selector, self.updater.now()
         if selector is not self._last_selector:
@@ -130,7 +130,7 @@ class WaitingQueueReleaser:
                     await release.find_blocking_definitions(root)
             self._foreign_waits.mark_decided(undecided)
 
-    async def _pages(self, groups: Collection[Names]) -> AsyncIterator[Sequence[RunRow]]:
+    async def _pages(self, groups: Collection[DefinitionNames]) -> AsyncIterator[Sequence[RunRow]]:
         last: RunRow | None = None
         while rows := await self.updater.store.waiting_queue.read_first(groups, PAGE_SIZE, last):
             yield rows

@@ -11,7 +11,7 @@ from consumers.spokes.conventions.http_conventions import CollectionPath  # noqa
 from consumers.spokes.credentials import ProfileModel
 
 MIN_RENEWAL = 1.0  # seconds
-EventType = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,99}$")]
+EventTypeName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,99}$")]
 FieldPath = Annotated[str, Field(pattern=r"^[A-Za-z@][A-Za-z0-9@._]{0,99}$")]
 
 
@@ -46,7 +46,7 @@ class HubRegistrationSettings(ProfileModel):
         ),
     )
     path: CollectionPath = Field(default="/hub", description="Path of the hub, below `base_url`.")
-    event_types: tuple[EventType, ...] = Field(
+    event_types: tuple[EventTypeName, ...] = Field(
         default=(),
         max_length=50,
         description=(

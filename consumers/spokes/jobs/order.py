@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.run_document import RequestedMeasure, RunDocument
 
-Order = dict[str, object]
+JobOrder = dict[str, object]
 
 
-def write_order(run: RunDocument, parent: RunRow | None) -> Order:
+def write_order(run: RunDocument, parent: RunRow | None) -> JobOrder:
     """Write the order of one job; it starts after the job of its parent."""
     order = {
         "reference": run.run_id,
@@ -30,7 +30,7 @@ def write_order(run: RunDocument, parent: RunRow | None) -> Order:
     return {key: value for key, value in order.items() if value is not None}
 
 
-def write_plan(root: RunDocument) -> Order:
+def write_plan(root: RunDocument) -> JobOrder:
     """Write the order of a root with those of its children as steps (payload `bundle`).
 
     Raises:
@@ -39,22 +39,22 @@ def write_plan(root: RunDocument) -> Order:
     return _with_steps(build_tree(root))
 
 
-def write_changes(row: RunRow, changes: Sequence[FieldChange]) -> Order:
+def write_changes(row: RunRow, changes: Sequence[FieldChange]) -> JobOrder:
     """Write the fields that differ; null is what was removed. A field that a job does not have is left out."""
     changed = row.requested.model_copy(update={CHANGEABLE_FIELDS[each.field]: each.new for each in changes})
     return _fields(changed, (each.field for each in changes))
 
 
-def _with_steps(tree: RunTree) -> Order:
+def _with_steps(tree: RunTree) -> JobOrder:
     steps = [_with_steps(child) for child in tree.children]
     return write_order(tree.document, None) | ({"steps": steps} if steps else {})
 
 
-def _fields(run: RunDocument, names: Iterable[str]) -> Order:
+def _fields(run: RunDocument, names: Iterable[str]) -> JobOrder:
     return {_FIELDS[name][0]: _FIELDS[name][1](run) for name in names if name in _FIELDS}
 
 
-def _ordered_reading(measure: RequestedMeasure) -> Order:
+def _ordered_reading(measure: RequestedMeasure) -> JobOrder:
     return {"key": measure.id, "quantity": measure.metric_name, "unit": measure.unit_of_measure}
 
 

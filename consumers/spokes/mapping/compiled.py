@@ -14,10 +14,10 @@ from consumers.spokes.tmf653.lenient_json import as_moment, as_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from consumers.spokes.mapping.pointers import Json
     from consumers.spokes.mapping.rules import MappingRule
+    from schemas.text.json_types import Json
 
-    Step = Callable[[Json], None]
+    MappingStep = Callable[[Json], None]
     Translate = Callable[[object], object]
 
 
@@ -33,7 +33,7 @@ def compile_rules(rules: Iterable[MappingRule], *, writes: bool) -> Callable[[Js
     return apply
 
 
-def _step(rule: MappingRule, *, writes: bool) -> Step:
+def _step(rule: MappingRule, *, writes: bool) -> MappingStep:
     if rule.drop is not None:
         dropped = parse_pointer(rule.drop)
         return lambda body: remove(body, dropped)
@@ -43,7 +43,7 @@ def _step(rule: MappingRule, *, writes: bool) -> Step:
     return _move(rule, _translation(rule, writes=writes))
 
 
-def _move(rule: MappingRule, translate: Translate) -> Step:
+def _move(rule: MappingRule, translate: Translate) -> MappingStep:
     source = parse_pointer(rule.source or "")
     target = parse_pointer(rule.to) if rule.to else source
     removes = not rule.keep and source != target

@@ -10,18 +10,18 @@ from consumers.spokes.mapping.pointers import EACH, NEW, Select
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consumers.spokes.mapping.pointers import Token
+    from consumers.spokes.mapping.pointers import PointerToken
 
 # A field is a leaf (nothing below it), anything (whatever is below it), an object, or a list of objects.
 LEAF, ANYTHING = "leaf", "anything"
-Fields = Union[str, "Mapping[str, Fields]", "list[Fields]"]
+FieldTree = Union[str, "Mapping[str, FieldTree]", "list[FieldTree]"]
 
-_REFERENCE: Fields = {"id": LEAF, "href": LEAF, "name": LEAF, "version": LEAF}
-_CHARACTERISTIC: Fields = {"id": LEAF, "name": LEAF, "valueType": LEAF, "value": ANYTHING}
-_PARTY: Fields = {"id": LEAF, "href": LEAF, "name": LEAF, "role": LEAF, "partyOrPartyRole": _REFERENCE}
-_IDENTIFIER: Fields = {"id": LEAF, "owner": LEAF, "externalIdentifierType": LEAF}
-_RELATIONSHIP: Fields = {"id": LEAF, "href": LEAF, "name": LEAF, "relationshipType": LEAF, "role": LEAF}
-_REQUESTED: dict[str, Fields] = {
+_REFERENCE: FieldTree = {"id": LEAF, "href": LEAF, "name": LEAF, "version": LEAF}
+_CHARACTERISTIC: FieldTree = {"id": LEAF, "name": LEAF, "valueType": LEAF, "value": ANYTHING}
+_PARTY: FieldTree = {"id": LEAF, "href": LEAF, "name": LEAF, "role": LEAF, "partyOrPartyRole": _REFERENCE}
+_IDENTIFIER: FieldTree = {"id": LEAF, "owner": LEAF, "externalIdentifierType": LEAF}
+_RELATIONSHIP: FieldTree = {"id": LEAF, "href": LEAF, "name": LEAF, "relationshipType": LEAF, "role": LEAF}
+_REQUESTED: dict[str, FieldTree] = {
     "id": LEAF,
     "metricName": LEAF,
     "metricHref": LEAF,
@@ -29,7 +29,7 @@ _REQUESTED: dict[str, Fields] = {
     "unitOfMeasure": LEAF,
     "testMeasureDefinitionId": LEAF,
 }
-_MEASURED: Fields = _REQUESTED | {
+_MEASURED: FieldTree = _REQUESTED | {
     "value": ANYTHING,
     "valueType": LEAF,
     "unit": LEAF,
@@ -38,7 +38,7 @@ _MEASURED: Fields = _REQUESTED | {
     "captureMethod": LEAF,
     "ruleViolation": [ANYTHING],
 }
-_COMMON: dict[str, Fields] = {
+_COMMON: dict[str, FieldTree] = {
     "name": LEAF,
     "description": LEAF,
     "mode": LEAF,
@@ -53,9 +53,9 @@ _COMMON: dict[str, Fields] = {
     "serviceTestRelationship": [_RELATIONSHIP],
     "childServiceTest": [ANYTHING],
 }
-SENT: Fields = _COMMON | {"testMeasure": [_REQUESTED]}
-READ: Fields = _COMMON | {"id": LEAF, "href": LEAF, "testMeasure": [_MEASURED]}
-EVENT: Fields = {
+SENT: FieldTree = _COMMON | {"testMeasure": [_REQUESTED]}
+READ: FieldTree = _COMMON | {"id": LEAF, "href": LEAF, "testMeasure": [_MEASURED]}
+EVENT: FieldTree = {
     "eventId": LEAF,
     "eventType": LEAF,
     "eventTime": LEAF,
@@ -63,7 +63,7 @@ EVENT: Fields = {
 }
 
 
-def unknown_field(tokens: tuple[Token, ...], fields: Fields) -> str | None:
+def unknown_field(tokens: tuple[PointerToken, ...], fields: FieldTree) -> str | None:
     """Return what is wrong with a pointer into these fields; None if it leads to one of them."""
     for number, token in enumerate(tokens):
         if fields == ANYTHING:
@@ -86,9 +86,9 @@ def unknown_field(tokens: tuple[Token, ...], fields: Fields) -> str | None:
     return None
 
 
-def _path(tokens: tuple[Token, ...]) -> str:
+def _path(tokens: tuple[PointerToken, ...]) -> str:
     return "/" + "/".join(map(_written, tokens))
 
 
-def _written(token: Token) -> str:
+def _written(token: PointerToken) -> str:
     return f"[{token.field}={token.value}]" if isinstance(token, Select) else str(token)

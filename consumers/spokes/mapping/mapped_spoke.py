@@ -18,7 +18,6 @@ from schemas.vocabulary import Channel
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from consumers.spokes.mapping.pointers import Json
     from consumers.spokes.port import Call, ChangeProcess, LookUpPage, Spoke
     from router.responses import HttpResponse
     from router.runs.changes import FieldChange
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from schemas.inbound import InboundReceived
     from schemas.results import Reason
     from schemas.run_document import RunDocument
+    from schemas.text.json_types import Json
 
 
 class MappedSpoke:

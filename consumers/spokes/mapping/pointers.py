@@ -14,8 +14,9 @@ from schemas.text.json_pointer import unescape
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Json = dict[str, object]
-Found = tuple[int, ...]  # the positions that stand for each `*` of a pointer, from left to right
+    from schemas.text.json_types import Json
+
+StarPositions = tuple[int, ...]  # the positions that stand for each `*` of a pointer, from left to right
 
 EACH, NEW = "*", "-"
 MAX_TOKENS = 20
@@ -33,10 +34,10 @@ class Select:
     value: str
 
 
-Token = str | int | Select
+PointerToken = str | int | Select
 
 
-def parse_pointer(text: str) -> tuple[Token, ...]:
+def parse_pointer(text: str) -> tuple[PointerToken, ...]:
     """Return the tokens of a pointer.
 
     Raises:
@@ -50,13 +51,15 @@ def parse_pointer(text: str) -> tuple[Token, ...]:
     return tuple(tokens)
 
 
-def _token(text: str) -> Token:
+def _token(text: str) -> PointerToken:
     if found := _SELECTOR.fullmatch(text):
         return Select(unescape(found["field"]), unescape(found["value"]))
     return int(text) if _INDEX.fullmatch(text) else unescape(text)
 
 
-def find(root: object, tokens: tuple[Token, ...], at: Found = ()) -> Iterator[tuple[Found, object]]:
+def find(
+    root: object, tokens: tuple[PointerToken, ...], at: StarPositions = ()
+) -> Iterator[tuple[StarPositions, object]]:
     """Yield what a pointer leads to: once, or once per item for each `*`; nothing where there is nothing."""
     if not tokens:
         yield at, root
@@ -69,7 +72,7 @@ def find(root: object, tokens: tuple[Token, ...], at: Found = ()) -> Iterator[tu
         yield from find(inner, rest, at)
 
 
-def _inner(node: object, token: Token) -> object:
+def _inner(node: object, token: PointerToken) -> object:
     if isinstance(node, dict):
         return node.get(str(token), MISSING)
     if not isinstance(node, list):
@@ -83,7 +86,7 @@ def _is_selected(item: object, by: Select) -> bool:
     return isinstance(item, dict) and str(item.get(by.field)) == by.value
 
 
-def put(root: Json, tokens: tuple[Token, ...], at: Found, value: object) -> None:
+def put(root: Json, tokens: tuple[PointerToken, ...], at: StarPositions, value: object) -> None:
     """Write a value where a pointer leads to; `at` are the positions for its `*`. What is in the way is replaced."""
     positions = iter(at)
     node: object = root
@@ -96,7 +99,7 @@ def put(root: Json, tokens: tuple[Token, ...], at: Found, value: object) -> None
             return
 
 
-def _enter(node: object, token: Token, value: object, following: Token | None) -> object:
+def _enter(node: object, token: PointerToken, value: object, following: PointerToken | None) -> object:
     """Return the inner value, after writing it if there is one to write; make what is missing."""
     if isinstance(node, list):
         position = _position(node, token)
@@ -117,7 +120,7 @@ def _enter(node: object, token: Token, value: object, following: Token | None) -
     return node[key]
 
 
-def _position(items: list[object], token: Token) -> int | None:
+def _position(items: list[object], token: PointerToken) -> int | None:
     """Return the position in a list; a new item is made for what is not there yet."""
     if isinstance(token, Select):
         found = next((number for number, each in enumerate(items) if _is_selected(each, token)), None)
@@ -131,19 +134,19 @@ def _position(items: list[object], token: Token) -> int | None:
     return position
 
 
-def _is_of_list(token: Token | None) -> bool:
+def _is_of_list(token: PointerToken | None) -> bool:
     return isinstance(token, int | Select) or token in {EACH, NEW}
 
 
-def _fits(node: object, following: Token | None) -> bool:
+def _fits(node: object, following: PointerToken | None) -> bool:
     return isinstance(node, list) if _is_of_list(following) else isinstance(node, dict)
 
 
-def _container(following: Token | None) -> object:
+def _container(following: PointerToken | None) -> object:
     return [] if _is_of_list(following) else {}
 
 
-def remove(root: object, tokens: tuple[Token, ...]) -> None:
+def remove(root: object, tokens: tuple[PointerToken, ...]) -> None:
     """Remove what a pointer leads to, and each object that is empty then."""
     token, rest = tokens[0], tokens[1:]
     if token == EACH and isinstance(root, list):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from consumers.spokes.credentials import ProfileModel
-from consumers.spokes.mapping.known_fields import EVENT, READ, SENT, Fields, unknown_field
+from consumers.spokes.mapping.known_fields import EVENT, READ, SENT, FieldTree, unknown_field
 from consumers.spokes.mapping.pointers import EACH, NEW, parse_pointer
 from schemas.text.time_zones import check_time_zone
 
@@ -45,8 +45,8 @@ class MappingRule(ProfileModel):
     """One rule: `from` moves or translates a field, `constant` sets one, `drop` removes one."""
 
     model_config = ConfigDict(populate_by_name=True)
-    reads: ClassVar[Fields | None] = None  # the fields that `from` and `drop` may name
-    writes: ClassVar[Fields | None] = None  # the fields that `to` may name
+    reads: ClassVar[FieldTree | None] = None  # the fields that `from` and `drop` may name
+    writes: ClassVar[FieldTree | None] = None  # the fields that `to` may name
 
     source: Pointer | None = Field(default=None, alias="from", description="The field that is moved or translated.")
     to: Pointer | None = Field(default=None, description="Where it is written. None: where it was.")
@@ -106,19 +106,19 @@ class MappingRule(ProfileModel):
 class SendRule(MappingRule):
     """A rule for what is sent, from the fields of TMF653."""
 
-    reads: ClassVar[Fields | None] = SENT
+    reads: ClassVar[FieldTree | None] = SENT
 
 
 class ReceiveRule(MappingRule):
     """A rule for a run that is read, to the fields of TMF653."""
 
-    writes: ClassVar[Fields | None] = READ
+    writes: ClassVar[FieldTree | None] = READ
 
 
 class EventRule(MappingRule):
     """A rule for a notification, to the envelope of TMF653."""
 
-    writes: ClassVar[Fields | None] = EVENT
+    writes: ClassVar[FieldTree | None] = EVENT
 
 
 Rules = Annotated[tuple[SendRule, ...], Field(max_length=MAX_RULES)]

@@ -16,11 +16,11 @@ from router.runs.states import TERMINAL
 from schemas.vocabulary import Channel, RunState
 
 if TYPE_CHECKING:
-    from consumers.spokes.tmf653.lenient_json import Json
     from consumers.spokes.tmf653.replies import Spellings
     from router.runs.reports.report import ExternalReport
     from schemas.inbound import InboundReceived
     from schemas.results import Reason
+    from schemas.text.json_types import Json
 
 # States whose report is not complete without measures.
 _STATES_WITH_MEASURES = frozenset({RunState.COMPLETED, RunState.FAILED})

@@ -12,8 +12,8 @@ from consumers.spokes.tmf653.replies import require_run
 from schemas.results import Reason
 
 if TYPE_CHECKING:
-    from consumers.spokes.tmf653.lenient_json import Json
     from router.responses import HttpResponse
+    from schemas.text.json_types import Json
 
 CHANGE_NOT_SHOWN = "CHANGE_NOT_SHOWN"
 _ACCEPTED_FOR_LATER = 202  # the body may show the run as it is until then

@@ -11,7 +11,7 @@ from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.tmf653.lenient_json import as_mapping, parse_json
 
 if TYPE_CHECKING:
-    from consumers.spokes.tmf653.lenient_json import Json
+    from schemas.text.json_types import Json
 
 _RUN_PATH = re.compile(r"(?:^|/)serviceTest/([^/?#]+)", re.IGNORECASE)
 _EVENT_TYPE = re.compile(r"(?:cancel)?[-._]?service[-._]?test.*", re.IGNORECASE)

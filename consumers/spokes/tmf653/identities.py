@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from consumers.spokes.tmf653.lenient_json import first_text
 
 if TYPE_CHECKING:
-    from consumers.spokes.tmf653.lenient_json import Json
+    from schemas.text.json_types import Json
 
 MAX_ID_LENGTH = 512  # characters, as in a callback
 MAX_HREF_LENGTH = 2_000

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from schemas.run_document import JsonValue
+    from schemas.text.json_types import Json
 
-Json = dict[str, object]
 _LONG_LIMIT = 2**63  # Avro's long
 _MAX_FLOAT_DIGITS = 300
 _MAX_WRAPPERS = 5  # objects around one value

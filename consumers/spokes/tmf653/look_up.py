@@ -15,10 +15,10 @@ from router.responses import Purpose
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from consumers.spokes.tmf653.lenient_json import Json
     from consumers.spokes.tmf653.replies import Spellings
     from router.responses import HttpResponse
     from schemas.run_document import RunDocument
+    from schemas.text.json_types import Json
 
 PAGE_SIZE = 100  # runs that are asked for at once; a system may return fewer
 _MAX_QUERY_FIELDS = 50

@@ -28,8 +28,8 @@ from schemas.text.counts import count_noun
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from consumers.spokes.tmf653.lenient_json import Json
     from schemas.run_document import JsonValue
+    from schemas.text.json_types import Json
 
 _MAX_VIOLATIONS = 100  # of a measure; the first ones and the last
 _MAX_CONSEQUENCES = 20  # of a violation

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from consumers.spokes.conventions.http_conventions import Paths
-    from consumers.spokes.tmf653.lenient_json import Json
     from consumers.spokes.tmf653.replies import Spellings
     from router.responses import HttpResponse
+    from schemas.text.json_types import Json
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ACCEPTED_FOR_LATER = 202

@@ -25,8 +25,8 @@ from router.runs.states import normalise_state
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from consumers.spokes.tmf653.lenient_json import Json
     from router.responses import HttpResponse
+    from schemas.text.json_types import Json
     from schemas.vocabulary import RunState
 
     Spellings = Mapping[str, RunState]

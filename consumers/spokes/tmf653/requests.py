@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.run_document import RunDocument
 
-Body = dict[str, object]
+RequestBody = dict[str, object]
 
 # Characters: a system that shortens names to the width of a column keeps at least so many.
 _KEPT_BY_SYSTEMS = 40
@@ -59,7 +59,7 @@ def _is_token_character(character: str) -> bool:
     return character.isalnum() or character in {"_", "-"}
 
 
-def create_body(profile: Profile, run: RunDocument, ids: OutboundIds) -> Body:
+def create_body(profile: Profile, run: RunDocument, ids: OutboundIds) -> RequestBody:
     """Write a `ServiceTest_Create` (5.0: `ServiceTest_FVO`)."""
     version = VERSIONS[profile.version]
     body = _fields(profile, run, ids, wire.CREATE_FIELDS) | version.type_of("ServiceTest")
@@ -72,7 +72,7 @@ def create_body(profile: Profile, run: RunDocument, ids: OutboundIds) -> Body:
     return {key: value for key, value in body.items() if value is not None and value != []}
 
 
-def bundle_body(profile: Profile, root: RunDocument, ids: OutboundIds) -> Body:
+def bundle_body(profile: Profile, root: RunDocument, ids: OutboundIds) -> RequestBody:
     """Write the root with its children nested below it, each with our run id to match the response by.
 
     Raises:
@@ -81,7 +81,9 @@ def bundle_body(profile: Profile, root: RunDocument, ids: OutboundIds) -> Body:
     return _bundle_node(profile, build_tree(root), ids, {})
 
 
-def children_body(profile: Profile, root: RunDocument, ids: OutboundIds, external_ids: Mapping[str, str]) -> Body:
+def children_body(
+    profile: Profile, root: RunDocument, ids: OutboundIds, external_ids: Mapping[str, str]
+) -> RequestBody:
     """Write the children of a root that was POSTed with them, as they shall be; `external_ids` by our run ids.
 
     Raises:
@@ -91,7 +93,7 @@ def children_body(profile: Profile, root: RunDocument, ids: OutboundIds, externa
     return {wire.CHILDREN: nodes}
 
 
-def _bundle_node(profile: Profile, tree: RunTree, ids: OutboundIds, external_ids: Mapping[str, str]) -> Body:
+def _bundle_node(profile: Profile, tree: RunTree, ids: OutboundIds, external_ids: Mapping[str, str]) -> RequestBody:
     body = create_body(profile, tree.document, ids) | wire.HIERARCHICAL_TYPE
     if external_id := external_ids.get(tree.document.run_id):
         body.pop("state", None)  # it has one by now
@@ -103,18 +105,18 @@ def _bundle_node(profile: Profile, tree: RunTree, ids: OutboundIds, external_ids
     return body
 
 
-def update_body(profile: Profile, run: RunDocument, ids: OutboundIds, fields: Iterable[str]) -> Body:
+def update_body(profile: Profile, run: RunDocument, ids: OutboundIds, fields: Iterable[str]) -> RequestBody:
     """Write a `ServiceTest_Update`: these fields only, arrays whole, null for what is gone (RFC 7386)."""
     return _fields(profile, run, ids, fields)
 
 
-def type_of_resource(profile: Profile, row: RunRow) -> Body:
+def type_of_resource(profile: Profile, row: RunRow) -> RequestBody:
     """Return the `@type` of a run that was sent, which a `ServiceTest_MVO` of 5.0 requires."""
     bundled = row.decision is not None and row.decision.payload == "bundle"
     return VERSIONS[profile.version].type_of("HierarchicalServiceTest" if bundled else "ServiceTest")
 
 
-def _fields(profile: Profile, run: RunDocument, ids: OutboundIds, fields: Iterable[str]) -> Body:
+def _fields(profile: Profile, run: RunDocument, ids: OutboundIds, fields: Iterable[str]) -> RequestBody:
     return {field: _field(profile, run, ids, field) for field in fields}
 
 
@@ -135,7 +137,7 @@ def _field(profile: Profile, run: RunDocument, ids: OutboundIds, field: str) -> 
     return wire.PLAIN_FIELDS[field](version, run)
 
 
-def _requested_measures(profile: Profile, run: RunDocument) -> list[Body]:
+def _requested_measures(profile: Profile, run: RunDocument) -> list[RequestBody]:
     version, form = VERSIONS[profile.version], profile.payload
     if not form.measures:
         return []
@@ -143,7 +145,7 @@ def _requested_measures(profile: Profile, run: RunDocument) -> list[Body]:
     return wire.requested_measures(version, run, with_ids=profile.send_measure_ids, with_definition_ids=definition_ids)
 
 
-def _our_characteristics(profile: Profile, run: RunDocument, sender: OutboundIds) -> list[Body]:
+def _our_characteristics(profile: Profile, run: RunDocument, sender: OutboundIds) -> list[RequestBody]:
     # Also part of a PATCH: an array replaces the whole array there.
     if profile.relationship_encoding is not RelationshipEncoding.CHARACTERISTIC:
         return []
@@ -156,7 +158,7 @@ def _our_characteristics(profile: Profile, run: RunDocument, sender: OutboundIds
     return [wire.our_characteristic(VERSIONS[profile.version], name, value) for name, value in ids.items() if value]
 
 
-def _relationship(encoding: RelationshipEncoding, parent: RunRow) -> Body:
+def _relationship(encoding: RelationshipEncoding, parent: RunRow) -> RequestBody:
     if encoding not in {RelationshipEncoding.NATIVE, RelationshipEncoding.EXTENSION} or parent.external_id is None:
         return {}
     reference = wire.without_nulls(

@@ -82,12 +82,12 @@ class Tmf653Spoke:
         old, new = self._both(row, [change for change in changes if change.field != MEASURES_FIELD])
         return echo.contradictions(response, row.external_id, old, new)
 
-    def _both(self, row: RunRow, changes: Sequence[FieldChange]) -> tuple[requests.Body, requests.Body]:
+    def _both(self, row: RunRow, changes: Sequence[FieldChange]) -> tuple[requests.RequestBody, requests.RequestBody]:
         """Return the fields as they were sent, and as they are requested now."""
         old = self._changed_fields(row, {change.field: change.old for change in changes})
         return old, self._changed_fields(row, {change.field: change.new for change in changes})
 
-    def _changed_fields(self, row: RunRow, values: Mapping[str, FieldValue]) -> requests.Body:
+    def _changed_fields(self, row: RunRow, values: Mapping[str, FieldValue]) -> requests.RequestBody:
         document = row.requested.model_copy(update={FIELDS_THAT_ARE_SENT[field]: new for field, new in values.items()})
         return requests.update_body(self.profile, document, OutboundIds(request_id=row.request_id), values)
 
@@ -95,7 +95,7 @@ class Tmf653Spoke:
         """Cancel, by the method of the profile; only a task (v5.0) has a place for a reason."""
         match self.profile.cancel:
             case CancelMethod.PATCH:
-                cancelled: requests.Body = {"state": self._cancelled_spelling()}
+                cancelled: requests.RequestBody = {"state": self._cancelled_spelling()}
                 return self._patch(Purpose.CANCEL, row, {"state": "acknowledged"}, cancelled, idempotency_key)
             case CancelMethod.TASK:
                 return Call(
@@ -201,7 +201,7 @@ class Tmf653Spoke:
         return callbacks.read_callback(self._spellings, received)
 
     def _patch(
-        self, purpose: Purpose, row: RunRow, old: requests.Body, new: requests.Body, idempotency_key: str
+        self, purpose: Purpose, row: RunRow, old: requests.RequestBody, new: requests.RequestBody, idempotency_key: str
     ) -> Call:
         paths, external_id = self.profile.paths, row.external_id or ""
         media_type = self.profile.media_types.change

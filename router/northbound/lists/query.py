@@ -19,11 +19,11 @@ from router.northbound.lists.sort import MAX_SORT_KEYS, read_sort
 from router.runs.states import normalise_state
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from router.northbound.lists.sort import SortKey
+    from schemas.text.json_types import JsonMapping
 
-    Resource = Mapping[str, object]
 
 MAX_FILTERS = 20
 MAX_ALTERNATIVES = 50  # in one filter
@@ -77,7 +77,7 @@ class Filter:
     values: tuple[str, ...]
     pattern: Pattern | None = field(default=None, compare=False)
 
-    def matches(self, resource: Resource) -> bool:
+    def matches(self, resource: JsonMapping) -> bool:
         """Return whether the resource passes."""
         return any(self._compares(found) for found in values_at(resource, self.path))
 
@@ -101,7 +101,7 @@ class ListRequest:
     limit: int
     sort: tuple[SortKey, ...] = ()
 
-    def matches(self, resource: Resource) -> bool:
+    def matches(self, resource: JsonMapping) -> bool:
         """Return whether the resource passes every filter.
 
         Raises:

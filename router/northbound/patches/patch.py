@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 MAX_OPERATIONS = 500
 _MAX_COPIED_NODES = 100_000  # by all operations together: `copy` can double a document again and again
 
-Json = object
+JsonNode = object
 
 
-def merge_patch(target: Json, patch: Json) -> Json:
+def merge_patch(target: JsonNode, patch: JsonNode) -> JsonNode:
     """Return the target with the patch merged into it: null removes, a list replaces the whole list."""
     if not isinstance(patch, dict):
         return patch
@@ -31,7 +31,7 @@ def merge_patch(target: Json, patch: Json) -> Json:
     return merged
 
 
-def json_patch(target: Json, operations: Json) -> Json:
+def json_patch(target: JsonNode, operations: JsonNode) -> JsonNode:
     """Return the target after all operations, which are applied together or not at all.
 
     Raises:
@@ -50,7 +50,7 @@ def json_patch(target: Json, operations: Json) -> Json:
     return patched
 
 
-def touched_names(operations: Json) -> frozenset[str]:
+def touched_names(operations: JsonNode) -> frozenset[str]:
     """Return the first-level names that the operations of a JSON Patch change."""
     found: set[str] = set()
     for operation in operations if isinstance(operations, list) else ():
@@ -65,13 +65,13 @@ def touched_names(operations: Json) -> frozenset[str]:
 class _Operation:
     """One operation of a JSON Patch."""
 
-    def __init__(self, number: int, operation: Json) -> None:
+    def __init__(self, number: int, operation: JsonNode) -> None:
         self._number = number
         if not isinstance(operation, dict):
             self._refuse("an operation is an object with op and path")
         self._fields = operation
 
-    def apply(self, target: Json) -> tuple[Json, int]:  # noqa: PLR0911 - one per operation
+    def apply(self, target: JsonNode) -> tuple[JsonNode, int]:  # noqa: PLR0911 - one per operation
         """Return the target after it, and the number of nodes that it copied."""
         path = self._pointer("path")
         match self._fields.get("op"):
@@ -99,7 +99,7 @@ class _Operation:
             case _:
                 return self._refuse("op must be add, remove, replace, move, copy or test")
 
-    def _value(self) -> Json:
+    def _value(self) -> JsonNode:
         if "value" not in self._fields:
             self._refuse("the operation needs a value")
         return self._fields["value"]
@@ -110,19 +110,19 @@ class _Operation:
             self._refuse(f"{name} must be a JSON pointer, which begins with a slash")
         return [unescape(part) for part in pointer.split("/")[1:]]
 
-    def _find(self, target: Json, path: Sequence[str]) -> Json:
+    def _find(self, target: JsonNode, path: Sequence[str]) -> JsonNode:
         for part in path:
             target = self._step(target, part, path)
         return target
 
-    def _step(self, value: Json, part: str, path: Sequence[str]) -> Json:
+    def _step(self, value: JsonNode, part: str, path: Sequence[str]) -> JsonNode:
         if isinstance(value, dict) and part in value:
             return value[part]
         if isinstance(value, list):
             return value[self._position(value, part, path, last=len(value) - 1)]
         return self._conflict(path, "does not exist")
 
-    def _add(self, target: Json, path: Sequence[str], value: Json) -> Json:
+    def _add(self, target: JsonNode, path: Sequence[str], value: JsonNode) -> JsonNode:
         if len(path) + _depth(value) > MAX_DEPTH:
             self._refuse(f"the operation nests values more than {MAX_DEPTH} levels deep")
         if not path:
@@ -137,7 +137,7 @@ class _Operation:
             self._conflict(path, "is no place for a value")
         return target
 
-    def _remove(self, target: Json, path: Sequence[str]) -> tuple[Json, Json]:
+    def _remove(self, target: JsonNode, path: Sequence[str]) -> tuple[JsonNode, JsonNode]:
         if not path:
             self._refuse("the whole resource cannot be removed")
         removed = self._find(target, path)
@@ -148,7 +148,7 @@ class _Operation:
             del parent[int(path[-1])]
         return target, removed
 
-    def _position(self, items: list[Json], part: str, path: Sequence[str], *, last: int) -> int:
+    def _position(self, items: list[JsonNode], part: str, path: Sequence[str], *, last: int) -> int:
         is_index = part.isascii() and part.isdigit() and (part == "0" or part[0] != "0") and len(part) <= len(str(last))
         if not is_index or int(part) > last:
             self._conflict(path, f"names no position of a list of {len(items)}")
@@ -162,7 +162,7 @@ class _Operation:
         raise refuse(409, MistakeCode.OTHER, f"{place[:200]} {sentence}", f"/{self._number}/path")
 
 
-def _is_equal(one: Json, other: Json) -> bool:
+def _is_equal(one: JsonNode, other: JsonNode) -> bool:
     """Compare as JSON does: true is not 1."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
@@ -173,12 +173,12 @@ def _is_equal(one: Json, other: Json) -> bool:
     return one == other
 
 
-def _depth(value: Json) -> int:
+def _depth(value: JsonNode) -> int:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return 1 + max(map(_depth, inner), default=0) if isinstance(value, dict | list) else 0
 
 
-def _count(value: Json) -> int:
+def _count(value: JsonNode) -> int:
     if isinstance(value, dict):
         return 1 + sum(map(_count, value.values()))
     return 1 + sum(map(_count, value)) if isinstance(value, list) else 1

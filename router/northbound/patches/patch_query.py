@@ -17,14 +17,14 @@ from schemas.text.json_pointer import unescape
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from router.northbound.patches.patch import Json
+    from router.northbound.patches.patch import JsonNode
 
 MAX_QUERY_OPERATIONS = 20  # each of them may change many entries
 MAX_CONDITIONS = 10
 _ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
-def json_patch_query(target: Json, operations: Json) -> Json:
+def json_patch_query(target: JsonNode, operations: JsonNode) -> JsonNode:
     """Return the target after all operations, each of which finds the entries that the ones before have left.
 
     Raises:
@@ -41,7 +41,7 @@ def json_patch_query(target: Json, operations: Json) -> Json:
     return target
 
 
-def without_query(operations: Json) -> Json:
+def without_query(operations: JsonNode) -> JsonNode:
     """Return the operations with paths that end before their query."""
     if not isinstance(operations, list):
         return operations
@@ -51,15 +51,15 @@ def without_query(operations: Json) -> Json:
     ]
 
 
-def _has_query(operation: Json) -> bool:
+def _has_query(operation: JsonNode) -> bool:
     return isinstance(operation, dict) and isinstance(operation.get("path"), str) and "?" in operation["path"]
 
 
-def _expanded(target: Json, operation: Json, place: str) -> list[Json]:
+def _expanded(target: JsonNode, operation: JsonNode, place: str) -> list[JsonNode]:
     """Return an operation for each entry that the query of this one selects; the last entry first."""
     if not _has_query(operation):
         return [operation]
-    fields = cast("Mapping[str, Json]", operation)
+    fields = cast("Mapping[str, JsonNode]", operation)
     if fields.get("op") in ("move", "copy"):
         raise refuse(
             400, MistakeCode.INVALID_VALUE, "move and copy take no query: add, remove, replace and test do", place
@@ -78,7 +78,7 @@ def _expanded(target: Json, operation: Json, place: str) -> list[Json]:
     return [{**fields, "path": "/".join([*before, str(at), *after])} for at in reversed(chosen)]
 
 
-def _first_list(target: Json, names: Sequence[str]) -> tuple[Sequence[str], Sequence[Json] | None]:
+def _first_list(target: JsonNode, names: Sequence[str]) -> tuple[Sequence[str], Sequence[JsonNode] | None]:
     """Return the first list that a path leads to, with the names up to it."""
     for number, name in enumerate(names, start=1):
         target = target.get(name) if isinstance(target, dict) else None
@@ -108,5 +108,5 @@ def _below(path: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
     return whole[len(names) :] if whole[: len(names)] == tuple(names) else whole
 
 
-def _holds(condition: Filter, entry: Json) -> bool:
+def _holds(condition: Filter, entry: JsonNode) -> bool:
     return condition.matches(cast("Mapping[str, object]", entry)) if isinstance(entry, dict) else False

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from router.northbound.order import RunView
+    from schemas.text.json_types import JsonMapping
 
-    Json = Mapping[str, object]
 
 _REFERENCES = {
     "relatedService": ("id", "href", "name", "@referredType"),
@@ -40,7 +40,9 @@ def read_new_run(body: object, zone: tzinfo) -> object:
     return run
 
 
-def read_change(body: object, view: RunView, shown: Json, resource: Json, zone: tzinfo) -> dict[str, object]:
+def read_change(
+    body: object, view: RunView, shown: JsonMapping, resource: JsonMapping, zone: tzinfo
+) -> dict[str, object]:
     """Return the body of a PATCH as a merge patch of `resource`, which is the run as TMF653 5.0 writes it.
 
     `shown` is the run as ServiceNow shows it: what is sent back as it was shown changes nothing. Measures and
@@ -60,7 +62,7 @@ def read_change(body: object, view: RunView, shown: Json, resource: Json, zone: 
     return {name: _patch_of(name, value, shown, resource, zone) for name, value in changed.items()}
 
 
-def _require_trio(body: Json) -> None:
+def _require_trio(body: JsonMapping) -> None:
     missing = [] if body.get("name") else [Mistake(MistakeCode.MISSING, "the name of the run is missing", "/name")]
     for name in _REFERENCES:
         reference = body.get(name)
@@ -70,7 +72,7 @@ def _require_trio(body: Json) -> None:
         raise ApiRefusedError(400, missing)
 
 
-def _is_shown(name: str, value: object, view: RunView, shown: Json) -> bool:
+def _is_shown(name: str, value: object, view: RunView, shown: JsonMapping) -> bool:
     if value is None and name in _NEVER_REMOVED:
         return True
     if name == "state" and isinstance(value, str):
@@ -80,7 +82,7 @@ def _is_shown(name: str, value: object, view: RunView, shown: Json) -> bool:
     return value == shown.get(name) or (value == "" and name not in shown)
 
 
-def _patch_of(name: str, value: object, shown: Json, resource: Json, zone: tzinfo) -> object:
+def _patch_of(name: str, value: object, shown: JsonMapping, resource: JsonMapping, zone: tzinfo) -> object:
     match name:
         case "relatedService" | "testSpecification":
             return _reference_patch(name, value, shown.get(name), resource.get(name))
@@ -106,15 +108,15 @@ def _upserted(
     sent: object,
     shown: object,
     known: object,
-    key_of: Callable[[Json], str | None],
-    pick: Callable[[Json], dict[str, object]],
+    key_of: Callable[[JsonMapping], str | None],
+    pick: Callable[[JsonMapping], dict[str, object]],
 ) -> object:
     """Return the known items, updated by those that were sent, and then the new ones."""
     if not isinstance(sent, list) or not all(isinstance(item, dict) for item in sent):
         return sent
     items = _by_key(known, key_of)
     as_shown = _by_key(shown, key_of)
-    new: list[Json] = []
+    new: list[JsonMapping] = []
     for item in sent:
         key = key_of(item) or _key_of_metric(item, items)
         picked = pick(item)
@@ -126,12 +128,12 @@ def _upserted(
     return [*items.values(), *new]
 
 
-def _by_key(items: object, key_of: Callable[[Json], str | None]) -> dict[str, Json]:
+def _by_key(items: object, key_of: Callable[[JsonMapping], str | None]) -> dict[str, JsonMapping]:
     objects = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
     return {key: item for item in objects if (key := key_of(item)) is not None}
 
 
-def _key_of_metric(item: Json, items: Mapping[str, Json]) -> str | None:
+def _key_of_metric(item: JsonMapping, items: Mapping[str, JsonMapping]) -> str | None:
     """Return the id of the known measure with the same name, for a measure that is sent without an id."""
     metric = item.get("metricName")
     if not isinstance(metric, str):
@@ -139,12 +141,12 @@ def _key_of_metric(item: Json, items: Mapping[str, Json]) -> str | None:
     return next((key for key, known in items.items() if known.get("metricName") == metric), None)
 
 
-def _measure_key(measure: Json) -> str | None:
+def _measure_key(measure: JsonMapping) -> str | None:
     own = measure.get("id")
     return own if isinstance(own, str) and not _is_empty(own) else None
 
 
-def _name_of(characteristic: Json) -> str | None:
+def _name_of(characteristic: JsonMapping) -> str | None:
     own = characteristic.get("name")
     return own if isinstance(own, str) and own else None
 
@@ -161,11 +163,11 @@ def _translated(name: str, value: object, zone: tzinfo) -> object:
     return value
 
 
-def _measure(measure: Json) -> dict[str, object]:
+def _measure(measure: JsonMapping) -> dict[str, object]:
     return {name: measure[name] for name in _MEASURE_FIELDS if not _is_empty(measure.get(name))}
 
 
-def _characteristic(characteristic: Json) -> dict[str, object]:
+def _characteristic(characteristic: JsonMapping) -> dict[str, object]:
     return {name: characteristic[name] for name in _CHARACTERISTIC_FIELDS if name in characteristic}
 
 

@@ -20,13 +20,13 @@ from router.runs.states import normalise_state
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
     from router.northbound.order import RunView
     from router.northbound.service_test_body import BodyReader
+    from schemas.text.json_types import JsonMapping
 
-    Json = Mapping[str, object]
 
 READ_AS = ApiVersion.V5  # it reads the shapes of version 4, too, and does not insist on the href of a metric
 MAX_WAYS = 5  # four clusters, and what is redriven
@@ -62,7 +62,7 @@ class Arrival:
     """
 
     event_id: str
-    body: Json
+    body: JsonMapping
     way: int = 0
     at: datetime | None = None
 
@@ -113,7 +113,7 @@ def plan_arrival(
     return Ignored.UNCHANGED if isinstance(plan, Unchanged) else plan
 
 
-def without_results(body: Json) -> Json:
+def without_results(body: JsonMapping) -> JsonMapping:
     """Return a `ServiceTest` without measures that have values: Southbound wrote them back, and they order nothing."""
     measures = body.get("testMeasure")
     items = measures if isinstance(measures, list) else ()
@@ -122,7 +122,7 @@ def without_results(body: Json) -> Json:
     return {name: value for name, value in body.items() if name != "testMeasure"}
 
 
-def is_cancelled(body: Json) -> bool:
+def is_cancelled(body: JsonMapping) -> bool:
     """Return whether a `ServiceTest` shows a cancelled run."""
     state = body.get("state")
     return isinstance(state, str) and normalise_state(state) is RunState.CANCELLED

@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
-from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings, read_settings_for_tables
+from southbound.cli.options import (
+    EXIT_CODES,
+    AuthorOption,
+    ConfigOption,
+    JsonOption,
+    read_settings,
+    read_settings_for_tables,
+)
 
-AuthorOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The author; without it the user of this system.")
-]
 CommentOption = Annotated[str, typer.Option(metavar="TEXT", help="The reason; the history keeps it.")]
 TableIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The id of a published table.")]
 

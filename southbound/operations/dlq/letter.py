@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
+    from schemas.codec.cloudevents import KafkaHeaders
     from schemas.topics import TopicNames
 
-Headers = tuple[tuple[str, bytes | None], ...]
 
 _ID = re.compile(r"([0-9]{1,9})-([0-9]{1,18})", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -65,7 +65,7 @@ class Letter:
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: Headers
+    headers: KafkaHeaders
     why: Mapping[str, str]
     error_class: str
 
@@ -147,7 +147,7 @@ class Letter:
         place = f"{self.position_id} {self.why.get('timestamp')} {self.key!r} ".encode()
         return sha256(place + (self.value or b"")).digest()
 
-    def original_headers(self) -> Headers:
+    def original_headers(self) -> KafkaHeaders:
         """Return the headers of the original record without those of earlier redrives."""
         return tuple([header for header in self.headers if not header[0].startswith(REDRIVE_PREFIX)])
 

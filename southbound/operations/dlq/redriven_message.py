@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.hold.held_letters import RecordPlace
+    from schemas.codec.cloudevents import KafkaHeaders
     from schemas.codec.envelope import Envelope, Event
     from schemas.topics import TopicNames
-    from southbound.operations.dlq.letter import Headers, Letter
+    from southbound.operations.dlq.letter import Letter
 
 _EVENT_ID = "ce_id"
 
@@ -41,7 +42,7 @@ class EditedRecord:
 
     value: bytes
     key: bytes | None
-    headers: Headers
+    headers: KafkaHeaders
 
 
 def redrive_topic(letter: Letter, names: TopicNames) -> str | None:
@@ -130,7 +131,7 @@ def _check_topic(event: Event, letter: Letter, file: str, names: TopicNames) -> 
         raise invalid_input([sentence])
 
 
-def _stream_headers(letter: Letter) -> Headers:
+def _stream_headers(letter: Letter) -> KafkaHeaders:
     """Return what the handler of a source needs to know of a record that it does not read from its topic."""
     if not letter.stream_source:
         return ()
@@ -138,14 +139,14 @@ def _stream_headers(letter: Letter) -> Headers:
     return ((SOURCE_HEADER, letter.stream_source.encode()), (TIMESTAMP_HEADER, produced.encode()))
 
 
-def _missing_id(letter: Letter, headers: Headers) -> Headers:
+def _missing_id(letter: Letter, headers: KafkaHeaders) -> KafkaHeaders:
     """Return the id of an event that names none: else it would follow from its new place, as for another event."""
     named = any(name.lower() == _EVENT_ID and value for name, value in headers)
     # That of a stream follows from its content and its time, which are the same on every cluster and after a redrive.
     return () if named or letter.is_of_stream else ((_EVENT_ID, letter.position_id.encode()),)
 
 
-def _mark_headers(letter: Letter, mark: RedriveMark) -> Headers:
+def _mark_headers(letter: Letter, mark: RedriveMark) -> KafkaHeaders:
     return (
         (REPLAY_HEADER, mark.redrive.encode()),
         (REDRIVE_COUNT, str(letter.redrives + 1).encode()),

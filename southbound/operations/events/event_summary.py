@@ -15,14 +15,14 @@ from schemas.text.counts import count_noun
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
     from schemas.results import Reason, ReportedMeasure
     from schemas.run_document import RunDocument
 
 MAX_MEASURES_SHOWN = 4  # in one line
 
 
-def run_id_of(message: Message) -> str:
+def run_id_of(message: EventData) -> str:
     """Return the id of the run that a message is about; of a report, the external system's id of it."""
     match message:
         case RunRequested() | RunChanged() | SendRun() | ChangeRun():
@@ -37,7 +37,7 @@ def run_id_of(message: Message) -> str:
             assert_never(message)
 
 
-def event_summary(message: Message) -> str:  # noqa: C901, PLR0911 - one sentence per kind of event
+def event_summary(message: EventData) -> str:  # noqa: C901, PLR0911 - one sentence per kind of event
     """Describe the content of a message in one line."""
     match message:
         case RunRequested():

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from consumers.runtime.kafka.offset_range import OffsetRange
     from consumers.runtime.kafka.partition_reader import PartitionReader
+    from schemas.codec.cloudevents import KafkaHeaders
     from schemas.codec.envelope import Envelope
     from schemas.topics import TopicNames
-    from southbound.operations.replay.replay_note import Headers, ReplayNote
+    from southbound.operations.replay.replay_note import ReplayNote
     from southbound.operations.replay.selection import Selection
     from southbound.operations.replay.store_reader import StoreReader
 
@@ -152,6 +153,6 @@ def is_copy(record: ConsumedRecord) -> bool:
     return COPY_OF in found and found.get(REPLAY_HEADER, b"").startswith(REPLAY_ID_PREFIX.encode())
 
 
-def headers_of(record: ConsumedRecord) -> Headers:
+def headers_of(record: ConsumedRecord) -> KafkaHeaders:
     """Return the headers of a consumed record."""
     return tuple(record.headers() or ())  # type: ignore[arg-type] # a consumed record has pairs

@@ -19,7 +19,8 @@ from southbound.operations.replay.selection import Selection, read_selection
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    Headers = tuple[tuple[str, bytes | None], ...]
+    from schemas.codec.cloudevents import KafkaHeaders
+
 
 MARK_PREFIX = f"{REPLAY_HEADER}-"  # of the headers that only a copy has
 COPY_OF = f"{MARK_PREFIX}of"
@@ -83,7 +84,7 @@ class ReplayNote:
 class ReplayMark:
     """The headers of records that a replay publishes."""
 
-    headers: Headers
+    headers: KafkaHeaders
 
     @classmethod
     def of(cls, note: ReplayNote) -> ReplayMark:

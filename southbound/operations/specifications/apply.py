@@ -15,7 +15,7 @@ from southbound.operations.specifications.topic import query_specifications, wri
 from southbound.operations.tables.lookup import make_authorship
 
 if TYPE_CHECKING:
-    from southbound.operations.specifications.topic import SpecificationTopic
+    from southbound.operations.specifications.topic import KafkaSpecificationTopic
     from southbound.settings.settings import Settings
 
 
@@ -27,7 +27,7 @@ def apply_specifications(settings: Settings, file: str, author: str | None, comm
     """
     documents, authorship = read_specification_file(file), make_authorship(author, comment)
 
-    async def write(topic: SpecificationTopic) -> list[tuple[str, int, bool]]:
+    async def write(topic: KafkaSpecificationTopic) -> list[tuple[str, int, bool]]:
         published = await topic.read()
         plan, written = plan_apply(published, documents, authorship)
         await write_if_needed(topic, plan)
@@ -53,7 +53,7 @@ def delete_specification(settings: Settings, spec_id: str) -> int:
         CommandFailedError: there is no such specification, or Kafka does not answer.
     """
 
-    async def write(topic: SpecificationTopic) -> None:
+    async def write(topic: KafkaSpecificationTopic) -> None:
         await topic.write(plan_delete(await topic.read(), spec_id))
 
     query_specifications(settings, write)

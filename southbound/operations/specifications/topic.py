@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from consumers.table_topic.publish_plan import PublishPlan
     from southbound.settings.settings import Settings
 
-    SpecificationTopic = KafkaCompactedTopic[PublishedSpecifications]
+    KafkaSpecificationTopic = KafkaCompactedTopic[PublishedSpecifications]
 
 T = TypeVar("T")
 
 
-def query_specifications(settings: Settings, query: Callable[[SpecificationTopic], Awaitable[T]]) -> T:
+def query_specifications(settings: Settings, query: Callable[[KafkaSpecificationTopic], Awaitable[T]]) -> T:
     """Run `query` on the topic of specifications.
 
     Raises:
@@ -48,7 +48,7 @@ def read_specifications(settings: Settings) -> PublishedSpecifications:
     return query_specifications(settings, lambda topic: topic.read())
 
 
-async def write_if_needed(topic: SpecificationTopic, plan: PublishPlan) -> None:
+async def write_if_needed(topic: KafkaSpecificationTopic, plan: PublishPlan) -> None:
     """Write a plan, unless it has no records."""
     if plan.records:
         await topic.write(plan)

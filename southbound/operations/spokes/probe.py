@@ -34,7 +34,7 @@ _CREDENTIALS_REFUSED = (401, 403, 407)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class ProbeStep:
     """One step of a probe. `seconds` is how long it took."""
 
     step: str
@@ -69,7 +69,9 @@ async def _print_steps(
     return code
 
 
-async def probe(profile: Profile, environment: Mapping[str, str], public_url: str | None = None) -> AsyncIterator[Step]:
+async def probe(
+    profile: Profile, environment: Mapping[str, str], public_url: str | None = None
+) -> AsyncIterator[ProbeStep]:
     """Yield the steps up to the first that fails. `public_url` is the setting `listener.public_url`.
 
     Raises:
@@ -89,7 +91,7 @@ async def probe(profile: Profile, environment: Mapping[str, str], public_url: st
         await client.close()
 
 
-async def _connection_steps(profile: Profile) -> AsyncIterator[Step]:
+async def _connection_steps(profile: Profile) -> AsyncIterator[ProbeStep]:
     """Yield name, connection and TLS: to the proxy, if there is one, whose matter the rest is."""
     url = urlsplit(profile.proxy.url or profile.base_url)
     host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
@@ -112,7 +114,7 @@ async def _connection_steps(profile: Profile) -> AsyncIterator[Step]:
         yield await _tls_step(profile, host, port)
 
 
-async def _tls_step(profile: Profile, host: str, port: int) -> Step:
+async def _tls_step(profile: Profile, host: str, port: int) -> ProbeStep:
     began, tls = time.monotonic(), client_tls(profile.tls)
     try:
         version = await _connect(
@@ -140,7 +142,7 @@ async def _connect(host: str, port: int, seconds: float, context: ssl.SSLContext
     return version or ""
 
 
-async def _call(profile: Profile, client: SpokeClient) -> Step:
+async def _call(profile: Profile, client: SpokeClient) -> ProbeStep:
     """Return what a GET of the list of runs shows: credentials, and the path."""
     began, call = time.monotonic(), spoke_for(profile).to_list(0)
     response = await client.call(profile.name, call)
@@ -150,7 +152,7 @@ async def _call(profile: Profile, client: SpokeClient) -> Step:
     return _answer_step(profile, f"GET {call.path}", began, response)
 
 
-def _answer_step(profile: Profile, what: str, began: float, response: HttpResponse) -> Step:
+def _answer_step(profile: Profile, what: str, began: float, response: HttpResponse) -> ProbeStep:
     if response.status in _CREDENTIALS_REFUSED and ("GET", response.status) not in profile.meanings:
         sent = "without credentials" if isinstance(profile.auth, NoAuth) else f"with auth {profile.auth.kind}"
         return _step("credentials", began, f"{what} {sent} was refused with {response.status}", ok=False)
@@ -169,7 +171,7 @@ def _hint(response: HttpResponse) -> str:
 
 async def probe_hub(
     profile: Profile, client: SpokeClient, environment: Mapping[str, str], public_url: str | None
-) -> Step:
+) -> ProbeStep:
     """Return whether the hub shows the registration of the callback address. Nothing is registered."""
     began = time.monotonic()
     if mistakes := registration_mistakes(public_url, [profile]):
@@ -189,8 +191,8 @@ async def probe_hub(
     return _step("hub", began, sentence.get(answer, what), ok=answer in sentence)
 
 
-def _step(step: str, began: float, detail: str, *, ok: bool = True) -> Step:
-    return Step(step=step, ok=ok, detail=detail, seconds=round(time.monotonic() - began, 3))
+def _step(step: str, began: float, detail: str, *, ok: bool = True) -> ProbeStep:
+    return ProbeStep(step=step, ok=ok, detail=detail, seconds=round(time.monotonic() - began, 3))
 
 
 def _cause(error: BaseException) -> str:

@@ -35,15 +35,15 @@ from southbound.service.open_callbacks import openly_accepted
 from southbound.service.roles import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from contextlib import AsyncExitStack
 
     from consumers.runtime.worker import Worker
     from consumers.spokes.profile import Profile
     from schemas.inbound import InboundReceived
     from southbound.service.composition.shared_resources import SharedResources
+    from southbound.service.composition.tasks import BackgroundTasks
 
-    Tasks = Iterator[Coroutine[None, None, None]]
 
 log = structlog.get_logger()
 
@@ -60,7 +60,7 @@ class RoleBuilder:
     """
 
     workers: Callable[[SharedResources, str | None], dict[str, Worker]] = _no_workers
-    tasks: tuple[Callable[[SharedResources], Tasks], ...] = ()
+    tasks: tuple[Callable[[SharedResources], BackgroundTasks], ...] = ()
     start_server: Callable[[AsyncExitStack, SharedResources], Awaitable[int]] | None = None
 
 
@@ -68,7 +68,7 @@ def _routing_workers(resources: SharedResources, _only_spoke: str | None) -> dic
     return {Role.ROUTING.value: routing_worker(resources)}
 
 
-def _routing_tasks(resources: SharedResources) -> Tasks:
+def _routing_tasks(resources: SharedResources) -> BackgroundTasks:
     yield pending_request_expiry(resources).run()
     yield command_repeater(resources).run()
     yield from resources.tables.background_tasks()
@@ -82,7 +82,7 @@ def _dispatch_workers(resources: SharedResources, only_spoke: str | None) -> dic
     return {f"{Role.DISPATCH}.{name}": dispatch_worker(resources, name) for name in names}
 
 
-def _dispatch_tasks(resources: SharedResources) -> Tasks:
+def _dispatch_tasks(resources: SharedResources) -> BackgroundTasks:
     yield untried_run_notices(resources).run()
 
 
@@ -104,16 +104,16 @@ def _inbound_workers(resources: SharedResources, _only_spoke: str | None) -> dic
     return {Role.INBOUND.value: inbound_worker(resources)}
 
 
-def _inbound_tasks(resources: SharedResources) -> Tasks:
+def _inbound_tasks(resources: SharedResources) -> BackgroundTasks:
     yield build_run_checker(resources).run()
 
 
-def _poller_tasks(resources: SharedResources) -> Tasks:
+def _poller_tasks(resources: SharedResources) -> BackgroundTasks:
     if poller := build_poller(resources):
         yield poller.run()
 
 
-def _listener_tasks(resources: SharedResources) -> Tasks:
+def _listener_tasks(resources: SharedResources) -> BackgroundTasks:
     return (registrar.run() for registrar in resources.registrars.values())
 
 
@@ -121,7 +121,7 @@ def _hub_workers(resources: SharedResources, _only_spoke: str | None) -> dict[st
     return hub_workers(resources)
 
 
-def _hub_tasks(resources: SharedResources) -> Tasks:
+def _hub_tasks(resources: SharedResources) -> BackgroundTasks:
     yield build_delivery_hub(resources).run()
 
 
@@ -197,7 +197,7 @@ def build_workers(
     return {name: worker for named in built.values() for name, worker in named.items()}
 
 
-def background_tasks(resources: SharedResources, roles: Iterable[Role]) -> Tasks:
+def background_tasks(resources: SharedResources, roles: Iterable[Role]) -> BackgroundTasks:
     """Yield the background tasks of these roles, which run on a timer instead of on records."""
     for build in dict.fromkeys(build for role in roles for build in BUILDERS[role].tasks):
         yield from build(resources)

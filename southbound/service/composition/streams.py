@@ -31,7 +31,7 @@ from southbound.service.streams.clients import (
 from southbound.service.streams.topic_checks import StreamTopicWatch, copied_topics, stream_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable
 
     from consumers.metrics import WorkerMetrics
     from consumers.northbound.streams.copy_record import ChooseRecord
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Handler
     from consumers.runtime.worker import Worker
     from southbound.service.composition.shared_resources import SharedResources
+    from southbound.service.composition.tasks import BackgroundTasks
 
-    Tasks = Iterator[Coroutine[None, None, None]]
 
 log = structlog.get_logger()
 REDRIVEN = Role.INGRESS.value  # the role of the worker that processes redriven records
@@ -66,7 +66,7 @@ def egress_workers(resources: SharedResources) -> dict[str, Worker]:
     return {f"{Role.EGRESS}.{each.name}": _destination_worker(resources, each) for each in resources.rules.destinations}
 
 
-def stream_watch_tasks(resources: SharedResources) -> Tasks:
+def stream_watch_tasks(resources: SharedResources) -> BackgroundTasks:
     """Yield the task that checks the topics of the streams."""
     yield _topic_watch(resources).run()
 

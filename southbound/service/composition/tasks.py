@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -23,6 +24,11 @@ from southbound.service.composition.observers import repetition_counter
 from southbound.service.composition.registration import note_polled_change
 from southbound.service.composition.shared_resources import SharedResources, utc_now
 from southbound.service.roles import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
+    BackgroundTasks = Iterator[Coroutine[None, None, None]]
 
 log = structlog.get_logger()
 MAX_EXPIRY_CHECK_INTERVAL = 15.0  # seconds between two searches for overdue requests

@@ -10,7 +10,7 @@ from southbound.simulator.errors import RequestRefusedError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    Json = dict[str, Any]
+    AnyJson = dict[str, Any]
 
 STATES = frozenset({"acknowledged", "canceled", "completed", "failed", "inProgress", "pending", "rejected"})
 ENDED = frozenset({"canceled", "completed", "failed", "rejected"})
@@ -71,7 +71,7 @@ _CHOICES: Mapping[str, frozenset[str]] = {
 }
 
 
-def check_run(body: Json) -> None:
+def check_run(body: AnyJson) -> None:
     """Check the body of a POST or PATCH of a test run.
 
     Raises:
@@ -81,7 +81,7 @@ def check_run(body: Json) -> None:
         raise RequestRefusedError(400, "invalidBody", sentence, pointer)
 
 
-def _mistakes(body: Json) -> Iterator[tuple[str, str]]:
+def _mistakes(body: AnyJson) -> Iterator[tuple[str, str]]:
     yield from _unknown(body, _RUN_FIELDS, "")
     yield from _text(body, "name", MAX_NAME, "", required=True)
     for field in ("relatedService", "testSpecification"):
@@ -134,24 +134,24 @@ def _violation(rule: object, at: str) -> Iterator[tuple[str, str]]:
             yield where, "must be an object"
 
 
-def _choices(thing: Json, at: str) -> Iterator[tuple[str, str]]:
+def _choices(thing: AnyJson, at: str) -> Iterator[tuple[str, str]]:
     for field, allowed in _CHOICES.items():
         if field in thing and thing[field] not in allowed:
             yield f"{at}/{field}", f"must be one of {', '.join(sorted(allowed))}"
 
 
-def _unknown(thing: Json, known: frozenset[str], at: str) -> Iterator[tuple[str, str]]:
+def _unknown(thing: AnyJson, known: frozenset[str], at: str) -> Iterator[tuple[str, str]]:
     for field in thing.keys() - known:
         yield f"{at}/{field}", "is no documented field"
 
 
-def _reference(body: Json, field: str) -> Iterator[tuple[str, str]]:
+def _reference(body: AnyJson, field: str) -> Iterator[tuple[str, str]]:
     reference = body.get(field)
     if not isinstance(reference, dict) or not reference.get("id"):
         yield f"/{field}/id", "is required, also in a PATCH"
 
 
-def _text(thing: Json, field: str, limit: int, at: str, *, required: bool = False) -> Iterator[tuple[str, str]]:
+def _text(thing: AnyJson, field: str, limit: int, at: str, *, required: bool = False) -> Iterator[tuple[str, str]]:
     value = thing.get(field)
     if required and not value:
         yield f"{at}/{field}", "is required"
@@ -161,13 +161,13 @@ def _text(thing: Json, field: str, limit: int, at: str, *, required: bool = Fals
         yield f"{at}/{field}", f"has more than {limit} characters"
 
 
-def _moment(thing: Json, field: str, at: str) -> Iterator[tuple[str, str]]:
+def _moment(thing: AnyJson, field: str, at: str) -> Iterator[tuple[str, str]]:
     value = thing.get(field, "")
     if value != "" and not (isinstance(value, str) and _MOMENT.fullmatch(value)):
         yield f"{at}/{field}", "must be YYYY-MM-DD HH:MM:SS"
 
 
-def _list(thing: Json, field: str) -> list[object]:
+def _list(thing: AnyJson, field: str) -> list[object]:
     found = thing.get(field, [])
     return found if isinstance(found, list) else [found]
 

@@ -12,7 +12,8 @@ from southbound.simulator.instance.rules import ENDED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Json = dict[str, Any]
+    from southbound.simulator.instance.rules import AnyJson
+
 
 _LISTS = {"testMeasure": "ruleViolation", "ruleViolation": "appliedConsequence", "appliedConsequence": ""}
 
@@ -23,7 +24,7 @@ class RunRecord:
 
     sys_id: str
     external_id: str | None
-    fields: Json = field(default_factory=dict)
+    fields: AnyJson = field(default_factory=dict)
     states: list[str] = field(default_factory=list)
     writes: int = 0
 
@@ -32,11 +33,11 @@ class RunRecord:
         """The id in responses: the external id if there is one."""
         return self.external_id or self.sys_id
 
-    def as_json(self) -> Json:
+    def as_json(self) -> AnyJson:
         """Return the record as a `ServiceTest`."""
         return {**self.fields, "id": self.shown_id, "sys_id": self.sys_id}
 
-    def measures(self) -> dict[str, Json]:
+    def measures(self) -> dict[str, AnyJson]:
         """Return the measures by id."""
         return {measure["id"]: measure for measure in self.fields.get("testMeasure", [])}
 
@@ -53,14 +54,14 @@ class RunTable:
         self.records.append(record)
         return record
 
-    def create(self, body: Json) -> RunRecord:
+    def create(self, body: AnyJson) -> RunRecord:
         """Store what a POST carries."""
         fields = {name: value for name, value in body.items() if name != "id"}
         record = self.add(external_id=body.get("id"))
         self._apply(record, {"state": "acknowledged"} | fields)
         return record
 
-    def update(self, record: RunRecord, body: Json) -> None:
+    def update(self, record: RunRecord, body: AnyJson) -> None:
         """Apply a PATCH.
 
         Raises:
@@ -79,7 +80,7 @@ class RunTable:
         """Return all records with this id: more than one is a duplicate."""
         return [one for one in self.records if run_id in (one.sys_id, one.external_id)]
 
-    def _apply(self, record: RunRecord, body: Json) -> None:
+    def _apply(self, record: RunRecord, body: AnyJson) -> None:
         record.writes += 1
         record.fields = _upserted(record.fields, body, "testMeasure")
         state = str(record.fields.get("state", ""))
@@ -87,7 +88,7 @@ class RunTable:
             record.states.append(state)
 
 
-def _upserted(known: Json, new: Json, list_field: str) -> Json:
+def _upserted(known: AnyJson, new: AnyJson, list_field: str) -> AnyJson:
     """Update fields, and the items of the nested lists by their ids."""
     result = {**known, **new}
     if list_field and list_field in new:
@@ -95,7 +96,7 @@ def _upserted(known: Json, new: Json, list_field: str) -> Json:
     return result
 
 
-def _merged_items(known: list[Json], new: list[Json], inner: str) -> list[Json]:
+def _merged_items(known: list[AnyJson], new: list[AnyJson], inner: str) -> list[AnyJson]:
     items = {item["id"]: item for item in known}
     for item in new:
         items[item["id"]] = _upserted(items.get(item["id"], {}), item, inner)

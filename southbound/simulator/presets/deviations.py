@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
-    from southbound.simulator.measures import Json
+    from schemas.text.json_types import Json
 
 SuccessStatus = Annotated[int, Field(ge=200, le=299)]
 ErrorStatus = Annotated[int, Field(ge=400, le=599)]

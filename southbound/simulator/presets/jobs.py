@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
+    from schemas.text.json_types import Json
     from southbound.simulator.behaviours import Behaviour
-    from southbound.simulator.measures import Json
 
 _BASE_PATH = "/api"
 _FIRST_NUMBER = 4711

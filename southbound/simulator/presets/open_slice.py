@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler
 
+    from schemas.text.json_types import Json
     from southbound.simulator.behaviours import Behaviour
-    from southbound.simulator.measures import Json
 
 _BASE_PATH = f"{API_PATH}/v4"
 STORED = (

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from southbound.simulator.notifications import NotificationSender
     from southbound.simulator.scenario.scenario import CallbackAddress, ScenarioSystem, SimulationScenario
 
-    SimulatedSystem = ExternalSystem | OpenSliceLikeSystem | JobsLikeSystem | ServiceNowInstance
+    AnySystem = ExternalSystem | OpenSliceLikeSystem | JobsLikeSystem | ServiceNowInstance
     Environment = Mapping[str, str]
 
 
-def build_systems(scenario: SimulationScenario, seed: int, environment: Environment) -> Sequence[SimulatedSystem]:
+def build_systems(scenario: SimulationScenario, seed: int, environment: Environment) -> Sequence[AnySystem]:
     """Return the systems of a scenario, not started. Their faults follow from `seed`.
 
     Raises:
@@ -40,7 +40,7 @@ def build_systems(scenario: SimulationScenario, seed: int, environment: Environm
     return [build_system(system, seed, environment) for system in scenario.systems]
 
 
-def build_system(described: ScenarioSystem, seed: int, environment: Environment) -> SimulatedSystem:
+def build_system(described: ScenarioSystem, seed: int, environment: Environment) -> AnySystem:
     """Return a system, not started.
 
     Raises:
@@ -142,7 +142,7 @@ def _servicenow(described: ScenarioSystem, _: Environment) -> ServiceNowInstance
     return ServiceNowInstance(name=described.name, host=described.host, port=described.port, latency=described.latency)
 
 
-_BUILDERS: Mapping[str, Callable[[ScenarioSystem, Environment], SimulatedSystem]] = {
+_BUILDERS: Mapping[str, Callable[[ScenarioSystem, Environment], AnySystem]] = {
     "tmf653": _tmf653,
     "v5": _tmf653,
     "r18.5": _tmf653,

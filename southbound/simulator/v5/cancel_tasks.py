@@ -11,8 +11,8 @@ from southbound.simulator import http_responses, notifications
 from southbound.simulator.errors import RequestRefusedError
 
 if TYPE_CHECKING:
+    from schemas.text.json_types import Json
     from southbound.simulator.execution import ServiceTest, TestExecution
-    from southbound.simulator.measures import Json
     from southbound.simulator.tmf_definition import TmfDefinition
 
 CREATED = "CancelServiceTestCreateEvent"

@@ -9,7 +9,7 @@ from router.northbound.patches.patch import json_patch, touched_names
 from southbound.simulator.errors import RequestRefusedError
 
 if TYPE_CHECKING:
-    from southbound.simulator.measures import Json
+    from schemas.text.json_types import Json
 
 
 def as_merge_patch(resource: Json, operations: object) -> Json:

@@ -10,7 +10,7 @@ from southbound.simulator.measures import objects_in
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from southbound.simulator.measures import Json
+    from schemas.text.json_types import Json
 
 
 def typed_measures(measures: Iterable[Json]) -> list[Json]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from router.runs.events import RunEvent
     from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
-    from schemas.catalogue import Message as EventData
+    from schemas.catalogue import EventData
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

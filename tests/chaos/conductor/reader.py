@@ -29,7 +29,7 @@ MAX_REMEMBERED_IDS = 200_000  # of updates, to recognize one that was published 
 
 
 @dataclass(frozen=True, slots=True)
-class PublishedRecord:
+class ReadRecord:
     """The parts of a record that are judged."""
 
     topic: str
@@ -60,7 +60,7 @@ class PublishedRecords:
             "log_level": 0,
         }
         self._envelope = Envelope(Codec())
-        self._found: deque[PublishedRecord] = deque()
+        self._found: deque[ReadRecord] = deque()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._read, name="published records", daemon=True)
         self._thread.start()
@@ -79,7 +79,7 @@ class PublishedRecords:
         if not self._thread.is_alive():
             raise RuntimeError("the thread that reads published records ended")
 
-    def take(self) -> list[PublishedRecord]:
+    def take(self) -> list[ReadRecord]:
         """Return what was read since the last call."""
         found = []
         while self._found:
@@ -95,7 +95,7 @@ class PublishedRecords:
                     if record.error() is None:
                         self._found.append(self._parts(record))
 
-    def _parts(self, record: Message) -> PublishedRecord:
+    def _parts(self, record: Message) -> ReadRecord:
         listed: Any = record.headers() or ()  # a list of pairs, when it was consumed
         pairs = [(name, value.encode() if isinstance(value, str) else value) for name, value in listed]
         headers = {name: (value or b"").decode(errors="replace") for name, value in pairs}
@@ -103,7 +103,7 @@ class PublishedRecords:
         if record.topic() == self._names.inflight and headers.get("ce_type") == "southbound.RunUpdate":
             update = self._envelope.decode(record.value(), pairs, fallback_id="none").data
             revision = update.revision if isinstance(update, RunUpdate) else -1
-        return PublishedRecord(
+        return ReadRecord(
             topic=str(record.topic()),
             partition=record.partition() or 0,
             offset=record.offset() or 0,
@@ -130,13 +130,13 @@ class TopicJudge:
 
     oracle: Oracle
     names: TopicNames
-    letters: list[PublishedRecord] = field(default_factory=list)
+    letters: list[ReadRecord] = field(default_factory=list)
     ends: dict[str, PublishedEnd] = field(default_factory=dict)  # by run, if they are read
     moved: dict[tuple[str, int], int] = field(default_factory=dict)  # offsets that the conductor itself moved up
     _unsent: dict[tuple[str, int], dict[int, str]] = field(default_factory=dict)
     _update_ids: dict[str, None] = field(default_factory=dict)
 
-    def report(self, records: Sequence[PublishedRecord]) -> None:
+    def report(self, records: Sequence[ReadRecord]) -> None:
         """Report records in their order."""
         for record in records:
             if record.kind == "southbound.RunResult" and record.topic == self.names.results:
@@ -152,7 +152,7 @@ class TopicJudge:
             elif record.kind == "southbound.SendRun":
                 self._unsent.setdefault((record.topic, record.partition), {})[record.offset] = record.subject
 
-    def _report_update(self, record: PublishedRecord) -> None:
+    def _report_update(self, record: ReadRecord) -> None:
         repeated = record.event_id in self._update_ids
         self._update_ids[record.event_id] = None
         if len(self._update_ids) > MAX_REMEMBERED_IDS:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tests.chaos.conductor.workers import ConductedWorker
     from tests.chaos.conductor.world import World
 
-    Script = Callable[[Hand], Awaitable[None]]
+    ChaosScript = Callable[[Hand], Awaitable[None]]
 
 AWAY = 60.0  # seconds, of the scenarios of a minute
 MAX_DROPS = 20  # attempts to release what is held
@@ -53,7 +53,9 @@ def one_of_them(hand: Hand, number: int = -1) -> ConductedWorker:
     return processing(hand.world)[number]
 
 
-def bounce(*, times: int, down: float, delay: float = 0.0, allowed: tuple[int, ...] = (ExitCode.SUCCESS,)) -> Script:
+def bounce(
+    *, times: int, down: float, delay: float = 0.0, allowed: tuple[int, ...] = (ExitCode.SUCCESS,)
+) -> ChaosScript:
     """Stop and start a worker under load, while the systems answer after `delay` seconds."""
 
     async def script(hand: Hand) -> None:
@@ -68,7 +70,7 @@ def bounce(*, times: int, down: float, delay: float = 0.0, allowed: tuple[int, .
     return script
 
 
-def kills(*, times: int, down: float) -> Script:
+def kills(*, times: int, down: float) -> ChaosScript:
     """Kill one worker again and again."""
 
     async def script(hand: Hand) -> None:
@@ -93,7 +95,9 @@ async def kill_writers(hand: Hand) -> None:
         await hand.kill(writers[number % len(writers)], down=hand.dice.uniform(0.0, SESSION + 1.0))
 
 
-def fail(*kinds: Fault, share: float, seconds: float, methods: tuple[str, ...] = ("POST", "PATCH", "GET")) -> Script:
+def fail(
+    *kinds: Fault, share: float, seconds: float, methods: tuple[str, ...] = ("POST", "PATCH", "GET")
+) -> ChaosScript:
     """Let both systems fail in one way."""
 
     async def script(hand: Hand) -> None:
@@ -104,7 +108,7 @@ def fail(*kinds: Fault, share: float, seconds: float, methods: tuple[str, ...] =
     return script
 
 
-def break_broker(*, crash: bool, times: int = 2, away: float = 0.0) -> Script:
+def break_broker(*, crash: bool, times: int = 2, away: float = 0.0) -> ChaosScript:
     """Restart brokers under load, one after the other."""
 
     async def script(hand: Hand) -> None:
@@ -123,7 +127,7 @@ async def freeze_broker(hand: Hand) -> None:
         await hand.freeze_broker(hand.dice.uniform(1.0, SESSION + 2.0))
 
 
-def take_store_away(*, seconds: float, crash: bool) -> Script:
+def take_store_away(*, seconds: float, crash: bool) -> ChaosScript:
     """Take the run store away under load."""
 
     async def script(hand: Hand) -> None:
@@ -255,7 +259,7 @@ async def abort_transactions(hand: Hand) -> None:
         await hand.kill(one_of_them(hand))
 
 
-def tamper_with_offsets(change: Callable[[World], None], wait: int = SOME) -> Script:
+def tamper_with_offsets(change: Callable[[World], None], wait: int = SOME) -> ChaosScript:
     """Stop all workers, change what is committed, and start them again."""
 
     async def script(hand: Hand) -> None:

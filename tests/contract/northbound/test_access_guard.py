@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from consumers.northbound.access.authenticator import Authenticator
 
-    Body = bytes | AsyncIterator[bytes] | None
+    SentBody = bytes | AsyncIterator[bytes] | None
 
 KEY, SMALL_KEY, READER_KEY = "k" * 40, "s" * 40, "r" * 40
 SCOPES = {

@@ -25,7 +25,7 @@ from tests.harness.gateway import InMemoryGateway
 if TYPE_CHECKING:
     from router.runs.run import RunRow
 
-Json = dict[str, Any]
+Content = dict[str, Any]
 FILES = {
     "4.0": "TMF653-ServiceTest-v4.0.0.swagger.json",
     "4.1": "TMF653-ServiceTest-v4.1.0.swagger.json",
@@ -40,20 +40,20 @@ CHOICES = {
 }
 
 
-def definitions_of(version: str) -> Json:
+def definitions_of(version: str) -> Content:
     path = Path(__file__).parents[2] / "data/tmf653" / FILES[version]
     content = json.loads(path.read_text("utf-8"))
-    definitions: Json = content.get("definitions") or content["$defs"]
+    definitions: Content = content.get("definitions") or content["$defs"]
     return definitions
 
 
-def filled(definitions: Json, name: str) -> Json:
+def filled(definitions: Content, name: str) -> Content:
     """Return an object with every field that the definition names, but for those that TMF630 adds to all."""
     fields = definitions[name]["properties"].items()
     return {field: value_of(definitions, field, kind) for field, kind in fields if not field.startswith("@")}
 
 
-def value_of(definitions: Json, field: str, kind: Json) -> object:
+def value_of(definitions: Content, field: str, kind: Content) -> object:
     reference = kind.get("$ref") or kind.get("items", {}).get("$ref")
     if reference is not None:
         inner = filled(definitions, reference.rpartition("/")[2])
@@ -61,7 +61,7 @@ def value_of(definitions: Json, field: str, kind: Json) -> object:
     return {"integer": 3, "boolean": True}.get(kind["type"], CHOICES.get(field, f"the {field}"))
 
 
-async def a_violated_run(version: str, violation: Json) -> InMemoryGateway:
+async def a_violated_run(version: str, violation: Content) -> InMemoryGateway:
     gateway = InMemoryGateway(profile={"version": version})
     await gateway.process_request(a_document(measures=("M1",)))
     measure = {"id": "M1", "value": {"name": "speed", "value": 1}, "ruleViolation": [violation]}
@@ -75,14 +75,14 @@ def without_ids(found: object) -> object:
     return [without_ids(each) for each in found] if isinstance(found, list) else found
 
 
-def ids_in(violation: Json) -> list[str]:
+def ids_in(violation: Content) -> list[str]:
     return [violation["id"], *(each["id"] for each in violation["appliedConsequence"])]
 
 
-def shown(row: RunRow, version: str) -> Json:
+def shown(row: RunRow, version: str) -> Content:
     resource = to_resource(RunView(row=row, order=None), ApiVersion.V5 if version == "5.0" else ApiVersion.V4_1)
     measures: Any = resource["testMeasure"]
-    only: Json = measures[0]["ruleViolation"][0]
+    only: Content = measures[0]["ruleViolation"][0]
     return only
 
 
@@ -104,7 +104,7 @@ async def test_every_field_of_a_violation_arrives_with_ids_that_stay_the_same(ve
     in_interface = shown(stored, version)
     assert without_ids(in_interface) == violation
     for form in (TargetFormat(), TargetFormat(dialect=TargetDialect.TMF653, value_form=ValueForm.OBJECT)):
-        body: Json = update_body(form, stored)
+        body: Content = update_body(form, stored)
         written = body["testMeasure"][0]["ruleViolation"][0]
         assert without_ids(written) == violation
         assert ids_in(written) == ids_in(in_interface)
@@ -138,7 +138,7 @@ async def test_ids_of_the_system_are_kept() -> None:
         ({"appliedConsequence": ["call them"]}, {"appliedConsequence": [{"appliedAction": "call them"}]}),
     ],
 )
-async def test_the_loose_forms_of_servicenow_are_read(loose: Json, read: Json) -> None:
+async def test_the_loose_forms_of_servicenow_are_read(loose: Content, read: Content) -> None:
     gateway = await a_violated_run("4.1", {"name": "slow", **loose})
     assert without_ids(shown(gateway.row(), "4.1")) == {"name": "slow", **read}
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    Send = Callable[..., Awaitable[tuple[int, Any]]]
+    SendToSystem = Callable[..., Awaitable[tuple[int, Any]]]
 
 BODY = {
     "name": "Speed",
@@ -31,7 +31,7 @@ STRICT = official_definition("5.0")
 
 
 @asynccontextmanager
-async def a_system(behaviour: Behaviour | None = None) -> AsyncIterator[Send]:
+async def a_system(behaviour: Behaviour | None = None) -> AsyncIterator[SendToSystem]:
     script = Script(version="5.0", default=behaviour or stays_pending(None))
     async with ExternalSystem(name="lab", script=script) as system, aiohttp.ClientSession() as session:
         assert system.base_url.endswith("/serviceTestManagement/v5")

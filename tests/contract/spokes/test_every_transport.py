@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     TransportType = type[AiohttpTransport | SessionTransport]
     ATransport = Callable[..., AbstractAsyncContextManager[AiohttpTransport | SessionTransport]]
-    Outcome = Callable[..., Awaitable[tuple[HttpResponse | NoResponse, MisbehavingServer]]]
+    SendOnce = Callable[..., Awaitable[tuple[HttpResponse | NoResponse, MisbehavingServer]]]
 
 UNTRUSTED = Path(__file__).parents[2] / "data" / "tls" / "untrusted.pem"
 BRIEF = {"connect": 1, "read": 1, "total": 5}  # long enough for a busy machine
@@ -71,7 +71,7 @@ def _a_transport(transport_type: TransportType) -> ATransport:
 
 
 @pytest.fixture(name="outcome")
-def _outcome(a_transport: ATransport) -> Outcome:
+def _outcome(a_transport: ATransport) -> SendOnce:
     async def outcome(
         behaviour: ServerBehaviour,
         **profile: Any,  # noqa: ANN401 - the fields of a profile
@@ -139,7 +139,7 @@ async def test_a_failure_is_a_value_and_closing_twice_is_allowed(kind: str) -> N
         await transport.close()
 
 
-async def test_a_request_arrives_as_it_was_made(outcome: Outcome) -> None:
+async def test_a_request_arrives_as_it_was_made(outcome: SendOnce) -> None:
     _, server = await outcome(replying())
     (request,) = server.requests
     head, _, body = request.partition(b"\r\n\r\n")
@@ -174,7 +174,7 @@ NEVER_ANSWERED: dict[str, tuple[ServerBehaviour, int, str]] = {
 
 @pytest.mark.parametrize(("behaviour", "seen", "sentence"), NEVER_ANSWERED.values(), ids=NEVER_ANSWERED.keys())
 async def test_a_post_without_a_whole_answer_was_perhaps_sent_and_is_not_repeated(
-    outcome: Outcome, behaviour: ServerBehaviour, seen: int, sentence: str
+    outcome: SendOnce, behaviour: ServerBehaviour, seen: int, sentence: str
 ) -> None:
     answer, server = await outcome(behaviour)
     assert isinstance(answer, NoResponse)
@@ -185,7 +185,7 @@ async def test_a_post_without_a_whole_answer_was_perhaps_sent_and_is_not_repeate
     assert (len(server.requests), server.connections) == (seen, 1)
 
 
-async def test_a_slow_body_ends_with_the_total_timeout(outcome: Outcome) -> None:
+async def test_a_slow_body_ends_with_the_total_timeout(outcome: SendOnce) -> None:
     answer, server = await outcome(server_that.drip, timeouts={"connect": 0.2, "read": 0.3, "total": 0.5})
     cause = f"127.0.0.1:{server.port} did not answer in time"
     assert answer == NoResponse(perhaps_sent=True, cause=cause, was_accepted=True)  # its head was a success
@@ -223,27 +223,27 @@ SQUEEZED = b"HTTP/1.1 %s\r\nContent-Encoding: gzip\r\nContent-Length: " + b"%d\r
 
 
 @pytest.mark.parametrize("raw", [ENDLESS, SQUEEZED], ids=["endless", "gzip bomb"])
-async def test_a_body_is_read_no_further_than_its_limit(outcome: Outcome, raw: bytes) -> None:
+async def test_a_body_is_read_no_further_than_its_limit(outcome: SendOnce, raw: bytes) -> None:
     answer, server = await outcome(replying_raw(raw.replace(b"%s", b"201 Created")), max_response_bytes=10_000)
     assert isinstance(answer, NoResponse)
     assert answer.perhaps_sent
     assert answer.cause == f"127.0.0.1:{server.port} answered with more than 10000 bytes"
 
 
-async def test_a_refusal_with_a_huge_page_is_still_a_refusal(outcome: Outcome) -> None:
+async def test_a_refusal_with_a_huge_page_is_still_a_refusal(outcome: SendOnce) -> None:
     answer, _ = await outcome(replying_raw(ENDLESS.replace(b"%s", b"400 Bad Request")), max_response_bytes=10_000)
     assert isinstance(answer, HttpResponse)
     assert (answer.status, answer.body) == (400, b"")
 
 
-async def test_a_body_that_comes_in_pieces_is_whole(outcome: Outcome) -> None:
+async def test_a_body_that_comes_in_pieces_is_whole(outcome: SendOnce) -> None:
     pieces = replying_raw(ENDLESS.replace(b"%s", b"200 OK") + b"0\r\n\r\n")
     answer, _ = await outcome(pieces)
     assert isinstance(answer, HttpResponse)
     assert answer.body == b"x" * 1024 * 200
 
 
-async def test_a_header_that_is_not_text_can_be_passed_on(outcome: Outcome) -> None:
+async def test_a_header_that_is_not_text_can_be_passed_on(outcome: SendOnce) -> None:
     answer, _ = await outcome(replying("201 Created", b"{}", "Location: /\xe9"))
     assert isinstance(answer, HttpResponse)
     assert answer.headers["location"].encode() == b"/?"
@@ -489,7 +489,7 @@ async def test_a_query_may_follow_the_host(a_transport: ATransport) -> None:
         assert server.requests[0].startswith(b"GET /?name=a/b HTTP/1.1")
 
 
-async def test_an_informational_response_is_not_taken_for_the_answer(outcome: Outcome) -> None:
+async def test_an_informational_response_is_not_taken_for_the_answer(outcome: SendOnce) -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
     answer, _ = await outcome(replying_raw(early + OK + b"Content-Length: 2\r\n\r\n{}"))
     assert isinstance(answer, HttpResponse)
@@ -675,7 +675,7 @@ async def flood_with_interim_responses(connection: ServerConnection) -> None:
         await connection.write(b"HTTP/1.1 103 E\r\n\r\n" * 5000)
 
 
-async def test_a_flood_of_interim_responses_ends_the_call_and_does_not_stop_the_event_loop(outcome: Outcome) -> None:
+async def test_a_flood_of_interim_responses_ends_the_call_and_does_not_stop_the_event_loop(outcome: SendOnce) -> None:
     loop = asyncio.get_running_loop()
     gaps: list[float] = []
 
@@ -709,14 +709,14 @@ async def test_a_few_interim_responses_before_each_answer_are_skipped(a_transpor
 
 
 @pytest.mark.parametrize("size", [9_000, 32_000])
-async def test_a_response_header_of_up_to_32_kilobytes_is_read(outcome: Outcome, size: int) -> None:
+async def test_a_response_header_of_up_to_32_kilobytes_is_read(outcome: SendOnce, size: int) -> None:
     policy = "Content-Security-Policy: " + "a" * size
     answer, _ = await outcome(replying("201 Created", b'{"id":"1"}', policy))
     assert isinstance(answer, HttpResponse)
     assert len(answer.headers["content-security-policy"]) == size
 
 
-async def test_a_response_header_that_is_too_long_is_told_as_such(outcome: Outcome) -> None:
+async def test_a_response_header_that_is_too_long_is_told_as_such(outcome: SendOnce) -> None:
     answer, _ = await outcome(replying("201 Created", b'{"id":"1"}', "X: " + "a" * 40_000))
     assert isinstance(answer, NoResponse)
     assert "a header has over 32768 bytes" in answer.cause

@@ -19,7 +19,7 @@ from tests.builders.spokes import a_profile
 from tests.contract.spokes.misbehaving_server import ServerBehaviour, ServerConnection, serving
 
 if TYPE_CHECKING:
-    from southbound.operations.spokes.probe import Step
+    from southbound.operations.spokes.probe import ProbeStep
 
 FILES = Path(__file__).parents[2] / "data" / "tls"
 SECRET = "s3cret-word"  # noqa: S105 - nobody else's
@@ -28,14 +28,14 @@ BEARER = {"kind": "bearer", "token": "env:LAB_TOKEN"}
 TIMEOUTS = {"connect": 2, "read": 2, "total": 5}
 
 
-async def steps_to(address: str, **profile: Any) -> list[Step]:  # noqa: ANN401 - any field of a profile
+async def steps_to(address: str, **profile: Any) -> list[ProbeStep]:  # noqa: ANN401 - any field of a profile
     described = a_profile(base_url=address, timeouts=TIMEOUTS, **profile)
     found = [step async for step in probe(described, ENVIRONMENT)]
     assert not any(SECRET in step.detail for step in found)
     return found
 
 
-def names(steps: list[Step]) -> list[tuple[str, bool]]:
+def names(steps: list[ProbeStep]) -> list[tuple[str, bool]]:
     return [(step.step, step.ok) for step in steps]
 
 

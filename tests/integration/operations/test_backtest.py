@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
 
 SHIPPED = (DEFAULTS / "tables/spoke-selector.yaml").read_text()
 DRAFT = SHIPPED.replace("fibre-line, ", "").replace(
@@ -59,7 +59,7 @@ def topic_of(settings: Settings) -> str:
     return TopicNames(settings.kafka.prefix).lifecycle
 
 
-def produce(settings: Settings, *messages: Message | bytes, ago: int = 0) -> None:
+def produce(settings: Settings, *messages: EventData | bytes, ago: int = 0) -> None:
     """Produce events or other bytes to the partitions in turn; they are `ago` seconds old."""
     producer = Producer({"bootstrap.servers": settings.kafka.servers})
     envelope = Envelope(Codec())
@@ -70,7 +70,7 @@ def produce(settings: Settings, *messages: Message | bytes, ago: int = 0) -> Non
     assert producer.flush(20) == 0
 
 
-def an_event(message: Message) -> Event:
+def an_event(message: EventData) -> Event:
     return Event(headers=EventHeaders(id="E"), data=message)
 
 
@@ -87,7 +87,7 @@ def run_backtest_command(settings: Settings, folder: Path, *options: str) -> Res
 def test_the_runs_that_would_go_elsewhere_are_listed(settings: Settings, tmp_path: Path) -> None:
     produce(settings, a_request("OLD"), ago=LONG_AGO)
     runs = [a_request("A"), a_request("B", mode="PROACTIVE"), a_request("C", "copper-line"), a_request("D")]
-    aside: list[Message] = [a_request("A-1", parent="A"), RunCancelled(run_id="A", root_run_id="A")]
+    aside: list[EventData] = [a_request("A-1", parent="A"), RunCancelled(run_id="A", root_run_id="A")]
     produce(settings, *runs, *aside, b"rubbish")
     result = run_backtest_command(settings, tmp_path, "--since", "7d", "--json")
     assert result.exit_code == ExitCode.SUCCESS, result.stderr

@@ -18,7 +18,7 @@ from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from tests.builders.runs import a_document, a_tree
 
 if TYPE_CHECKING:
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
     from tests.fixtures.service import ConsumedEvent, ServiceUnderTest
 
 RUN = {
@@ -46,7 +46,7 @@ def json_request(**fields: object) -> bytes:
     return orjson.dumps({"run": run})
 
 
-def encode_event(event: Message) -> bytes:
+def encode_event(event: EventData) -> bytes:
     return Envelope(Codec()).encode(Event(headers=EventHeaders(id="x"), data=event))[0]
 
 

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
     from consumers.spokes.port import Admit, BeforeCall, Call
 
-    Listed = list[dict[str, object]]
+    ListedRuns = list[dict[str, object]]
 
 WORKER_DIED = HttpResponse(status=500, body=b'{"code": "500", "reason": "worker died"}')
-OTHERS: Listed = [{"id": f"o{number}", "name": f"of somebody else {number}"} for number in range(20)]
+OTHERS: ListedRuns = [{"id": f"o{number}", "name": f"of somebody else {number}"} for number in range(20)]
 SETTLE = 60.0  # seconds, without a setting in the profile
 
 
 class OddListing(FakeSystem):
     """Stores what is POSTed, and answers look-ups in its own way."""
 
-    def __init__(self, listing: Callable[[Call, Listed], HttpResponse]) -> None:
+    def __init__(self, listing: Callable[[Call, ListedRuns], HttpResponse]) -> None:
         super().__init__()
         self.listing = listing
 
@@ -43,22 +43,22 @@ class OddListing(FakeSystem):
         return answer
 
 
-def page_of(runs: Listed, call: Call, **headers: str) -> HttpResponse:
+def page_of(runs: ListedRuns, call: Call, **headers: str) -> HttpResponse:
     offset = int(dict(call.query).get("offset", "0"))
     return json_answer(200, runs[offset : offset + 20], **headers)
 
 
-def renamed(runs: Listed, name: Callable[[str], str]) -> Listed:
+def renamed(runs: ListedRuns, name: Callable[[str], str]) -> ListedRuns:
     return [{"id": run["id"], "name": name(str(run["name"])), "state": "acknowledged"} for run in runs]
 
 
-def by_name(runs: Listed, call: Call) -> Listed:
+def by_name(runs: ListedRuns, call: Call) -> ListedRuns:
     wanted = dict(call.query).get("name")
     return [run for run in runs if wanted in {None, run["name"]}]
 
 
 # What a system does with the run that it stored, and what it answers when it is asked for it by name.
-HABITS: dict[str, Callable[[Call, Listed], HttpResponse]] = {
+HABITS: dict[str, Callable[[Call, ListedRuns], HttpResponse]] = {
     "ignores the filter and shows the first page of others": lambda _call, _runs: json_answer(200, OTHERS),
     "links to a next page without quotes": lambda _call, _runs: json_answer(
         200, OTHERS, link="</b/rel-next/serviceTest?offset=20>; rel=next"
@@ -122,7 +122,7 @@ async def test_an_uncounted_empty_list_proves_nothing_at_a_system_without_any_ot
 
 
 async def test_a_list_that_shows_one_run_twice_while_it_changes_is_not_whole() -> None:
-    def listing(call: Call, runs: Listed) -> HttpResponse:
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
         if "name" in dict(call.query):
             return json_answer(200, [])
         second = int(dict(call.query).get("offset", "0")) > 0
@@ -136,8 +136,8 @@ async def test_a_list_that_shows_one_run_twice_while_it_changes_is_not_whole() -
 
 
 async def test_a_run_on_a_later_page_is_found() -> None:
-    def listing(call: Call, runs: Listed) -> HttpResponse:
-        more: Listed = [{"id": f"p{number}", "name": f"of somebody else {number}"} for number in range(20)]
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
+        more: ListedRuns = [{"id": f"p{number}", "name": f"of somebody else {number}"} for number in range(20)]
         shown = [*OTHERS, *more, *renamed(runs, str)]
         return page_of(shown, call, **{"x-total-count": str(len(shown))})
 
@@ -149,7 +149,7 @@ async def test_a_run_on_a_later_page_is_found() -> None:
 
 
 async def test_a_filter_that_finds_another_run_proves_absence_although_the_list_is_too_long() -> None:
-    def listing(call: Call, runs: Listed) -> HttpResponse:
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
         if "name" in dict(call.query):
             return json_answer(200, by_name(runs, call))
         return json_answer(206, OTHERS)
@@ -164,9 +164,9 @@ async def test_a_filter_that_finds_another_run_proves_absence_although_the_list_
 
 async def test_a_slow_system_that_stores_the_run_after_twenty_seconds_gets_one_post() -> None:
     gateway = InMemoryGateway()
-    hidden: Listed = []
+    hidden: ListedRuns = []
 
-    def listing(call: Call, runs: Listed) -> HttpResponse:
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
         late = (gateway.clock.at - NOON).total_seconds() >= 20
         return json_answer(200, by_name(runs, call) if late else hidden, **{"x-total-count": "1" if late else "0"})
 
@@ -216,9 +216,9 @@ async def test_a_changed_run_whose_first_post_had_no_effect_is_sent_under_anothe
 @pytest.mark.parametrize("status", [400, 404, 409, 418, 422])
 async def test_a_refusal_of_a_second_post_does_not_end_a_run_that_the_system_has(status: int) -> None:
     gateway = InMemoryGateway()
-    stored: Listed = []
+    stored: ListedRuns = []
 
-    def listing(call: Call, runs: Listed) -> HttpResponse:
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
         shown = by_name(runs, call) if len(gateway.system.calls_made(Purpose.SEND)) > 1 else stored
         return json_answer(200, shown, **{"x-total-count": str(len(shown))})
 

@@ -23,7 +23,7 @@ from tests.builders.runs import NOON, SINGLE, TREE, a_document, a_tree
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
 
 LATER = NOON + timedelta(hours=1)
 
@@ -48,7 +48,7 @@ def an_update(kind: UpdateKind, phase: Phase, revision: int, run_id: str = "TR1"
     return update.model_copy(update=more)
 
 
-def fold(*messages: Message, root: str = "TR1", replay: str | None = None, at: datetime = NOON) -> FoldedHierarchy:
+def fold(*messages: EventData, root: str = "TR1", replay: str | None = None, at: datetime = NOON) -> FoldedHierarchy:
     events = [
         RecordedEvent(Event(headers=EventHeaders(id=f"event {number}", replay=replay), data=data), at)
         for number, data in enumerate(messages)
@@ -182,7 +182,7 @@ def test_a_difference_names_the_run_and_the_field() -> None:
 
 
 def test_a_replay_of_the_command_is_no_redrive_and_an_update_that_is_published_again_is_not_newer() -> None:
-    def at(hours: int, message: Message, replay: str | None = None) -> RecordedEvent:
+    def at(hours: int, message: EventData, replay: str | None = None) -> RecordedEvent:
         headers = EventHeaders(id=f"{type(message).__name__}", replay=replay)
         return RecordedEvent(Event(headers=headers, data=message), NOON + timedelta(hours=hours))
 

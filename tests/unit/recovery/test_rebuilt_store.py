@@ -34,7 +34,7 @@ from tests.harness.crashing_gateway import CrashingGateway, CrashingSystem, Cras
 if TYPE_CHECKING:
     from consumers.runtime.handler import Record
     from router.recovery.fold import FoldedHierarchy
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
 
 
 class RebuiltGateway(CrashingGateway):
@@ -42,7 +42,7 @@ class RebuiltGateway(CrashingGateway):
 
     __slots__ = ("lifecycle",)
 
-    def produce(self, topic: str, event: Message, event_id: str) -> Record:
+    def produce(self, topic: str, event: EventData, event_id: str) -> Record:
         """Append an event to a topic, and keep those of the lifecycle topic."""
         kept: list[Event] = getattr(self, "lifecycle", [])
         if topic == self.names.lifecycle:

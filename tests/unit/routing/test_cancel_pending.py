@@ -20,7 +20,7 @@ from tests.harness.gateway import InMemoryGateway, a_decider
 from tests.unit.routing.waiting.test_release import FIBRE, a_selector, a_waiting_queue, an_hour_later, release_round
 
 if TYPE_CHECKING:
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
 
 ROOT = a_document("G", spec="fibre-tree", child_run_ids=("G-1", "G-2", "G-3"))
 G1, G2, G3 = (a_document(f"G-{n}", parent="G", order=n) for n in (1, 2, 3))
@@ -395,7 +395,7 @@ def final_state(gateway: CrashingGateway) -> dict[str, object]:
 
 def published_contents(gateway: CrashingGateway) -> Counter[str]:
     """Count the contents, without time and revision, which differ after a crash; one id counts once, and has one."""
-    by_id: dict[str, Message] = {}
+    by_id: dict[str, EventData] = {}
     for event in gateway.published_events():
         assert by_id.setdefault(event.id, event.data).model_dump(exclude={"occurred_at"}) == event.data.model_dump(
             exclude={"occurred_at"}

@@ -31,7 +31,7 @@ from tests.harness.crashing_gateway import CrashingSystem, CrashPoint, RunFaults
 
 if TYPE_CHECKING:
     from router.runs.run import RunRow
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
     from tests.harness.crashing_gateway import CrashingGateway
 
 
@@ -211,15 +211,15 @@ def _meanings(gateway: CrashingGateway) -> Counter[tuple[Any, ...]]:
 
 
 def _ids_with_two_contents(gateway: CrashingGateway) -> list[str]:
-    contents: dict[str, Message] = {}
+    contents: dict[str, EventData] = {}
     return [event.id for event in gateway.published_events() if contents.setdefault(event.id, event.data) != event.data]
 
 
-def _is_update(event: Message, kind: UpdateKind) -> bool:
+def _is_update(event: EventData, kind: UpdateKind) -> bool:
     return isinstance(event, RunUpdate) and event.kind is kind
 
 
-def _comparable_event(event: Message) -> tuple[Any, ...]:
+def _comparable_event(event: EventData) -> tuple[Any, ...]:
     match event:
         case RunUpdate():
             # A repeated WAITING update of a child names the request that the child has joined with its root.

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from router.runs.run import RequestRow, RunRow
     from router.selection.thresholds import ThresholdUse
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
 
 REFUSED_EVENT = Refused(reasons=(Reason(code="NO_SUCH_LINE", message="There is no such line."),))
 TOPICS = TopicNames("")
@@ -112,7 +112,7 @@ def updater_over(store: QueryCountingStore, publisher: RecordingPublisher) -> Ru
     return RunUpdater(store=store, announcer=announcer, now=lambda: NOON)
 
 
-def messages_of(publisher: RecordingPublisher) -> list[Message]:
+def messages_of(publisher: RecordingPublisher) -> list[EventData]:
     return [ENVELOPE.decode(message.value, message.headers, fallback_id="none").data for message in publisher.published]
 
 

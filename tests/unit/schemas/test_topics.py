@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from schemas.catalogue import CATALOGUE, EventType, Message, event_type_of, find_event_type
+from schemas.catalogue import CATALOGUE, EventData, EventType, event_type_of, find_event_type
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.inbound import InboundReceived
 from schemas.partition_keys import key_of, topic_of
@@ -81,7 +81,7 @@ def test_the_key_is_the_root_run_or_what_the_external_system_calls_it(name: str,
 
 
 def test_the_catalogue_contains_every_message() -> None:
-    assert {entry.model for entry in CATALOGUE} == set(get_args(Message))
+    assert {entry.model for entry in CATALOGUE} == set(get_args(EventData))
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)

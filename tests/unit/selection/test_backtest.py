@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from router.selection.load import LoadedTable
     from router.selection.redecide import RecordHeaders
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
 
 SINGLE_RUN_OUTPUTS = "{hierarchical: false, payload: per-run}"
 NOW = (a_row("R1", "spec: fibre-line"), a_row("R2", "spec: copper-line", SINGLE_RUN_OUTPUTS))
@@ -39,7 +39,7 @@ def a_policy(*rows: str) -> LoadedTable:
     return load_any(a_file(rows), "a.yaml")
 
 
-def events_of(messages: Iterable[Message], writes: str = "avro") -> list[tuple[bytes | None, RecordHeaders]]:
+def events_of(messages: Iterable[EventData], writes: str = "avro") -> list[tuple[bytes | None, RecordHeaders]]:
     envelope = Envelope(Codec(json_models=frozenset({RunRequested}) if writes == "json" else frozenset()))
     return [
         envelope.encode(Event(headers=EventHeaders(id=str(number)), data=message))
@@ -47,7 +47,7 @@ def events_of(messages: Iterable[Message], writes: str = "avro") -> list[tuple[b
     ]
 
 
-def tally_of(redecider: BacktestDecider, *messages: Message, writes: str = "avro") -> BacktestTally:
+def tally_of(redecider: BacktestDecider, *messages: EventData, writes: str = "avro") -> BacktestTally:
     redecider.process(events_of(messages, writes))
     return redecider.tally
 
@@ -126,7 +126,7 @@ def test_no_more_runs_are_named_than_the_limit_and_none_twice() -> None:
     assert tally.decided == 8
 
 
-MIXED: list[Message] = [
+MIXED: list[EventData] = [
     a_request("A"),
     a_request("B", mode="PROACTIVE"),
     a_request("C", spec="copper-line"),

@@ -24,7 +24,7 @@ from tests.generators.run_rows import documents
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
 
 JSON_CODEC = Codec(json_models=frozenset({RunRequested, RunCancelled}))
 PATHS = (
@@ -48,7 +48,7 @@ PATHS = (
 )
 
 
-def encode(message: Message, codec: Codec | None = None) -> tuple[bytes, tuple[tuple[str, bytes | None], ...]]:
+def encode(message: EventData, codec: Codec | None = None) -> tuple[bytes, tuple[tuple[str, bytes | None], ...]]:
     return Envelope(codec or Codec()).encode(Event(headers=EventHeaders(id="E1"), data=message))
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.text.json_types import Json
 from southbound.simulator.filters import QueryError, filter_resources, paginate, select_fields
-from southbound.simulator.measures import Json
 
 RESOURCES: list[Json] = [
     {"id": "1", "href": "h1", "name": "Speed TR1", "relatedService": {"id": "A"}},

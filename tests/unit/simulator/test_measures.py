@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
+from schemas.text.json_types import Json
 from southbound.simulator.behaviours import Behaviour
-from southbound.simulator.measures import Json, fill_measures
+from southbound.simulator.measures import fill_measures
 from southbound.simulator.tmf_definition import official_definition
 
 AT = datetime(2026, 11, 23, 10, tzinfo=UTC)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.text.json_types import Json
 from southbound.simulator.errors import RequestRefusedError
-from southbound.simulator.measures import Json
 from southbound.simulator.merge_patch import MergePatch, apply_merge_patch, parent_id
 
 JSON = st.recursive(

@@ -16,8 +16,8 @@ from schemas.vocabulary import RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consumers.spokes.tmf653.lenient_json import Json
     from router.runs.run import RunRow
+    from schemas.text.json_types import Json
 
 TASKS_PATH = "/cancelServiceTest"
 CANCEL_TASK = "cancelServiceTest"

@@ -10,8 +10,8 @@ from router.runs.reports.information import MAX_QUESTIONS, question
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from consumers.spokes.tmf653.lenient_json import Json
     from schemas.results import Reason
+    from schemas.text.json_types import Json
 
 
 def questions_in(event: Json, code: str) -> tuple[Reason, ...]:

@@ -10,12 +10,10 @@ from consumers.spokes.tmf653.versions import JSON_PATCH
 from schemas.text.json_pointer import pointer_to
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    Fields = Mapping[str, object]
+    from schemas.text.json_types import JsonMapping
 
 
-def patch_body(media_type: str, old: Fields, new: Fields, required: Fields) -> bytes:
+def patch_body(media_type: str, old: JsonMapping, new: JsonMapping, required: JsonMapping) -> bytes:
     """Return the body that changes fields of a run from `old` to `new`; None means that the run does not have it.
 
     The media type decides its form. `required` is what a merge patch has to carry besides.
@@ -30,7 +28,7 @@ def is_json_patch(media_type: str) -> bool:
     return media_type.partition(";")[0].strip().casefold() == JSON_PATCH
 
 
-def to_operations(old: Fields, new: Fields) -> list[dict[str, object]]:
+def to_operations(old: JsonMapping, new: JsonMapping) -> list[dict[str, object]]:
     """Return the operations that do what the merge patch `new` does to a run with the fields `old`."""
     operations = (_operation(pointer_to([name]), _absent(old.get(name)), value) for name, value in new.items())
     return [operation for operation in operations if operation]

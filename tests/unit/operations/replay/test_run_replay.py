@@ -27,7 +27,7 @@ from tests.harness.command_line import southbound
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from schemas.catalogue import Message
+    from schemas.catalogue import EventData
 
 ENVELOPE = Envelope(Codec())
 
@@ -43,7 +43,7 @@ def test_a_store_that_is_compared_has_to_exist(tmp_path: Path) -> None:
     assert (result.exit_code, "There is no run store" in result.output) == (3, True)
 
 
-def spooled(root: str, event_id: str, data: Message) -> SpooledEvent:
+def spooled(root: str, event_id: str, data: EventData) -> SpooledEvent:
     value, _ = ENVELOPE.encode(Event(headers=EventHeaders(id=event_id), data=data))
     headers = EventHeaders(id=event_id, content_type="application/avro", replay="redrive-1")
     return SpooledEvent(root, NOON.timestamp(), headers, value)

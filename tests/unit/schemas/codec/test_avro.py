@@ -9,7 +9,7 @@ import fastavro
 import pytest
 from hypothesis import given, settings
 
-from schemas.catalogue import CATALOGUE, Message, event_type_of
+from schemas.catalogue import CATALOGUE, EventData, event_type_of
 from schemas.codec.avro import SINGLE_OBJECT_SIZE
 from schemas.codec.avro_decode import DEEPEST, NotAvroError, UnsafeSchemaError, reader_of
 from schemas.codec.avro_encode import writer_of
@@ -28,13 +28,13 @@ PARSED = {entry.model: fastavro.parse_schema(load_schema(entry, entry.versions))
 READ = {entry.model: reader_of(load_schema(entry, entry.versions)) for entry in CATALOGUE}
 
 
-def fastavro_bytes(message: Message) -> bytes:
+def fastavro_bytes(message: EventData) -> bytes:
     out = BytesIO()
     fastavro.schemaless_writer(out, PARSED[type(message)], dumped(message), strict=True)
     return out.getvalue()
 
 
-def dumped(message: Message) -> dict[str, Any]:
+def dumped(message: EventData) -> dict[str, Any]:
     """Return the fields as in the schema: a child document has no field `children`."""
     values = message.model_dump()
     for child in values.get("run", {}).get("children", ()):
@@ -54,13 +54,13 @@ def record(*types: object) -> dict[str, Any]:
 
 @settings(max_examples=150, deadline=None)
 @given(messages())
-def test_our_bytes_are_the_bytes_of_fastavro(message: Message) -> None:
+def test_our_bytes_are_the_bytes_of_fastavro(message: EventData) -> None:
     assert CODEC.encode(message)[SINGLE_OBJECT_SIZE:] == fastavro_bytes(message)
 
 
 @settings(max_examples=150, deadline=None)
 @given(messages())
-def test_our_values_are_the_values_of_fastavro(message: Message) -> None:
+def test_our_values_are_the_values_of_fastavro(message: EventData) -> None:
     raw = fastavro_bytes(message)
     theirs = fastavro.schemaless_reader(BytesIO(raw), PARSED[type(message)], None)
     assert READ[type(message)](raw, 0) == theirs

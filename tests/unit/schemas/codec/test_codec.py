@@ -14,7 +14,7 @@ from hypothesis import example as try_also
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.catalogue import CATALOGUE, Message, event_type_of, find_event_type
+from schemas.catalogue import CATALOGUE, EventData, event_type_of, find_event_type
 from schemas.codec.avro import AvroReader
 from schemas.codec.avro_schemas import load_schema
 from schemas.codec.cloudevents import EventHeaders
@@ -51,7 +51,7 @@ SMALL = SINGLE_OBJECT.encode(RunRequested(run=a_document()))
 codecs = pytest.mark.parametrize("codec", [SINGLE_OBJECT, REGISTERED, JSON], ids=["single-object", "registry", "json"])
 
 
-def decode(value: bytes | None, ce_type: str | None = TYPE) -> Message:
+def decode(value: bytes | None, ce_type: str | None = TYPE) -> EventData:
     return SINGLE_OBJECT.decode(value, ce_type=ce_type)
 
 
@@ -68,13 +68,13 @@ def test_every_example_is_decoded_as_it_was_encoded(codec: Codec, name: str, ver
 @codecs
 @settings(max_examples=60, deadline=None)
 @given(message=messages())
-def test_every_message_is_decoded_as_it_was_encoded(codec: Codec, message: Message) -> None:
+def test_every_message_is_decoded_as_it_was_encoded(codec: Codec, message: EventData) -> None:
     assert codec.decode(codec.encode(message), ce_type=event_type_of(type(message)).ce_type) == message
 
 
 @settings(max_examples=60, deadline=None)
 @given(message=messages())
-def test_every_format_is_decoded_whatever_the_writing_format(message: Message) -> None:
+def test_every_format_is_decoded_whatever_the_writing_format(message: EventData) -> None:
     for writer in (SINGLE_OBJECT, REGISTERED, JSON):
         assert JSON.decode(writer.encode(message), ce_type=event_type_of(type(message)).ce_type) == message
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.catalogue import CATALOGUE, Message, event_type_of, find_event_type
+from schemas.catalogue import CATALOGUE, EventData, event_type_of, find_event_type
 from schemas.codec.avro import SINGLE_OBJECT_SIZE
 from schemas.codec.avro_decode import reader_of
 from schemas.codec.avro_schemas import load_schema
@@ -46,7 +46,7 @@ def an_entry(name: str) -> EventType:
     return entry
 
 
-def encoded(message: Message) -> bytes:
+def encoded(message: EventData) -> bytes:
     return CODEC.encode(message)[SINGLE_OBJECT_SIZE:]
 
 
@@ -63,14 +63,14 @@ def project(value: Any, projection: Any) -> Any:  # noqa: ANN401 - Avro's own sh
 
 @settings(max_examples=150, deadline=None)
 @given(messages_of(an_entry("RunRequested")))
-def test_projected_values_equal_those_of_the_whole_event(message: Message) -> None:
+def test_projected_values_equal_those_of_the_whole_event(message: EventData) -> None:
     whole = reader_of(SCHEMAS[type(message)])(encoded(message), 0)
     assert picker_of(WANTED)(whole) == project(whole, WANTED)
 
 
 @settings(max_examples=150, deadline=None)
 @given(messages())
-def test_of_every_other_event_only_its_type_is_read(message: Message) -> None:
+def test_of_every_other_event_only_its_type_is_read(message: EventData) -> None:
     part = READER.read(CODEC.encode(message), ())
     assert part.kind is type(message)
     assert (part.content is None) == (not isinstance(message, RunRequested))
@@ -78,7 +78,7 @@ def test_of_every_other_event_only_its_type_is_read(message: Message) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(messages_of(an_entry("RunRequested")), st.data())
-def test_a_truncated_value_is_detected_wherever_it_ends(message: Message, data: st.DataObject) -> None:
+def test_a_truncated_value_is_detected_wherever_it_ends(message: EventData, data: st.DataObject) -> None:
     value = CODEC.encode(message)
     shorter = value[: data.draw(st.integers(SINGLE_OBJECT_SIZE, len(value) - 1))]
     with pytest.raises(UnreadableBytesError, match="ends early"):
