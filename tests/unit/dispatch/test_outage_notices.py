@@ -32,11 +32,11 @@ def notices(gateway: InMemoryGateway) -> list[RunUpdate]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "trouble"),
+    ("answer", "problem"),
     [(REFUSED_CONNECTION, "connection refused"), (HttpResponse(status=503), "503"), (UNAUTHORIZED, "401")],
 )
 async def test_a_run_whose_system_is_down_for_long_is_told_once_and_again_when_it_goes_on(
-    answer: HttpResponse | NoResponse, trouble: str
+    answer: HttpResponse | NoResponse, problem: str
 ) -> None:
     gateway = InMemoryGateway()
     gateway.system.plan(Purpose.SEND, *[answer] * LONG)
@@ -46,7 +46,7 @@ async def test_a_run_whose_system_is_down_for_long_is_told_once_and_again_when_i
     assert notice.phase is Phase.RETRYING
     (reason,) = notice.reasons
     assert reason.message.startswith("fibre-lab is down or has refused calls since 2026-11-23 12:00 UTC")
-    assert trouble in reason.message
+    assert problem in reason.message
     assert gateway.row().reasons == ()
 
 

@@ -77,16 +77,16 @@ class TableLog:
 
 
 def a_table_log(*notes: str) -> TableLog:
-    shelf = TableLog()
+    table_log = TableLog()
     for note in notes:
-        shelf.publish(note)
-    return shelf
+        table_log.publish(note)
+    return table_log
 
 
 def test_the_history_says_which_version_came_when_by_whom_and_why() -> None:
-    shelf = a_table_log("1")
-    shelf.publish("2", "ben", "quicker")
-    newest, oldest = shelf.live.changes
+    table_log = a_table_log("1")
+    table_log.publish("2", "ben", "quicker")
+    newest, oldest = table_log.live.changes
     assert (newest.author, newest.comment, newest.action, newest.previous) == (
         "ben",
         "quicker",
@@ -97,10 +97,10 @@ def test_the_history_says_which_version_came_when_by_whom_and_why() -> None:
 
 
 def test_going_back_makes_the_version_before_live_and_is_itself_history() -> None:
-    shelf = a_table_log("1", "2")
-    shelf.roll_back()
-    assert shelf.note == "1"
-    assert [move.action for move in shelf.live.changes] == [
+    table_log = a_table_log("1", "2")
+    table_log.roll_back()
+    assert table_log.note == "1"
+    assert [move.action for move in table_log.live.changes] == [
         LiveAction.ROLLBACK,
         LiveAction.PUBLISH,
         LiveAction.PUBLISH,
@@ -108,58 +108,58 @@ def test_going_back_makes_the_version_before_live_and_is_itself_history() -> Non
 
 
 def test_going_back_twice_goes_back_two_versions_and_not_to_what_was_left() -> None:
-    shelf = a_table_log("1", "2", "3")
-    shelf.roll_back()
-    shelf.roll_back()
-    assert shelf.note == "1"
-    assert rollback_version(shelf.live.changes) is None
+    table_log = a_table_log("1", "2", "3")
+    table_log.roll_back()
+    table_log.roll_back()
+    assert table_log.note == "1"
+    assert rollback_version(table_log.live.changes) is None
 
 
 def test_after_going_back_and_publishing_anew_back_is_what_was_live_in_between() -> None:
-    shelf = a_table_log("1", "2")
-    shelf.roll_back()
-    shelf.publish("3")
-    shelf.roll_back()
-    assert shelf.note == "1"
+    table_log = a_table_log("1", "2")
+    table_log.roll_back()
+    table_log.publish("3")
+    table_log.roll_back()
+    assert table_log.note == "1"
 
 
 def test_going_back_from_a_version_that_was_live_twice_goes_to_what_was_live_just_before() -> None:
-    shelf = a_table_log("0", "1", "2", "1", "2")
-    shelf.roll_back()
-    shelf.roll_back()
-    assert shelf.note == "2"
+    table_log = a_table_log("0", "1", "2", "1", "2")
+    table_log.roll_back()
+    table_log.roll_back()
+    assert table_log.note == "2"
 
 
 def test_a_version_is_written_once_whoever_publishes_it_again() -> None:
-    shelf = a_table_log("1", "2", "1")
-    keys = [key for key, _ in shelf.log if b"@" in (key or b"")]
+    table_log = a_table_log("1", "2", "1")
+    keys = [key for key, _ in table_log.log if b"@" in (key or b"")]
     assert len(keys) == len(set(keys)) == 2
 
 
 def test_publishing_a_draft_takes_it_away_and_another_draft_stays() -> None:
-    shelf = TableLog()
-    shelf.apply(plan_draft(an_authored_table(a_table_text("1")), a_signature()))
-    assert isinstance(shelf.published.draft("a-table"), TableDraft)
-    shelf.publish("2")
-    assert isinstance(shelf.published.draft("a-table"), TableDraft)
-    shelf.publish("1")
-    assert shelf.published.draft("a-table") is None
+    table_log = TableLog()
+    table_log.apply(plan_draft(an_authored_table(a_table_text("1")), a_signature()))
+    assert isinstance(table_log.published.draft("a-table"), TableDraft)
+    table_log.publish("2")
+    assert isinstance(table_log.published.draft("a-table"), TableDraft)
+    table_log.publish("1")
+    assert table_log.published.draft("a-table") is None
 
 
 def test_a_plan_that_was_made_before_somebody_else_published_does_not_hold_any_more() -> None:
-    shelf = a_table_log("1")
-    plan = plan_publish(shelf.published, an_authored_table(a_table_text("2")), a_signature())
-    assert plan.is_current(shelf.published)
-    shelf.publish("3")
-    assert not plan.is_current(shelf.published)
+    table_log = a_table_log("1")
+    plan = plan_publish(table_log.published, an_authored_table(a_table_text("2")), a_signature())
+    assert plan.is_current(table_log.published)
+    table_log.publish("3")
+    assert not plan.is_current(table_log.published)
 
 
 def test_a_damaged_pointer_can_be_published_over() -> None:
-    shelf = a_table_log("1")
-    shelf.add((b"a-table", b"{"))
-    assert isinstance(shelf.published.live("a-table"), UnreadableRecord)
-    shelf.publish("2")
-    assert shelf.note == "2"
+    table_log = a_table_log("1")
+    table_log.add((b"a-table", b"{"))
+    assert isinstance(table_log.published.live("a-table"), UnreadableRecord)
+    table_log.publish("2")
+    assert table_log.note == "2"
 
 
 def test_a_table_that_kafka_would_not_take_is_refused_in_one_sentence() -> None:
@@ -176,12 +176,12 @@ def test_a_table_that_kafka_would_not_take_is_refused_in_one_sentence() -> None:
 
 
 def test_a_pointer_remembers_many_moves_and_stays_small() -> None:
-    shelf = TableLog()
+    table_log = TableLog()
     for number in range(MAX_CHANGES + 20):
-        shelf.publish(str(number % 7), comment="ö" * 500)
-    assert len(shelf.live.changes) == MAX_CHANGES + 1
-    assert shelf.live.revision == MAX_CHANGES + 20
-    assert len(shelf.log[-1][1] or b"") < MAX_RECORD_BYTES / 3
+        table_log.publish(str(number % 7), comment="ö" * 500)
+    assert len(table_log.live.changes) == MAX_CHANGES + 1
+    assert table_log.live.revision == MAX_CHANGES + 20
+    assert len(table_log.log[-1][1] or b"") < MAX_RECORD_BYTES / 3
 
 
 def compacted(log: list[LogEntry], keep_from: int) -> list[LogEntry]:
@@ -194,25 +194,25 @@ steps = st.lists(st.sampled_from([*NOTES, "back", "draft"]), min_size=1, max_siz
 
 
 def after_steps(steps_taken: list[str]) -> TableLog:
-    shelf = TableLog()
+    table_log = TableLog()
     for step in steps_taken:
         if step == "draft":
-            shelf.apply(plan_draft(an_authored_table(a_table_text("d")), a_signature()))
+            table_log.apply(plan_draft(an_authored_table(a_table_text("d")), a_signature()))
         elif step != "back":
-            shelf.publish(step)
-        elif shelf.published.live("a-table") and rollback_version(shelf.live.changes):
-            shelf.roll_back()
-    return shelf
+            table_log.publish(step)
+        elif table_log.published.live("a-table") and rollback_version(table_log.live.changes):
+            table_log.roll_back()
+    return table_log
 
 
 @given(steps, st.data())
 def test_compaction_changes_nothing(taken: list[str], data: st.DataObject) -> None:
-    shelf = after_steps(taken)
-    kept = compacted(shelf.log, data.draw(st.integers(0, len(shelf.log))))
+    table_log = after_steps(taken)
+    kept = compacted(table_log.log, data.draw(st.integers(0, len(table_log.log))))
     again = TableLog(kept)
-    assert again.published == shelf.published
-    if shelf.published.live("a-table"):
-        assert again.live.changes == shelf.live.changes
+    assert again.published == table_log.published
+    if table_log.published.live("a-table"):
+        assert again.live.changes == table_log.live.changes
 
 
 @given(steps, st.data())
@@ -224,15 +224,15 @@ def test_it_does_not_matter_in_which_portions_the_topic_is_read(taken: list[str]
 
 @given(st.lists(st.sampled_from([*NOTES, "back"]), max_size=12))
 def test_going_back_undoes_what_was_published_last(taken: list[str]) -> None:
-    shelf, standing = a_table_log("0"), ["0"]
+    table_log, standing = a_table_log("0"), ["0"]
     for step in taken:
         if step != "back":
-            shelf.publish(step)
+            table_log.publish(step)
             standing += [step] * (step != standing[-1])
         elif len(standing) > 1:
-            shelf.roll_back()
+            table_log.roll_back()
             standing.pop()
-        assert shelf.note == standing[-1]
+        assert table_log.note == standing[-1]
 
 
 @pytest.mark.parametrize(("name", "model"), [("version", TableVersion), ("live", LivePointer), ("draft", TableDraft)])
@@ -251,9 +251,9 @@ def test_a_text_that_is_not_the_one_of_its_hash_is_no_version() -> None:
 
 
 def test_a_text_keeps_its_spaces_because_its_hash_is_its_name() -> None:
-    shelf = TableLog()
-    shelf.apply(plan_publish(shelf.published, an_authored_table(f"\n{a_table_text()}\n\n"), a_signature()))
-    (version,) = shelf.published.versions("a-table")
+    table_log = TableLog()
+    table_log.apply(plan_publish(table_log.published, an_authored_table(f"\n{a_table_text()}\n\n"), a_signature()))
+    (version,) = table_log.published.versions("a-table")
     assert version.text == f"\n{a_table_text()}\n\n"
 
 

@@ -1,4 +1,4 @@
-"""A breaker opens on trouble that concerns every call, and one call at a time finds out whether the system is back."""
+"""A breaker opens on failures that concern every call, and one call at a time finds out whether the system is back."""
 
 from __future__ import annotations
 
