@@ -193,6 +193,9 @@ ROLES: Mapping[Role, RoleDescription] = MappingProxyType(
 )
 
 
+_READ_ALL = {role.value for role, row in ROLES.items() if row.reads_all}
+
+
 def default_roles(settings: Settings) -> tuple[Role, ...]:
     """Return the roles of a process that names none: those that need no setting, or whose setting has a value."""
     return tuple(role for role, row in ROLES.items() if row.enabled_by is None or attrgetter(row.enabled_by)(settings))
@@ -219,15 +222,14 @@ def topics_of_group(role: str, names: TopicNames) -> list[ConsumedTopic]:
     return [ConsumedTopic(topic, role) for topic in sorted(ROLES[Role(kind)].reads(names, part))]
 
 
-def reads_every_topic(role: str) -> bool:
-    """Return whether a consumer group reads all topics of its role; of another one the profile chooses them."""
-    return ROLES[Role(role.partition(".")[0])].reads_all
-
-
 def readers_of_events(roles: Iterable[str], names: TopicNames) -> list[ConsumedTopic]:
-    """Return the topics of published events that the consumer groups of these roles read."""
+    """Return the topics of published events that the consumer groups of these roles read.
+
+    Groups whose profile chooses among the topics are left out: only the profile says which they read.
+    """
     events = _events(names)
-    return [each for role in sorted(roles) for each in topics_of_group(role, names) if each.topic in events]
+    whole = [role for role in sorted(roles) if role.partition(".")[0] in _READ_ALL]
+    return [each for role in whole for each in topics_of_group(role, names) if each.topic in events]
 
 
 def consumers_of_topics(known: Iterable[str], names: TopicNames) -> dict[str, str]:

@@ -17,7 +17,7 @@ from consumers.runtime.kafka.offset_range import OffsetRange
 from consumers.runtime.kafka.partition_reader import PartitionReader
 from southbound.operations.events.record_view import read_record
 from southbound.service.kafka_settings import client_settings, standalone_consumer_settings
-from southbound.service.roles import ConsumedTopic, Role, consumers_of_topics, readers_of_events, reads_every_topic
+from southbound.service.roles import ConsumedTopic, Role, consumers_of_topics, readers_of_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -49,7 +49,6 @@ class PartitionView:
     finished: FinishedOffsets  # above the frontier
     holder: GroupMember | None
     problem: str = ""  # why `finished` is not known
-    committed: bool = True
 
     @property
     def place(self) -> PartitionPlace:
@@ -86,11 +85,6 @@ class TopicView:
         return replace(self, partitions=tuple([p for p in self.partitions if p.number == number]))
 
     @property
-    def used(self) -> bool:
-        """Whether the group has committed an offset of the topic, or a member holds a partition of it."""
-        return any(partition.committed or partition.holder is not None for partition in self.partitions)
-
-    @property
     def waiting(self) -> int:
         """The largest number of records that are not finished."""
         return sum(partition.waiting for partition in self.partitions)
@@ -123,7 +117,7 @@ def known_roles(settings: Settings) -> list[str]:
 
 
 def read_topics(settings: Settings, consumed: Sequence[ConsumedTopic]) -> list[TopicView]:
-    """Read how far the groups of these topics are, without topics that the profile of a group leaves out.
+    """Read how far the groups of these topics are.
 
     Raises:
         KafkaNotReadyError: Kafka does not answer.
@@ -131,7 +125,7 @@ def read_topics(settings: Settings, consumed: Sequence[ConsumedTopic]) -> list[T
     groups = {each.role: settings.kafka.group_of(each.role) for each in consumed}
     consumer = standalone_consumer_settings(settings.kafka)
     members = read_members(client_settings(settings.kafka), [*groups.values()])
-    views = [
+    return [
         TopicView(
             topic=each.topic,
             role=each.role,
@@ -140,7 +134,6 @@ def read_topics(settings: Settings, consumed: Sequence[ConsumedTopic]) -> list[T
         )
         for each in consumed
     ]
-    return [view for view in views if view.used or reads_every_topic(view.role)]
 
 
 def partition_views(
@@ -167,7 +160,6 @@ def partition_views(
             finished=finished,
             holder=holder,
             problem=problem,
-            committed=found is not None,
         )
 
 

@@ -23,7 +23,7 @@ from southbound.operations.why.diagnosis import (
 from southbound.operations.why.groups import PartitionView, TopicView
 from southbound.operations.why.process import ProcessView
 from southbound.service.lanes_report import LanesReport, PartitionReport, WorkerReport
-from southbound.service.roles import ConsumedTopic, consumers_of_topics, readers_of_events, reads_every_topic
+from southbound.service.roles import ConsumedTopic, consumers_of_topics, readers_of_events
 from tests.builders.runs import NOON, a_run
 
 ROLE = "dispatch.fibre-lab"
@@ -158,7 +158,7 @@ def test_the_groups_of_the_hub_and_of_targets_read_the_topics_of_events() -> Non
     ]
 
 
-def test_the_group_of_redriven_records_and_the_groups_of_destinations_read_topics_of_ours() -> None:
+def test_redriven_records_of_streams_have_a_reader() -> None:
     names = TopicNames("p.")
     known = {names.lifecycle, names.ingress, names.dispatch("fibre-lab"), names.results, "p.testrun.other"}
     assert consumers_of_topics(known, names) == {
@@ -166,18 +166,7 @@ def test_the_group_of_redriven_records_and_the_groups_of_destinations_read_topic
         names.ingress: "ingress",
         names.dispatch("fibre-lab"): "dispatch.fibre-lab",
     }
-    assert readers_of_events(["egress.other", "ingress", "ingress.desk"], names) == [
-        ConsumedTopic(names.inflight, "egress.other"),
-        ConsumedTopic(names.results, "egress.other"),
-    ]
-
-
-def test_a_topic_that_a_destination_leaves_out_shows_no_commit_and_no_member() -> None:
-    unused = a_partition(holder=None, committed=False)
-    views = [evidence_of(partition).topics[0] for partition in (unused, a_partition(), a_partition(holder=None))]
-    assert [view.used for view in views] == [False, True, True]
-    assert not reads_every_topic("egress.other")
-    assert reads_every_topic("writeback.t")
+    assert readers_of_events(["egress.other", "ingress", "ingress.desk"], names) == []  # a profile chooses for egress
 
 
 def test_a_partition_that_no_member_holds_names_the_state_of_the_group() -> None:
