@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from producers.publisher import RecordTooLargeError
 from router.runs.message_ids import derive_message_id
-from router.runs.reports.shortening import STEPS, shortened
+from router.runs.reports.shorten_notification import STEPS, shortened
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.commands import ChangeRun, Command, SendRun

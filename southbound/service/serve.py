@@ -27,7 +27,7 @@ from southbound.service.composition.callback_addresses import registration_mista
 from southbound.service.composition.hub import UNSIGNED
 from southbound.service.composition.registration import registration_warnings
 from southbound.service.composition.role_builders import background_tasks, build_workers, start_servers
-from southbound.service.gc_tuning import reduce_gc
+from southbound.service.garbage_collector import reduce_gc
 from southbound.service.health import HealthServer
 from southbound.service.lanes_report import lanes_report
 from southbound.service.load_rules import InvalidConfigurationError, load_rules

@@ -46,7 +46,7 @@ from schemas.topics import TopicNames, all_topics
 from southbound.broker.jvm import jvm_broker
 from southbound.operations.topic_admin import TopicAdmin
 from southbound.service.composition.shared_resources import utc_now
-from southbound.service.gc_tuning import reduce_gc
+from southbound.service.garbage_collector import reduce_gc
 from tests.benchmarks.machine import print_progress
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from consumers.runtime.kafka.partition_reader import PartitionReader
 from router.selection.load import load_any
 from router.selection.redecide import BacktestDecider
-from southbound.service.gc_tuning import reduce_gc
+from southbound.service.garbage_collector import reduce_gc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -30,7 +30,7 @@ from southbound.operations.backtest.reader import (
 from southbound.operations.backtest.split_ranges import split_ranges
 from southbound.operations.kafka import wait_until_reachable
 from southbound.operations.specifications.topic import read_specifications
-from southbound.service.gc_tuning import reduced_gc
+from southbound.service.garbage_collector import reduced_gc
 from southbound.service.kafka_settings import standalone_consumer_settings
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from schemas.text.counts import count_noun
 from southbound.exit_codes import unreachable
 from southbound.operations.dlq.letter_status import status_message
 from southbound.operations.progress import show_progress
-from southbound.operations.publishing.paced_writing import batch_length, in_batches, wait_for_rate
+from southbound.operations.publishing.transaction_batches import batch_length, in_batches, wait_for_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -32,7 +32,7 @@ from southbound.operations.dlq.redriven_message import (
 from southbound.operations.input_file import MAX_INPUT_BYTES, read_input
 from southbound.operations.kafka import make_envelope
 from southbound.operations.publishing.authorship import author_name, checked_comment
-from southbound.operations.publishing.paced_writing import open_writer
+from southbound.operations.publishing.transaction_batches import open_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

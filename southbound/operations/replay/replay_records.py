@@ -22,7 +22,7 @@ from southbound.exit_codes import ExitCode, invalid_input, unreachable
 from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.kafka import make_envelope, wait_until_reachable
 from southbound.operations.publishing.authorship import author_name, checked_comment
-from southbound.operations.publishing.paced_writing import open_writer
+from southbound.operations.publishing.transaction_batches import open_writer
 from southbound.operations.replay.dry_run import make_forecaster, print_forecasts
 from southbound.operations.replay.record_items import RecordChooser, record_items, records_of, report_keys_of
 from southbound.operations.replay.replay_note import ReplayKind, ReplayNote, newest_notes

@@ -12,7 +12,7 @@ from producers.publisher import PublishError, RecordTooLargeError
 from schemas.text.counts import count_noun
 from southbound.exit_codes import unreachable
 from southbound.operations.progress import show_progress
-from southbound.operations.publishing.paced_writing import MAX_BYTES, batch_length, wait_for_rate
+from southbound.operations.publishing.transaction_batches import MAX_BYTES, batch_length, wait_for_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

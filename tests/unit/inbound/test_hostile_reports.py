@@ -12,7 +12,7 @@ from router.responses import HttpResponse, Purpose
 from router.runs.measures.bounds import MAX_MEASURES, MEASURES_LEFT_OUT
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS, MAX_REASONS_OF_REPORT
 from router.runs.reports.report import ExternalReport
-from router.runs.reports.shortening import SHORTENED
+from router.runs.reports.shorten_notification import SHORTENED
 from router.runs.run import replace
 from schemas.vocabulary import MeasureIdOrigin, Result, RunState
 from tests.builders.runs import a_document, a_run, a_tree

@@ -17,7 +17,7 @@ from router.runs.measures.bounds import (
     size_of,
 )
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS, bounded_reasons
-from router.runs.reports.shortening import SHORTENED, STEPS, shortened
+from router.runs.reports.shorten_notification import SHORTENED, STEPS, shortened
 from schemas.results import Reason, ReportedMeasure, RuleViolation, RunResult
 from schemas.run_document import JsonText
 from schemas.vocabulary import MeasureIdOrigin, Result, RunState
