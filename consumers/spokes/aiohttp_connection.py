@@ -32,11 +32,6 @@ _SCHEMES = ("http", "https")
 _WITH_BODY = frozenset({"POST", "PATCH", "PUT"})
 
 
-def origin_of(url: str) -> str:
-    """Return the part of an address that says where to connect: scheme, host and port."""
-    return "/".join(url.partition("?")[0].split("/", 3)[:3])
-
-
 class OriginConnections:
     """The connections to one origin, and what is the same in every request. Make it in the running loop.
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from consumers.spokes.aiohttp_connection import OriginConnections, abort, is_usable, origin_of
+from consumers.spokes.aiohttp_connection import OriginConnections, abort, is_usable
 from consumers.spokes.aiohttp_response import FAILURES, NEVER_SENT, NotHttpError, ResponseReader
 from consumers.spokes.bounded_connector import BoundedConnector
 from consumers.spokes.port import do_nothing
 from consumers.spokes.security.client_proxy import client_proxy
 from consumers.spokes.security.client_tls import client_tls
-from consumers.spokes.transport import BeforeCallError
+from consumers.spokes.transport import BeforeCallError, origin_of
 from router.responses import NoResponse
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from consumers.spokes.aiohttp_connection import origin_of
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.authentication import authentication_for
 from consumers.spokes.conventions.http_conventions import ProxySettings
@@ -17,7 +16,7 @@ from consumers.spokes.limits.rate_limit import RateLimit
 from consumers.spokes.limits.slot_limit import CallKind, SlotLimit
 from consumers.spokes.port import UnknownSpokeError, admit_all, do_nothing
 from consumers.spokes.security.client_proxy import ProxySecretMissingError
-from consumers.spokes.transport import HttpRequest
+from consumers.spokes.transport import HttpRequest, origin_of
 from router.responses import NoResponse, Purpose
 
 if TYPE_CHECKING:

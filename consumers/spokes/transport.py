@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from router.responses import HttpResponse, NoResponse
 
 
+def origin_of(url: str) -> str:
+    """Return the part of an address that says where to connect: scheme, host and port."""
+    return "/".join(url.partition("?")[0].split("/", 3)[:3])
+
+
 class UnfitRequestError(ValueError):
     """The request cannot be written as HTTP, so nothing was sent."""
 

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING
 
 from consumers.dispatch.call import ObservedCall
-from consumers.spokes.aiohttp_connection import origin_of
+from consumers.spokes.transport import origin_of
 from consumers.store.port import StoreUnavailableError, UnstorableError
 from router.responses import HttpResponse
 from router.timeline.bodies import digest_of, masked_body
