@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from consumers.specifications.port import SpecificationChanges
 from consumers.specifications.published_specifications import (
     PublishedSpecification,
     plan_apply,
     plan_delete,
 )
+from consumers.store.specifications.port import SpecificationChanges
 from consumers.table_topic.port import PlanOutdatedError
 from consumers.table_topic.publish_plan import Authorship
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from datetime import datetime
 
-    from consumers.specifications.port import SpecificationStore
     from consumers.specifications.published_specifications import PublishedSpecifications
+    from consumers.store.specifications.port import SpecificationStore
     from consumers.table_topic.publish_plan import PublishPlan
     from schemas.published_tables import SpecificationRecord
     from schemas.text.json_types import JsonMapping

@@ -7,15 +7,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.periodic import repeat
-from consumers.specifications.port import SpecificationChanges
+from consumers.store.specifications.port import SpecificationChanges
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from consumers.periodic import ReportSentence
-    from consumers.specifications.port import SpecificationStore
     from consumers.specifications.published_specifications import PublishedSpecifications
+    from consumers.store.specifications.port import SpecificationStore
 
 COPY_INTERVAL = 1.0  # seconds
 # Another process may have stored a specification that this process has not read yet; revisions contain the time.

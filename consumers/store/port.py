@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from consumers.inbound.polling.claims import PollClaims
     from consumers.northbound.writeback.claims import WriteClaims
-    from consumers.specifications.port import SpecificationStore
-    from consumers.timeline.port import TimelineStore
+    from consumers.store.specifications.port import SpecificationStore
+    from consumers.store.timelines.port import TimelineStore
     from router.runs.requests.progress import StateCount
     from router.runs.run import RequestRow, RunRow
     from router.selection.thresholds import ThresholdUse, UseCount

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from consumers.specifications.sql_specifications import SqlSpecifications
 from consumers.store.bulk_load import fill_store
 from consumers.store.databases.address import database_at
 from consumers.store.databases.database import CommitInDoubtError, is_unstorable_row
@@ -30,6 +29,7 @@ from consumers.store.row_mapping import (
     run_values,
     state_count,
 )
+from consumers.store.specifications.sql_specifications import SqlSpecifications
 from consumers.store.statements import (
     latest_runs,
     pending_runs,
@@ -40,6 +40,7 @@ from consumers.store.statements import (
     unmoved_runs,
 )
 from consumers.store.subscriptions.sql_deliveries import SqlSubscriptionStore
+from consumers.store.timelines.sql_timeline import SqlTimelines
 from consumers.store.transactions import (
     OpenRunsByRequest,
     Query,
@@ -57,7 +58,6 @@ from consumers.store.transactions import (
 )
 from consumers.store.waiting_queue import SqlWaitingQueue
 from consumers.store.write_plan import RunWrite, Save
-from consumers.timeline.sql_timeline import SqlTimelines
 from router.runs.checks.next_check import next_check
 from router.runs.request_result import in_request_order
 from router.runs.run import RequestRow, RunRow

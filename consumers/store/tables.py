@@ -234,7 +234,7 @@ poll_claims = Table(
 )
 
 # Rows of a run's timeline, each with the entries that were written together (JSON); `entry_count` is 0 in a row that is
-# limited already. See `consumers.timeline`.
+# limited already. See `consumers.record_timeline`.
 run_timeline = Table(
     "run_timeline",
     metadata,

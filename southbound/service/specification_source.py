@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.metrics import Metrics
-    from consumers.specifications.port import SpecificationStore
+    from consumers.store.specifications.port import SpecificationStore
     from consumers.table_topic.port import TableTopicRead
     from schemas.run_document import RunDocument
     from southbound.service.startup_status import StartupStatus

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from consumers.specifications.port import SpecificationChanges
+    from consumers.store.specifications.port import SpecificationChanges
     from schemas.published_tables import SpecificationRecord
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from consumers.spokes.profile import Profile
-    from consumers.spokes.tmf653.lenient_json import Json
     from router.responses import HttpResponse
+    from schemas.text.json_types import Json
 
 _STATES: Mapping[str, TaskState] = MappingProxyType(
     {

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from consumers.dispatch.call import CallObserver, ObservedCall
     from consumers.inbound.listener import CountCallback
     from consumers.metrics import Metrics
+    from consumers.record_timeline import TimelineRecorder
     from consumers.runtime.faults import ProblemReporter
     from consumers.runtime.handler import Record
     from consumers.spokes.limits.circuit_breaker import CircuitBreaker
-    from consumers.timeline.recorder import TimelineRecorder
     from router.runs.run import RunRow
     from router.selection.thresholds import ThresholdUse
     from schemas.problem import Problem

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from consumers.dispatch.call import Caller
 from consumers.metrics import CIRCUIT_OPEN, TIMELINE_DROPPED
 from consumers.northbound.writeback.target_caller import TargetCaller
+from consumers.record_timeline import TimelineRecorder
 from consumers.routing.commands import CommandPublisher
 from consumers.routing.decide import Decider
 from consumers.routing.route_request import RequestRouter
@@ -20,7 +21,6 @@ from consumers.run_updates.announce import Announcer
 from consumers.run_updates.updater import RunUpdater
 from consumers.spokes.limits.circuit_breaker import Breakers
 from consumers.spokes.registry import spoke_for
-from consumers.timeline.recorder import TimelineRecorder
 from router.runs.hierarchy_limits import HierarchyLimits
 from southbound.service.composition.observers import (
     call_observer,

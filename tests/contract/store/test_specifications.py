@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.specifications.port import SpecificationChanges
 from consumers.specifications.published_specifications import PublishedSpecifications
 from consumers.specifications.store_copy import SpecificationCopier
+from consumers.store.specifications.port import SpecificationChanges
 from schemas.published_tables import SpecificationRecord
 from tests.builders.specifications import a_specification_document
 from tests.contract.store.test_every_run_store import store  # noqa: F401 - a fixture
 
 if TYPE_CHECKING:
-    from consumers.specifications.port import SpecificationStore
     from consumers.store.port import RunStore
+    from consumers.store.specifications.port import SpecificationStore
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 AN_HOUR_AGO = int((NOW - timedelta(hours=1)).timestamp() * 1000)

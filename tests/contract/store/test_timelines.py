@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from consumers.store.databases.address import database_at
 from consumers.store.sql_store import open_store
 from consumers.store.tables import run_timeline
-from consumers.timeline.sql_timeline import SqlTimelines
+from consumers.store.timelines.sql_timeline import SqlTimelines
 from router.timeline.entries import MAX_ATTEMPTS, HttpAttempt, OmittedEntries
 from schemas.vocabulary import Phase, RunState
 from tests.builders.runs import NOON, a_run
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from consumers.store.port import RunStore
-    from consumers.timeline.port import TimelineStore
+    from consumers.store.timelines.port import TimelineStore
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from consumers import record_timeline as recorder
 from consumers.dispatch.call import ObservedCall
+from consumers.record_timeline import TimelineRecorder
 from consumers.spokes.port import Call
 from consumers.store.port import StoreUnavailableError
-from consumers.timeline import recorder
-from consumers.timeline.recorder import TimelineRecorder
 from router.responses import HttpResponse, NoResponse, Purpose, ResponseMeaning, Verdict
 from router.timeline.entries import HttpAttempt, StateChange
 from schemas.results import Reason

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from consumers.specifications.port import SpecificationChanges
     from consumers.store.databases.database import Database
+    from consumers.store.specifications.port import SpecificationChanges
 
 _ROW = specifications.c
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from consumers.periodic import ReportSentence
-    from consumers.timeline.port import TimelineStore
+    from consumers.store.timelines.port import TimelineStore
     from router.runs.run import RunRow
     from router.timeline.entries import TimelineEntry
 

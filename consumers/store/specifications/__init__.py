@@ -1,0 +1,1 @@
+"""Test specifications as the interface reads them, copied from their topic."""

@@ -1,0 +1,1 @@
+"""The timelines of runs: calls and changes of state, for people."""

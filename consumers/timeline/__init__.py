@@ -1,1 +1,0 @@
-"""Record the timeline of every run, beside the work on it."""
