@@ -10,10 +10,10 @@ from consumers.dispatch.bundle import identifies_run, match_nested, run_id_candi
 from consumers.dispatch.compensate import Compensation
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.inbound.cancel_reports import CancelReports, needs_task
-from consumers.inbound.due.cancellation_check import CancellationCheck
-from consumers.inbound.due.deadline_check import DeadlineCheck
-from consumers.inbound.due_checks import CHECK_CONTENT_TYPE, is_outdated
-from consumers.inbound.run_check import RunCheck, is_not_there
+from consumers.inbound.checks.cancellation_check import CancellationCheck
+from consumers.inbound.checks.deadline_check import DeadlineCheck
+from consumers.inbound.checks.due_checks import CHECK_CONTENT_TYPE, is_outdated
+from consumers.inbound.checks.run_check import RunCheck, is_not_there
 from consumers.inbound.unknown_ids import UnknownIds
 from consumers.problems import (
     REPORT_UNREADABLE,

@@ -15,7 +15,7 @@ from consumers.dispatch.outage_notices import UntriedRunNotices
 from consumers.dispatch.outages import OutageTracker
 from consumers.event_handler import DecodingHandler
 from consumers.failure_notices import FailureNotices
-from consumers.inbound.due_checks import DueCheckPublisher
+from consumers.inbound.checks.due_checks import DueCheckPublisher
 from consumers.inbound.report_handler import ReportHandler
 from consumers.inbound.unknown_ids import UnknownIds
 from consumers.routing.commands import CommandPublisher

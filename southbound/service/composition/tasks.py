@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from consumers.dispatch.outage_notices import UntriedRunNotices
-from consumers.inbound.due_checks import DueCheckPublisher
-from consumers.inbound.poller import Poller
+from consumers.inbound.checks.due_checks import DueCheckPublisher
+from consumers.inbound.polling.poller import Poller
 from consumers.metrics import (
     DEFINITIONS_USED_UP,
     REQUESTS_WAITING,

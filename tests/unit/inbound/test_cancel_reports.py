@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from consumers.inbound.cancel_reports import CancelReports
-from consumers.inbound.due_checks import DueCheckPublisher
+from consumers.inbound.checks.due_checks import DueCheckPublisher
 from consumers.runtime.handler import Attempt
 from router.responses import HttpResponse, Purpose
 from router.runs.reports.cancel_task import CancelTask, TaskState

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeGuard
 
-from consumers.inbound.due_checks import MAX_PAGES, PAGE_SIZE, DueCheckPublisher
+from consumers.inbound.checks.due_checks import MAX_PAGES, PAGE_SIZE, DueCheckPublisher
 from consumers.routing.waiting import expire
 from consumers.routing.waiting.expire import MissingChildren
 from consumers.run_updates.request_progress import ProgressClock

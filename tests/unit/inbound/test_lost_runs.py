@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from consumers.inbound.due_checks import DueCheckPublisher, check_event
+from consumers.inbound.checks.due_checks import DueCheckPublisher, check_event
 from router.responses import HttpResponse, Purpose
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders.runs import a_document

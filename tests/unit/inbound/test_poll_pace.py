@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.inbound.poller import Poller
 from consumers.inbound.polling.pace import JITTER, MAX_PAUSE, START_PARTS, jittered, part_of, pause_after
+from consumers.inbound.polling.poller import Poller
 from router.responses import Purpose
 from schemas.vocabulary import Phase
 from tests.builders.runs import NOON, a_run

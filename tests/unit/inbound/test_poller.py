@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from consumers.inbound.poller import MAX_NOT_FOUND_ROUNDS, MAX_PUBLISHED_BODY, PAGE_SIZE, Poller
+from consumers.inbound.polling.poller import MAX_NOT_FOUND_ROUNDS, MAX_PUBLISHED_BODY, PAGE_SIZE, Poller
 from consumers.spokes.limits.circuit_breaker import BreakerPolicy
 from router.responses import HttpResponse, Purpose
 from schemas.vocabulary import Phase, RunState

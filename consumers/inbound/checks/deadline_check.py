@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from consumers.inbound.run_check import is_not_there
+from consumers.inbound.checks.run_check import is_not_there
 from consumers.routing.commands import cancel_command
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.profile import EndOfRun

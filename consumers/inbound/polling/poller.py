@@ -10,10 +10,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from consumers.dispatch.call import MembershipUncertainError
-from consumers.inbound.due_checks import REPUBLISH_AFTER
+from consumers.inbound.checks.due_checks import REPUBLISH_AFTER
+from consumers.inbound.checks.run_check import is_not_there
 from consumers.inbound.polling.claims import PollClaim
 from consumers.inbound.polling.pace import START_PARTS, jittered, part_of, pause_after
-from consumers.inbound.run_check import is_not_there
 from consumers.problems import call_failed
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.profile import EndOfRun, ResultChannel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consumers.inbound.run_check import is_not_there
+from consumers.inbound.checks.run_check import is_not_there
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import Verdict
 from router.runs.checks.cancellation import MAX_ABSENCES
