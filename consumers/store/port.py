@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from consumers.inbound.polling.claims import PollClaims
-    from consumers.northbound.writeback.claims import WriteClaims
+    from consumers.store.claims.poll_claims import PollClaims
+    from consumers.store.claims.write_claims import WriteClaims
     from consumers.store.specifications.port import SpecificationStore
     from consumers.store.timelines.port import TimelineStore
     from router.runs.requests.progress import StateCount

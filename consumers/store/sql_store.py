@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from consumers.store.bulk_load import fill_store
+from consumers.store.claims.sql_poll_claims import SqlPollClaims
+from consumers.store.claims.sql_write_claims import SqlWriteClaims
 from consumers.store.databases.address import database_at
 from consumers.store.databases.database import CommitInDoubtError, is_unstorable_row
 from consumers.store.document_cache import DocumentCache
 from consumers.store.group_commit import GroupCommit
 from consumers.store.identity import StoreIdentity
 from consumers.store.migrate import upgrade_database
-from consumers.store.northbound.sql_write_claims import SqlWriteClaims
 from consumers.store.orders.sql_order_store import SqlOrderStore
-from consumers.store.polling.sql_poll_claims import SqlPollClaims
 from consumers.store.port import ConflictError, ExternalIdTakenError, UnstorableError
 from consumers.store.pruning import SqlPruning
 from consumers.store.row_mapping import (

@@ -222,7 +222,7 @@ written_runs = Table(
 )
 Index("written_runs_by_run", written_runs.c.run_id)
 
-# Until when no other process polls a run, as long as the run has this revision; see `consumers.inbound.polling.claims`.
+# Until when no other process polls a run, as long as the run has this revision: `consumers.store.claims.poll_claims`.
 # `answers` is how many answers in a row said nothing new.
 poll_claims = Table(
     "poll_claims",

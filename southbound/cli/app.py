@@ -12,13 +12,13 @@ from southbound.cli import (
     replay,
     runs,
     specs,
+    spokes,
     subscriptions,
     topics,
     why,
 )
 from southbound.cli.command_group import CommandGroup
 from southbound.cli.options import EXIT_CODES
-from southbound.cli.spokes import spokes
 from southbound.cli.tables import tables
 
 app = typer.Typer(

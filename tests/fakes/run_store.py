@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from consumers.inbound.polling.claims import SilentRun
+from consumers.store.claims.poll_claims import SilentRun
 from consumers.store.port import (
     ConflictError,
     ExternalIdTakenError,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from consumers.inbound.polling.claims import PollClaim
+    from consumers.store.claims.poll_claims import PollClaim
     from router.runs.run import RequestRow
     from router.timeline.entries import TimelineEntry
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from consumers.northbound.writeback.claims import NOT_WRITTEN, ClaimResult, WrittenRun
+from consumers.store.claims.write_claims import NOT_WRITTEN, ClaimResult, WrittenRun
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from consumers.northbound.writeback.claims import WriteClaim
+    from consumers.store.claims.write_claims import WriteClaim
 
 
 @dataclass(slots=True)

@@ -1,1 +1,1 @@
-"""What is done about a run when its time has come, besides asking its system for what is missing."""
+"""Check runs whose time has come: ask their system for what is missing, and end what is too late."""

@@ -1,1 +1,1 @@
-"""When the poller asks for which run."""
+"""Ask systems that do not call back about their runs, each when its time has come."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from consumers.dispatch.call import MembershipUncertainError
 from consumers.inbound.checks.due_checks import REPUBLISH_AFTER
 from consumers.inbound.checks.run_check import is_not_there
-from consumers.inbound.polling.claims import PollClaim
 from consumers.inbound.polling.pace import START_PARTS, jittered, part_of, pause_after
 from consumers.problems import call_failed
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.profile import EndOfRun, ResultChannel
+from consumers.store.claims.poll_claims import PollClaim
 from consumers.store.port import StoreUnavailableError
 from producers.publisher import PublishError
 from router.responses import HttpResponse, Verdict
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.dispatch.call import Caller, CallResult
-    from consumers.inbound.polling.claims import SilentRun
     from consumers.periodic import ReportSentence
     from consumers.spokes.profile import Profile
+    from consumers.store.claims.poll_claims import SilentRun
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
     from router.runs.run import RunRow

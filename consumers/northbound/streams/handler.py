@@ -21,9 +21,9 @@ from consumers.northbound.streams.subject import source_named
 from consumers.runtime.backoff import Backoff
 from consumers.runtime.handler import DeadLetter, Done, Outcome, RetryLater
 from producers.publisher import Message
+from router.northbound.arrivals import Arrival, without_results
 from router.northbound.servicenow.moments import with_moments
 from router.northbound.servicenow.read_body import read_new_run
-from router.northbound.streams.arrivals import Arrival, without_results
 from router.runs.ids import derive_event_id
 from schemas.codec.registered_avro import ForeignAvroError
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError

@@ -19,17 +19,17 @@ from consumers.northbound.streams.problems import (
     run_changed_meanwhile,
 )
 from consumers.runtime.handler import DeadLetter, RetryLater
+from router.northbound.arrivals import READ_AS, Ignored, OrderWanted, is_cancelled, plan_arrival
 from router.northbound.change import CancelWanted, DocumentWanted
 from router.northbound.errors import ApiRefusedError, MistakeCode
 from router.northbound.principal import Principal, Scope
-from router.northbound.streams.arrivals import READ_AS, Ignored, OrderWanted, is_cancelled, plan_arrival
 
 if TYPE_CHECKING:
     from consumers.northbound.orders.order_book import OrderBook, OrderOutcome
     from consumers.northbound.streams.profile import StreamSource
     from consumers.runtime.handler import Attempt
+    from router.northbound.arrivals import Arrival, ArrivalPlan
     from router.northbound.order import RunView
-    from router.northbound.streams.arrivals import Arrival, ArrivalPlan
 
 OVERTAKEN_PATIENCE = 30.0  # seconds for which a cancellation waits for its order, which is on another cluster
 _RETRY_DELAY = 1.0  # seconds

@@ -17,10 +17,10 @@ from schemas.results import RequestResult, RunResult, RunUpdate
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from consumers.northbound.writeback.claims import WriteClaims
     from consumers.northbound.writeback.target import WritebackTarget
     from consumers.northbound.writeback.target_caller import TargetCaller
     from consumers.runtime.handler import Attempt, Outcome
+    from consumers.store.claims.write_claims import WriteClaims
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
-from consumers.northbound.writeback.claims import ClaimResult, WriteClaim
 from consumers.northbound.writeback.problems import (
     look_up_unproven,
     not_settled_at_target,
@@ -17,16 +16,17 @@ from consumers.northbound.writeback.problems import (
 from consumers.northbound.writeback.target_calls import TargetCalls
 from consumers.problems import call_failed
 from consumers.runtime.handler import DeadLetter, RetryLater
+from consumers.store.claims.write_claims import ClaimResult, WriteClaim
 from router.responses import NoResponse, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from consumers.dispatch.call import CallResult
-    from consumers.northbound.writeback.claims import WriteClaims, WrittenRun
     from consumers.northbound.writeback.target import WritebackTarget
     from consumers.northbound.writeback.target_caller import TargetCaller
     from consumers.runtime.handler import Attempt
+    from consumers.store.claims.write_claims import WriteClaims, WrittenRun
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
 

@@ -13,8 +13,8 @@ import pytest
 
 from consumers.inbound.listener import ListenerLimits
 from consumers.metrics import METRICS, Metrics
+from consumers.record_timeline import TimelineRecorder
 from consumers.runtime.handler import DeadLetter, RetryLater
-from consumers.timeline.recorder import TimelineRecorder
 from router.outcomes import CALL_OUTCOMES, FAULT_CODES, FAULTS_COUNTER, REPORT_EXCEPTIONS
 from router.responses import HttpResponse, NoResponse, Purpose
 from schemas.inbound import InboundReceived

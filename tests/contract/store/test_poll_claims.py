@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consumers.inbound.polling.claims import PollClaim
+from consumers.store.claims.poll_claims import PollClaim
 from schemas.vocabulary import Phase, RunState
 from tests.builders.runs import NOON, a_run
 from tests.contract.store.test_every_run_store import MEASURES, a_request, next_revision, store

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.northbound.writeback.claims import NOT_WRITTEN, ClaimResult, WriteClaim, WrittenRun
+from consumers.store.claims.write_claims import NOT_WRITTEN, ClaimResult, WriteClaim, WrittenRun
 from schemas.vocabulary import Phase, RunState
 from tests.builders.runs import NOON, a_run
 from tests.contract.store.test_every_run_store import a_request, store

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.northbound.api_version import ApiVersion
+from router.northbound.arrivals import Arrival, Ignored, OrderWanted, plan_arrival
 from router.northbound.next_order import OrderCause, new_order
 from router.northbound.order import RunView
 from router.northbound.service_test_body import BodyReader
 from router.northbound.servicenow.moments import with_moments
-from router.northbound.streams.arrivals import Arrival, Ignored, OrderWanted, plan_arrival
 from schemas.vocabulary import RunState
 from tests.builders.runs import NOON
 from tests.harness.streams import a_service_test

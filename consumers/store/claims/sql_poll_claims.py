@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from consumers.inbound.polling.claims import SilentRun
+from consumers.store.claims.poll_claims import SilentRun
 from consumers.store.row_mapping import run_row
 from consumers.store.statements import silent_runs
 from consumers.store.tables import poll_claims
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from consumers.inbound.polling.claims import PollClaim
+    from consumers.store.claims.poll_claims import PollClaim
     from consumers.store.databases.database import Database
     from consumers.store.document_cache import DocumentCache
     from consumers.store.row_mapping import MomentFormat

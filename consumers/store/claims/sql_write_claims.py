@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from consumers.northbound.writeback.claims import NOT_WRITTEN, ClaimResult, WrittenRun
+from consumers.store.claims.write_claims import NOT_WRITTEN, ClaimResult, WrittenRun
 from consumers.store.tables import written_runs
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection
 
-    from consumers.northbound.writeback.claims import WriteClaim
+    from consumers.store.claims.write_claims import WriteClaim
     from consumers.store.databases.database import Database
     from consumers.store.row_mapping import MomentFormat
 

@@ -1,1 +1,0 @@
-"""What the run store keeps for the systems that order runs."""

@@ -1,1 +1,0 @@
-"""Which runs are polled by which process, in SQL."""

@@ -1,1 +1,0 @@
-"""Runs that arrive as events of other systems."""

@@ -1,1 +1,0 @@
-"""The commands about the profiles of external systems."""
