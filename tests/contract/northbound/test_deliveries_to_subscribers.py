@@ -17,7 +17,7 @@ from consumers.northbound.hub.callback_client import CallbackClient
 from consumers.northbound.hub.deliver import DeliverySettings, DeliveryTools
 from consumers.northbound.hub.hub import DeliveryHub, Retention
 from consumers.runtime.backoff import Backoff
-from consumers.specifications.port import SpecificationChanges
+from consumers.store.specifications.port import SpecificationChanges
 from consumers.store.sql_store import open_store
 from consumers.store.subscriptions.port import PlanRequest
 from router.northbound.hub.address_policy import AddressPolicy, parse_network

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from consumers.inbound.poller import Poller
+from consumers.inbound.polling.poller import Poller
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.profile import Profile
 from schemas.run_document import Characteristic

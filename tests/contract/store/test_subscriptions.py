@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.specifications.port import SpecificationChanges
+from consumers.store.specifications.port import SpecificationChanges
 from consumers.store.sql_store import open_store
 from consumers.store.subscriptions.port import (
     DuplicateSubscriptionError,

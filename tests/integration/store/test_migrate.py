@@ -13,10 +13,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import text
 
-from consumers.specifications.port import SpecificationChanges
 from consumers.store.databases.address import database_at
 from consumers.store.document_cache import DocumentCache
 from consumers.store.migrate import SchemaError, _config, check, upgrade
+from consumers.store.specifications.port import SpecificationChanges
 from consumers.store.sql_store import open_store
 from consumers.store.tables import metadata
 from router.runs.checks.watch import Missing
