@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from router.runs.advance import advance
 from router.runs.events import CancelAccepted, CancelRefused, ChangeRefused, Reported
 from router.runs.processed_events import has_led_to, notifications_of, record_effects
-from router.runs.reports.report import ExternalReport
+from router.runs.reports.report import ExternalMeasure, ExternalReport
 from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS
 from schemas.results import Reason, RunUpdate
 from schemas.vocabulary import Phase, RunState, UpdateKind
@@ -49,7 +50,11 @@ def test_32_reports_do_not_displace_what_an_event_led_to() -> None:
 
 def test_late_reports_that_are_announced_do_not_displace_it_either() -> None:
     row = after(a_run(phase=Phase.ACCEPTED), "command", CancelAccepted())
-    row = reported(after(row, "the end", Reported(report_id="the end", report=COMPLETED)), FAILED, 200)
+    row = after(row, "the end", Reported(report_id="the end", report=COMPLETED))
+    for number in range(200):
+        measure = ExternalMeasure(metric_name=f"late {number}", value=number, has_value=True)
+        late = replace(COMPLETED, measures=(measure,))
+        row = after(row, f"report {number}", Reported(report_id=f"report {number}", report=late))
     assert has_led_to(row, "command", UpdateKind.CANCEL_ACCEPTED)
     assert updates(row, "report 199") == [UpdateKind.STALE]
 
