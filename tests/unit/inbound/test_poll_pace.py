@@ -157,7 +157,8 @@ def test_a_pause_grows_up_to_the_widest_interval_and_ends_before_the_round_in_wh
 ) -> None:
     pause = pause_after(answers, interval, widest).total_seconds()
     assert pause <= pause_after(answers + 1, interval, widest).total_seconds() <= MAX_PAUSE
-    assert pause <= max(1, widest) * jittered(interval, 0) * (1 + 1e-6)
+    # A pause is a whole number of microseconds.
+    assert pause <= max(1, widest) * jittered(interval, 0) * (1 + 1e-6) + 1e-6
     assert pause_after(1, interval, widest) == pause_after(0, interval, widest)
 
 
