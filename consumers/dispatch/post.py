@@ -147,7 +147,9 @@ class PostAttempt:
 
     async def look_up(self, rows: Rows) -> Outcome:
         """Look the run up before another POST, because an earlier one was perhaps accepted."""
-        answer = await self._ask(rows[0])
+        return await self._act_on_look_up(rows, await self._ask(rows[0]))
+
+    async def _act_on_look_up(self, rows: Rows, answer: LookUpAnswer | None) -> Outcome:
         match answer:
             case Found():
                 return await self._adopt(rows, answer.report)
@@ -175,11 +177,14 @@ class PostAttempt:
 
     async def _ask(self, row: RunRow) -> LookUpAnswer | None:
         # Look up what was POSTed, not what is requested by now: a change may have renamed the run meanwhile.
-        posted = row.sent or row.requested
-        call = self.caller.spoke(row.spoke).to_look_up(posted)
+        call = self._look_up_call(row)
         if call is None:
             return None
+        posted = row.sent or row.requested
         return await LookUp(caller=self.caller, store=self.updater.store, cause=self.event).find(row, posted, call)
+
+    def _look_up_call(self, row: RunRow) -> Call | None:
+        return self.caller.spoke(row.spoke).to_look_up(row.sent or row.requested)
 
     async def _absent(self, rows: Rows, as_of: datetime) -> Outcome:
         row = rows[0]
@@ -292,23 +297,24 @@ class PostAttempt:
         return (ChangeRefused(version=sent.version, reasons=reasons),) if reasons else ()
 
     async def _handle_conflict(self, rows: Rows, result: CallResult) -> Outcome:
+        """Look the run up, because a conflict may say that it exists; a list may show it later than that."""
         if was_posted_before(rows[0]):
             return await self._handle_refused(rows, result)
         answer = await self._ask(rows[0])
-        match answer:
-            case Found():
-                return await self._adopt(rows, answer.report)
-            case NotProven():
-                return await self._unknown_outcome(rows, answer.result)
-            case Absent() | None:
-                return await self._store_refusal(rows, result.meaning.reasons)
-            case _:
-                assert_never(answer)
+        if isinstance(answer, Found):
+            return await self._adopt(rows, answer.report)
+        if answer is None and not _was_answered_before(rows[0]):
+            return await self._store_refusal(rows, result.meaning.reasons)
+        return await self._act_on_look_up(await self._record_refusal(rows, result), answer)
 
     async def _handle_refused(self, rows: Rows, result: CallResult) -> Outcome:
-        if not was_posted_before(rows[0]):
-            return await self._handle_first_refusal(rows, result)
-        return await self.look_up(await self._record(rows, RefusedInDoubt(reasons=result.meaning.reasons)))
+        row = rows[0]
+        if was_posted_before(row) or (_was_answered_before(row) and self._look_up_call(row) is not None):
+            return await self.look_up(await self._record_refusal(rows, result))
+        return await self._handle_first_refusal(rows, result)
+
+    async def _record_refusal(self, rows: Rows, result: CallResult) -> Rows:
+        return await self._record(rows, RefusedInDoubt(reasons=result.meaning.reasons))
 
     async def _handle_first_refusal(self, rows: Rows, result: CallResult) -> Outcome:
         if result.accepted_response().status not in _REFUSES_THE_RUN:
@@ -341,10 +347,12 @@ class PostAttempt:
     async def _retry(self, rows: Rows, result: CallResult) -> Outcome:
         """Wait for the next attempt, or give up, after a POST that had no effect."""
         problem, delay = self._next_attempt(rows[0], result)
-        was_refused = result.meaning.verdict is Verdict.CONFIGURATION and isinstance(result.response, HttpResponse)
+        was_answered = isinstance(result.response, HttpResponse)
+        was_refused = was_answered and result.meaning.verdict is Verdict.CONFIGURATION
         if rows[0].phase is not Phase.SENDING and (last := rows[0].failed_attempt):
             was_refused = was_refused or last.was_refused  # nothing was sent since then
-        failed = replace(self._failed(problem, delay), was_refused=was_refused)
+        was_answered = was_answered or _was_answered_before(rows[0])
+        failed = replace(self._failed(problem, delay), was_refused=was_refused, was_answered=was_answered)
         return await self._wait_or_give_up(await self._record_failed(rows, failed), problem, failed, delay)
 
     async def _retry_look_up(self, rows: Rows, result: CallResult) -> Outcome:
@@ -410,3 +418,9 @@ def _differs_after_failure(row: RunRow) -> bool:
 def was_posted_before(row: RunRow) -> bool:
     """Return whether an earlier POST than the last was perhaps accepted."""
     return row.doubt is not None and row.doubt.earlier_post_at is not None
+
+
+def _was_answered_before(row: RunRow) -> bool:
+    """Return whether the system answered an earlier POST as if it had not processed it, which may be untrue."""
+    last = row.failed_attempt
+    return last is not None and (last.was_answered or last.was_refused)

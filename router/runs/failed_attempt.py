@@ -17,7 +17,8 @@ class FailedAttempt:
     `number` and `first_at` count the attempts of all processes at `command`, the id of the event; `next_at` is None if
     there is no other attempt. `excluded` attempts and `excluded_seconds` do not count towards the limits of the
     profile, and this attempt does not either if it `is_excluded`. `was_refused`: the system answered the POST as if it
-    had not processed it, until an operator acts.
+    had not processed it, until an operator acts. `was_answered`: it answered this or an earlier POST of the run so,
+    whatever the status.
     """
 
     number: int
@@ -32,6 +33,7 @@ class FailedAttempt:
     excluded: int = 0
     excluded_seconds: float = 0.0
     is_excluded: bool = False
+    was_answered: bool = False
     follows: str = ""  # the address that is asked instead of repeating a change, which the system accepted for later
 
     def is_at(self, command: str) -> bool:

@@ -135,6 +135,7 @@ failed_attempts = st.builds(
     code=nonempty_texts,
     message=any_text,
     was_refused=st.booleans(),
+    was_answered=st.booleans(),
     purpose=st.sampled_from([Purpose.SEND, Purpose.CHANGE, Purpose.CANCEL]),
     command=any_text,
     first_at=optional_moments,
