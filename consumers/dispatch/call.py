@@ -10,7 +10,7 @@ from consumers.dispatch.correlation import with_run_headers
 from consumers.dispatch.outages import OutageTracker
 from consumers.runtime.backoff import Backoff, next_delay, outage_delay
 from consumers.spokes.limits.circuit_breaker import Breakers, BreakerState, CallFailure
-from consumers.spokes.port import CallPreventedError, UnknownSpokeError, do_nothing
+from consumers.spokes.port import AnotherRunError, CallPreventedError, UnknownSpokeError, do_nothing
 from consumers.spokes.profile import EndOfRun
 from router.responses import (
     RESPONSE_UNREADABLE,
@@ -23,6 +23,7 @@ from router.responses import (
     classify,
 )
 from router.runs.events import Reported
+from router.runs.reports.identity import contradiction_of
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -273,6 +274,19 @@ class Caller(SystemCaller):
         names = self.spoke(row.spoke).profile.run_headers
         about = [row.run_id, *(other.run_id for other in others)]
         return await self.call(row.spoke, with_run_headers(call, names, row, traceparent), before, about=about)
+
+    def read_run(self, row: RunRow, result: CallResult, external_id: str | None = None) -> ExternalReport:
+        """Read the answer to an accepted call about one run; `external_id` is what it was asked by, if not the row's.
+
+        Raises:
+            AnotherRunError: the answer is about another run.
+            NotUnderstoodError: the answer is not usable.
+        """
+        report = self.spoke(row.spoke).read_reply(result.accepted_response())
+        contradiction = contradiction_of(report, row, external_id)
+        if contradiction is not None:
+            raise AnotherRunError(contradiction)
+        return report
 
     def reported(self, name: str, report: ExternalReport, report_id: str) -> Reported:
         """Return the run event of a report, with the times that the profile of its system sets."""

@@ -10,6 +10,7 @@ from consumers.dispatch.look_up import LookUp, NotProven
 from consumers.spokes.port import FollowsLocation, NotUnderstoodError
 from router.responses import Verdict
 from router.runs.ids import derive_event_id
+from router.runs.reports.identity import contradiction_of
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class ExternalIdFinder:
             except NotUnderstoodError:
                 return None
             if not isinstance(found, str):
-                return found and replace(found, as_of=result.asked_at)
+                is_ours = found is not None and contradiction_of(found, row) is None
+                return replace(found, as_of=result.asked_at) if found and is_ours else None
             href = found
         return None

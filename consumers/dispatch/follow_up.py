@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
-    from consumers.spokes.port import Call, Spoke
+    from consumers.spokes.port import Call
     from router.responses import Purpose
     from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
@@ -82,21 +82,21 @@ async def call_about_run(command: FollowUp, event: Event, row: RunRow, call: Cal
 
 async def read_run(command: FollowUp, event: Event, row: RunRow) -> tuple[CallResult, ExternalReport | None]:
     """GET the run, again at once where a success cannot be read. The report is None if no run was read."""
-    spoke = command.caller.spoke(row.spoke)
+    call = command.caller.spoke(row.spoke).to_read(row.external_id or "")
     for _ in range(MAX_READS - 1):
-        result = await command.caller.call_about(row, spoke.to_read(row.external_id or ""), event)
-        report = _report_in(result, spoke)
+        result = await command.caller.call_about(row, call, event)
+        report = _report_in(command.caller, row, result)
         if report is not None or result.meaning.verdict is not Verdict.ACCEPTED:
             return result, report
-    result = await command.caller.call_about(row, spoke.to_read(row.external_id or ""), event)
-    return result, _report_in(result, spoke)
+    result = await command.caller.call_about(row, call, event)
+    return result, _report_in(command.caller, row, result)
 
 
-def _report_in(result: CallResult, spoke: Spoke) -> ExternalReport | None:
+def _report_in(caller: Caller, row: RunRow, result: CallResult) -> ExternalReport | None:
     if result.meaning.verdict is not Verdict.ACCEPTED or says_nothing(result.accepted_response()):
         return None
     try:
-        return replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
+        return replace(caller.read_run(row, result), as_of=result.asked_at)
     except NotUnderstoodError:
         return None
 

@@ -224,7 +224,7 @@ class PostAttempt:
 
     async def _handle_accepted(self, rows: Rows, result: CallResult) -> Outcome:
         try:
-            report = self.caller.spoke(rows[0].spoke).read_reply(result.accepted_response())
+            report = self.caller.read_run(rows[0], result)
         except NotUnderstoodError as error:
             return await self._unknown_outcome(rows, result.as_unknown_outcome(str(error)), was_accepted=True)
         ignored = self._ignored(rows[0], result)

@@ -58,6 +58,9 @@ class CancelReports:
             return DeadLetter(report_unreadable(spoke, str(error)))
         if answer.cancel_task is None:
             return DeadLetter(report_unreadable(spoke, f"{task_id} is not a task that cancels a run"))
+        if not _is_asked_for(answer, report):
+            another = f"the answer is about another cancellation or run than {task_id}"
+            return self._retry(event, spoke, result.as_unknown_outcome(another), attempt, sentence)
         return replace(
             answer,
             external_id=answer.external_id or report.external_id,
@@ -94,6 +97,13 @@ class CancelReports:
         else:
             await self.updater.store_fact(event, row, reported)
         return Done()
+
+
+def _is_asked_for(answer: ExternalReport, report: ExternalReport) -> bool:
+    """Return whether task and run of an answer are those that the event named, as far as both name them."""
+    task, asked = answer.cancel_task, report.cancel_task
+    pairs = ((task and task.id, asked and asked.id), (answer.external_id, report.external_id))
+    return all(not shown or not named or shown.casefold() == named.casefold() for shown, named in pairs)
 
 
 def _waits_for_outcome(row: RunRow) -> bool:

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
-    from consumers.spokes.port import Spoke
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.problem import Problem
@@ -232,19 +231,29 @@ class ReportHandler:
         return await self._record(event, row, report, authentic=authentic)
 
     async def _hydrate(self, event: Event, row: RunRow, thin: ExternalReport, attempt: Attempt) -> Outcome:
-        spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call_about(row, spoke.to_read(thin.external_id or row.external_id or ""), event)
+        external_id = thin.external_id or row.external_id or ""
+        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(external_id), event)
         if is_not_there(result) and (result.meaning.verdict is Verdict.LOST or attempt.number >= MAX_EMPTY_ANSWERS):
             return await self._record_not_there(event, row, thin, result)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return self._retry(event, row, result, attempt)
         try:
-            answer = _read_whole(spoke, result)
+            answer = self._read_whole(row, thin, result)
         except NotUnderstoodError as error:
             # For example the page of a proxy during maintenance: the next answer may be readable.
             unreadable = report_unreadable(row.spoke, str(error))
             return self._retry(event, row, result.as_unknown_outcome(str(error)), attempt, unreadable)
         return await self._record_answer(event, row, thin, replace(answer, as_of=result.asked_at), attempt)
+
+    def _read_whole(self, row: RunRow, thin: ExternalReport, result: CallResult) -> ExternalReport:
+        """Read the answer to a GET, which has to show the run.
+
+        Raises:
+            NotUnderstoodError: it shows none, or another one.
+        """
+        if is_not_there(result):
+            raise NotUnderstoodError("the answer has no content")
+        return self.caller.read_run(row, result, thin.external_id)
 
     async def _record_not_there(self, event: Event, row: RunRow, thin: ExternalReport, result: CallResult) -> Outcome:
         """Record that the system does not show the run; an event that reported its end counts all the same."""
@@ -318,17 +327,6 @@ def _is_end_without_answer(row: RunRow, thin: ExternalReport, outcome: Outcome) 
     """Return whether an event reports the end of its run, and the answers to all GETs after it were unreadable."""
     unreadable = isinstance(outcome, DeadLetter) and outcome.problem.code == REPORT_UNREADABLE
     return unreadable and _reports_end(row, thin)
-
-
-def _read_whole(spoke: Spoke, result: CallResult) -> ExternalReport:
-    """Read the answer to a GET, which has to show a run.
-
-    Raises:
-        NotUnderstoodError: it shows none.
-    """
-    if is_not_there(result):
-        raise NotUnderstoodError("the answer has no content")
-    return spoke.read_reply(result.accepted_response())
 
 
 def _waits_for_id(row: RunRow) -> bool:

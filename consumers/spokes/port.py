@@ -76,6 +76,10 @@ class ErrorInSuccessError(NotUnderstoodError):
     """The body of a response is an error in spite of its status."""
 
 
+class AnotherRunError(NotUnderstoodError):
+    """The answer about a run is about another one."""
+
+
 class UnknownSpokeError(Exception):
     """No profile has this name: it was removed, or a table names a spoke that does not exist."""
 

@@ -15,7 +15,7 @@ from consumers.dispatch.follow_up import (
     wait_for_id,
     wait_until_shown,
 )
-from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
+from consumers.spokes.port import AnotherRunError, ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.profile import CancelMethod
 from router.responses import Verdict
 from router.runs.reports.cancel_task import TaskState
@@ -107,9 +107,11 @@ class Cancellation(ABC):
         """Store what was accepted, and what the response reports, unless the system shows that the run goes on."""
         response = result.accepted_response()
         try:
-            report = replace(self.caller.spoke(row.spoke).read_reply(response), as_of=result.asked_at)
+            report = replace(self.caller.read_run(row, result), as_of=result.asked_at)
         except ErrorInSuccessError as error:
             return await self.refused(event, row, (_not_shown(f"The external system answered, but {error}."),))
+        except AnotherRunError:
+            return await self.ambiguous(event, row, attempt)
         except NotUnderstoodError:
             report = None
         if report is not None and report.cancel_task is not None and report.cancel_task.state is TaskState.REFUSED:
@@ -132,7 +134,7 @@ class Cancellation(ABC):
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)
         try:
-            report = replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
+            report = replace(self.caller.read_run(row, result), as_of=result.asked_at)
         except NotUnderstoodError as error:
             shown = _not_shown(f"The external system answered with success, but then {error}.")
             return await self.still_shown(event, row, attempt, shown)

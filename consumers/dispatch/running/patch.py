@@ -179,7 +179,7 @@ class ChangeAttempt:
     async def _store_accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
         made = self._made(row)
         try:
-            report = replace(self.caller.spoke(row.spoke).read_reply(result.accepted_response()), as_of=result.asked_at)
+            report = replace(self.caller.read_run(row, result), as_of=result.asked_at)
         except NotUnderstoodError:
             # The status says yes; nothing of the body is needed.
             await self.updater.store_fact(event, row, *made)

@@ -121,7 +121,7 @@ class RunReplacer(Cancellation):
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return None
         try:
-            return replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
+            return replace(self.caller.read_run(row, result), as_of=result.asked_at)
         except NotUnderstoodError:
             return None
 

@@ -83,7 +83,7 @@ class CancellationCheck:
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return None
         try:
-            return self.caller.spoke(row.spoke).read_reply(result.accepted_response())
+            return self.caller.read_run(row, result)
         except NotUnderstoodError:
             return None
 

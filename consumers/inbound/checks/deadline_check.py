@@ -90,7 +90,7 @@ class DeadlineCheck:
         if result.meaning.verdict is not Verdict.ACCEPTED or is_not_there(result):
             return row
         try:
-            report = replace(spoke.read_reply(result.accepted_response()), as_of=result.asked_at)
+            report = replace(self.caller.read_run(row, result), as_of=result.asked_at)
         except NotUnderstoodError:
             return row
         by_measures = spoke.profile.end_of_run is EndOfRun.MEASURES

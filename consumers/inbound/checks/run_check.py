@@ -113,7 +113,7 @@ class RunCheck:
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return None
         try:
-            report = self.caller.spoke(row.spoke).read_reply(result.accepted_response())
+            report = self.caller.read_run(row, result)
         except NotUnderstoodError:
             return None
         # It is about the test that was asked for, which a change may replace meanwhile.

@@ -160,7 +160,7 @@ class Poller:
         result = await self.caller.call_about(row, call, None)
         if result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result):
             try:
-                spoke.read_reply(result.accepted_response())
+                self.caller.read_run(row, result)
             except NotUnderstoodError as error:
                 return result.as_unknown_outcome(str(error))  # the next round asks again
         return result

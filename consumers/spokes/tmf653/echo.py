@@ -7,12 +7,14 @@ from html import unescape
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.tmf653.lenient_json import as_mapping, as_moment, first_text, parse_json
-from consumers.spokes.tmf653.replies import require_run
+from consumers.spokes.tmf653.lenient_json import as_mapping, as_moment, parse_json
+from consumers.spokes.tmf653.replies import require_run, to_report
+from router.runs.reports.identity import contradiction_of
 from schemas.results import Reason
 
 if TYPE_CHECKING:
     from router.responses import HttpResponse
+    from router.runs.run import RunRow
     from schemas.text.json_types import Json
 
 CHANGE_NOT_SHOWN = "CHANGE_NOT_SHOWN"
@@ -23,7 +25,7 @@ _IDENTITIES = ("id", "name")
 _NOT_COMPARED = ("href", "valueType")  # systems write their own
 
 
-def contradictions(response: HttpResponse, external_id: str | None, old: Json, new: Json) -> tuple[Reason, ...]:
+def contradictions(response: HttpResponse, row: RunRow, old: Json, new: Json) -> tuple[Reason, ...]:
     """Return a reason for each field of `new` that the response shows with another value; `old` was there before.
 
     An empty body, a field that the body does not mention, and what a 202 still shows say nothing.
@@ -36,8 +38,8 @@ def contradictions(response: HttpResponse, external_id: str | None, old: Json, n
         return (_not_shown(f"The external system answered with success, but {error}."),)
     if response.status == _ACCEPTED_FOR_LATER:
         return ()
-    if (other := first_text(shown, "id")) and external_id and other.casefold() != external_id.casefold():
-        return (_not_shown("The external system answered with success, but its answer is about another run."),)
+    if (other := contradiction_of(to_report({}, shown), row)) is not None:
+        return (_not_shown(f"The external system answered with success, but {other}."),)
     return tuple(
         _not_shown(f"The external system answered with success, but shows {field} without the change.", f"/{field}")
         for field, value in new.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -10,6 +11,7 @@ from consumers.spokes.tmf653.lenient_json import first_text
 if TYPE_CHECKING:
     from schemas.text.json_types import Json
 
+_RUN_ADDRESS = re.compile(r"(?:^|/)serviceTest/[^/?#]+/?(?:[?#]|$)", re.IGNORECASE)
 MAX_ID_LENGTH = 512  # characters, as in a callback
 MAX_HREF_LENGTH = 2_000
 
@@ -19,6 +21,11 @@ def id_of(resource: Json, location: str | None = None) -> str | None:
     return unless_too_long(
         first_text(resource, "id") or last_segment(first_text(resource, "href") or location), MAX_ID_LENGTH
     )
+
+
+def is_address_of_run(address: str | None) -> bool:
+    """Return whether an address ends with a run of the standard's resource."""
+    return bool(address) and _RUN_ADDRESS.search(address or "") is not None
 
 
 def unless_too_long(text: str | None, limit: int) -> str | None:

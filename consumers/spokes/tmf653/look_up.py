@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from consumers.spokes.port import Call, LookUpPage, NotUnderstoodError
-from consumers.spokes.tmf653.fields import OUR_OWNER, RUN_ID
-from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, as_text, first_text, parse_json, unwrapped
-from consumers.spokes.tmf653.replies import echoed_run_id, json_type_name, to_report
+from consumers.spokes.tmf653.lenient_json import as_mapping, first_text, parse_json
+from consumers.spokes.tmf653.replies import echoed_run_id, json_type_name, run_ids_in, to_report
 from router.responses import Purpose
 
 if TYPE_CHECKING:
@@ -79,20 +78,12 @@ def is_other(each: Json, run: RunDocument) -> bool:
 
     Another name does not count: systems shorten names, change their spelling, or store one of their own.
     """
-    named = _run_ids_of_ours(each)
+    named = run_ids_in(each)
     if named:
         return run.run_id not in named
     return _differs(each, "relatedService", run.related_service.id) or _differs(
         each, "testSpecification", run.test_specification.id
     )
-
-
-def _run_ids_of_ours(each: Json) -> set[str]:
-    identifiers = [as_mapping(one) for one in as_list(each.get("externalIdentifier"))]
-    named = {first_text(one, "id") for one in identifiers if one.get("owner") == OUR_OWNER}
-    characteristics = [as_mapping(one) for one in as_list(each.get("characteristic"))]
-    named |= {as_text(unwrapped(one.get("value"))) for one in characteristics if one.get("name") == RUN_ID}
-    return {run_id for run_id in named if run_id}
 
 
 def _differs(each: Json, reference: str, sent: str | None) -> bool:

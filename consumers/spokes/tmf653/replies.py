@@ -9,8 +9,14 @@ import orjson
 
 from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.tmf653.fields import CHILDREN, OUR_OWNER, RUN_ID
-from consumers.spokes.tmf653.identities import MAX_HREF_LENGTH, id_of, last_segment, unless_too_long
-from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json, unwrapped
+from consumers.spokes.tmf653.identities import (
+    MAX_HREF_LENGTH,
+    id_of,
+    is_address_of_run,
+    last_segment,
+    unless_too_long,
+)
+from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, as_text, first_text, parse_json, unwrapped
 from consumers.spokes.tmf653.measures import read_measures
 from consumers.spokes.tmf653.v5.cancel_task import (
     id_of_task_at,
@@ -49,7 +55,7 @@ def read_reply(spellings: Spellings, response: HttpResponse) -> ExternalReport:
     if not response.body.strip():
         if task_id := id_of_task_at(location):
             return ExternalReport(external_id=None, cancel_task=task_in_progress(task_id))
-        return ExternalReport(external_id=last_segment(location), href=location)
+        return ExternalReport(external_id=last_segment(location), href=location, is_id_of_address=True)
     body = require_run(parse_json(response.body, response.headers.get("content-type")))
     return to_task_report(body) if is_cancel_task(body) else to_report(spellings, body, location)
 
@@ -115,10 +121,13 @@ def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Lef
     raw_state = first_text(run, "state")
     measures, reasons = read_measures(run, min(MAX_MEASURES, left.measures))
     left.measures -= len(measures) + len(reasons)
+    ours = run_ids_in(run)
     return ExternalReport(
         external_id=id_of(run, location),
         href=unless_too_long(href, MAX_HREF_LENGTH),
-        external_identifier=echoed_run_id(run),
+        external_identifier=_echoed(run, ours),
+        run_ids=ours,
+        is_id_of_address=not first_text(run, "id") and not is_address_of_run(first_text(run, "href")),
         name=first_text(run, "name"),
         state=normalise_state(raw_state, spellings) if raw_state else None,
         raw_state=raw_state[:_MAX_STATE_LENGTH] if raw_state else None,
@@ -139,9 +148,27 @@ def _children(spellings: Spellings, run: Json, left: _Left, depth: int) -> Itera
 
 def echoed_run_id(run: Json) -> str | None:
     """Find our own id if the system echoes it: as external identifier, or as characteristic."""
-    identifiers = [as_mapping(identifier) for identifier in as_list(run.get("externalIdentifier"))]
-    ours = [identifier for identifier in identifiers if identifier.get("owner") == OUR_OWNER] or identifiers
-    for characteristic in map(as_mapping, as_list(run.get("characteristic"))):
-        if characteristic.get("name") == RUN_ID:
-            ours.append({"id": unwrapped(characteristic.get("value"))})
-    return next((found for identifier in ours if (found := first_text(identifier, "id"))), None)
+    return _echoed(run, run_ids_in(run))
+
+
+def _echoed(run: Json, ours: tuple[str, ...]) -> str | None:
+    if ours:
+        return ours[0]
+    identifiers = map(as_mapping, as_list(run.get("externalIdentifier")))
+    return next((found for identifier in identifiers if (found := first_text(identifier, "id"))), None)
+
+
+def run_ids_in(run: Json) -> tuple[str, ...]:
+    """Return the ids that stand where we write our id of a run, and so are ids of ours."""
+    if "externalIdentifier" not in run and "characteristic" not in run:  # nearly always
+        return ()
+    identifiers = [as_mapping(one) for one in as_list(run.get("externalIdentifier"))]
+    named = [first_text(one, "id") for one in identifiers if _is_text(one.get("owner"), OUR_OWNER)]
+    characteristics = [as_mapping(one) for one in as_list(run.get("characteristic"))]
+    named += [as_text(unwrapped(one.get("value"))) for one in characteristics if _is_text(one.get("name"), RUN_ID)]
+    return tuple(dict.fromkeys(run_id for run_id in named if run_id))
+
+
+def _is_text(written: object, ours: str) -> bool:
+    # A system may store everything in capitals.
+    return isinstance(written, str) and written.strip().casefold() == ours.casefold()

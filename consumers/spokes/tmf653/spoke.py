@@ -80,7 +80,7 @@ class Tmf653Spoke:
         """Return why the response shows that the changes are not made; none if it shows them or says nothing."""
         # What is measured replaces what was asked for.
         old, new = self._both(row, [change for change in changes if change.field != MEASURES_FIELD])
-        return echo.contradictions(response, row.external_id, old, new)
+        return echo.contradictions(response, row, old, new)
 
     def _both(self, row: RunRow, changes: Sequence[FieldChange]) -> tuple[requests.RequestBody, requests.RequestBody]:
         """Return the fields as they were sent, and as they are requested now."""

@@ -40,12 +40,15 @@ class ExternalReport:
     `state` is None if none was reported or the spelling is unknown (`raw_state` keeps it).
     `thin` marks an event without usable content: the run has to be read with GET. `announces_change`: the event says
     that the state has changed, or that the run was deleted. `as_of` is when the run was asked for, in an answer;
-    `is_older`: a newer report about the run may have been processed since then.
+    `is_older`: a newer report about the run may have been processed since then. `run_ids` are the ids that stand where
+    we write our id of a run. `is_id_of_address`: the external id is the end of an address that is perhaps no run's.
     """
 
     external_id: str | None
     href: str | None = None
     external_identifier: str | None = None  # our run id, if the system echoes it
+    run_ids: tuple[str, ...] = ()
+    is_id_of_address: bool = False
     name: str | None = None
     state: RunState | None = None
     raw_state: str | None = None

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from consumers.spokes.tmf653.echo import contradictions, shows
 from router.responses import HttpResponse
+from tests.builders.runs import a_run
 from tests.fakes.external_system import json_answer
 
 SPEED = {"name": "speed", "valueType": "number", "value": 1000}
@@ -83,12 +84,12 @@ def test_no_answer_breaks_the_comparison(new: object, old: object, shown: object
     "response", [HttpResponse(status=204), json_answer(200, {"id": "EXT-1"}), json_answer(200, {})]
 )
 def test_an_answer_that_does_not_mention_the_field_says_nothing(response: HttpResponse) -> None:
-    assert contradictions(response, "ext-1", {"description": "slow"}, {"description": "fast"}) == ()
+    assert contradictions(response, a_run(external_id="ext-1"), {"description": "slow"}, {"description": "fast"}) == ()
 
 
 def test_the_reason_names_the_field_and_quotes_no_value() -> None:
     answer = json_answer(200, {"id": "1", "description": "hidden"})
-    (reason,) = contradictions(answer, "1", {"description": "hidden"}, {"description": "secret"})
+    (reason,) = contradictions(answer, a_run(external_id="1"), {"description": "hidden"}, {"description": "secret"})
     assert (reason.code, reason.property_path) == ("CHANGE_NOT_SHOWN", "/description")
     assert "hidden" not in reason.message
     assert "secret" not in reason.message
