@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _REREAD = Backoff(initial_interval=0.5, max_interval=8.0)
 MAX_SENTENCE_LENGTH = 500  # characters of the last failure, in what is said of calls that are not made
+NOT_SHOWN = "RUN_NOT_SHOWN"
 _RATE_LIMITED = 429
 _BUSY_STATUSES = (_RATE_LIMITED, 502, 503, 504, 507)
 _READS = (Purpose.LOOK_UP, Purpose.READ)
@@ -63,6 +64,11 @@ class CallResult:
         """Return the result of an accepted call whose response cannot be read: its outcome is unknown."""
         reason = Reason(code=RESPONSE_UNREADABLE, message=explanation)
         return replace(self, meaning=ResponseMeaning(verdict=Verdict.AMBIGUOUS, reasons=(reason,)))
+
+    def as_not_there(self, explanation: str) -> CallResult:
+        """Return the result of an accepted GET whose response says in another way than by 404 that there is no run."""
+        reason = Reason(code=NOT_SHOWN, message=f"The external system answered with success, but {explanation}.")
+        return replace(self, meaning=ResponseMeaning(verdict=Verdict.LOST, reasons=(reason,)))
 
     @property
     def is_outage(self) -> bool:

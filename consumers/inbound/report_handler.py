@@ -26,7 +26,7 @@ from consumers.problems import (
     too_many_unknown_ids,
 )
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
-from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
+from consumers.spokes.port import NoRunShownError, NotAboutARunError, NotUnderstoodError
 from router.responses import Verdict
 from router.runs.checks.missing_parts import lacks_measures
 from router.runs.ids import derive_event_id
@@ -239,6 +239,13 @@ class ReportHandler:
             return self._retry(event, row, result, attempt)
         try:
             answer = self._read_whole(row, thin, result)
+        except NoRunShownError as error:
+            if attempt.number >= MAX_EMPTY_ANSWERS and _reports_end(row, thin):
+                return await self._record_end(event, row, thin)
+            if attempt.number >= MAX_EMPTY_ANSWERS:
+                return await self._run_check.not_there(event, row, result.as_not_there(str(error)))
+            unreadable = report_unreadable(row.spoke, str(error))
+            return self._retry(event, row, result.as_unknown_outcome(str(error)), attempt, unreadable)
         except NotUnderstoodError as error:
             # For example the page of a proxy during maintenance: the next answer may be readable.
             unreadable = report_unreadable(row.spoke, str(error))

@@ -72,7 +72,11 @@ class NotAboutARunError(NotUnderstoodError):
     """The event of an external system is understood and is not about a run: it is counted and ignored."""
 
 
-class ErrorInSuccessError(NotUnderstoodError):
+class NoRunShownError(NotUnderstoodError):
+    """The answer to a call about a run says that it shows none."""
+
+
+class ErrorInSuccessError(NoRunShownError):
     """The body of a response is an error in spite of its status."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from consumers.dispatch.find_external_id import ExternalIdFinder, settles
 from consumers.problems import external_id_missing, reason_of, state_unknown
 from consumers.runtime.handler import DeadLetter, Done
-from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.port import NoRunShownError, NotUnderstoodError
 from router.responses import Verdict, says_nothing
 from router.runs.checks.missing_parts import waits_for
 from router.runs.checks.watch import RETURN_WITHIN, UNKNOWN_STATE_WITHIN, Missing, is_over
@@ -55,7 +55,10 @@ class RunCheck:
         result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id), event)
         if is_not_there(result):
             return await self.not_there(event, row, result)
-        report = self.readable(row, result)
+        try:
+            report = self._read(row, result)
+        except NoRunShownError as error:
+            return await self.not_there(event, row, result.as_not_there(str(error)))
         if report is not None:
             # A redriven check has the same id, and its answer counts.
             report_id = derive_event_id(event.id, f"check:{row.revision}")
@@ -110,10 +113,18 @@ class RunCheck:
 
     def readable(self, row: RunRow, result: CallResult) -> ExternalReport | None:
         """Return what the answer to a GET reports; None if the call failed or its answer cannot be read."""
+        try:
+            return self._read(row, result)
+        except NoRunShownError:
+            return None
+
+    def _read(self, row: RunRow, result: CallResult) -> ExternalReport | None:
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return None
         try:
             report = self.caller.read_run(row, result)
+        except NoRunShownError:
+            raise
         except NotUnderstoodError:
             return None
         # It is about the test that was asked for, which a change may replace meanwhile.

@@ -14,7 +14,7 @@ from consumers.inbound.checks.due_checks import REPUBLISH_AFTER
 from consumers.inbound.checks.run_check import is_not_there
 from consumers.inbound.polling.pace import START_PARTS, jittered, part_of, pause_after
 from consumers.problems import call_failed
-from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.port import NoRunShownError, NotUnderstoodError
 from consumers.spokes.profile import EndOfRun, ResultChannel
 from consumers.store.claims.poll_claims import PollClaim
 from consumers.store.port import StoreUnavailableError
@@ -161,6 +161,8 @@ class Poller:
         if result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result):
             try:
                 self.caller.read_run(row, result)
+            except NoRunShownError as error:
+                return result.as_not_there(str(error))
             except NotUnderstoodError as error:
                 return result.as_unknown_outcome(str(error))  # the next round asks again
         return result

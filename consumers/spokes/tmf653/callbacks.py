@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from consumers.spokes.tmf653.envelopes import open_envelope
 from consumers.spokes.tmf653.lenient_json import as_mapping, first_text, parse_json
-from consumers.spokes.tmf653.replies import echoed_run_id, require_run, to_report
+from consumers.spokes.tmf653.replies import echoed_run_id, require_answer, require_run, to_report
 from consumers.spokes.tmf653.v5.cancel_task import CANCEL_TASK, to_task_report
 from consumers.spokes.tmf653.v5.information import questions_in
 from router.runs.reports.information import INFORMATION_REQUIRED
@@ -69,8 +69,10 @@ def check_callback(received: InboundReceived) -> None:
 
 
 def _opened(received: InboundReceived) -> Json:
-    body = require_run(parse_json(received.body, received.content_type))
-    return body if received.channel is Channel.POLL else open_envelope(body)
+    body = parse_json(received.body, received.content_type)
+    if received.channel is Channel.POLL:
+        return require_answer(body)
+    return open_envelope(require_run(body))
 
 
 def _cancel_task(event: object, event_type: str) -> Json | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.tmf653.lenient_json import as_mapping, as_moment, parse_json
-from consumers.spokes.tmf653.replies import require_run, to_report
+from consumers.spokes.tmf653.replies import require_answer, to_report
 from router.runs.reports.identity import contradiction_of
 from schemas.results import Reason
 
@@ -33,7 +33,7 @@ def contradictions(response: HttpResponse, row: RunRow, old: Json, new: Json) ->
     if not response.body.strip():
         return ()
     try:
-        shown = require_run(parse_json(response.body, response.headers.get("content-type")))
+        shown = require_answer(parse_json(response.body, response.headers.get("content-type")))
     except NotUnderstoodError as error:
         return (_not_shown(f"The external system answered with success, but {error}."),)
     if response.status == _ACCEPTED_FOR_LATER:

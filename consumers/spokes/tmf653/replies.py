@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from consumers.spokes.port import ErrorInSuccessError, NotUnderstoodError
+from consumers.spokes.conventions.error_in_success import error_in
+from consumers.spokes.port import ErrorInSuccessError, NoRunShownError, NotUnderstoodError
 from consumers.spokes.tmf653.fields import CHILDREN, OUR_OWNER, RUN_ID
 from consumers.spokes.tmf653.identities import (
     MAX_HREF_LENGTH,
@@ -41,6 +42,10 @@ _MAX_DEPTH = 50  # levels of children that are read from one answer
 _MAX_NESTED_RUNS = 10_000  # that are read from one answer
 _MAX_NESTED_MEASURES = 20_000  # of all of them together
 _MAX_STATE_LENGTH = 200
+_FIELDS_OF_RUNS = ("id", "href", "state", "testMeasure", "testSpecification", "relatedService")
+_RESULT = "result"
+_ENVELOPES = ("serviceTest", "ServiceTest", _RESULT)
+_REFERENCE = frozenset({"id", "href", "name", "@type", "@baseType", "@schemaLocation", "@referredType"})
 
 
 def read_reply(spellings: Spellings, response: HttpResponse) -> ExternalReport:
@@ -56,7 +61,7 @@ def read_reply(spellings: Spellings, response: HttpResponse) -> ExternalReport:
         if task_id := id_of_task_at(location):
             return ExternalReport(external_id=None, cancel_task=task_in_progress(task_id))
         return ExternalReport(external_id=last_segment(location), href=location, is_id_of_address=True)
-    body = require_run(parse_json(response.body, response.headers.get("content-type")))
+    body = require_answer(parse_json(response.body, response.headers.get("content-type")))
     return to_task_report(body) if is_cancel_task(body) else to_report(spellings, body, location)
 
 
@@ -66,7 +71,7 @@ def child_in_root(response: HttpResponse, external_id: str | None) -> HttpRespon
     A body that is no run stays as it is.
     """
     try:
-        root = require_run(parse_json(response.body, response.headers.get("content-type")))
+        root = require_answer(parse_json(response.body, response.headers.get("content-type")))
     except NotUnderstoodError:
         return response
     shown = next((run for run in _nested(root) if first_text(run, "id") == external_id), None)
@@ -96,6 +101,38 @@ def require_run(body: object) -> Json:
             f"the body is an error in spite of the status: {first_text(body, 'code')}, {first_text(body, 'reason')}"
         )
     return body
+
+
+def require_answer(body: object) -> Json:
+    """Return the run, or the task, that an answer about one shows, also in an object around it.
+
+    Raises:
+        NotUnderstoodError: it shows none, or is an error in spite of the status.
+    """
+    shown = require_run(body)
+    if any(shown.get(field) for field in _FIELDS_OF_RUNS):
+        return shown
+    if (error := error_in(shown)) is not None:
+        raise ErrorInSuccessError(f"the body is an error in spite of the status: {error}")
+    for envelope in _ENVELOPES:
+        if envelope in shown and (inner := _run_inside(shown[envelope], envelope)) is not None:
+            return inner
+    return shown
+
+
+def _run_inside(inner: object, envelope: str) -> Json | None:
+    """Return the run in an envelope; None if it is something else, such as the reference to a run in a task.
+
+    Raises:
+        NotUnderstoodError: it is empty.
+    """
+    if envelope == _RESULT and inner in (None, [], {}):
+        raise NoRunShownError("the answer shows no run: its result is empty")
+    if envelope == _RESULT and isinstance(inner, list) and len(inner) == 1:
+        inner = inner[0]
+    run = as_mapping(inner)
+    is_run = run.keys() - _REFERENCE if envelope != _RESULT else run.keys() & {"id", *_FIELDS_OF_RUNS}
+    return run if is_run else None
 
 
 def json_type_name(found: object) -> str:

@@ -139,3 +139,29 @@ async def test_polling_a_system_that_is_down_stops_before_the_page_ends() -> Non
     assert await poll_once(gateway) == 0
     assert len(gateway.system.calls_made(Purpose.READ)) == BreakerPolicy().failures
     assert len(gateway.problems) == 1
+
+
+@pytest.mark.parametrize("body", [b'{"error": {"message": "No Record found"}, "status": "failure"}', b'{"result": []}'])
+async def test_a_poll_that_is_answered_with_an_error_under_200_counts_as_not_found(body: bytes) -> None:
+    gateway = a_gateway()
+    gateway.system.plan(Purpose.READ, *[HttpResponse(status=200, body=body)] * (MAX_NOT_FOUND_ROUNDS + 1))
+    poller = a_poller(gateway)
+    published = [await poll_once(gateway, poller) for _ in range(MAX_NOT_FOUND_ROUNDS)]
+    assert published == [0] * (MAX_NOT_FOUND_ROUNDS - 1) + [1]
+    assert gateway.row("TR0000").watch is not None
+
+
+async def test_a_polled_run_in_an_envelope_is_read() -> None:
+    gateway = a_gateway()
+    body = b'{"serviceTest": {"id": "ext-TR0000", "state": "completed"}}'
+    gateway.system.plan(Purpose.READ, HttpResponse(status=200, body=body))
+    assert await poll_once(gateway) == 1
+    assert [result.state for result in gateway.results("TR0000")] == [RunState.COMPLETED]
+
+
+async def test_a_poll_that_is_answered_with_another_run_reports_nothing() -> None:
+    gateway = a_gateway()
+    gateway.system.plan(Purpose.READ, HttpResponse(status=200, body=b'{"id": "ext-OTHER", "state": "failed"}'))
+    assert await poll_once(gateway) == 0
+    assert "another run" in gateway.problems[0]
+    assert gateway.row("TR0000").phase is Phase.ACCEPTED
