@@ -94,6 +94,8 @@ class JobsSpoke:
             shown = read(Job, response.body).model_dump(exclude_unset=True, by_alias=True)
         except NotUnderstoodError as error:
             return (_not_shown(f"The external system answered with success, but {error}."),)
+        if row.external_id and shown.get("jobId", row.external_id) != row.external_id:
+            return (_not_shown("The external system answered with success, but its answer is about another job."),)
         return tuple(
             _not_shown(f"The external system answered with success, but shows {field} without the change.")
             for field, value in order.write_changes(row, changes).items()

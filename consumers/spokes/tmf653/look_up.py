@@ -30,9 +30,16 @@ _PARTIAL_CONTENT = 206
 
 
 def read_page(
-    spellings: Spellings, response: HttpResponse, name: str, run: RunDocument, path: str, replaced: Sequence[str] = ()
+    spellings: Spellings,
+    response: HttpResponse,
+    name: str | None,
+    run: RunDocument,
+    path: str,
+    replaced: Sequence[str] = (),
 ) -> LookUpPage:
-    """Read one page; `name` is the name under which the run was POSTed, `path` the resource that is listed.
+    """Read one page; `path` is the resource that is listed.
+
+    `name` is the name under which the run was POSTed, if it contains the run id; others may have the name of a run.
 
     `replaced` are the ids of tests that the run had before.
 
@@ -69,8 +76,8 @@ def _runs_in(response: HttpResponse) -> list[Json]:
     return found
 
 
-def _is_ours(each: Json, name: str, run_id: str) -> bool:
-    return echoed_run_id(each) == run_id or first_text(each, "name") == name
+def _is_ours(each: Json, name: str | None, run_id: str) -> bool:
+    return echoed_run_id(each) == run_id or (name is not None and first_text(each, "name") == name)
 
 
 def is_other(each: Json, run: RunDocument) -> bool:

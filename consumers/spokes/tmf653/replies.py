@@ -192,7 +192,12 @@ def _echoed(run: Json, ours: tuple[str, ...]) -> str | None:
     if ours:
         return ours[0]
     identifiers = map(as_mapping, as_list(run.get("externalIdentifier")))
-    return next((found for identifier in identifiers if (found := first_text(identifier, "id"))), None)
+    return next((found for each in identifiers if _is_echo(each) and (found := first_text(each, "id"))), None)
+
+
+def _is_echo(identifier: Json) -> bool:
+    """Return whether an identifier may be ours: a system may drop the owner, or write another one beside our type."""
+    return not first_text(identifier, "owner") or _is_text(identifier.get("externalIdentifierType"), RUN_ID)
 
 
 def run_ids_in(run: Json) -> tuple[str, ...]:

@@ -179,7 +179,7 @@ class Tmf653Spoke:
         Raises:
             NotUnderstoodError: the body is not a list of runs.
         """
-        name = requests.outbound_name(self.profile, run)
+        name = requests.outbound_name(self.profile, run) if self.profile.look_up in LOOK_UPS_BY_NAME else None
         page = look_up.read_page(self._spellings, response, name, run, self.profile.paths.search, replaced)
         whole = self.profile.paging is ListPaging.NONE and page.total is None
         return replace(page, total=page.shown) if whole else page

@@ -67,7 +67,7 @@ def test_a_plan_nests_its_children_as_steps_and_its_answer_names_each() -> None:
 
 
 def test_an_answer_that_shows_another_value_contradicts_a_change() -> None:
-    row = a_run(phase=Phase.ACCEPTED)
+    row = a_run(phase=Phase.ACCEPTED, external_id="4711")
     changed = a_document(description="new", characteristic=(Characteristic(name="speed", value=2),))
     changes = find_field_changes(row.requested, changed)
     assert json_of(SPOKE.to_change(row, changes, "key")) == {"note": "new", "parameters": {"speed": 2}}
@@ -75,6 +75,8 @@ def test_an_answer_that_shows_another_value_contradicts_a_change() -> None:
     assert SPOKE.contradictions(a_job(), row, changes) == ()
     (reason,) = SPOKE.contradictions(a_job(note="new", parameters={"speed": 1}), row, changes)
     assert (reason.code, "parameters" in reason.message) == ("CHANGE_NOT_SHOWN", True)
+    (another,) = SPOKE.contradictions(a_job(jobId=4712, note="new"), row, changes)
+    assert "another job" in another.message
     (unreadable,) = SPOKE.contradictions(HttpResponse(status=200, body=b"null"), row, changes)
     assert unreadable.code == "CHANGE_NOT_SHOWN"
 
