@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import LookUpPage, NotUnderstoodError
 from router.responses import Verdict
 from router.runs.revisions.replacement import replaced_ids
 from router.runs.transitions import ACCEPTED_PHASES
+from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from consumers.dispatch.call import Caller, CallResult
-    from consumers.spokes.port import Call
+    from consumers.spokes.port import Call, ListedReferences
     from consumers.store.port import RunStore
     from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 MAX_PAGES = 20  # of the whole list, read when the filter proves nothing
 MAX_POSSIBLE = 100  # runs that are compared with our run store
 _CONTROL_RUNS = 50  # recent runs of a system, among which one is chosen that a look-up has to find
+_EXACT_DIGITS = 15  # of a number that a system stores as a float
+_LIST_LAG = timedelta(seconds=10)  # after which a run that was accepted is in the list
 _MAX_CONTROLS = 3  # a run may have been deleted at the system meanwhile
 
 
@@ -69,17 +74,25 @@ class _Listing:
     without_id: int = 0
     total: int | None = None
     is_whole: bool = False
+    counts_wrongly: bool = False  # behind all runs that it counts, it shows others
     as_of: datetime | None = None  # when the first page was asked for
+    differing: dict[str, ExternalReport] = field(default_factory=dict)
+    references: dict[str, ListedReferences] = field(default_factory=dict)
 
     def add(self, page: LookUpPage) -> None:
         """Take over a page; the list is whole once a count or an empty page after it says so."""
         repeated = bool(page.shown) and page.ids <= self.ids and bool(self.ids)
+        was_whole = self.is_whole
+        self.differing |= {each.external_id or "": each for each in page.differing}
+        self.references |= page.references
         self.possible |= {each.external_id or "": each for each in page.possible}
         self.ids |= page.ids
         self.shown += 0 if repeated else page.shown
         self.without_id += 0 if repeated else page.without_id
         self.total = page.total if page.total is not None else self.total
-        if self.total is not None:
+        if was_whole and page.shown and not repeated:
+            self.counts_wrongly = self.counts_wrongly or self.total is None or self.total < len(self.ids)
+        if self.total is not None and not self.counts_wrongly:
             # A list that changes meanwhile may show one run twice and another one never.
             self.is_whole = len(self.ids) + self.without_id >= self.total
         else:
@@ -112,7 +125,7 @@ class LookUp:
         if not page.shown and not page.total and await self._filter_finds_others(row, posted):
             return self._absent(result.asked_at)
         listed = await self._search_list(row, posted, result)
-        return await self._compare(row, *listed) if isinstance(listed, tuple) else listed
+        return await self._compare(row, posted, *listed) if isinstance(listed, tuple) else listed
 
     async def find_accepted(self, row: RunRow, posted: RunDocument, call: Call) -> ExternalReport | NotProven:
         """Ask for a run that the system has accepted; that it does not show the run need not be proven."""
@@ -160,44 +173,77 @@ class LookUp:
         for _ in range(MAX_PAGES):
             answer = await self._page(row, call, posted)
             if isinstance(answer, NotProven):
+                if listing.is_whole:  # a system may refuse to show what is behind the last run
+                    break
                 return answer
             page, result = answer
             if page.found is not None:
                 return _found(page.found, result)
-            seen, listing.as_of = listing.shown, listing.as_of or result.asked_at
+            seen, listing.as_of, was_whole = listing.shown, listing.as_of or result.asked_at, listing.is_whole
             listing.add(page)
-            if listing.is_whole or (page.shown and listing.shown == seen):
+            # A count is believed once nothing else is shown behind it: some systems count the runs of the page.
+            if (listing.is_whole and (was_whole or not page.shown)) or (page.shown and listing.shown == seen):
                 break
             call = page.next_call or spoke.to_list(listing.shown)
         if not listing.is_whole:
             return NotProven(result=result.as_unknown_outcome(_NOT_WHOLE))
         return listing, result
 
-    async def _compare(self, row: RunRow, listing: _Listing, result: CallResult) -> LookUpAnswer:
+    async def _compare(self, row: RunRow, posted: RunDocument, listing: _Listing, result: CallResult) -> LookUpAnswer:
         """Return what a whole list proves that does not name the run: each listed run must be another one."""
+        recent = await self.store.list_runs(spoke=row.spoke, limit=_CONTROL_RUNS)
         possible = [each for each in listing.possible if each]
+        compared = _shown_as_sent(listing, recent)
+        possible += [each for each in listing.differing if not compared & listing.references[each].differ_from(posted)]
         if len(possible) > MAX_POSSIBLE:
             return NotProven(result=result.as_unknown_outcome(_perhaps(possible[:1], len(possible))))
         unknown = [each for each in possible if await self.store.run_by_external_id(row.spoke, each) is None]
         unknown += [each for each in listing.possible if not each]
         if unknown:
             return NotProven(result=result.as_unknown_outcome(_perhaps(unknown[:1], len(unknown))))
-        if not await self._lists_ours(row, listing):
+        if not _lists_ours(row, listing, recent):
             return NotProven(result=result.as_unknown_outcome(_LISTS_NONE))
         return self._absent(listing.as_of)
 
     def _absent(self, asked_at: datetime | None) -> Absent:
         return Absent(as_of=asked_at or self.caller.now())
 
-    async def _lists_ours(self, row: RunRow, listing: _Listing) -> bool:
-        """Return whether the list shows a run that the system has; without any to show, whether it says what it has."""
-        recent = await self.store.list_runs(spoke=row.spoke, limit=_CONTROL_RUNS)
-        others = [each for each in recent if each.external_id is not None and each.run_id != row.run_id]
-        if any(each.external_id in listing.ids for each in others):
-            return True
-        if any(each.phase in ACCEPTED_PHASES for each in others):
-            return False
-        return bool(listing.ids) or listing.total == 0
+
+def _shown_as_sent(listing: _Listing, recent: Iterable[RunRow]) -> frozenset[str]:
+    """Return which references of our runs the system shows as it was sent them, and not as ids of its own."""
+    shown = [(listing.references[row.external_id], row) for row in recent if row.external_id in listing.references]
+    return frozenset().union(*[references.agree_with(row.sent or row.requested) for references, row in shown])
+
+
+def _lists_ours(row: RunRow, listing: _Listing, recent: Iterable[RunRow]) -> bool:
+    """Return whether the list shows the runs that the system has; without any to show, whether it says what it has.
+
+    The newest runs tell whether it ends too early, and one that has not begun whether it shows such runs.
+    """
+    others = [each for each in recent if each.external_id is not None and each.run_id != row.run_id]
+    newest = _newest_accepted(others, listing.as_of)
+    if newest:
+        return all(each.external_id in listing.ids for each in newest)
+    if any(each.external_id in listing.ids for each in others):
+        return True
+    if any(each.phase in ACCEPTED_PHASES for each in others):
+        return False
+    return bool(listing.ids) or listing.total == 0
+
+
+def _newest_accepted(others: Iterable[RunRow], as_of: datetime | None) -> list[RunRow]:
+    """Return the last runs that are out, and the last one that has not begun; a list may lag for some seconds."""
+    out = [each for each in others if each.phase in ACCEPTED_PHASES and _was_accepted_before(each, as_of)]
+    out.sort(key=lambda each: each.accepted_at or each.updated_at, reverse=True)
+    return [*out[:_MAX_CONTROLS], *[each for each in out if _has_not_begun(each)][:1]]
+
+
+def _was_accepted_before(row: RunRow, as_of: datetime | None) -> bool:
+    return row.accepted_at is not None and as_of is not None and row.accepted_at <= as_of - _LIST_LAG
+
+
+def _has_not_begun(row: RunRow) -> bool:
+    return row.state in (RunState.ACKNOWLEDGED, RunState.PENDING) and row.phase in ACCEPTED_PHASES
 
 
 _NOT_WHOLE = (
@@ -232,24 +278,40 @@ def _shows(page: LookUpPage, control: RunRow) -> bool:
     return page.found is not None and page.found.external_id == control.external_id
 
 
-def _controls(recent: Iterable[RunRow], posted: RunDocument) -> Iterator[RunRow]:
-    """Yield runs whose names a system had at least as many occasions to change as ours."""
-    chosen = 0
-    for row in recent:
-        name = (row.sent or row.requested).name
-        if (
-            chosen < _MAX_CONTROLS
-            and row.external_id is not None
-            and row.run_id != posted.run_id
-            and len(name) + len(row.run_id) >= len(posted.name) + len(posted.run_id)
-            and _unusual(posted) <= _unusual(row.sent or row.requested)
-        ):
-            chosen += 1
-            yield row
+def _controls(recent: Iterable[RunRow], posted: RunDocument) -> list[RunRow]:
+    """Return runs whose names a system had at least as many occasions to change as ours.
+
+    A system that shows only runs which have begun does not show ours either: one that has not begun says more.
+    """
+    chosen = [row for row in recent if _is_as_difficult(row, posted)]
+    return ([row for row in chosen if _has_not_begun(row)] or chosen)[:_MAX_CONTROLS]
+
+
+def _is_as_difficult(row: RunRow, posted: RunDocument) -> bool:
+    if row.external_id is None or row.run_id == posted.run_id:
+        return False
+    sent = row.sent or row.requested
+    theirs, ours = f"{sent.name} {sent.run_id}", f"{posted.name} {posted.run_id}"
+    return (
+        len(theirs) >= len(ours)
+        and len(theirs.encode(errors="replace")) >= len(ours.encode(errors="replace"))  # columns may count bytes
+        and _unusual(posted) <= _unusual(sent)
+    )
 
 
 def _unusual(run: RunDocument) -> set[str]:
-    """Return the characters of a name that a system may store in another way."""
-    return {letter for letter in run.name + run.run_id if not (letter.isascii() and letter.isalnum())} | (
-        {"A"} if any(letter.isupper() for letter in run.name + run.run_id) else set()
-    )
+    """Return the parts of a name and a run id that a system may store in another way."""
+    text = f"{run.name} {run.run_id}"
+    found = {letter for letter in text if not (letter.isascii() and letter.isalnum())}
+    found |= {f"{one}{next_one}" for one, next_one in pairwise(text) if not (one.isalnum() or next_one.isalnum())}
+    found |= {kind for kind, is_kind in _LETTERS.items() if any(map(is_kind, text))}
+    # A number loses its leading zeros, and beyond 15 digits its last ones.
+    found |= {kind for kind, is_kind in _NUMBERS.items() if is_kind(run.run_id)}
+    return found
+
+
+_LETTERS: Mapping[str, Callable[[str], bool]] = {"capitals": str.isupper, "small letters": str.islower}
+_NUMBERS: Mapping[str, Callable[[str], bool]] = {
+    "leading zero": lambda run_id: run_id.isdigit() and run_id.startswith("0"),
+    "long number": lambda run_id: run_id.isdigit() and len(run_id) > _EXACT_DIGITS,
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -45,17 +45,45 @@ class Call:
     also_success: frozenset[int] = frozenset()  # statuses that mean success of this call, besides the profile's
 
 
+class ListedReferences(NamedTuple):
+    """The ids to which a listed run refers, as the system shows them; None if it does not."""
+
+    service: str | None
+    specification: str | None
+
+    def differ_from(self, run: RunDocument) -> frozenset[str]:
+        """Return which of them are others than those of a run."""
+        return frozenset(name for name, shown, sent in self._pairs(run) if shown != sent)
+
+    def agree_with(self, run: RunDocument) -> frozenset[str]:
+        """Return which of them are those of a run."""
+        return frozenset(name for name, shown, sent in self._pairs(run) if shown == sent)
+
+    def _pairs(self, run: RunDocument) -> list[tuple[str, str, str]]:
+        sent = (run.related_service.id, run.test_specification.id)
+        pairs = zip(self._fields, self, sent, strict=True)
+        return [(name, _plain(shown), _plain(ours)) for name, shown, ours in pairs if shown and ours]
+
+
+def _plain(identity: str) -> str:
+    return identity.strip().casefold()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookUpPage:
     """What one page of a system's list of runs shows about the run that is looked up.
 
     `possible` are runs that are perhaps ours, stored under another name; `without_id` counts runs without an id, and
     `replaced` the tests that the run had before, which are neither found nor possible.
+    `differing` refer to another service or specification than ours, which proves nothing at a system that stores ids of
+    its own instead of what it was sent; `references` are those of all runs on the page, by external id.
     `next_call` is None if the system names no next page; `total` is None if it does not count.
     """
 
     found: ExternalReport | None = None
     possible: tuple[ExternalReport, ...] = ()
+    differing: tuple[ExternalReport, ...] = ()
+    references: Mapping[str, ListedReferences] = field(default_factory=dict)
     ids: frozenset[str] = frozenset()  # of all runs on the page
     shown: int = 0
     without_id: int = 0

@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
-from consumers.spokes.port import Call, LookUpPage, NotUnderstoodError
+from consumers.spokes.port import Call, ListedReferences, LookUpPage, NotUnderstoodError
 from consumers.spokes.tmf653.lenient_json import as_mapping, first_text, parse_json
 from consumers.spokes.tmf653.replies import echoed_run_id, json_type_name, run_ids_in, to_report
 from router.responses import Purpose
+from router.runs.reports.identity import may_be
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,10 +50,13 @@ def read_page(
     runs = _runs_in(response)
     headers = response.headers
     others = [each for each in runs if first_text(each, "id") not in replaced] if replaced else runs
+    unnamed = [each for each in others if not names_other(each, run)]
     ours = next((each for each in others if _is_ours(each, name, run.run_id)), None)
     return LookUpPage(
         found=to_report(spellings, ours) if ours else None,
-        possible=tuple(to_report(spellings, each) for each in others if not is_other(each, run)),
+        possible=tuple(to_report(spellings, each) for each in unnamed if not _may_differ(each, run)),
+        differing=tuple(to_report(spellings, each) for each in unnamed if _may_differ(each, run)),
+        references={identity: _references(each) for each in runs if (identity := first_text(each, "id"))},
         ids=frozenset(identity for each in runs if (identity := first_text(each, "id"))),
         shown=len(runs),
         replaced=len(runs) - len(others),
@@ -80,26 +84,27 @@ def _is_ours(each: Json, name: str | None, run_id: str) -> bool:
     return echoed_run_id(each) == run_id or (name is not None and first_text(each, "name") == name)
 
 
-def is_other(each: Json, run: RunDocument) -> bool:
-    """Return whether this is certainly another run than ours: it names another run id, service or specification.
+def names_other(each: Json, run: RunDocument) -> bool:
+    """Return whether this is certainly another run than ours, because another run id of ours stands in it.
 
     Another name does not count: systems shorten names, change their spelling, or store one of their own.
     """
     named = run_ids_in(each)
-    if named:
-        return run.run_id not in named
-    return _differs(each, "relatedService", run.related_service.id) or _differs(
-        each, "testSpecification", run.test_specification.id
+    if not named or any(may_be(run_id, run.run_id) for run_id in named):
+        return False
+    # A parameter of the run may have the name of the characteristic that has our run id.
+    return not {str(parameter.value).strip() for parameter in run.characteristic}.issuperset(named)
+
+
+def _may_differ(each: Json, run: RunDocument) -> bool:
+    return bool(first_text(each, "id") and _references(each).differ_from(run))
+
+
+def _references(each: Json) -> ListedReferences:
+    return ListedReferences(
+        service=first_text(as_mapping(each.get("relatedService")), "id"),
+        specification=first_text(as_mapping(each.get("testSpecification")), "id"),
     )
-
-
-def _differs(each: Json, reference: str, sent: str | None) -> bool:
-    stored = first_text(as_mapping(each.get(reference)), "id")
-    return bool(stored and sent) and _plain(stored or "") != _plain(sent or "")
-
-
-def _plain(identity: str) -> str:
-    return identity.strip().casefold()
 
 
 def _total(headers: Mapping[str, str], *, partial: bool, shown: int) -> int | None:

@@ -1,0 +1,207 @@
+"""A system that stored a run in its own way, and does not find it by what we ask, is not sent it again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from router.responses import HttpResponse, Purpose
+from schemas.vocabulary import Phase
+from tests.builders.runs import a_document
+from tests.fakes.external_system import CallFault, json_answer
+from tests.harness.gateway import InMemoryGateway
+from tests.unit.dispatch.test_doubts import OddListing, page_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from consumers.spokes.port import Call
+    from schemas.run_document import RunDocument
+    from tests.unit.dispatch.test_doubts import Listed
+
+    Run = dict[str, object]
+
+UUID = "3f2b8c1e-6d4a-4c1b-9d2e-00000000000"
+BY_ID: dict[str, object] = {"look_up": "external_identifier"}
+WITH_CHARACTERISTICS: dict[str, object] = {"relationship_encoding": "characteristic"}
+BY_NAME: dict[str, object] = {}
+
+
+def changed_texts(run: Run, change: Callable[[str], str]) -> Run:
+    """Return a run whose name and ids are stored in another way."""
+    stored: Run = {**run, "name": change(str(run["name"]))}
+    for field, key in (("externalIdentifier", "id"), ("characteristic", "value")):
+        stored[field] = [{**each, key: change(str(each[key]))} for each in run.get(field, ())]  # type: ignore[attr-defined] # a list
+    return stored
+
+
+def changed_name(run: Run, change: Callable[[str], str]) -> Run:
+    """Return a run of a system that stores a name in its own way, and nothing else that tells."""
+    return {"id": run["id"], "name": change(str(run["name"])), "state": run["state"]}
+
+
+def own_reference(run: Run, field: str) -> Run:
+    reference = {"id": f"sys-{run[field]['id']}"}  # type: ignore[index] # an object
+    return {"id": run["id"], "name": f"ServiceTest {str(run['id'])[-1]}", "state": run["state"], field: reference}
+
+
+def cut_to_bytes(name: str, limit: int = 60) -> str:
+    return name.encode()[:limit].decode(errors="ignore")
+
+
+def filtered(runs: Listed, call: Call) -> Listed:
+    query = dict(call.query)
+    if "name" in query:
+        runs = [run for run in runs if run["name"] == query["name"]]
+    if "externalIdentifier.id" in query:
+        ids = [[each["id"] for each in run.get("externalIdentifier", ())] for run in runs]  # type: ignore[attr-defined] # a list
+        runs = [run for run, named in zip(runs, ids, strict=True) if query["externalIdentifier.id"] in named]
+    return runs
+
+
+async def posts_of(
+    stored_as: Callable[[Run], Run],
+    control: RunDocument,
+    document: RunDocument,
+    profile: dict[str, object],
+) -> int:
+    system = OddListing(lambda call, runs: page_of(filtered([*map(stored_as, runs)], call), call))
+    gateway = InMemoryGateway(profile=profile, system=system)
+    await gateway.process_request(control)
+    assert gateway.row(control.run_id).phase is Phase.ACCEPTED
+    gateway.system.plan(Purpose.SEND, CallFault.RESPONSE_LOST)
+    await gateway.process_request(document)
+    return len(gateway.system.calls_made(Purpose.SEND)) - 1
+
+
+@pytest.mark.parametrize("profile", [BY_ID, WITH_CHARACTERISTICS])
+@pytest.mark.parametrize(
+    ("stored_as", "control", "ours"),
+    [
+        (lambda run: changed_texts(run, str.upper), "tr9", "tr1"),
+        (lambda run: changed_texts(run, lambda text: text[:30]), f"{UUID}9", f"{UUID}1"),
+    ],
+    ids=["in capitals", "cut to 30 characters"],
+)
+async def test_a_run_whose_id_is_stored_in_another_way_is_posted_once(
+    stored_as: Callable[[Run], Run], control: str, ours: str, profile: dict[str, object]
+) -> None:
+    assert await posts_of(stored_as, a_document(control), a_document(ours), profile) == 1
+
+
+@pytest.mark.parametrize("field", ["relatedService", "testSpecification"])
+async def test_a_run_whose_references_are_ids_of_the_system_is_posted_once(field: str) -> None:
+    posts = await posts_of(
+        lambda run: own_reference(run, field), a_document("TR9", service="PI9"), a_document("TR1"), BY_NAME
+    )
+    assert posts == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "control", "ours"),
+    [
+        (str.upper, "LINE TEST TR9", "Line Test TR1"),
+        (cut_to_bytes, "TR9 " + "x" * 40 + "ü", "TR1 " + "ü" * 39),
+        (lambda name: name.replace("--", "–"), "TR9 - a-longer-name", "TR1 -- line"),  # noqa: RUF001 - an en dash
+        (lambda name: name.replace("...", "…"), "TR9 a.b longer", "TR1 ... x"),
+    ],
+    ids=["in capitals", "cut to bytes", "dashes", "dots"],
+)
+async def test_a_control_with_an_easier_name_proves_nothing(
+    change: Callable[[str], str], control: str, ours: str
+) -> None:
+    posts = await posts_of(
+        lambda run: changed_name(run, change), a_document("TR9", name=control), a_document("TR1", name=ours), BY_NAME
+    )
+    assert posts == 1
+
+
+async def test_a_number_that_loses_its_zeros_is_posted_once() -> None:
+    posts = await posts_of(
+        lambda run: {"id": run["id"], "name": "x", "externalIdentifier": [{"id": str(ids_of(run)).lstrip("0")}]},
+        a_document("TR00000009"),
+        a_document("00000001"),
+        BY_ID,
+    )
+    assert posts == 1
+
+
+def ids_of(run: Run) -> object:
+    return run["externalIdentifier"][0]["id"]  # type: ignore[index] # a list
+
+
+async def test_a_list_whose_count_is_that_of_the_page_is_read_to_its_end() -> None:
+    def listing(call: Call, runs: Listed) -> HttpResponse:
+        offset = int(dict(call.query).get("offset", "0"))
+        page = runs[offset : offset + 3]
+        return json_answer(200, page, **{"x-total-count": str(len(page))})
+
+    gateway = await several_runs(OddListing(listing), range(3, 9))
+    await lose_response(gateway)
+    assert gateway.row("TR1").external_id == "ext-TR1"
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 7
+
+
+async def test_a_list_that_ends_before_the_newest_runs_proves_nothing() -> None:
+    def listing(call: Call, runs: Listed) -> HttpResponse:
+        return json_answer(200, [] if int(dict(call.query).get("offset", "0")) else runs[:20])
+
+    gateway = await several_runs(OddListing(listing), range(30, 51))
+    await lose_response(gateway)
+    assert gateway.row("TR1").phase is Phase.FALLOUT
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 22
+
+
+@pytest.mark.parametrize("status", [400, 404, 416])
+async def test_a_system_that_refuses_to_show_what_is_behind_a_count_is_believed(status: int) -> None:
+    def listing(call: Call, runs: Listed) -> HttpResponse:
+        if "name" in dict(call.query):
+            return json_answer(200, [])
+        offset = int(dict(call.query).get("offset", "0"))
+        counted = {"x-total-count": str(len(runs))}
+        return json_answer(200, runs, **counted) if offset < len(runs) else HttpResponse(status=status)
+
+    gateway = await several_runs(OddListing(listing), range(3, 5))
+    gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
+    await gateway.process_request(a_document("TR1"))
+    assert (gateway.row("TR1").phase, gateway.row("TR1").external_id) == (Phase.ACCEPTED, "ext-TR1")
+
+
+async def test_a_list_of_runs_that_have_begun_does_not_prove_that_another_one_is_absent() -> None:
+    def listing(call: Call, runs: Listed) -> HttpResponse:
+        begun = [run for run in runs if run["state"] == "inProgress"]
+        return page_of(filtered(begun, call), call, **{"x-total-count": str(len(begun))})
+
+    gateway = await several_runs(OddListing(listing), range(8, 10))
+    gateway.system.tests["ext-TR9"]["state"] = "inProgress"
+    await gateway.process_callback("ext-TR9", state="inProgress", testMeasure=[])
+    await lose_response(gateway)
+    assert gateway.row("TR1").phase is Phase.FALLOUT
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 3
+
+
+async def test_a_list_that_shows_references_as_they_were_sent_proves_absence() -> None:
+    def listing(call: Call, runs: Listed) -> HttpResponse:
+        shown: Listed = [{"id": run["id"], "relatedService": run["relatedService"]} for run in runs]
+        foreign: Run = {"id": "of somebody else", "relatedService": {"id": "another line"}}
+        return page_of([] if "name" in dict(call.query) else [*shown, foreign], call)
+
+    gateway = InMemoryGateway(system=OddListing(listing))
+    await gateway.process_request(a_document("TR9", service="PI9"))
+    gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
+    await gateway.process_request(a_document("TR1"))
+    assert gateway.row("TR1").phase is Phase.ACCEPTED
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 3
+
+
+async def several_runs(system: OddListing, numbers: range) -> InMemoryGateway:
+    gateway = InMemoryGateway(profile=WITH_CHARACTERISTICS, system=system)
+    for number in numbers:
+        await gateway.process_request(a_document(f"TR{number}"))
+    return gateway
+
+
+async def lose_response(gateway: InMemoryGateway) -> None:
+    gateway.system.plan(Purpose.SEND, CallFault.RESPONSE_LOST)
+    await gateway.process_request(a_document("TR1"))
