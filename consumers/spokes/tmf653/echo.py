@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from decimal import Decimal, InvalidOperation
 from html import unescape
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.tmf653.lenient_json import as_mapping, as_moment, parse_json
+from consumers.spokes.tmf653.lenient_json import as_mapping, as_moment, as_number, parse_json
 from consumers.spokes.tmf653.replies import require_answer, to_report
 from router.runs.reports.identity import contradiction_of
 from schemas.results import Reason
@@ -21,6 +21,7 @@ CHANGE_NOT_SHOWN = "CHANGE_NOT_SHOWN"
 _ACCEPTED_FOR_LATER = 202  # the body may show the run as it is until then
 _MIN_SHORTENED = 10  # characters that a system keeps at least of a text that it cuts
 _EMPTY: tuple[object, ...] = (None, "", [], {})
+_UNKNOWN = object()  # it is not known what was there before
 _IDENTITIES = ("id", "name")
 _NOT_COMPARED = ("href", "valueType")  # systems write their own
 
@@ -48,12 +49,15 @@ def contradictions(response: HttpResponse, row: RunRow, old: Json, new: Json) ->
 
 
 def shows(new: object, old: object, shown: object) -> bool:
-    """Return whether a shown value is what was sent, in the spelling of a system; `old` is what it had before."""
+    """Return whether a shown value is what was sent, in the spelling of a system; `old` is what it had before.
+
+    What is shown exactly as it was is no spelling of a new value.
+    """
     if new in _EMPTY or shown in _EMPTY:
         return new in _EMPTY and shown in _EMPTY
     if isinstance(new, list):
         return isinstance(shown, list) and _shows_list(new, old if isinstance(old, list) else [], shown)
-    return _is_same(new, shown) or _is_shortened(new, old, shown)
+    return _is_same(new, shown, old) or _is_shortened(new, old, shown)
 
 
 def _shows_list(new: list[object], old: list[object], shown: list[object]) -> bool:
@@ -62,12 +66,16 @@ def _shows_list(new: list[object], old: list[object], shown: list[object]) -> bo
     for one in shown:
         for identity in _identities(one):
             by_identity.setdefault(identity, []).append(one)
+    before = {_identities(item)[0]: item for item in old}
 
-    def is_shown(item: object) -> bool:
-        return any(_is_same(item, one) for one in by_identity.get(_identities(item)[0], ()))
+    def is_shown(item: object, was: object = _UNKNOWN) -> bool:
+        return any(_is_same(item, one, was) for one in by_identity.get(_identities(item)[0], ()))
 
     kept = {_identities(item)[0] for item in new}
-    return all(map(is_shown, new)) and not any(is_shown(item) for item in old if _identities(item)[0] not in kept)
+    removed = [item for item in old if _identities(item)[0] not in kept]
+    return all(is_shown(item, before.get(_identities(item)[0], _UNKNOWN)) for item in new) and not any(
+        map(is_shown, removed)
+    )
 
 
 def _identities(item: object) -> list[object]:
@@ -79,20 +87,28 @@ def _identities(item: object) -> list[object]:
     return [(key, _plain(named[key])) for key in _IDENTITIES if named.get(key)] or [None]
 
 
-def _is_same(new: object, shown: object) -> bool:
+def _is_same(new: object, shown: object, old: object) -> bool:
     if new in _EMPTY and shown in _EMPTY:
         return True
     if isinstance(new, dict):
-        return isinstance(shown, dict) and _is_same_object(new, shown)
+        return isinstance(shown, dict) and _is_same_object(new, shown, as_mapping(old))
     if isinstance(new, list):
-        return isinstance(shown, list) and len(new) == len(shown) and all(map(_is_same, new, shown))
-    return _plain(new) == _plain(shown)
+        before = old if isinstance(old, list) and len(old) == len(new) else [_UNKNOWN] * len(new)
+        return isinstance(shown, list) and len(new) == len(shown) and all(map(_is_same, new, shown, before))
+    return not _is_as_before(new, shown, old) and _is_same_value(new, shown)
 
 
-def _is_same_object(new: Json, shown: Json) -> bool:
+def _is_same_object(new: Json, shown: Json, old: Json) -> bool:
     """Compare the fields that both have; what a system adds or leaves out says nothing."""
     compared = [key for key in new if key in shown and key not in _NOT_COMPARED and not key.startswith("@")]
-    return all(_is_same(_unwrapped(shown[key], new[key]), _unwrapped(new[key], shown[key])) for key in compared)
+    return all(
+        _is_same(
+            _unwrapped(shown[key], new[key]),
+            _unwrapped(new[key], shown[key]),
+            _unwrapped(shown[key], old[key]) if key in old else _UNKNOWN,
+        )
+        for key in compared
+    )
 
 
 def _unwrapped(new: object, shown: object) -> object:
@@ -100,16 +116,39 @@ def _unwrapped(new: object, shown: object) -> object:
     return shown["value"] if isinstance(shown, dict) and "value" in shown and not isinstance(new, dict) else shown
 
 
+def _is_as_before(new: object, shown: object, old: object) -> bool:
+    """Return whether the old value is shown although another one was sent, such as `7` instead of `007`."""
+    if old is _UNKNOWN or _text(shown) != _text(old) or _text(new) == _text(old):
+        return False
+    is_number = any(isinstance(each, (int, float)) and not isinstance(each, bool) for each in (new, old))
+    # 7 and 7.0 are one number, and one moment may be written in two time zones.
+    return not (is_number and _plain(new) == _plain(old)) and (
+        as_moment(new) is None or as_moment(new) != as_moment(old)
+    )
+
+
+def _text(value: object) -> str:
+    text = " ".join(str(value).split())
+    return text.casefold() if isinstance(value, bool) else text
+
+
+def _is_same_value(new: object, shown: object) -> bool:
+    if _plain(new) == _plain(shown):
+        return True
+    sent = as_number(new) if isinstance(shown, float) else None  # a system that stores numbers so keeps about 16 digits
+    return sent is not None and sent == shown
+
+
 def _plain(value: object) -> object:
     if isinstance(value, bool) or value is None:
         return str(value).casefold()
     text = " ".join(unescape(str(value)).split())
     try:
-        number = float(text)
-    except ValueError:
+        number = Decimal(text)  # a float cannot tell two numbers of 20 digits apart
+    except InvalidOperation:
         moment = as_moment(value)
         return moment.replace(microsecond=0) if moment else text.casefold()
-    return number if math.isfinite(number) else text
+    return number if number.is_finite() else text
 
 
 def _is_shortened(new: object, old: object, shown: object) -> bool:
@@ -117,7 +156,7 @@ def _is_shortened(new: object, old: object, shown: object) -> bool:
     if not isinstance(new, str) or not isinstance(shown, str):
         return False
     kept = shown.rstrip(" .…")
-    return len(kept) >= _MIN_SHORTENED and new.startswith(kept) and not _is_same(old, shown)
+    return len(kept) >= _MIN_SHORTENED and new.startswith(kept) and not _is_same(old, shown, _UNKNOWN)
 
 
 def _not_shown(message: str, path: str | None = None) -> Reason:

@@ -100,3 +100,60 @@ def test_a_related_party_of_version_5_that_was_removed_and_is_still_shown_is_not
     assert shows([other], [V5_PARTY], [other])
     assert not shows([other], [V5_PARTY], [other, V5_PARTY])
     assert not shows([other], [V5_PARTY], [V5_PARTY])
+
+
+ICCID, NEXT_ICCID = "89490200001234567890", "89490200001234567891"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (ICCID, NEXT_ICCID),
+        ("7", "007"),
+        ("007", "7"),
+        ("abc", "ABC"),
+        ("a&b", "a&amp;b"),
+        ("2026-11-23T12:00:00.100Z", "2026-11-23T12:00:00.900Z"),
+        ("1.0", "1.00"),
+        (10**20, 10**20 + 1),
+        (True, False),
+    ],
+)
+def test_the_old_value_is_not_a_spelling_of_the_new_one(old: object, new: object) -> None:
+    assert not shows(new, old, old)
+    assert shows(new, old, new)
+    before, after = ([{"name": "sim", "value": value}] for value in (old, new))
+    assert not shows(after, before, before)
+    assert not shows(after, before, [{"name": "sim", "value": {"value": old}}])
+    assert shows(after, before, after)
+    assert not shows({"id": "x", "value": new}, {"id": "x", "value": old}, {"id": "x", "value": old})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        (ICCID, NEXT_ICCID, int(NEXT_ICCID)),
+        (7, 7.0, 7),
+        ("2026-11-23T12:00:00Z", "2026-11-23T13:00:00+01:00", "2026-11-23T12:00:00Z"),
+        ("7", 7, "7"),
+        ("1", "2.50", 2.5),
+        ("1", "3.14159265358979323846", 3.141592653589793),
+        ("fast", "fast ", "fast"),
+        ("slow", "FAST", "fast"),
+        ("2026-11-23T11:00:00Z", "2026-11-23T12:00:00.123Z", "2026-11-23T12:00:00Z"),
+    ],
+)
+def test_a_system_that_stores_a_value_in_its_own_way_shows_the_change(old: object, new: object, shown: object) -> None:
+    assert shows(new, old, shown)
+
+
+@pytest.mark.parametrize("shown", ["NaN", "Infinity", "1e999999999", "sNaN", "1_0", "-"])
+def test_numbers_that_are_none_are_compared_as_texts(shown: str) -> None:
+    assert shows(shown, "x", shown)
+    assert not shows("10", "x", "-")
+
+
+def test_a_party_whose_long_id_has_changed_in_the_last_digit_is_not_the_same() -> None:
+    parties = [[{"id": each, "role": "customer"}] for each in (ICCID, NEXT_ICCID)]
+    assert not shows(parties[1], parties[0], parties[0])
+    assert shows(parties[1], parties[0], parties[1])
