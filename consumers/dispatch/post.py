@@ -72,6 +72,8 @@ if TYPE_CHECKING:
 
 _REFUSES_THE_RUN = (400, 422)  # what was requested is wrong; other refusals are about the HTTP request
 
+_MAX_KEPT_BODY = 250_000  # bytes that a run in doubt keeps of its POST
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostAttempt:
@@ -342,7 +344,10 @@ class PostAttempt:
             failed_attempt=failed,
             posted_at=result.asked_at,
         )
-        return await self._wait_or_give_up(await self._record(rows, unknown), problem, failed, delay)
+        # Children of a bundle are a part of the bytes of their root.
+        events = [(row, (unknown if row is not rows[0] else self._with_bytes(rows, unknown),)) for row in rows]
+        recorded = await self.updater.store_facts(self.event, events)
+        return await self._wait_or_give_up(recorded, problem, failed, delay)
 
     async def _retry(self, rows: Rows, result: CallResult) -> Outcome:
         """Wait for the next attempt, or give up, after a POST that had no effect."""
@@ -393,7 +398,8 @@ class PostAttempt:
         # A change back to what an earlier test was sent has the same bytes, and must not be answered with that test.
         replaced = replaced_ids(rows[0])
         body = (call.body or b"") + "".join(replaced).encode() if replaced else call.body or b""
-        return replace(call, idempotency_key=idempotency_key(self.command.request_id, run.run_id, body))
+        key = idempotency_key(self.command.request_id, run.run_id, body)
+        return _as_before(rows[0], replace(call, idempotency_key=key))
 
     def _document(self, row: RunRow) -> RunDocument:
         """Return what is POSTed: the newest document, but after a POST that was perhaps accepted the same one again."""
@@ -406,8 +412,26 @@ class PostAttempt:
         base = row.replacement.base if row.replacement is not None else None
         return plan_change(base or row.requested, row.requested, self.caller.spoke(row.spoke).profile.change_rules)
 
+    def _with_bytes(self, rows: Rows, unknown: OutcomeUnknown) -> OutcomeUnknown:
+        """Return the event with what was sent, from which the same POST can be made again whatever the profile says."""
+        call = self._post_call(rows)
+        if rows[0].phase is not Phase.SENDING or call.body is None or len(call.body) > _MAX_KEPT_BODY:
+            return unknown
+        try:
+            return replace(unknown, key=call.idempotency_key or "", body=call.body.decode())
+        except UnicodeDecodeError:
+            return unknown
+
     async def _record(self, rows: Rows, run_event: RunEvent) -> Rows:
         return await self.updater.store_facts(self.event, [(row, (run_event,)) for row in rows])
+
+
+def _as_before(row: RunRow, call: Call) -> Call:
+    """Return the POST with bytes and key of the one that was perhaps accepted."""
+    doubt = row.doubt
+    if doubt is None or not doubt.body or row.sent_at is None or row.phase is Phase.FALLOUT:
+        return call
+    return replace(call, body=doubt.body.encode(), idempotency_key=doubt.key)
 
 
 def _differs_after_failure(row: RunRow) -> bool:

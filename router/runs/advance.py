@@ -67,7 +67,7 @@ from router.runs.transitions import (
     Transition,
 )
 from schemas.results import Reason
-from schemas.vocabulary import RunState, UpdateKind
+from schemas.vocabulary import Phase, RunState, UpdateKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,7 +78,6 @@ if TYPE_CHECKING:
     from router.runs.failed_attempt import FailedAttempt
     from router.runs.run import RunRow
     from schemas.results import ReportedMeasure, RunResult, RunUpdate
-    from schemas.vocabulary import Phase
 
 
 COMMAND_REPEATED = Reason(
@@ -163,7 +162,9 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case CommandRepeated():
             return _notify(row, UpdateKind.PROGRESS, (COMMAND_REPEATED,))
         case Sending():
-            doubt = posting_again(row.doubt, row.sent_at)
+            # A person who redrives a run from fallout has it sent as the profile writes it by then.
+            same_bytes = row.sent_at is not None and row.phase is not Phase.FALLOUT
+            doubt = posting_again(row.doubt, row.sent_at, same_bytes=same_bytes)
             return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at, doubt=doubt))
         case AttemptFailed():
             failed = run_event.failed_attempt or row.failed_attempt
@@ -172,7 +173,13 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             row = replace(row, reasons=(*row.reasons, run_event.reason))
             return _notify(row, UpdateKind.PROGRESS, (run_event.reason,))
         case OutcomeUnknown():
-            doubt = after_unknown_outcome(row.doubt, was_accepted=run_event.was_accepted, posted_at=run_event.posted_at)
+            doubt = after_unknown_outcome(
+                row.doubt,
+                was_accepted=run_event.was_accepted,
+                posted_at=run_event.posted_at,
+                key=run_event.key,
+                body=run_event.body,
+            )
             row = replace(row, phase=phase, doubt=doubt, failed_attempt=run_event.failed_attempt or row.failed_attempt)
             return _notify(row, UpdateKind.IN_DOUBT, run_event.reasons)
         case NotFound():

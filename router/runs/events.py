@@ -128,6 +128,8 @@ class OutcomeUnknown:
     was_accepted: bool = False  # a response said so, but could not be read
     failed_attempt: FailedAttempt | None = None
     posted_at: datetime | None = None  # the POST was written then or before
+    key: str = ""  # of the POST, and its bytes as text: another POST sends the same
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

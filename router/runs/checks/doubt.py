@@ -18,7 +18,8 @@ class Doubt:
     `earlier_post_at` is set from the second POST on: the time of the one before. `refusal` are the reasons of a
     refusal that came while an earlier POST was perhaps accepted. `was_accepted`: a response said so (2xx), but could
     not be read; then there is never another POST without a person's word. `posted_at`: the last POST was written then
-    or before; None until that is known.
+    or before; None until that is known. `body` is what the last POST sent under `key`: another one sends the same
+    bytes, even if the profile would write others by then. Both are empty if that is not known.
     """
 
     absent_answers: int = 0
@@ -26,21 +27,28 @@ class Doubt:
     was_accepted: bool = False
     refusal: tuple[Reason, ...] = ()
     posted_at: datetime | None = None
+    key: str = ""
+    body: str = ""
 
 
-def posting_again(doubt: Doubt | None, earlier_post_at: datetime | None) -> Doubt | None:
+def posting_again(doubt: Doubt | None, earlier_post_at: datetime | None, *, same_bytes: bool = False) -> Doubt | None:
     """Return the doubt for a POST that starts now; None if no earlier POST may have been accepted."""
     earlier = earlier_post_at or (doubt.earlier_post_at if doubt else None)
-    return Doubt(earlier_post_at=earlier) if earlier else None
+    if not earlier:
+        return None
+    kept = doubt if same_bytes and doubt is not None else Doubt()
+    return Doubt(earlier_post_at=earlier, key=kept.key, body=kept.body)
 
 
 def after_unknown_outcome(
-    doubt: Doubt | None, *, was_accepted: bool, posted_at: datetime | None = None
+    doubt: Doubt | None, *, was_accepted: bool, posted_at: datetime | None = None, key: str = "", body: str = ""
 ) -> Doubt | None:
     """Return the doubt when the outcome of the last POST is unknown: the look-ups start again."""
     if doubt is None and not was_accepted and posted_at is None:
         return None
-    return replace(doubt or Doubt(), absent_answers=0, was_accepted=was_accepted, posted_at=posted_at)
+    return replace(
+        doubt or Doubt(), absent_answers=0, was_accepted=was_accepted, posted_at=posted_at, key=key, body=body
+    )
 
 
 def after_refusal(doubt: Doubt | None, reasons: tuple[Reason, ...]) -> Doubt:
