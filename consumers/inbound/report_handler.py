@@ -239,14 +239,9 @@ class ReportHandler:
             return self._retry(event, row, result, attempt)
         try:
             answer = self._read_whole(row, thin, result)
-        except NoRunShownError as error:
-            if attempt.number >= MAX_EMPTY_ANSWERS and _reports_end(row, thin):
-                return await self._record_end(event, row, thin)
-            if attempt.number >= MAX_EMPTY_ANSWERS:
-                return await self._run_check.not_there(event, row, result.as_not_there(str(error)))
-            unreadable = report_unreadable(row.spoke, str(error))
-            return self._retry(event, row, result.as_unknown_outcome(str(error)), attempt, unreadable)
         except NotUnderstoodError as error:
+            if isinstance(error, NoRunShownError) and attempt.number >= MAX_EMPTY_ANSWERS:
+                return await self._record_error(event, row, thin, result.as_not_there(str(error)))
             # For example the page of a proxy during maintenance: the next answer may be readable.
             unreadable = report_unreadable(row.spoke, str(error))
             return self._retry(event, row, result.as_unknown_outcome(str(error)), attempt, unreadable)
@@ -272,6 +267,12 @@ class ReportHandler:
         """Record the end that an event reported although no answer about the run could be read."""
         reasons = (*thin.reasons, answer_unreadable(row.spoke))
         return await self._record(event, row, replace(thin, thin=False, reasons=reasons), authentic=True)
+
+    async def _record_error(self, event: Event, row: RunRow, thin: ExternalReport, result: CallResult) -> Outcome:
+        """Record that the system answers with an error instead of the run, and so perhaps does not have it."""
+        if _reports_end(row, thin):
+            return await self._record_end(event, row, thin)
+        return await self._run_check.not_there(event, row, result)
 
     async def _record_answer_first(self, event: Event, row: RunRow) -> None:
         """Read a run that was reported as completed without all measures; record the answer if there is one."""

@@ -163,8 +163,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return _notify(row, UpdateKind.PROGRESS, (COMMAND_REPEATED,))
         case Sending():
             # A person who redrives a run from fallout has it sent as the profile writes it by then.
-            same_bytes = row.sent_at is not None and row.phase is not Phase.FALLOUT
-            doubt = posting_again(row.doubt, row.sent_at, same_bytes=same_bytes)
+            doubt = posting_again(row.doubt, row.sent_at, same_bytes=bool(row.sent_at) and row.phase != Phase.FALLOUT)
             return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at, doubt=doubt))
         case AttemptFailed():
             failed = run_event.failed_attempt or row.failed_attempt
