@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from consumers.spokes.port import Call
     from schemas.run_document import RunDocument
-    from tests.unit.dispatch.test_doubts import Listed
+    from tests.unit.dispatch.test_doubts import ListedRuns
 
-    Run = dict[str, object]
+    ListedRun = dict[str, object]
 
 UUID = "3f2b8c1e-6d4a-4c1b-9d2e-00000000000"
 BY_ID: dict[str, object] = {"look_up": "external_identifier"}
@@ -28,20 +28,20 @@ WITH_CHARACTERISTICS: dict[str, object] = {"relationship_encoding": "characteris
 BY_NAME: dict[str, object] = {}
 
 
-def changed_texts(run: Run, change: Callable[[str], str]) -> Run:
+def changed_texts(run: ListedRun, change: Callable[[str], str]) -> ListedRun:
     """Return a run whose name and ids are stored in another way."""
-    stored: Run = {**run, "name": change(str(run["name"]))}
+    stored: ListedRun = {**run, "name": change(str(run["name"]))}
     for field, key in (("externalIdentifier", "id"), ("characteristic", "value")):
         stored[field] = [{**each, key: change(str(each[key]))} for each in run.get(field, ())]  # type: ignore[attr-defined] # a list
     return stored
 
 
-def changed_name(run: Run, change: Callable[[str], str]) -> Run:
+def changed_name(run: ListedRun, change: Callable[[str], str]) -> ListedRun:
     """Return a run of a system that stores a name in its own way, and nothing else that tells."""
     return {"id": run["id"], "name": change(str(run["name"])), "state": run["state"]}
 
 
-def own_reference(run: Run, field: str) -> Run:
+def own_reference(run: ListedRun, field: str) -> ListedRun:
     reference = {"id": f"sys-{run[field]['id']}"}  # type: ignore[index] # an object
     return {"id": run["id"], "name": f"ServiceTest {str(run['id'])[-1]}", "state": run["state"], field: reference}
 
@@ -50,7 +50,7 @@ def cut_to_bytes(name: str, limit: int = 60) -> str:
     return name.encode()[:limit].decode(errors="ignore")
 
 
-def filtered(runs: Listed, call: Call) -> Listed:
+def filtered(runs: ListedRuns, call: Call) -> ListedRuns:
     query = dict(call.query)
     if "name" in query:
         runs = [run for run in runs if run["name"] == query["name"]]
@@ -61,7 +61,7 @@ def filtered(runs: Listed, call: Call) -> Listed:
 
 
 async def posts_of(
-    stored_as: Callable[[Run], Run],
+    stored_as: Callable[[ListedRun], ListedRun],
     control: RunDocument,
     document: RunDocument,
     profile: dict[str, object],
@@ -85,7 +85,7 @@ async def posts_of(
     ids=["in capitals", "cut to 30 characters"],
 )
 async def test_a_run_whose_id_is_stored_in_another_way_is_posted_once(
-    stored_as: Callable[[Run], Run], control: str, ours: str, profile: dict[str, object]
+    stored_as: Callable[[ListedRun], ListedRun], control: str, ours: str, profile: dict[str, object]
 ) -> None:
     assert await posts_of(stored_as, a_document(control), a_document(ours), profile) == 1
 
@@ -127,12 +127,12 @@ async def test_a_number_that_loses_its_zeros_is_posted_once() -> None:
     assert posts == 1
 
 
-def ids_of(run: Run) -> object:
+def ids_of(run: ListedRun) -> object:
     return run["externalIdentifier"][0]["id"]  # type: ignore[index] # a list
 
 
 async def test_a_list_whose_count_is_that_of_the_page_is_read_to_its_end() -> None:
-    def listing(call: Call, runs: Listed) -> HttpResponse:
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
         offset = int(dict(call.query).get("offset", "0"))
         page = runs[offset : offset + 3]
         return json_answer(200, page, **{"x-total-count": str(len(page))})
@@ -144,7 +144,7 @@ async def test_a_list_whose_count_is_that_of_the_page_is_read_to_its_end() -> No
 
 
 async def test_a_list_that_ends_before_the_newest_runs_proves_nothing() -> None:
-    def listing(call: Call, runs: Listed) -> HttpResponse:
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
         return json_answer(200, [] if int(dict(call.query).get("offset", "0")) else runs[:20])
 
     gateway = await several_runs(OddListing(listing), range(30, 51))
@@ -155,7 +155,7 @@ async def test_a_list_that_ends_before_the_newest_runs_proves_nothing() -> None:
 
 @pytest.mark.parametrize("status", [400, 404, 416])
 async def test_a_system_that_refuses_to_show_what_is_behind_a_count_is_believed(status: int) -> None:
-    def listing(call: Call, runs: Listed) -> HttpResponse:
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
         if "name" in dict(call.query):
             return json_answer(200, [])
         offset = int(dict(call.query).get("offset", "0"))
@@ -169,7 +169,7 @@ async def test_a_system_that_refuses_to_show_what_is_behind_a_count_is_believed(
 
 
 async def test_a_list_of_runs_that_have_begun_does_not_prove_that_another_one_is_absent() -> None:
-    def listing(call: Call, runs: Listed) -> HttpResponse:
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
         begun = [run for run in runs if run["state"] == "inProgress"]
         return page_of(filtered(begun, call), call, **{"x-total-count": str(len(begun))})
 
@@ -182,9 +182,9 @@ async def test_a_list_of_runs_that_have_begun_does_not_prove_that_another_one_is
 
 
 async def test_a_list_that_shows_references_as_they_were_sent_proves_absence() -> None:
-    def listing(call: Call, runs: Listed) -> HttpResponse:
-        shown: Listed = [{"id": run["id"], "relatedService": run["relatedService"]} for run in runs]
-        foreign: Run = {"id": "of somebody else", "relatedService": {"id": "another line"}}
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
+        shown: ListedRuns = [{"id": run["id"], "relatedService": run["relatedService"]} for run in runs]
+        foreign: ListedRun = {"id": "of somebody else", "relatedService": {"id": "another line"}}
         return page_of([] if "name" in dict(call.query) else [*shown, foreign], call)
 
     gateway = InMemoryGateway(system=OddListing(listing))

@@ -17,13 +17,13 @@ from tests.unit.dispatch.test_doubts import OddListing, page_of
 
 if TYPE_CHECKING:
     from consumers.spokes.port import Call
-    from tests.unit.dispatch.test_doubts import Listed
+    from tests.unit.dispatch.test_doubts import ListedRuns
 
 OF_CRM = [{"id": "1001", "owner": "crm", "externalIdentifierType": "ticket"}]
 
 
 def shows_also(foreign: dict[str, object], *, filters: bool) -> OddListing:
-    def listing(call: Call, runs: Listed) -> HttpResponse:
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
         shown = [foreign, *runs]
         if filters and "externalIdentifier.id" in dict(call.query):
             shown = [each for each in shown if "externalIdentifier" in each]
