@@ -17,10 +17,11 @@ from schemas.results import RunUpdate
 from schemas.vocabulary import Phase, UpdateKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from router.recovery.history import HierarchyHistory, RunHistory
     from router.recovery.published_state import PublishedState
+    from schemas.codec.envelope import Event
     from schemas.results import Reason
     from schemas.run_document import RunDocument
 
@@ -106,7 +107,7 @@ def _was_left_out(history: HierarchyHistory, root: RunHistory, document: RunDocu
     if not any(reason.message.startswith(told) for reason in reasons):
         return False
     is_named = was_cancelled = False
-    for event in history.lifecycle:
+    for event in _since_requested(history, root.run_id):
         match event.data:
             case RunRequested(run=run) | RunChanged(run=run) if run.run_id == root.run_id:
                 is_named |= run.version == document.version  # the first one: another one of this version is refused
@@ -115,6 +116,14 @@ def _was_left_out(history: HierarchyHistory, root: RunHistory, document: RunDocu
             case _:
                 pass
     return was_cancelled
+
+
+def _since_requested(history: HierarchyHistory, run_id: str) -> Sequence[Event]:
+    """Return the events since a run was requested: a change that came before had no effect."""
+    for place, event in enumerate(history.lifecycle):
+        if isinstance(event.data, RunRequested) and event.data.run.run_id == run_id:
+            return history.lifecycle[place:]
+    return history.lifecycle  # its request is no longer in the topic
 
 
 def _with_child(root: RunDocument, child: RunHistory | None, root_state: PublishedState) -> RunDocument:

@@ -103,3 +103,21 @@ def test_a_change_does_not_remove_a_child_that_a_later_one_adds() -> None:
     rows = {row.run_id: row for row in folded.runs}
     assert not rows["B-9"].cancel_requested
     assert [each for run_id, row in rows.items() for each in differences(run_id, gateway.store.runs[run_id], row)] == []
+
+
+def test_a_change_that_came_before_the_request_names_no_child_that_is_cancelled_later() -> None:
+    root = ROOTS["G"]
+    changed = root.model_copy(update={"version": 2})
+    events = (
+        RunChanged(run=changed),
+        RunRequested(run=root),
+        RunCancelled(run_id="G-1", root_run_id="G"),
+        RunChanged(run=changed),
+    )
+    scenario = CrashScenario(
+        events=events, max_requests=None, faults=(), crash_at=0, crash_after=False, reread_records=0
+    )
+    gateway = asyncio.run(run_scenario(scenario, CrashPoint()))
+    [folded] = fold_of(lifecycle_of(scenario), gateway)
+    assert folded.runs[0].requested.child_run_ids == root.child_run_ids
+    assert differences("G", gateway.store.runs["G"], folded.runs[0]) == ()
