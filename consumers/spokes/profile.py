@@ -288,7 +288,15 @@ def _check_fixed_header(name: str) -> str:
 
 
 FixedHeaderName = Annotated[HeaderName, AfterValidator(_check_fixed_header)]
-FixedHeaderValue = Annotated[str, Field(pattern=r"^[ -~]{0,1000}$")]
+
+
+def _check_fixed_value(value: str) -> str:
+    if value.startswith(("env:", "file:")):
+        raise ValueError("is sent as written; a secret belongs to 'auth': {kind: api_key, header: …, key: env:…}")
+    return value
+
+
+FixedHeaderValue = Annotated[str, Field(pattern=r"^[ -~]{0,1000}$"), AfterValidator(_check_fixed_value)]
 
 
 def _check_state(state: RunState) -> RunState:
@@ -298,6 +306,16 @@ def _check_state(state: RunState) -> RunState:
 
 
 KnownState = Annotated[RunState, AfterValidator(_check_state)]
+
+
+def _check_spelled(state: object) -> object:
+    known = sorted(each.value for each in RunState if each is not RunState.UNKNOWN)
+    if state not in known:
+        raise ValueError(f"must be one of our states, after the system's ({{running: inProgress}}): {', '.join(known)}")
+    return state
+
+
+SpelledState = Annotated[RunState, BeforeValidator(_check_spelled)]
 # A run that has ended cannot be changed, whatever the system.
 _CHANGEABLE_STATES: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS})
 
@@ -506,9 +524,12 @@ class Profile(SystemProfile):
         default=ListPaging.OFFSET,
         description="`none`: the list of runs is returned whole in one response, whatever `offset` says.",
     )
-    state_spellings: dict[str, KnownState] = Field(
+    state_spellings: dict[str, SpelledState] = Field(
         default_factory=dict,
-        description="The system's states in terms of ours, beyond the spellings that are known anyway.",
+        description=(
+            "The system's states, each with ours, such as `{running: inProgress}`, beyond the spellings that are known"
+            " anyway."
+        ),
     )
     result_channels: frozenset[ResultChannel] = Field(
         default=_NOT_POLLED,
@@ -642,7 +663,7 @@ class Profile(SystemProfile):
     @model_validator(mode="after")
     def _changes_each_field_in_one_way(self) -> Self:
         if both := sorted(self.patchable & self.reposted):
-            raise ValueError(f"patchable and reposted both name {', '.join(both)}: a field is changed in one way")
+            raise ValueError(f"patchable and reposted both have {', '.join(both)}: a field is changed in one way")
         return self
 
     @model_validator(mode="after")

@@ -113,7 +113,8 @@ def _validate(kind: ProfileKind[P], path: Path, yaml: YamlFile) -> P:
 
 def _mistake(kind: ProfileKind[P], path: Path, name: object, yaml: YamlFile, error: ErrorDetails) -> tuple[int, str]:
     line, field = yaml.locate(error["loc"])
-    return line, f"{path}:{line}: {kind.model.noun} '{name}', field '{field}': {_sentence(kind, error, field)}"
+    place = f", field '{field}'" if field else ""
+    return line, f"{path}:{line}: {kind.model.noun} '{name}'{place}: {_sentence(kind, error, field)}"
 
 
 def _sentence(kind: ProfileKind[P], error: ErrorDetails, field: str) -> str:

@@ -169,6 +169,7 @@ def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
         )
     yield "waits for", ", ".join(row.waits_for) if row.phase is Phase.WAITING else ""
     yield "next check", _describe_watch(row)
+    yield "deadline", _describe_deadline(row)
     yield "first attempt", _describe_first_attempt(row)
     yield "last attempt", _describe_attempt(row)
     yield "next attempt", _describe_next_attempt(row)
@@ -246,7 +247,7 @@ def _describe_watch(row: RunRow) -> str:
 
 def _describe_cancellation(row: RunRow) -> str:
     if row.cancellation is None:
-        return "requested" if row.cancel_requested else ""
+        return "requested" if row.cancel_requested and row.finished_at is None else ""
     return f"requested, by the task {row.cancellation.id}, which is asked for at {format_time(row.cancellation.due)}"
 
 

@@ -94,7 +94,15 @@ def test_a_secret_in_the_wrong_place_is_never_repeated(mistakes: Mistakes) -> No
         ("name: a\nbase_url: http://a\nretry: {initial_interval: .inf}\n", "field 'retry.initial_interval': "),
         (
             "name: a\nbase_url: http://a\nstate_spellings: {Gone: unknown}\n",
-            "field 'state_spellings.Gone': must be a state",
+            "field 'state_spellings.Gone': must be one of our states, after the system's ({running: inProgress}): ack",
+        ),
+        (
+            "name: a\nbase_url: http://a\nheaders: {X-Key: 'env:LAB_KEY'}\n",
+            "field 'headers.X-Key': is sent as written; a secret belongs to 'auth'",
+        ),
+        (
+            "name: a\nbase_url: http://a\npatchable: [name]\nreposted: [name]\n",
+            "lab.yaml:1: spoke 'a': patchable and reposted both have name: a field is changed in one way",
         ),
         ("name: a\nbase_url: http://a\npatchable: [state]\n", "field 'patchable.0': must be 'name'"),
         ("- a\n", "lab.yaml:1: a profile is a mapping"),
