@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,13 @@ _STATES_WITH_MEASURES = frozenset({RunState.COMPLETED, RunState.FAILED})
 
 # Hubs send the events of these resources of TMF653 to the same listener.
 _OTHER_RESOURCES = ("serviceTestSpecification", CANCEL_TASK)
+# What event types say after the name of their resource; a type of another form names no resource for certain.
+_WHAT_HAPPENED = re.compile(
+    r"(?:(?:create|statechange|attributevaluechange|change|update|complete|delete|remove)d?"
+    r"|creation|informationrequired|(?:start|finish|fail)(?:ed)?)?(?:event|notification)$"
+)
+_NAMES_OF_RUNS = ("servicetest", "testjob")  # TMF653, and MEF
+_MAY_BE_RUNS = ("", "test", "run", "testrun")
 
 
 def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalReport:
@@ -106,11 +114,13 @@ def _event_type(body: Json, received: InboundReceived) -> str:
 
 def _event_run(event: object, event_type: str) -> Json:
     """Return the run of an event: `event.serviceTest`, or `event` itself if it has only id and href."""
+    for key in ("serviceTest", "ServiceTest"):
+        if isinstance(event, dict) and isinstance(event.get(key), dict):
+            return require_run(event[key])
+    if _names_another_resource(event_type):
+        raise NotAboutARunError(f"the event is of type {event_type[:100]}, which names no service test")
     if not isinstance(event, dict):
         raise NotUnderstoodError("the field 'event' is not an object")
-    for key in ("serviceTest", "ServiceTest"):
-        if isinstance(event.get(key), dict):
-            return require_run(event[key])
     if other := _other_resource(event, event_type):
         raise NotAboutARunError(f"the event is about {other}, not about a run")
     if "id" in event or "href" in event:
@@ -125,6 +135,19 @@ def _other_resource(event: Json, event_type: str) -> str:
     # A bare run may refer to its specification; an event with nothing but the specification is about that.
     keys = set() if "id" in event or "href" in event else {key.lower() for key in event}
     return next((name for name in _OTHER_RESOURCES if kind.startswith(name.lower()) or name.lower() in keys), "")
+
+
+def _names_another_resource(event_type: str) -> bool:
+    """Return whether a type has the form of TMF's event types, and names something that is no run."""
+    if any(name in _letters(event_type) for name in _NAMES_OF_RUNS):
+        return False
+    kind = _letters(event_type.rpartition(".")[2])  # without the name of an organisation
+    happened = _WHAT_HAPPENED.search(kind)
+    return happened is not None and kind[: happened.start()] not in _MAY_BE_RUNS
+
+
+def _letters(event_type: str) -> str:
+    return re.sub(r"[^a-z]", "", event_type.lower())
 
 
 def _is_thin(report: ExternalReport, run: Json, event_type: str) -> bool:

@@ -93,6 +93,23 @@ def test_unknown_event_types_are_read_by_their_content(kind: object) -> None:
     assert read_report(an_event(eventType=kind)).state is RunState.COMPLETED
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "ServiceTestStateChangeEvent",
+        "service_test.created.event",
+        "TestJobStateChangeEvent",
+        "StateChangeEvent",
+        "org.lab.CompletedEvent",
+        "TestRunUpdatedEvent",
+        "x",
+        None,
+    ],
+)
+def test_an_event_whose_type_names_no_other_resource_may_be_a_bare_run(kind: object) -> None:
+    assert read_report(an_event(event={"id": "89757"}, eventType=kind)).external_id == "89757"
+
+
 def test_a_run_without_an_envelope_is_read_as_in_a_poll() -> None:
     report = read_report(RUN, channel=Channel.POLL, event_id="poll-7")
     assert (report.external_id, report.state, report.event_id) == ("89757", RunState.COMPLETED, "poll-7")
@@ -122,6 +139,12 @@ def test_a_notification_about_no_run_is_refused_in_a_sentence(body: object, sent
     [
         an_event(event={"serviceTestSpecification": {"id": "S1"}}),
         an_event(event={"id": "S1"}, eventType="ServiceTestSpecificationCreateEvent"),
+        an_event(event={"alarm": {"id": "A1"}}, eventType="AlarmCreateEvent"),
+        an_event(event={"id": "A1", "state": "raised"}, eventType="AlarmCreateEvent"),
+        an_event(event={"serviceProblem": {"id": "P1"}}, eventType="ServiceProblemStateChangeEvent"),
+        an_event(event={}, eventType="HubTestEvent"),
+        an_event(event=None, eventType="HubTestEvent"),
+        an_event(event={"id": "A1"}, eventType="org.lab.alarm-create-event"),
     ],
 )
 def test_an_event_about_another_resource_is_told_apart_from_one_that_cannot_be_read(body: object) -> None:
