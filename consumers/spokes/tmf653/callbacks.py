@@ -11,8 +11,8 @@ from consumers.spokes.tmf653.envelopes import open_envelope
 from consumers.spokes.tmf653.lenient_json import as_mapping, first_text, parse_json
 from consumers.spokes.tmf653.replies import echoed_run_id, require_answer, require_run, to_report
 from consumers.spokes.tmf653.v5.cancel_task import CANCEL_TASK, to_task_report
-from consumers.spokes.tmf653.v5.information import questions_in
-from router.runs.reports.information import INFORMATION_REQUIRED
+from consumers.spokes.tmf653.v5.information import asks_for_information, questions_in
+from router.runs.reports.information import CANCEL_INFORMATION_REQUIRED, INFORMATION_REQUIRED
 from router.runs.states import TERMINAL
 from schemas.vocabulary import Channel, RunState
 
@@ -48,9 +48,10 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
         return _add_ids(to_report(spellings, body), received)
     event_type = _event_type(body, received)
     if (task := _cancel_task(body["event"], event_type)) is not None:
-        task_report = to_task_report(task, as_mapping(body["event"]))
+        task_report = to_task_report(task, questions_in(body, event_type, CANCEL_INFORMATION_REQUIRED))
         return _add_ids(replace(task_report, event_id=first_text(body, "eventId") or received.event_id), received)
-    if questions := questions_in(as_mapping(body["event"]), INFORMATION_REQUIRED):
+    questions = questions_in(body, event_type, INFORMATION_REQUIRED)
+    if questions or asks_for_information(event_type):
         return _add_ids(_asking(spellings, body, event_type, questions), received)
     run = _event_run(body["event"], event_type)
     report = replace(
@@ -104,6 +105,8 @@ def _asking(spellings: Spellings, body: Json, event_type: str, questions: tuple[
     report = to_report(spellings, run)
     if report.state not in TERMINAL:
         report = replace(report, state=RunState.PENDING, raw_state="informationRequired")
+    elif not questions:
+        report = replace(report, thin=_is_thin(report, run, event_type))
     return replace(report, asked=questions, event_id=first_text(body, "eventId"))
 
 

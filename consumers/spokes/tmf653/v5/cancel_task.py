@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 from consumers.spokes.tmf653.identities import MAX_ID_LENGTH, id_of, last_segment, unless_too_long
 from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, as_text, first_text
-from consumers.spokes.tmf653.v5.information import questions_in
 from router.runs.reports.cancel_task import CancelTask, TaskState
-from router.runs.reports.information import CANCEL_INFORMATION_REQUIRED
 from router.runs.reports.report import ExternalReport
 from schemas.results import Reason
 from schemas.vocabulary import RunState
@@ -65,8 +63,8 @@ def task_in_progress(task_id: str) -> CancelTask:
     return CancelTask(id=task_id, state=TaskState.IN_PROGRESS, reasons=())
 
 
-def to_task_report(task: Json, event: Json | None = None) -> ExternalReport:
-    """Translate a task, or the event about one, to a report on the run that it cancels."""
+def to_task_report(task: Json, asked: tuple[Reason, ...] = ()) -> ExternalReport:
+    """Translate a task to a report on the run that it cancels; `asked` is what the event about the task asks for."""
     run = as_mapping(task.get("serviceTest"))
     raw_state = first_text(task, "state")
     state = TASK_STATES.get((raw_state or "").replace("_", "").casefold(), TaskState.UNKNOWN)
@@ -76,7 +74,7 @@ def to_task_report(task: Json, event: Json | None = None) -> ExternalReport:
         state=RunState.CANCELLED if done else None,
         raw_state=RunState.CANCELLED.value if done else None,
         cancel_task=CancelTask(id=id_of(task), state=state, reasons=_errors(task, raw_state)),
-        asked=questions_in(event or {}, CANCEL_INFORMATION_REQUIRED),
+        asked=asked,
     )
 
 

@@ -18,6 +18,7 @@ from tests.builders.spokes import a_notification, a_spoke, json_of
 
 RUN = {"id": "89757", "@type": "ServiceTestRef"}
 VERSIONS = ["4.1", "5.0"]
+ASKING = "ServiceTestInformationRequiredEvent"
 json = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(max_size=4),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -118,6 +119,50 @@ def test_what_a_system_asks_for_is_bounded_and_read_in_every_form(asked: object,
     report = a_spoke().read_callback(a_notification(an_event(event, "ServiceTestInformationRequiredEvent")))
     assert (report.external_id, report.state, report.thin) == ("89757", RunState.PENDING, False)
     assert [each.property_path for each in report.asked] == paths
+
+
+ASKED = {"informationRequired": [{"op": "add", "path": "/name"}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        (an_event({"serviceTest": RUN | ASKED}, ASKING), ["/name"]),
+        (an_event({"serviceTest": RUN}, ASKING) | ASKED, ["/name"]),
+        (an_event(RUN | ASKED, ASKING), ["/name"]),
+        (an_event({"serviceTest": RUN}, ASKING), []),
+        (an_event({"serviceTest": RUN | {"state": "inProgress"}}, ASKING), []),
+        (an_event({"serviceTest": RUN}, f"org.lab.{ASKING}"), []),
+    ],
+)
+def test_an_event_that_asks_for_information_means_pending_wherever_its_question_stands(
+    body: dict[str, object], paths: list[str]
+) -> None:
+    report = a_spoke().read_callback(a_notification(body))
+    assert (report.external_id, report.state, report.thin) == ("89757", RunState.PENDING, False)
+    assert [each.property_path for each in report.asked] == paths
+
+
+def test_only_an_event_that_asks_is_searched_for_its_question() -> None:
+    event = an_event({"serviceTest": RUN | {"state": "inProgress"} | ASKED}, "ServiceTestStateChangeEvent")
+    report = a_spoke().read_callback(a_notification(event))
+    assert (report.state, report.asked) == (RunState.IN_PROGRESS, ())
+
+
+def test_a_run_that_has_ended_asks_for_nothing_more() -> None:
+    event = an_event({"serviceTest": RUN | {"state": "cancelled"}}, ASKING)
+    assert a_spoke().read_callback(a_notification(event)).state is RunState.CANCELLED
+    event = an_event({"serviceTest": RUN | {"state": "completed"}}, ASKING)
+    report = a_spoke().read_callback(a_notification(event))
+    assert (report.state, report.thin) == (RunState.COMPLETED, True)
+
+
+def test_a_task_that_asks_beside_or_inside_itself_is_asked_about() -> None:
+    kind = f"Cancel{ASKING}"
+    inside = an_event({"cancelServiceTest": a_task() | ASKED}, kind)
+    for body in (inside, an_event({"cancelServiceTest": a_task()}, kind) | ASKED):
+        report = a_spoke().read_callback(a_notification(body))
+        assert [(each.code, each.property_path) for each in report.asked] == [("CANCEL_INFORMATION_REQUIRED", "/name")]
 
 
 @given(json, json)
