@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus, urlencode
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 
 from consumers.spokes.credentials import ClientAuthentication
 from consumers.spokes.transport import HttpRequest
@@ -30,7 +31,7 @@ _OK, _UNAUTHORIZED = 200, 401
 DEFAULT_LIFETIME = 300.0  # seconds, of a token that does not say how long it is valid
 MAX_MARGIN, MARGIN_SHARE = 30.0, 0.1  # a token is renewed this long before its end: seconds, and share of its life
 PAUSE_AFTER_FAILURE = 1.0  # seconds for which all calls get the failure of one request for a token
-MIN_AGE = 5.0  # seconds; a token that is refused sooner will not be accepted after a renewal either
+MIN_PAUSE = 5.0  # seconds between two renewals because a token was refused: a third token would be refused as well
 _TOKEN = re.compile(r"[!-~]{1,16384}")
 
 
@@ -41,6 +42,13 @@ class _TokenResponse(BaseModel):
     token_type: str = "Bearer"  # noqa: S105 - a kind of token
     expires_in: float = Field(default=DEFAULT_LIFETIME, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_fields(cls, fields: object) -> object:
+        if not isinstance(fields, dict):
+            return fields
+        return {name: value for name, value in fields.items() if value is not None and value != ""}
+
 
 class _TokenError(BaseModel):
     """An error of a token endpoint (RFC 6749 §5.2)."""
@@ -50,10 +58,9 @@ class _TokenError(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """A token, when it was asked for, and when it is to be renewed, by the clock of its owner in seconds."""
+    """A token, and when it is to be renewed by the clock of its owner in seconds."""
 
     value: SecretStr
-    since: float
     renew_at: float
 
 
@@ -70,6 +77,7 @@ class OAuth2ClientCredentials:
     clock: Callable[[], float]
     _token: AccessToken | None = None
     _failure: tuple[float, NoResponse] | None = None  # until when it holds
+    _refused_at: float = -math.inf  # when a token was last thrown away because it was refused
     _renewal: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def send(self, request: HttpRequest, send: Send) -> HttpResponse | NoResponse:
@@ -80,10 +88,10 @@ class OAuth2ClientCredentials:
         response = await send(_with_token(request, token))
         if isinstance(response, NoResponse) or response.status != _UNAUTHORIZED:
             return response
-        if self.clock() - token.since < MIN_AGE:
-            return response
         if self._token is token:
-            self._token = None
+            if self.clock() - self._refused_at < MIN_PAUSE:
+                return response
+            self._token, self._refused_at = None, self.clock()
         renewed = await self._valid_token()
         return response if isinstance(renewed, NoResponse) else await send(_with_token(request, renewed))
 
@@ -154,7 +162,7 @@ def _read_token(response: HttpResponse | NoResponse, asked_at: float) -> AccessT
         return "its token cannot stand in a header"
     lifetime = max(0.0, found.expires_in)
     renew_at = asked_at + lifetime - min(MAX_MARGIN, lifetime * MARGIN_SHARE)
-    return AccessToken(value=found.access_token, since=asked_at, renew_at=renew_at)
+    return AccessToken(value=found.access_token, renew_at=renew_at)
 
 
 def _error_of(body: bytes) -> str:

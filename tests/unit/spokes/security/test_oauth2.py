@@ -128,14 +128,32 @@ async def test_a_refused_token_is_renewed_once_for_all_calls() -> None:
     assert len(here.endpoint.requests) == 2
 
 
+async def test_a_token_that_is_refused_at_once_is_renewed_once_for_all_calls() -> None:
+    here = a_setting()
+    here.system.refused = {"token-1"}
+    assert await asyncio.gather(*(here.call() for _ in range(20))) == [OK] * 20
+    assert len(here.endpoint.requests) == 2
+
+
 async def test_a_token_that_is_refused_at_once_is_not_renewed_for_ever() -> None:
     here = a_setting()
     here.system.refused = {f"token-{number}" for number in range(100)}
     assert [await here.call() for _ in range(10)] == [UNAUTHORIZED] * 10
-    assert len(here.endpoint.requests) == 1
+    assert here.system.tokens == ["token-1", *["token-2"] * 10]
+    assert len(here.endpoint.requests) == 2
     here.clock.now += 60
     assert await here.call() == UNAUTHORIZED
-    assert here.system.tokens[-2:] == ["token-1", "token-2"]
+    assert here.system.tokens[-2:] == ["token-2", "token-3"]
+
+
+@pytest.mark.parametrize("field", ['"expires_in": null', '"expires_in": ""', '"token_type": null', '"token_type": ""'])
+async def test_a_field_of_a_token_without_a_value_counts_as_absent(field: str) -> None:
+    body = f'{{"access_token": "token-1", {field}}}'.encode()
+    here = a_setting(TokenEndpoint(response=HttpResponse(status=200, body=body)))
+    for after, requests in ((0.0, 1), (269.0, 1), (270.0, 2)):
+        here.clock.now = 1000.0 + after
+        assert await here.call() == OK
+        assert len(here.endpoint.requests) == requests
 
 
 @pytest.mark.parametrize(
