@@ -73,7 +73,9 @@ def _with_reference(event: Json) -> Json:
     """Return the event with the id that only its `resourcePath` (v3) names."""
     path = event.get("resourcePath")
     found = _RUN_PATH.search(path) if isinstance(path, str) else None
-    about = event.get("event", {})
+    about = event.get("event")
+    if about is None or isinstance(about, list):
+        about = {}  # only a GET shows the run
     if found is None or not isinstance(about, dict):
         return event
     run_id = unquote(found.group(1))

@@ -93,6 +93,15 @@ def test_the_resource_path_of_v3_names_the_run(path: str, event: dict[str, objec
     assert (report.external_id, report.state, report.event_id) == ("89757", RunState.IN_PROGRESS, "e")
 
 
+@pytest.mark.parametrize("event", [None, [], [RUN], {}])
+def test_a_resource_path_beside_an_event_without_content_makes_us_read_the_run(event: object) -> None:
+    path = "/serviceTest/89757"
+    report = read(
+        {"eventId": "e", "eventType": "ServiceTestStateChangeNotification", "resourcePath": path, "event": event}
+    )
+    assert (report.external_id, report.event_id, report.thin) == ("89757", "e", True)
+
+
 def test_an_event_with_a_resource_path_alone_makes_us_read_the_run() -> None:
     report = read({"eventId": "e", "eventType": "ServiceTestStateChangeEvent", "resourcePath": "/serviceTest/a%2Fb"})
     assert (report.external_id, report.thin) == ("a/b", True)
