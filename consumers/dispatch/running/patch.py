@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
     from consumers.spokes.profile import Profile
+    from router.responses import HttpResponse
     from router.runs.events import RunEvent
     from router.runs.revisions.change_plan import ChangePlan
     from router.runs.run import RunRow
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 
 ACCEPTED_FOR_LATER = 202
+NO_CONTENT = 204
 CHANGE_AWAITED = "CHANGE_AWAITED"
 THE_RUN = "the run"  # instead of an address: the run itself shows whether the change was made
 _PROCESS_IS_GONE = (Verdict.LOST, Verdict.REFUSED, Verdict.CONFLICT)
@@ -88,6 +90,9 @@ class ChangeAttempt:
         """Store what was accepted, and what the response reports, unless the system shows that nothing has changed."""
         if result.accepted_response().status == ACCEPTED_FOR_LATER and self._profile(row).follow_changes:
             return await self._act_on_process(event, row, result, attempt, THE_RUN)
+        if _should_show_the_run(result.accepted_response()):
+            # Perhaps something in front of the system answered: only what it shows now counts.
+            return await self.ambiguous(event, row, attempt)
         if (spoke := self._spoke_of_root(row)) is not None:
             result = replace(result, response=spoke.child_in_root(result.accepted_response(), row))
         if self._contradictions(row, result):
@@ -222,3 +227,8 @@ class ChangeAttempt:
         if report is None or self._contradictions(row, result):
             return await self.refused(event, row, reasons)
         return await self._store_accepted(event, row, result)
+
+
+def _should_show_the_run(response: HttpResponse) -> bool:
+    """Return whether a success says nothing, and its status does not mean that either."""
+    return response.status not in (ACCEPTED_FOR_LATER, NO_CONTENT) and says_nothing(response)

@@ -56,8 +56,8 @@ async def test_a_change_that_the_answer_does_not_show_is_refused(answer: HttpRes
 @pytest.mark.parametrize(
     "answer",
     [
-        HttpResponse(status=200),
         HttpResponse(status=204),
+        HttpResponse(status=202),
         json_answer(202, {"id": TEST, "description": "slow"}),
         shown(),
         shown(description=" FAST "),
@@ -69,6 +69,25 @@ async def test_an_answer_that_says_nothing_of_the_change_or_shows_it_is_believed
     assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED]
     assert gateway.row().accepted_version == 2
     assert gateway.system.calls_made(Purpose.READ) == []
+
+
+@pytest.mark.parametrize("body", [b"", b" \n"])
+async def test_a_change_that_is_answered_with_nothing_is_accepted_once_the_run_shows_it(body: bytes) -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.tests[TEST]["description"] = "fast"
+    await change(gateway, HttpResponse(status=200, body=body))
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED]
+    assert gateway.row().accepted_version == 2
+    assert [len(gateway.system.calls_made(purpose)) for purpose in (Purpose.CHANGE, Purpose.READ)] == [1, 1]
+
+
+async def test_fault_a_change_of_a_run_that_is_gone_was_accepted_because_its_answer_was_empty() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.tests.clear()
+    await change(gateway, HttpResponse(status=200))
+    assert UpdateKind.CHANGE_REFUSED in gateway.updates()
+    assert UpdateKind.CHANGE_ACCEPTED not in gateway.updates()
+    assert gateway.row().accepted_version == 1
 
 
 async def test_an_answer_with_the_run_as_it_was_is_checked_by_a_get() -> None:
