@@ -269,6 +269,47 @@ async def test_a_cancellation_by_patch_that_the_system_ignores_is_refused(answer
     assert gateway.row().phase is Phase.ACCEPTED
 
 
+SHOWS_NO_STATE = [HttpResponse(status=200), HttpResponse(status=200, body=b" "), json_answer(200, {"id": TEST})]
+
+
+@pytest.mark.parametrize("answer", SHOWS_NO_STATE)
+async def test_fault_a_cancellation_by_patch_was_accepted_though_the_run_goes_on(answer: HttpResponse) -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, *[answer] * 3)
+    await gateway.process_cancellation("TR0001")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_REFUSED]
+    assert [reason.code for reason in gateway.last_update().reasons] == ["CANCEL_NOT_SHOWN"]
+
+
+@pytest.mark.parametrize("answer", SHOWS_NO_STATE)
+async def test_a_cancellation_whose_answer_shows_no_state_is_accepted_once_the_run_shows_it(
+    answer: HttpResponse,
+) -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, answer)
+    gateway.system.tests[TEST]["state"] = "cancelled"
+    await gateway.process_cancellation("TR0001")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_ACCEPTED]
+    assert gateway.row().phase is Phase.CANCELLED
+    assert len(gateway.system.calls_made(Purpose.CANCEL)) == 1
+
+
+async def test_a_cancellation_of_which_neither_the_answer_nor_the_run_shows_anything_is_refused() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, *[HttpResponse(status=200)] * 3)
+    gateway.system.plan(Purpose.READ, *[HttpResponse(status=200)] * 3)
+    await gateway.process_cancellation("TR0001")
+    assert [reason.code for reason in gateway.last_update().reasons] == ["CANCEL_NOT_SHOWN"]
+
+
+async def test_a_cancellation_that_was_accepted_for_later_is_not_asked_about() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
+    await gateway.process_cancellation("TR0001")
+    assert gateway.last_update().kind is UpdateKind.CANCEL_ACCEPTED
+    assert gateway.system.calls_made(Purpose.READ) == []
+
+
 async def test_a_cancellation_that_the_system_shows_a_moment_later_is_accepted() -> None:
     gateway = await a_run_that_is_out()
     gateway.system.plan(Purpose.CANCEL, shown())
