@@ -22,10 +22,11 @@ from consumers.runtime.handler import Done
 from consumers.spokes.port import ChangesInRoot, FollowsChanges, NotUnderstoodError
 from consumers.spokes.profile import ChildChange
 from router.responses import Purpose, Verdict, says_nothing
-from router.runs.events import ChangeAccepted, ChangeRefused
+from router.runs.events import ChangeAccepted, ChangeRefused, RunMissing
 from router.runs.reports.cancel_task import TaskState
 from router.runs.revisions.bundled_children import children_at_system
 from router.runs.run import replace as with_sent
+from router.runs.transitions import ACCEPTED_PHASES
 from schemas.problem import Problem
 from schemas.results import Reason
 
@@ -202,8 +203,16 @@ class ChangeAttempt:
         return (accepted, ChangeRefused(version=row.requested.version, reasons=self.plan.refused))
 
     async def lost(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:  # noqa: ARG002 - the port
-        """Store that the change is not made because the system does not know the run."""
+        """Store that the change is not made because the system does not know the run, which is asked for again."""
+        row = await self._ask_again(event, row, result)
         return await self.refused(event, row, result.meaning.reasons)
+
+    async def _ask_again(self, event: Event, row: RunRow, result: CallResult) -> RunRow:
+        """Store that the system does not know the run; apart, as only a refusal alone is seen to be a repeated one."""
+        if row.phase not in ACCEPTED_PHASES:
+            return row
+        missing = RunMissing(lost_after=self._profile(row).lost_after, reasons=result.meaning.reasons)
+        return await self.updater.store_fact(event, row, missing)
 
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
         """Store why the change is not made."""
@@ -224,6 +233,8 @@ class ChangeAttempt:
         verdict = result.meaning.verdict
         if verdict not in (*REFUSALS, Verdict.LOST, Verdict.ACCEPTED):
             return await act_on_failure(self, event, row, result, attempt)
+        if verdict is Verdict.LOST:
+            row = await self._ask_again(event, row, result)
         if report is None or self._contradictions(row, result):
             return await self.refused(event, row, reasons)
         return await self._store_accepted(event, row, result)
