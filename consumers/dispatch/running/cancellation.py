@@ -17,7 +17,7 @@ from consumers.dispatch.follow_up import (
 )
 from consumers.spokes.port import AnotherRunError, ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.profile import CancelMethod
-from router.responses import Verdict
+from router.responses import Verdict, says_nothing
 from router.runs.reports.cancel_task import TaskState
 from router.runs.reports.report import ExternalReport, not_found_as_cancelled
 from router.runs.states import RANK, TERMINAL
@@ -43,6 +43,7 @@ class Cancellation(ABC):
 
     noun: ClassVar[str]
     purpose: ClassVar[Purpose]
+    follows_end: ClassVar[bool] = False  # whether a run without a shown end is read until it has ended
     updater: RunUpdater
     caller: Caller
 
@@ -118,9 +119,15 @@ class Cancellation(ABC):
             return await self.refused(event, row, report.cancel_task.reasons)
         if response.status != ACCEPTED_FOR_LATER and self._is_done_by(row, response):
             return await self.ended(event, row, _with_end(row, report), attempt)
-        if response.status != ACCEPTED_FOR_LATER and (report is None or report.state in RANK.keys() - TERMINAL):
+        if response.status != ACCEPTED_FOR_LATER and self._leaves_open(row, report):
             return await self.ambiguous(event, row, attempt)
         return await self.ended(event, row, report or ExternalReport(external_id=row.external_id), attempt)
+
+    def _leaves_open(self, row: RunRow, report: ExternalReport | None) -> bool:
+        """Return whether a success does not say whether the run has ended; the answer to a task shows no run."""
+        if report is None or report.state in RANK.keys() - TERMINAL:
+            return True
+        return report.state is None and not self.follows_end and not self._cancels_by_task(row)
 
     def _is_done_by(self, row: RunRow, response: HttpResponse) -> bool:
         """Return whether a success means that the run has ended; its body may show what was deleted."""
@@ -137,6 +144,9 @@ class Cancellation(ABC):
             report = replace(self.caller.read_run(row, result), as_of=result.asked_at)
         except NotUnderstoodError as error:
             shown = _not_shown(f"The external system answered with success, but then {error}.")
+            return await self.still_shown(event, row, attempt, shown)
+        if not self.follows_end and says_nothing(result.accepted_response()):
+            shown = _not_shown("Neither the answer to the cancellation nor the run shows that it has ended.")
             return await self.still_shown(event, row, attempt, shown)
         if report.state in RANK.keys() - TERMINAL:
             shown = _not_shown(f"The external system answered with success, but the run is still {report.raw_state}.")

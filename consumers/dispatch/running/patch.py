@@ -22,10 +22,11 @@ from consumers.runtime.handler import Done
 from consumers.spokes.port import ChangesInRoot, FollowsChanges, NotUnderstoodError
 from consumers.spokes.profile import ChildChange
 from router.responses import Purpose, Verdict, says_nothing
-from router.runs.events import ChangeAccepted, ChangeRefused
+from router.runs.events import ChangeAccepted, ChangeRefused, RunMissing
 from router.runs.reports.cancel_task import TaskState
 from router.runs.revisions.bundled_children import children_at_system
 from router.runs.run import replace as with_sent
+from router.runs.transitions import ACCEPTED_PHASES
 from schemas.problem import Problem
 from schemas.results import Reason
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
     from consumers.spokes.profile import Profile
+    from router.responses import HttpResponse
     from router.runs.events import RunEvent
     from router.runs.revisions.change_plan import ChangePlan
     from router.runs.run import RunRow
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 
 ACCEPTED_FOR_LATER = 202
+NO_CONTENT = 204
 CHANGE_AWAITED = "CHANGE_AWAITED"
 THE_RUN = "the run"  # instead of an address: the run itself shows whether the change was made
 _PROCESS_IS_GONE = (Verdict.LOST, Verdict.REFUSED, Verdict.CONFLICT)
@@ -88,6 +91,9 @@ class ChangeAttempt:
         """Store what was accepted, and what the response reports, unless the system shows that nothing has changed."""
         if result.accepted_response().status == ACCEPTED_FOR_LATER and self._profile(row).follow_changes:
             return await self._act_on_process(event, row, result, attempt, THE_RUN)
+        if _should_show_the_run(result.accepted_response()):
+            # Perhaps something in front of the system answered: only what it shows now counts.
+            return await self.ambiguous(event, row, attempt)
         if (spoke := self._spoke_of_root(row)) is not None:
             result = replace(result, response=spoke.child_in_root(result.accepted_response(), row))
         if self._contradictions(row, result):
@@ -197,8 +203,16 @@ class ChangeAttempt:
         return (accepted, ChangeRefused(version=row.requested.version, reasons=self.plan.refused))
 
     async def lost(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:  # noqa: ARG002 - the port
-        """Store that the change is not made because the system does not know the run."""
+        """Store that the change is not made because the system does not know the run, which is asked for again."""
+        row = await self._ask_again(event, row, result)
         return await self.refused(event, row, result.meaning.reasons)
+
+    async def _ask_again(self, event: Event, row: RunRow, result: CallResult) -> RunRow:
+        """Store that the system does not know the run; apart, as only a refusal alone is seen to be a repeated one."""
+        if row.phase not in ACCEPTED_PHASES:
+            return row
+        missing = RunMissing(lost_after=self._profile(row).lost_after, reasons=result.meaning.reasons)
+        return await self.updater.store_fact(event, row, missing)
 
     async def refused(self, event: Event, row: RunRow, reasons: tuple[Reason, ...]) -> Outcome:
         """Store why the change is not made."""
@@ -219,6 +233,13 @@ class ChangeAttempt:
         verdict = result.meaning.verdict
         if verdict not in (*REFUSALS, Verdict.LOST, Verdict.ACCEPTED):
             return await act_on_failure(self, event, row, result, attempt)
+        if verdict is Verdict.LOST:
+            row = await self._ask_again(event, row, result)
         if report is None or self._contradictions(row, result):
             return await self.refused(event, row, reasons)
         return await self._store_accepted(event, row, result)
+
+
+def _should_show_the_run(response: HttpResponse) -> bool:
+    """Return whether a success says nothing, and its status does not mean that either."""
+    return response.status not in (ACCEPTED_FOR_LATER, NO_CONTENT) and says_nothing(response)

@@ -46,6 +46,7 @@ class RunReplacer(Cancellation):
 
     noun: ClassVar[str] = "cancellation that the change needs"
     purpose: ClassVar[Purpose] = Purpose.CHANGE
+    follows_end: ClassVar[bool] = True
     plan: ChangePlan
     attempt: Attempt
     has_called: bool = False  # in this attempt

@@ -11,10 +11,11 @@ from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.profile import EndOfRun
 from router.responses import Verdict
 from router.runs.deadlines.time_out import TIMEOUT, ends, is_due
-from router.runs.events import CancelRequested, DeadlineReached
+from router.runs.events import CancelRequested, DeadlineReached, RunMissing
 from router.runs.ids import derive_event_id
 from router.runs.processed_events import CANCEL, has_led_to
 from router.runs.reports.news import has_news
+from router.runs.revisions.replacement import expects_cancellation
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import UpdateKind
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from consumers.dispatch.call import Caller
+    from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from router.runs.events import RunEvent
     from router.runs.run import RunRow
@@ -87,7 +88,9 @@ class DeadlineCheck:
             return row
         spoke = self.caller.spoke(row.spoke)
         result = await self.caller.call_about(row, replace(spoke.to_read(row.external_id), is_poll=True), event)
-        if result.meaning.verdict is not Verdict.ACCEPTED or is_not_there(result):
+        if is_not_there(result):
+            return await self._count_not_found(event, row, result)
+        if result.meaning.verdict is not Verdict.ACCEPTED:
             return row
         try:
             report = replace(self.caller.read_run(row, result), as_of=result.asked_at)
@@ -99,6 +102,14 @@ class DeadlineCheck:
             return row
         report_id = derive_event_id(event.id, f"deadline:{row.revision}")
         return await self.updater.store_fact(event, row, self.caller.reported(row.spoke, report, report_id))
+
+    async def _count_not_found(self, event: Event, row: RunRow, result: CallResult) -> RunRow:
+        """Have a run asked for again that its system does not show, unless its time is over now anyway."""
+        if ends(row, self._as_of(event)) or expects_cancellation(row):
+            return row
+        lost_after = self.caller.spoke(row.spoke).profile.lost_after
+        missing = RunMissing(lost_after=lost_after, reasons=result.meaning.reasons)
+        return await self.updater.store_fact(event, row, missing)
 
 
 def _cancel_commands(event: Event, rows: Sequence[RunRow]) -> list[CancelRun]:

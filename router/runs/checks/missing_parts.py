@@ -114,7 +114,8 @@ def count_not_found(row: RunRow, run_event: RunMissing, at: datetime) -> Transit
     """Count an answer that the system does not have the run; it is lost after several, and some time."""
     if is_lost(row):
         return _still_lost(row, at)
-    if row.phase not in ACCEPTED_PHASES:
+    # A system may delete a run that has completed: the wait for its measures has an end of its own.
+    if row.phase not in ACCEPTED_PHASES or waits_for(row, Missing.MEASURES):
         return Transition(row, changed=False)
     known = row.watch if row.watch is not None and row.watch.missing is Missing.RUN else None
     watch = known or watches.begin(Missing.RUN, at, run_event.lost_after)

@@ -113,7 +113,8 @@ def after_change(
     begun = begin(changed, accepted_at, limits)
     if deadline.left is None:
         return begun
-    return replace(deadline, left=_seconds(accepted_at, begun.expires), left_until_jeopardy=None)
+    left_until_jeopardy = None if begun.jeopardy is None else _seconds(accepted_at, begun.jeopardy)
+    return replace(deadline, left=_seconds(accepted_at, begun.expires), left_until_jeopardy=left_until_jeopardy)
 
 
 def _times(document: RunDocument) -> tuple[object, ...]:

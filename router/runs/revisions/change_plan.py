@@ -58,7 +58,8 @@ def plan_change(
     """Plan the change from what was sent to what is requested now.
 
     A run whose `state` was never reported is not past the point of no return. `asked` are the fields that the system
-    itself asks for: it takes them. `no_repost` is why this run cannot be POSTed again.
+    itself asks for: it takes them, and in any state if nothing else changes. `no_repost` is why this run
+    cannot be POSTed again.
     """
     changes = _all_changes(sent, requested)
     patched = [change for change in changes if change.field in rules.patchable | asked]
@@ -68,7 +69,8 @@ def plan_change(
     made = tuple(change for change in changes if change in patched or change in reposted)
     others = [change for change in changes if change not in made]
     refused = tuple(_refusal(change, sent, requested, rules, no_repost) for change in others)
-    if changes and state is not None and state not in rules.states:
+    is_answer = all(change.field in asked for change in changes)
+    if not is_answer and state is not None and state not in rules.states:
         return _refused_whole(sent, (_past_point_of_no_return(state), *refused))
     if refused and not rules.partial:
         return _refused_whole(sent, refused)

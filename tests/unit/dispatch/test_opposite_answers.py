@@ -56,8 +56,8 @@ async def test_a_change_that_the_answer_does_not_show_is_refused(answer: HttpRes
 @pytest.mark.parametrize(
     "answer",
     [
-        HttpResponse(status=200),
         HttpResponse(status=204),
+        HttpResponse(status=202),
         json_answer(202, {"id": TEST, "description": "slow"}),
         shown(),
         shown(description=" FAST "),
@@ -69,6 +69,25 @@ async def test_an_answer_that_says_nothing_of_the_change_or_shows_it_is_believed
     assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED]
     assert gateway.row().accepted_version == 2
     assert gateway.system.calls_made(Purpose.READ) == []
+
+
+@pytest.mark.parametrize("body", [b"", b" \n"])
+async def test_a_change_that_is_answered_with_nothing_is_accepted_once_the_run_shows_it(body: bytes) -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.tests[TEST]["description"] = "fast"
+    await change(gateway, HttpResponse(status=200, body=body))
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CHANGE_ACCEPTED]
+    assert gateway.row().accepted_version == 2
+    assert [len(gateway.system.calls_made(purpose)) for purpose in (Purpose.CHANGE, Purpose.READ)] == [1, 1]
+
+
+async def test_fault_a_change_of_a_run_that_is_gone_was_accepted_because_its_answer_was_empty() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.tests.clear()
+    await change(gateway, HttpResponse(status=200))
+    assert UpdateKind.CHANGE_REFUSED in gateway.updates()
+    assert UpdateKind.CHANGE_ACCEPTED not in gateway.updates()
+    assert gateway.row().accepted_version == 1
 
 
 async def test_an_answer_with_the_run_as_it_was_is_checked_by_a_get() -> None:
@@ -248,6 +267,47 @@ async def test_a_cancellation_by_patch_that_the_system_ignores_is_refused(answer
     assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_REFUSED]
     assert [reason.code for reason in gateway.last_update().reasons] == ["CANCEL_NOT_SHOWN"]
     assert gateway.row().phase is Phase.ACCEPTED
+
+
+SHOWS_NO_STATE = [HttpResponse(status=200), HttpResponse(status=200, body=b" "), json_answer(200, {"id": TEST})]
+
+
+@pytest.mark.parametrize("answer", SHOWS_NO_STATE)
+async def test_fault_a_cancellation_by_patch_was_accepted_though_the_run_goes_on(answer: HttpResponse) -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, *[answer] * 3)
+    await gateway.process_cancellation("TR0001")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_REFUSED]
+    assert [reason.code for reason in gateway.last_update().reasons] == ["CANCEL_NOT_SHOWN"]
+
+
+@pytest.mark.parametrize("answer", SHOWS_NO_STATE)
+async def test_a_cancellation_whose_answer_shows_no_state_is_accepted_once_the_run_shows_it(
+    answer: HttpResponse,
+) -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, answer)
+    gateway.system.tests[TEST]["state"] = "cancelled"
+    await gateway.process_cancellation("TR0001")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_ACCEPTED]
+    assert gateway.row().phase is Phase.CANCELLED
+    assert len(gateway.system.calls_made(Purpose.CANCEL)) == 1
+
+
+async def test_a_cancellation_of_which_neither_the_answer_nor_the_run_shows_anything_is_refused() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, *[HttpResponse(status=200)] * 3)
+    gateway.system.plan(Purpose.READ, *[HttpResponse(status=200)] * 3)
+    await gateway.process_cancellation("TR0001")
+    assert [reason.code for reason in gateway.last_update().reasons] == ["CANCEL_NOT_SHOWN"]
+
+
+async def test_a_cancellation_that_was_accepted_for_later_is_not_asked_about() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
+    await gateway.process_cancellation("TR0001")
+    assert gateway.last_update().kind is UpdateKind.CANCEL_ACCEPTED
+    assert gateway.system.calls_made(Purpose.READ) == []
 
 
 async def test_a_cancellation_that_the_system_shows_a_moment_later_is_accepted() -> None:

@@ -68,6 +68,47 @@ async def test_a_run_that_is_not_shown_for_ten_minutes_is_lost(answer: HttpRespo
     assert not gateway.dead_lettered
 
 
+async def test_fault_a_run_that_a_change_did_not_find_was_never_asked_for_again() -> None:
+    gateway = await a_run_that_is_out(patchable=["description"], lost_after=60)
+    gateway.system.tests.clear()
+    await gateway.process_change(a_document(version=2, description="other"))
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.PROGRESS, UpdateKind.CHANGE_REFUSED]
+    assert (gateway.row().phase, gateway.results()) == (Phase.ACCEPTED, [])
+    await gateway.advance(200, step=5)
+    assert [result.reasons[-1].code for result in gateway.results()] == ["LOST"]
+
+
+async def test_a_run_that_is_not_there_after_a_refused_change_is_asked_for_again() -> None:
+    gateway = await a_run_that_is_out(patchable=["description"], lost_after=60)
+    gateway.system.plan(Purpose.CHANGE, HttpResponse(status=500), HttpResponse(status=409))
+    gateway.system.tests.clear()
+    await gateway.process_change(a_document(version=2, description="other"))
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.PROGRESS, UpdateKind.CHANGE_REFUSED]
+    await gateway.advance(200, step=5)
+    assert [result.reasons[-1].code for result in gateway.results()] == ["LOST"]
+
+
+async def test_a_change_that_finds_no_run_leaves_the_wait_for_measures_as_it_is() -> None:
+    gateway = InMemoryGateway(profile={"patchable": ["description"], "lost_after": 60, "measures_grace": 300})
+    await gateway.process_request(a_document(measures=("TM1",)))
+    await gateway.process_callback(TEST, state="completed")
+    gateway.system.tests.clear()
+    waits = gateway.row().watch
+    await gateway.process_change(a_document(version=2, measures=("TM1",), description="other"))
+    assert UpdateKind.CHANGE_REFUSED in gateway.updates()
+    assert gateway.row().watch == waits
+
+
+async def test_fault_a_run_that_its_deadline_did_not_find_was_never_asked_for_again() -> None:
+    gateway = await a_run_that_is_out(expected_duration=60, time_out=6_000, lost_after=60)
+    gateway.system.tests.clear()
+    await gateway.advance(65)
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.PROGRESS, UpdateKind.JEOPARDY]
+    assert (gateway.row().phase, gateway.results()) == (Phase.ACCEPTED, [])
+    await gateway.advance(200, step=5)
+    assert [result.reasons[-1].code for result in gateway.results()] == ["LOST"]
+
+
 async def test_the_time_until_a_run_is_lost_is_the_profiles() -> None:
     gateway = await a_run_that_is_out(lost_after=5)
     gateway.system.tests.clear()

@@ -112,6 +112,16 @@ def test_what_the_system_asks_for_it_takes() -> None:
     assert refused_fields(plan) == ["/mode"]
 
 
+def test_fault_the_answer_to_a_question_was_refused_because_of_the_state_in_which_the_system_asks() -> None:
+    past = ChangeRules(patchable=frozenset({"mode"}), states=frozenset({RunState.ACKNOWLEDGED}))
+    asked = frozenset({"testMeasure"})
+    answer = plan_change(SENT, requested("testMeasure"), past, state=RunState.PENDING, asked=asked)
+    assert [change.field for change in answer.changes] == ["testMeasure"]
+    assert answer.refused == ()
+    more = plan_change(SENT, requested("testMeasure", "mode"), past, state=RunState.PENDING, asked=asked)
+    assert (more.changes, more.refused[0].code) == ((), "PAST_POINT_OF_NO_RETURN")
+
+
 def test_what_is_not_sent_takes_effect_beside_a_refused_field() -> None:
     plan = plan_change(SENT, requested("mode").model_copy(update={"priority": 1}), rules(frozenset()))
     assert (plan.takes_effect, plan.document.priority, plan.document.mode) == (True, 1, SENT.mode)

@@ -82,6 +82,15 @@ def test_a_change_moves_the_deadline_only_if_it_is_about_time() -> None:
     assert after_change(paused, a_document(), a_document(time_out=6_000), NOON, LIMITS).left == 6_000
 
 
+def test_fault_a_pending_run_whose_time_was_changed_was_never_late_again() -> None:
+    paused = pause(begin(a_document(), NOON, LIMITS), NOON, LIMITS)
+    changed = after_change(paused, a_document(), a_document(time_out=6_000), NOON, LIMITS)
+    later = NOON + timedelta(hours=1)
+    assert resume(changed, later) == Deadline(
+        expires=later + timedelta(seconds=6_000), jeopardy=later + timedelta(seconds=60)
+    )
+
+
 def test_an_accepted_run_has_its_deadline_in_the_same_row() -> None:
     accepted = Accepted(external_id="ext-1", href=None, document=a_document(), limits=LIMITS)
     row = advance(a_run(phase=Phase.SENDING), (accepted,), NOON).row
