@@ -19,6 +19,7 @@ from router.northbound.hub.run_changes import (
 )
 from router.northbound.hub.subscription import NewDelivery
 from router.northbound.order import RunView
+from router.northbound.resource import kept_resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,7 +129,7 @@ class DeliveryPlanner:
         """Return the deliveries about a run that was deleted at this moment."""
         change = deletion_of(run.run_id, run.state)
         made = [
-            self._delivery(subscription, change, run.kept, at=at, request_id=None)
+            self._delivery(subscription, change, kept_resource(run.kept, subscription.version), at=at, request_id=None)
             for subscription in subscriptions
             if subscription.covers(run.tenant)
         ]

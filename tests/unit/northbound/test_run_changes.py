@@ -113,6 +113,26 @@ def test_the_deletion_of_a_run_has_the_same_id_each_time() -> None:
     assert PLANNER.deletions(NOON, gone, [a_subscription(tenant="acme")]) == ()
 
 
+def test_the_deletion_of_a_run_is_written_for_the_version_of_the_subscription() -> None:
+    service, kept_spec = {"id": "SVC1", "name": "Line"}, {"id": "TS1"}
+    kept = {"id": "TR 1", "href": "https://we.example/tmf-api/serviceTestManagement/v4/serviceTest/TR%201"}
+    kept |= {"@type": "RelatedServiceTest", "state": "completed"}
+    gone = GoneRun("TR 1", None, "completed", {**kept, "relatedService": service, "testSpecification": kept_spec})
+    v4, v5 = (
+        json.loads(PLANNER.deletions(NOON, gone, [a_subscription(version=version)])[0].body)["event"]["serviceTest"]
+        for version in (ApiVersion.V4_2, ApiVersion.V5)
+    )
+    assert v4 == gone.kept
+    assert v5 == {
+        "id": "TR 1",
+        "href": "https://we.example/tmf-api/serviceTestManagement/v5/serviceTest/TR%201",
+        "@type": "ServiceTest",
+        "state": "completed",
+        "relatedService": {**service, "@type": "ServiceRef"},
+        "testSpecification": {**kept_spec, "@type": "ServiceTestSpecificationRef"},
+    }
+
+
 @pytest.mark.parametrize(("version", "field"), [(ApiVersion.V4_2, "timeOcurred"), (ApiVersion.V5, "timeOccurred")])
 def test_the_time_of_an_event_is_written_as_its_version_spells_it(version: ApiVersion, field: str) -> None:
     [delivery] = told(published(RunState.ACKNOWLEDGED), a_subscription(version=version))
