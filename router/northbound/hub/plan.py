@@ -12,6 +12,7 @@ from router.northbound.hub.run_changes import (
     AnnouncedRun,
     HubEventType,
     announce,
+    change_for,
     deletion_of,
     is_processed,
     lacks_predecessor,
@@ -144,7 +145,7 @@ class DeliveryPlanner:
         at: datetime,
         request_id: str | None,
     ) -> NewDelivery | None:
-        query = self.read_query(subscription.query)
+        change, query = change_for(subscription.version, change), self.read_query(subscription.query)
         if change.event_type is HubEventType.CREATE:
             resource = {**resource, "state": change.state}
         if not query.matches(change.event_type, resource):
