@@ -15,7 +15,7 @@ from router.runs.states import normalise_state
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from router.northbound.order import RunView
     from router.northbound.resource import Resource
@@ -84,7 +84,8 @@ def apply_patch(resource: Resource, patch: object, version: ApiVersion, kind: Pa
     patched = _APPLY[kind](resource, patch)
     if not isinstance(patched, dict):
         raise refuse(400, MistakeCode.INVALID_FORMAT, "the patch does not leave an object")
-    refuse_other_types(resource, patched)
+    # An operation at the path "" names nothing, but replaces these too.
+    refuse_other(NEVER_PATCHED | TYPE_FIELDS, resource, patched)
     return patched
 
 
@@ -94,13 +95,13 @@ def never_patched(version: ApiVersion) -> frozenset[str]:
     return NEVER_PATCHED if version is ApiVersion.V4_1 else NEVER_PATCHED | TYPE_FIELDS
 
 
-def refuse_other_types(resource: Mapping[str, object], patched: Mapping[str, object]) -> None:
-    """Refuse a patched resource with another type than before.
+def refuse_other(names: Collection[str], resource: Mapping[str, object], patched: Mapping[str, object]) -> None:
+    """Refuse a patched resource in which one of these first-level attributes is another one than before.
 
     Raises:
         ApiRefusedError: 400, with the place.
     """
-    if changed := sorted(name for name in TYPE_FIELDS if patched.get(name) != resource.get(name)):
+    if changed := sorted(name for name in names if patched.get(name) != resource.get(name)):
         raise refuse(400, MistakeCode.UNEXPECTED, f"{changed[0]} cannot be changed", f"/{changed[0]}")
 
 

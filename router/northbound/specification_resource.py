@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.northbound.change import never_patched, refuse_other_types
+from router.northbound.change import TYPE_FIELDS, never_patched, refuse_other
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
 from router.northbound.patches.patch import json_patch, merge_patch, touched_names
 from router.northbound.resource import href_of
@@ -95,7 +95,7 @@ def patched_specification(
     if not isinstance(patched, dict):
         raise refuse(400, MistakeCode.INVALID_VALUE, "the patch leads to no object")
     types = {"@type": TYPE_NAME}
-    refuse_other_types({**types, **before}, {**types, **patched})
+    refuse_other(TYPE_FIELDS, {**types, **before}, {**types, **patched})
     document = {name: value for name, value in patched.items() if name not in _OURS}
     if _check(document) != record.id:
         raise refuse(400, MistakeCode.UNEXPECTED, "id cannot be changed", "/id")
