@@ -353,9 +353,16 @@ def _exact_comparator(form: TargetFormat, rule: RuleViolation) -> bool | None:
 def _tolerance(form: TargetFormat, period: TolerancePeriod | None) -> Body | None:
     if period is None:
         return None
-    units = period.units.casefold() if form.is_servicenow and period.units else period.units
+    units = _period_units(period.units) if form.is_servicenow else period.units
     known = not form.is_servicenow or units in _PERIOD_UNITS
     return _without_empty({"amount": period.amount, "units": units}) if known else None
+
+
+def _period_units(written: str | None) -> str | None:
+    if written is None:
+        return None
+    units = written.casefold()
+    return f"{units}s" if f"{units}s" in _PERIOD_UNITS else units
 
 
 def _consequences(form: TargetFormat, violation_id: str, rule: RuleViolation) -> list[Body]:

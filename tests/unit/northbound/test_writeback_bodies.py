@@ -27,7 +27,7 @@ from router.northbound.writeback import (
     value_as_text,
 )
 from router.runs.run import RunRow, replace
-from schemas.results import ReportedMeasure, RuleViolation
+from schemas.results import ReportedMeasure, RuleViolation, TolerancePeriod
 from schemas.run_document import JsonText, RequestedMeasure, RunDocument
 from schemas.vocabulary import MeasureIdOrigin, Mode, Phase, RunState
 from southbound.simulator.errors import RequestRefusedError
@@ -259,6 +259,18 @@ def test_a_comparator_that_servicenow_does_not_have_on_its_side_is_left_out_and_
     assert only_violation(row) == {"id": "V1", "conformanceTargetLower": "10", "conformanceTargetUpper": "2500"}
     [measure] = measures_of(update_body(TMF653, row))
     assert measure["ruleViolation"][0]["conformanceComparatorUpper"] == "greater than"
+
+
+@pytest.mark.parametrize("units", ["minutes", "minute", "MINUTES"])
+def test_the_unit_of_a_tolerance_period_is_written_as_servicenow_spells_it(units: str) -> None:
+    rule = RuleViolation(id="V1", tolerance_period=TolerancePeriod(amount=1, units=units))
+    row = an_ended_run(a_measure(rule_violation=(rule,)))
+    assert only_violation(row)["tolerancePeriod"] == {"amount": 1, "units": "minutes"}
+
+
+def test_a_tolerance_period_whose_unit_servicenow_does_not_have_is_left_out() -> None:
+    rule = RuleViolation(id="V1", tolerance_period=TolerancePeriod(amount=1, units="weeks"))
+    assert only_violation(an_ended_run(a_measure(rule_violation=(rule,)))) == {"id": "V1"}
 
 
 @given(documents())
