@@ -145,15 +145,16 @@ class DeliveryPlanner:
         at: datetime,
         request_id: str | None,
     ) -> NewDelivery | None:
-        change, query = change_for(subscription.version, change), self.read_query(subscription.query)
+        query, shown_as = self.read_query(subscription.query), change_for(subscription.version, change)
         if change.event_type is HubEventType.CREATE:
             resource = {**resource, "state": change.state}
-        if not query.matches(change.event_type, resource):
+        # A query of 4.1 may also name the type of 4.2: it would be silent otherwise.
+        if not any(query.matches(each.event_type, resource) for each in (change, shown_as)):
             return None
         body = event_body(
-            change, resource, query, version=subscription.version, at=at, request_id=request_id, thin=self.thin
+            shown_as, resource, query, version=subscription.version, at=at, request_id=request_id, thin=self.thin
         )
-        return NewDelivery(subscription.subscription_id, change.event_id, change.event_type, body)
+        return NewDelivery(subscription.subscription_id, shown_as.event_id, shown_as.event_type, body)
 
 
 def _versions(subscriptions: Sequence[RunSubscription]) -> set[ApiVersion]:

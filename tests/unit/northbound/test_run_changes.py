@@ -145,7 +145,7 @@ def test_a_subscriber_of_4_1_hears_of_a_state_as_of_an_attribute() -> None:
     assert (event["eventType"], event["fieldPath"]) == (VALUE, "state")
 
 
-@pytest.mark.parametrize(("event_type", "count"), [(VALUE, 1), (STATE, 0)])
+@pytest.mark.parametrize(("event_type", "count"), [(VALUE, 1), (STATE, 1), (DELETE, 0)])
 def test_a_query_of_4_1_selects_changes_of_state_as_changes_of_attributes(event_type: str, count: int) -> None:
     old = a_subscription(version=ApiVersion.V4_1, query=f"eventType={event_type}")
     assert len(told(published(RunState.ACKNOWLEDGED, RunState.IN_PROGRESS), old)) == count
