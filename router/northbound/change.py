@@ -15,7 +15,7 @@ from router.runs.states import normalise_state
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from router.northbound.order import RunView
     from router.northbound.resource import Resource
@@ -78,17 +78,31 @@ def apply_patch(resource: Resource, patch: object, version: ApiVersion, kind: Pa
     if kind is PatchKind.MERGE and not isinstance(patch, dict):
         raise refuse(400, MistakeCode.INVALID_FORMAT, "a merge patch of a run is a JSON object")
     names = _touched_names(patch, kind)
-    # The types are immutable since 4.2; 4.1 lists them, so a client of it may repeat them.
-    immutable = NEVER_PATCHED if version is ApiVersion.V4_1 else NEVER_PATCHED | TYPE_FIELDS
-    if touched := sorted(names & immutable):
+    if touched := sorted(names & never_patched(version)):
         sentence = f"{', '.join(touched)} cannot be patched"
         raise refuse(400, MistakeCode.UNEXPECTED, sentence, f"/{touched[0]}")
     patched = _APPLY[kind](resource, patch)
     if not isinstance(patched, dict):
         raise refuse(400, MistakeCode.INVALID_FORMAT, "the patch does not leave an object")
-    if changed := sorted(name for name in TYPE_FIELDS if patched.get(name) != resource.get(name)):
-        raise refuse(400, MistakeCode.UNEXPECTED, f"{changed[0]} cannot be changed", f"/{changed[0]}")
+    # An operation at the path "" names nothing, but replaces these too.
+    refuse_other(NEVER_PATCHED | TYPE_FIELDS, resource, patched)
     return patched
+
+
+def never_patched(version: ApiVersion) -> frozenset[str]:
+    """Return the first-level names that a patch of this version must not have."""
+    # The types are immutable since 4.2; 4.1 lists them, so a client of it may repeat them.
+    return NEVER_PATCHED if version is ApiVersion.V4_1 else NEVER_PATCHED | TYPE_FIELDS
+
+
+def refuse_other(names: Collection[str], resource: Mapping[str, object], patched: Mapping[str, object]) -> None:
+    """Refuse a patched resource in which one of these first-level attributes is another one than before.
+
+    Raises:
+        ApiRefusedError: 400, with the place.
+    """
+    if changed := sorted(name for name in names if patched.get(name) != resource.get(name)):
+        raise refuse(400, MistakeCode.UNEXPECTED, f"{changed[0]} cannot be changed", f"/{changed[0]}")
 
 
 def _touched_names(patch: object, kind: PatchKind) -> frozenset[str]:

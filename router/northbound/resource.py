@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from router.northbound.api_version import ApiVersion
 from router.runs.hierarchy import child_ids
 from schemas.characteristic_types import characteristic_type
 from schemas.results import AppliedConsequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
-    from router.northbound.api_version import ApiVersion
     from router.northbound.order import RunView
     from router.runs.run import RunRow
     from schemas.results import Reason, ReportedMeasure, RuleViolation
@@ -69,6 +69,21 @@ def href_of(resource_id: str, version: ApiVersion, base_url: str = "", resource:
     """Return the address of a run."""
     # Run ids of other services may have any character.
     return f"{base_url}{version.base}/{resource}/{_percent_encoded(resource_id)}"
+
+
+def kept_resource(kept: Mapping[str, object], version: ApiVersion) -> Mapping[str, object]:
+    """Return what is kept of a deleted run, which is as version 4 shows it, as this version shows it."""
+    if not version.is_v5:
+        return kept
+    references = {"relatedService": "ServiceRef", "testSpecification": "ServiceTestSpecificationRef"}
+    typed = {
+        name: {**value, **_typed(version, kind)}
+        for name, kind in references.items()
+        if isinstance(value := kept.get(name), dict)
+    }
+    base, found, rest = str(kept.get("href", "")).rpartition(f"{ApiVersion.V4_2.base}/serviceTest/")
+    href = {"href": f"{base}{version.base}/serviceTest/{rest}"} if found else {}
+    return {**kept, **href, **typed, "@type": "ServiceTest"}
 
 
 def select_fields(resource: Resource, fields: Collection[str] | None) -> Resource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.northbound.change import TYPE_FIELDS, never_patched, refuse_other
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
 from router.northbound.patches.patch import json_patch, merge_patch, touched_names
 from router.northbound.resource import href_of
@@ -49,7 +50,6 @@ SPECIFICATION_ATTRIBUTES = frozenset(
 # Attributes that have a text for each specification.
 SORTABLE_SPECIFICATION_ATTRIBUTES = ("id", "name", "version", "lifecycleStatus", "lastUpdate")
 _OURS = ("href", "lastUpdate")  # written by Southbound when the resource is shown
-_NOT_PATCHABLE = frozenset({"id", "href"})
 
 
 def to_specification_resource(record: SpecificationRecord, version: ApiVersion, base_url: str) -> dict[str, object]:
@@ -75,8 +75,10 @@ def read_new_specification(body: object, new_id: str) -> tuple[str, JsonMapping]
     return _check(document), document
 
 
-def patched_specification(record: SpecificationRecord, patch: object, *, is_json_patch: bool) -> JsonMapping:
-    """Return the document after a patch.
+def patched_specification(
+    record: SpecificationRecord, patch: object, version: ApiVersion, *, is_json_patch: bool
+) -> JsonMapping:
+    """Return the document after a patch of a client of this version, which names no type unless it is 4.1.
 
     Raises:
         ApiRefusedError: 400 for what is no patch, or leads to no specification; 409 for a patch that does not fit.
@@ -84,7 +86,7 @@ def patched_specification(record: SpecificationRecord, patch: object, *, is_json
     touched = touched_names(patch) if is_json_patch else frozenset(patch if isinstance(patch, dict) else ())
     if not is_json_patch and not isinstance(patch, dict):
         raise refuse(400, MistakeCode.INVALID_FORMAT, "a merge patch of a specification must be a JSON object")
-    if fixed := sorted(touched & _NOT_PATCHABLE):
+    if fixed := sorted(touched & never_patched(version)):
         raise ApiRefusedError(
             400, [Mistake(MistakeCode.UNEXPECTED, f"{name} cannot be changed", f"/{name}") for name in fixed]
         )
@@ -92,6 +94,8 @@ def patched_specification(record: SpecificationRecord, patch: object, *, is_json
     patched = json_patch(before, patch) if is_json_patch else merge_patch(before, patch)
     if not isinstance(patched, dict):
         raise refuse(400, MistakeCode.INVALID_VALUE, "the patch leads to no object")
+    types = {"@type": TYPE_NAME}
+    refuse_other(TYPE_FIELDS, {**types, **before}, {**types, **patched})
     document = {name: value for name, value in patched.items() if name not in _OURS}
     if _check(document) != record.id:
         raise refuse(400, MistakeCode.UNEXPECTED, "id cannot be changed", "/id")

@@ -39,7 +39,6 @@ _SEVERITIES = frozenset({"high", "medium", "low"})
 _MODES = frozenset({Mode.ONDEMAND, Mode.PROACTIVE})
 # ServiceNow's choices, and how systems write them besides.
 _COMPARATORS = {
-    "is": "is",
     "greater than": "greater than",
     ">": "greater than",
     "greater than or is": "greater than or is",
@@ -54,6 +53,9 @@ _COMPARATORS = {
     "less than or equal": "less than or is",
     "less than or equal to": "less than or is",
 }
+# A strict instance refuses the whole result for one on the other side.
+_LOWER_COMPARATORS = frozenset({"greater than", "greater than or is"})
+_UPPER_COMPARATORS = frozenset({"less than", "less than or is"})
 
 
 class TargetDialect(StrEnum):
@@ -332,8 +334,8 @@ def _violation(form: TargetFormat, violation_id: str, rule: RuleViolation) -> Bo
             "conformanceTargetLower": rule.conformance_target_lower,
             "conformanceTargetUpper": rule.conformance_target_upper,
             "conformanceTargetExact": rule.conformance_target_exact,
-            "conformanceComparatorLower": _comparator(form, rule.conformance_comparator_lower),
-            "conformanceComparatorUpper": _comparator(form, rule.conformance_comparator_upper),
+            "conformanceComparatorLower": _comparator(form, rule.conformance_comparator_lower, _LOWER_COMPARATORS),
+            "conformanceComparatorUpper": _comparator(form, rule.conformance_comparator_upper, _UPPER_COMPARATORS),
             "conformanceComparatorExact": _exact_comparator(form, rule),
             "numberOfAllowedCrossing": rule.number_of_allowed_crossing,
             "tolerancePeriod": _tolerance(form, rule.tolerance_period),
@@ -351,9 +353,16 @@ def _exact_comparator(form: TargetFormat, rule: RuleViolation) -> bool | None:
 def _tolerance(form: TargetFormat, period: TolerancePeriod | None) -> Body | None:
     if period is None:
         return None
-    units = period.units.casefold() if form.is_servicenow and period.units else period.units
+    units = _period_units(period.units) if form.is_servicenow else period.units
     known = not form.is_servicenow or units in _PERIOD_UNITS
     return _without_empty({"amount": period.amount, "units": units}) if known else None
+
+
+def _period_units(written: str | None) -> str | None:
+    if written is None:
+        return None
+    units = written.casefold()
+    return f"{units}s" if f"{units}s" in _PERIOD_UNITS else units
 
 
 def _consequences(form: TargetFormat, violation_id: str, rule: RuleViolation) -> list[Body]:
@@ -382,10 +391,11 @@ def _severity(form: TargetFormat, severity: str | None) -> str | None:
     return severity.casefold() if severity.casefold() in _SEVERITIES else None
 
 
-def _comparator(form: TargetFormat, comparator: str | None) -> str | None:
+def _comparator(form: TargetFormat, comparator: str | None, allowed: frozenset[str]) -> str | None:
     if not form.is_servicenow or comparator is None:
         return comparator
-    return _COMPARATORS.get(" ".join(comparator.casefold().split()))
+    spelled = _COMPARATORS.get(" ".join(comparator.casefold().split()))
+    return spelled if spelled in allowed else None
 
 
 def _moment(form: TargetFormat, at: datetime | None) -> str | None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from yarl import URL
 
 from consumers.northbound.access.request_keys import name_run
 from consumers.northbound.api.openapi.cancel_service_test import cancel_paths, cancel_schemas
+from consumers.northbound.api.pages import Page
 from consumers.northbound.api.resource_routes import ResourceRoutes
 from consumers.northbound.api.responses import json_response
 from consumers.northbound.orders.change_order import OrderChanger
@@ -67,10 +69,10 @@ class _CancelServiceTestHandler:
         views = await self.book.store.cancellations(call.principal.tenant, ids or None, MAX_LISTED)
         base_url = self.reader.base_url(request)
         tasks = [task for view in views if wanted.matches(task := cancel_task_of(view, base_url))]
-        page = tasks[wanted.offset : wanted.offset + wanted.limit]
-        headers = {"X-Result-Count": str(len(page)), "X-Total-Count": str(len(tasks))}
-        shown = [select_fields(task, wanted.fields) for task in page]
-        return json_response(200 if len(page) == len(tasks) else 206, shown, headers)
+        shown = [select_fields(task, wanted.fields) for task in tasks[wanted.offset : wanted.offset + wanted.limit]]
+        page = Page(resources=shown, offset=wanted.offset, limit=wanted.limit, total=len(tasks))
+        headers = page.headers(URL(base_url + request.path_qs, encoded=True))
+        return json_response(200 if page.is_whole else 206, shown, headers)
 
     async def create(self, request: web.Request) -> web.Response:
         """Answer POST: 201 once Kafka has the cancellation, 202 if it is stored and Kafka is not available."""

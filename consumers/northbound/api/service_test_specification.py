@@ -164,7 +164,7 @@ class _SpecificationHandler:
 
         def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
             record = existing_specification(known)
-            document = patched_specification(record, patch, is_json_patch=kind == JSON_PATCH_TYPE)
+            document = patched_specification(record, patch, call.version, is_json_patch=kind == JSON_PATCH_TYPE)
             check(_Shown(record))  # last, as RFC 9110 §13.2.1 says: what is refused anyway is not refused with 412
             return document
 

@@ -26,6 +26,7 @@ from router.northbound.servicenow.service_test_request import (
     AnswerForm,
     RequestAnswer,
     answer_of,
+    has_text_body,
     is_settled,
     later_answer,
     read_service_test_request,
@@ -90,13 +91,15 @@ class _SpokeRequestHandler:
         """Answer POST: 200 with the result, 202 if it comes later; what is refused is a failure with its status."""
         call = self.reader.call(request, is_v5=True)
         call.require(Scope.ORDER)
+        content: object = None
         try:
-            wanted = read_service_test_request(await self.reader.json_body(request), self.settings.tables)
+            content = await self.reader.json_body(request)
+            wanted = read_service_test_request(content, self.settings.tables)
             seconds = _wait_of(request, self.settings.time_limit)
             return await self._order_and_wait(request, call, wanted, seconds)
         except ApiRefusedError as refused:
             self.on_answer("refused")
-            return json_response(refused.status, refusal_answer(refused).as_json(is_text=False))
+            return json_response(refused.status, refusal_answer(refused).as_json(is_text=has_text_body(content)))
 
     async def _order_and_wait(
         self, request: web.Request, call: ApiCall, wanted: ServiceTestRequest, seconds: float

@@ -12,6 +12,7 @@ from router.northbound.hub.run_changes import (
     AnnouncedRun,
     HubEventType,
     announce,
+    change_for,
     deletion_of,
     is_processed,
     lacks_predecessor,
@@ -19,6 +20,7 @@ from router.northbound.hub.run_changes import (
 )
 from router.northbound.hub.subscription import NewDelivery
 from router.northbound.order import RunView
+from router.northbound.resource import kept_resource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,7 +130,7 @@ class DeliveryPlanner:
         """Return the deliveries about a run that was deleted at this moment."""
         change = deletion_of(run.run_id, run.state)
         made = [
-            self._delivery(subscription, change, run.kept, at=at, request_id=None)
+            self._delivery(subscription, change, kept_resource(run.kept, subscription.version), at=at, request_id=None)
             for subscription in subscriptions
             if subscription.covers(run.tenant)
         ]
@@ -143,15 +145,16 @@ class DeliveryPlanner:
         at: datetime,
         request_id: str | None,
     ) -> NewDelivery | None:
-        query = self.read_query(subscription.query)
+        query, shown_as = self.read_query(subscription.query), change_for(subscription.version, change)
         if change.event_type is HubEventType.CREATE:
             resource = {**resource, "state": change.state}
-        if not query.matches(change.event_type, resource):
+        # A query of 4.1 may also name the type of 4.2: it would be silent otherwise.
+        if not any(query.matches(each.event_type, resource) for each in (change, shown_as)):
             return None
         body = event_body(
-            change, resource, query, version=subscription.version, at=at, request_id=request_id, thin=self.thin
+            shown_as, resource, query, version=subscription.version, at=at, request_id=request_id, thin=self.thin
         )
-        return NewDelivery(subscription.subscription_id, change.event_id, change.event_type, body)
+        return NewDelivery(subscription.subscription_id, shown_as.event_id, shown_as.event_type, body)
 
 
 def _versions(subscriptions: Sequence[RunSubscription]) -> set[ApiVersion]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from router.northbound.api_version import ApiVersion
 from router.runs.ids import derive_event_id
 from router.runs.run import replace
 from schemas.results import RunResult
@@ -139,6 +140,13 @@ def announce(
 def deletion_of(run_id: str, state: str) -> HubChange:
     """Return the event about a run that the run store does not have any more."""
     return _change(HubEventType.DELETE, run_id, state)
+
+
+def change_for(version: ApiVersion, change: HubChange) -> HubChange:
+    """Return the event as this version of TMF653 has it: 4.1 has no event of a changed state."""
+    if version is not ApiVersion.V4_1 or change.event_type is not HubEventType.STATE_CHANGE:
+        return change
+    return change._replace(event_type=HubEventType.ATTRIBUTE_VALUE_CHANGE, field_path="state")
 
 
 def row_as_of(row: RunRow, notification: RunUpdate | RunResult) -> RunRow:

@@ -92,7 +92,12 @@ def read_service_test_request(content: object, tables: Collection[str]) -> Servi
     if not isinstance(own_id, str) or not own_id.strip():
         sentence = "the id of the run is missing: by its sys_id or number a repeated request is recognised"
         raise refuse(400, MistakeCode.MISSING, sentence, "/request_body/id")
-    return ServiceTestRequest(own_id=own_id.strip(), body=body, is_text=isinstance(written, str))
+    return ServiceTestRequest(own_id=own_id.strip(), body=body, is_text=has_text_body(content))
+
+
+def has_text_body(content: object) -> bool:
+    """Return whether the body of a request came as JSON in a text, as that of its answer does then."""
+    return isinstance(content, dict) and isinstance(content.get("request_body"), str)
 
 
 def answer_of(family: Sequence[RunView], reasons: Sequence[Reason], form: AnswerForm) -> RequestAnswer:

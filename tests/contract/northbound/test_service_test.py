@@ -586,6 +586,23 @@ async def test_a_cancellation_is_a_task_of_version_5(api: NorthboundServer) -> N
     assert (missing.status, missing.body["propertyPath"]) == (400, "/serviceTest/id")
 
 
+async def test_a_page_of_cancellations_says_which_part_of_the_list_it_is(api: NorthboundServer) -> None:
+    for run in [await api.order() for _ in range(3)]:
+        await api.call("POST", f"{V5}/cancelServiceTest", {"serviceTest": {"id": run["id"]}})
+    found, path = [], f"{V5}/cancelServiceTest?limit=2"
+    for part in ("items 0-1/3", "items 2-2/3"):
+        answer = await api.call("GET", path)
+        assert (answer.status, answer.headers["Content-Range"]) == (206, part)
+        assert (answer.headers["X-Total-Count"], answer.headers["X-Result-Count"]) == ("3", str(len(answer.body)))
+        links = {rel.strip('"'): url for url, rel in _links(answer.headers["Link"])}
+        path = links.get("next", "").removeprefix(api.address)
+        found += answer.body
+    assert path == ""
+    assert len({task["id"] for task in found}) == 3
+    whole = await api.call("GET", f"{V5}/cancelServiceTest")
+    assert (whole.status, whole.headers["Content-Range"]) == (200, "items 0-2/3")
+
+
 # Hierarchies
 
 

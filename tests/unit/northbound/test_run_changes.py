@@ -113,6 +113,44 @@ def test_the_deletion_of_a_run_has_the_same_id_each_time() -> None:
     assert PLANNER.deletions(NOON, gone, [a_subscription(tenant="acme")]) == ()
 
 
+def test_the_deletion_of_a_run_is_written_for_the_version_of_the_subscription() -> None:
+    service, kept_spec = {"id": "SVC1", "name": "Line"}, {"id": "TS1"}
+    kept = {"id": "TR 1", "href": "https://we.example/tmf-api/serviceTestManagement/v4/serviceTest/TR%201"}
+    kept |= {"@type": "RelatedServiceTest", "state": "completed"}
+    gone = GoneRun("TR 1", None, "completed", {**kept, "relatedService": service, "testSpecification": kept_spec})
+    v4, v5 = (
+        json.loads(PLANNER.deletions(NOON, gone, [a_subscription(version=version)])[0].body)["event"]["serviceTest"]
+        for version in (ApiVersion.V4_2, ApiVersion.V5)
+    )
+    assert v4 == gone.kept
+    assert v5 == {
+        "id": "TR 1",
+        "href": "https://we.example/tmf-api/serviceTestManagement/v5/serviceTest/TR%201",
+        "@type": "ServiceTest",
+        "state": "completed",
+        "relatedService": {**service, "@type": "ServiceRef"},
+        "testSpecification": {**kept_spec, "@type": "ServiceTestSpecificationRef"},
+    }
+
+
+def test_a_subscriber_of_4_1_hears_of_a_state_as_of_an_attribute() -> None:
+    old, new = a_subscription("S1", version=ApiVersion.V4_1), a_subscription("S2")
+    events = published(RunState.ACKNOWLEDGED, RunState.IN_PROGRESS)
+    deliveries = told(events, old, new)
+    of_old, of_new = ([each for each in deliveries if each.subscription_id == name] for name in ("S1", "S2"))
+    assert names(of_old) == [(CREATE, "acknowledged"), (VALUE, "inProgress")]
+    assert names(of_new) == [(CREATE, "acknowledged"), (STATE, "inProgress")]
+    assert [each.event_id for each in of_old] == [each.event_id for each in of_new]
+    event = json.loads(of_old[1].body)
+    assert (event["eventType"], event["fieldPath"]) == (VALUE, "state")
+
+
+@pytest.mark.parametrize(("event_type", "count"), [(VALUE, 1), (STATE, 1), (DELETE, 0)])
+def test_a_query_of_4_1_selects_changes_of_state_as_changes_of_attributes(event_type: str, count: int) -> None:
+    old = a_subscription(version=ApiVersion.V4_1, query=f"eventType={event_type}")
+    assert len(told(published(RunState.ACKNOWLEDGED, RunState.IN_PROGRESS), old)) == count
+
+
 @pytest.mark.parametrize(("version", "field"), [(ApiVersion.V4_2, "timeOcurred"), (ApiVersion.V5, "timeOccurred")])
 def test_the_time_of_an_event_is_written_as_its_version_spells_it(version: ApiVersion, field: str) -> None:
     [delivery] = told(published(RunState.ACKNOWLEDGED), a_subscription(version=version))

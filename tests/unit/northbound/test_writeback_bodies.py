@@ -27,7 +27,7 @@ from router.northbound.writeback import (
     value_as_text,
 )
 from router.runs.run import RunRow, replace
-from schemas.results import ReportedMeasure, RuleViolation
+from schemas.results import ReportedMeasure, RuleViolation, TolerancePeriod
 from schemas.run_document import JsonText, RequestedMeasure, RunDocument
 from schemas.vocabulary import MeasureIdOrigin, Mode, Phase, RunState
 from southbound.simulator.errors import RequestRefusedError
@@ -43,14 +43,18 @@ servicenow_forms = st.builds(
     TargetFormat, value_form=st.sampled_from(ValueForm), measure_ids=st.sampled_from(MeasureIds), zone=ZONES
 )
 long_texts = st.none() | st.text(characters, min_size=240, max_size=260) | st.text(characters, max_size=9)
+comparators = st.sampled_from(
+    [None, "is", ">", "Greater than", ">=", "<", "lesser than", "less than or equal to", "around"]
+)
 rules = st.builds(
     RuleViolation,
     name=long_texts,
     severity=st.sampled_from([None, "High", "critical", "low"]),
     consequence=long_texts,
     conformance_target_lower=long_texts,
-    conformance_comparator_lower=st.sampled_from([None, ">", "Greater than", ">="]),
-    conformance_comparator_upper=st.sampled_from([None, "<", "less than or equal to"]),
+    conformance_target_upper=long_texts,
+    conformance_comparator_lower=comparators,
+    conformance_comparator_upper=comparators,
 )
 
 
@@ -241,6 +245,32 @@ def test_choices_that_servicenow_does_not_have_are_left_out() -> None:
     assert "captureMethod" not in measure
     assert measure["ruleViolation"] == [{"id": "V1"}]
     assert measures_of(update_body(TMF653, row))[0]["captureMethod"] == "robot"
+
+
+def test_a_comparator_that_servicenow_does_not_have_on_its_side_is_left_out_and_the_target_stays() -> None:
+    rule = RuleViolation(
+        id="V1",
+        conformance_target_lower="10",
+        conformance_comparator_lower="less than",
+        conformance_target_upper="2500",
+        conformance_comparator_upper="greater than",
+    )
+    row = an_ended_run(a_measure(rule_violation=(rule,)))
+    assert only_violation(row) == {"id": "V1", "conformanceTargetLower": "10", "conformanceTargetUpper": "2500"}
+    [measure] = measures_of(update_body(TMF653, row))
+    assert measure["ruleViolation"][0]["conformanceComparatorUpper"] == "greater than"
+
+
+@pytest.mark.parametrize("units", ["minutes", "minute", "MINUTES"])
+def test_the_unit_of_a_tolerance_period_is_written_as_servicenow_spells_it(units: str) -> None:
+    rule = RuleViolation(id="V1", tolerance_period=TolerancePeriod(amount=1, units=units))
+    row = an_ended_run(a_measure(rule_violation=(rule,)))
+    assert only_violation(row)["tolerancePeriod"] == {"amount": 1, "units": "minutes"}
+
+
+def test_a_tolerance_period_whose_unit_servicenow_does_not_have_is_left_out() -> None:
+    rule = RuleViolation(id="V1", tolerance_period=TolerancePeriod(amount=1, units="weeks"))
+    assert only_violation(an_ended_run(a_measure(rule_violation=(rule,)))) == {"id": "V1"}
 
 
 @given(documents())

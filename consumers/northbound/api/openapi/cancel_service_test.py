@@ -19,6 +19,8 @@ def cancel_paths() -> dict[str, object]:
     path = f"{ApiVersion.V5.base}/cancelServiceTest"
     shown: Schema = {"application/json": {"schema": reference("CancelServiceTest")}}
     listed: Schema = {"application/json": {"schema": {"type": "array", "items": {"type": "object"}}}}
+    names = ("X-Total-Count", "X-Result-Count", "Content-Range", "Link")
+    headers = {name: {"schema": {"type": "string"}} for name in names}
     body: Schema = {"application/json": {"schema": reference("CancelServiceTest_Create")}}
     run_id: Schema = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
@@ -28,8 +30,8 @@ def cancel_paths() -> dict[str, object]:
                 "summary": "List cancellations, newest first.",
                 "tags": ["cancelServiceTest"],
                 "responses": {
-                    "200": {"description": "All of them.", "content": listed},
-                    "206": {"description": "A part of them.", "content": listed},
+                    "200": {"description": "All of them.", "headers": headers, "content": listed},
+                    "206": {"description": "A part of them.", "headers": headers, "content": listed},
                     **refusals("400", "501"),
                 },
             },

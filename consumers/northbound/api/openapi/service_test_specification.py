@@ -151,7 +151,7 @@ def specification_schemas() -> dict[str, object]:
         f"{TYPE_NAME}_Update": {
             "type": "object",
             "description": "A JSON Merge Patch (RFC 7386): a list replaces the whole list.",
-            "properties": {name: schema for name, schema in properties.items() if name != "id"},
+            "properties": {name: schema for name, schema in properties.items() if name not in {"id", "@type"}},
             "not": {"anyOf": [{"required": ["id"]}, {"required": ["href"]}]},
         },
     }
