@@ -106,6 +106,7 @@ class Oracle:
     named: dict[Breach, list[str]] = field(default_factory=dict)
     _disturbed: list[float] = field(default_factory=list)
     _periods: list[list[float]] = field(default_factory=list)  # [begin, end]
+    _stalls: list[tuple[float, float]] = field(default_factory=list)  # (begin, end)
     _revisions: dict[str, int] = field(default_factory=dict)
     _unresolved: set[str] = field(default_factory=set)
     _traces: OrderedDict[str, list[str]] = field(default_factory=OrderedDict)
@@ -136,6 +137,15 @@ class Oracle:
     def disturbed(self, at: float) -> None:
         """Record that processes, the broker or the store were disturbed. Times must not fall."""
         self._disturbed.append(at)
+
+    def stalled(self, since: float, until: float) -> None:
+        """Record that the systems read nothing during this time: a POST that they read then was written before."""
+        self._stalls.append((since, until))
+
+    def _written_at(self, read_at: float) -> float:
+        """Return since when a POST may have been written that was read then."""
+        during = [since for since, until in self._stalls if since <= read_at <= until + TRANSIT_TOLERANCE]
+        return min(during, default=read_at)
 
     @contextmanager
     def lasting(self, now: Callable[[], float]) -> Iterator[None]:
@@ -191,7 +201,7 @@ class Oracle:
 
     def _is_explained(self, before: SeenRun, at: float) -> bool:
         """Return whether a fault was recorded and a look-up settled it: a GET alone explains nothing."""
-        settled = before.last_not_found - before.at >= self.settle_time - TRANSIT_TOLERANCE
+        settled = before.last_not_found - self._written_at(before.at) >= self.settle_time - TRANSIT_TOLERANCE
         disturbed = before.fault is not Fault.NONE or self.is_disturbed(before.at, at)
         return disturbed and settled and before.not_found >= LOOK_UPS
 

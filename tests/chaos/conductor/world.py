@@ -170,6 +170,7 @@ class World:
             await asyncio.sleep(0.1)
             if (stalled := time.monotonic() - before - 0.1) > STALL:
                 self.note(f"the systems answered nothing for {stalled:.1f} s")
+                self.oracle.stalled(self.now() - stalled, self.now())
                 self.counts["stalls"] += 1
 
     async def sample_commits(self) -> None:

@@ -59,6 +59,16 @@ def test_look_ups_that_settle_nothing_explain_no_second_post(times: tuple[float,
     assert oracle.breaches == {Breach.UNEXPLAINED_POST: 1}
 
 
+def test_a_post_that_a_stalled_system_read_late_was_written_before_the_stall() -> None:
+    for stall, breaches in (((5.0, 10.0), {}), ((5.0, 9.0), {Breach.UNEXPLAINED_POST: 1})):
+        oracle = an_oracle("A")
+        post(oracle, 10.0, Fault.HANG_BEFORE)
+        oracle.stalled(*stall)
+        look_up(oracle, 10.1, 10.5, 11.0)
+        post(oracle, 11.1)
+        assert oracle.breaches == breaches
+
+
 def test_settled_look_ups_alone_explain_nothing_without_a_recorded_disturbance() -> None:
     def repeated_refusal(*disturbances: float) -> Oracle:
         oracle = an_oracle("A")

@@ -102,5 +102,5 @@ def test_a_profile_that_cannot_do_it_says_why(more: dict[str, object], word: str
 
 
 def test_a_field_is_changed_in_one_way() -> None:
-    with pytest.raises(ValidationError, match="patchable and reposted both name mode"):
+    with pytest.raises(ValidationError, match="patchable and reposted both have mode"):
         a_profile(patchable=["mode"], reposted=["mode"])
