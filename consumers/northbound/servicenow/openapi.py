@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from consumers.northbound.api.openapi.service_test import (
     NAME,
+    NAMED_MEASURE,
+    OPTIONAL_NAME,
     TEXT,
     Schema,
     links,
@@ -233,8 +235,8 @@ def _list_parameters() -> list[Schema]:
 
 def _measure() -> Schema:
     texts = ("metricHref", "unitOfMeasure", "testMeasureDefinitionId")
-    properties = {"id": _MEASURE_ID, "metricName": NAME, **dict.fromkeys(texts, TEXT)}
-    return {"type": "object", "required": ["metricName"], "properties": properties}
+    properties = {"id": _MEASURE_ID, "metricName": OPTIONAL_NAME, **dict.fromkeys(texts, TEXT)}
+    return {"type": "object", "anyOf": NAMED_MEASURE, "properties": properties}
 
 
 def _shown_run() -> Schema:

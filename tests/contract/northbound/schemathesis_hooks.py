@@ -30,6 +30,7 @@ RULES_BEYOND_SCHEMAS = {
         r"comes with \d+ runs, and one request may carry|runs may be nested \d+ levels deep"
     ),
     "a schema does not bound the depth of values of any form": r"more than 64 levels deep",
+    "a schema does not bound what operations copy together": r"the operations copy too much",
     "a schema does not compare the two pointers of an operation": r"a value cannot be moved into itself",
     "a query in a text has a grammar of its own": r"the query ",
     "what a client may do with a run depends on the run, and ServiceNow knows no 409": (

@@ -21,6 +21,11 @@ Schema = dict[str, object]
 TEXT: Schema = {"type": ["string", "null"]}
 # A name or id: it must have more than blanks around it, and no NUL, which databases do not keep.
 NAME: Schema = {"type": "string", "minLength": 1, "pattern": "^[^\\u0000]*[^\\u0000\\s][^\\u0000]*$"}
+# Since version 5 a measure without a name has that of its definition.
+NAMED_MEASURE: list[Schema] = [
+    {"required": [name], "properties": {name: NAME}} for name in ("metricName", "testMeasureDefinitionId")
+]
+OPTIONAL_NAME: Schema = {**NAME, "type": ["string", "null"]}
 MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
 _KEY: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^([!#-~]|[!-~][ -~]*[!-~])$"}
 _REFUSALS = {
@@ -313,10 +318,11 @@ def _related_party(version: ApiVersion) -> Schema:
 
 def _requested_measure(version: ApiVersion) -> Schema:
     texts = ("metricDescription", "unitOfMeasure", "captureMethod")
-    required = ["metricName"] if version.is_v5 else ["metricName", "metricHref"]
     properties = {"id": NAME, "metricName": NAME, "metricHref": {"type": "string"}, **dict.fromkeys(texts, TEXT)}
-    extra: Schema = {"testMeasureDefinitionId": TEXT} if version.is_v5 else {}
-    return {"type": "object", "required": required, "properties": properties | extra}
+    if not version.is_v5:
+        return {"type": "object", "required": ["metricName", "metricHref"], "properties": properties}
+    properties |= {"metricName": OPTIONAL_NAME, "testMeasureDefinitionId": TEXT}
+    return {"type": "object", "anyOf": NAMED_MEASURE, "properties": properties}
 
 
 def _shown(version: ApiVersion) -> Schema:
