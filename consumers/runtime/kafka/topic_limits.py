@@ -1,11 +1,11 @@
-"""Read how long a topic keeps its records, and how large they may be."""
+"""Read how long a topic keeps its records, how large they may be, and which topic it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
@@ -44,18 +44,25 @@ def read_topic_limits(settings: Mapping[str, Any], topics: Collection[str]) -> d
     return {topic: _limits_of(admin, topic) for topic in topics if topic in known}
 
 
-def read_cluster_id(settings: Mapping[str, Any]) -> str:
-    """Return the id of the cluster at these addresses.
+def read_identity(settings: Mapping[str, Any], topic: str) -> tuple[str, str]:
+    """Return the ids of the cluster at these addresses and of its topic; the latter is empty if it shows none.
+
+    Images of Kafka give every cluster the same id unless they are told another one; that of a topic is always its own.
 
     Raises:
         KafkaNotReadyError: the cluster does not answer.
     """
     admin = AdminClient({**settings, "log_level": 0})
     try:
-        return str(admin.list_topics(timeout=TIMEOUT).cluster_id)
+        cluster = str(admin.list_topics(timeout=TIMEOUT).cluster_id)
     except KafkaException as error:
         where = f"the cluster at {settings['bootstrap.servers']}"
         raise KafkaNotReadyError(sentence_for(error.args[0], where)) from None
+    try:
+        described = admin.describe_topics(TopicCollection([topic]), request_timeout=TIMEOUT)[topic].result(TIMEOUT)
+    except KafkaException:
+        return cluster, ""
+    return cluster, str(described.topic_id)
 
 
 def _limits_of(admin: AdminClient, topic: str) -> TopicLimits:

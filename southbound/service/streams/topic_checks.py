@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from consumers.periodic import repeat
 from consumers.runtime.kafka.readiness import KafkaNotReadyError
-from consumers.runtime.kafka.topic_limits import read_cluster_id, read_topic_limits
+from consumers.runtime.kafka.topic_limits import read_identity, read_topic_limits
 from schemas.topics import TopicNames
 from southbound.service.kafka_settings import client_settings
 from southbound.service.streams.clients import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from consumers.northbound.streams.profile import StreamDestination, StreamSource
     from consumers.runtime.kafka.topic_limits import TopicLimits
     from southbound.service.load_rules import RoutingRules
+    from southbound.service.streams.clients import NamedAsOwn
     from southbound.settings.settings import Settings
 
 EVERY = 3_600.0  # seconds
@@ -47,28 +48,25 @@ def stream_warnings(settings: Settings, rules: RoutingRules, environment: Mappin
 def loops_by_cluster(settings: Settings, rules: RoutingRules, environment: Mapping[str, str]) -> list[str]:
     """Return a sentence for each topic of a stream that is one of Southbound's own, whatever its cluster is called.
 
-    One cluster may have several addresses, so the ids of the clusters are compared. A cluster that does not answer is
-    not compared. Only topics with the name of one of Southbound's own are looked at.
+    One cluster may have several addresses, so the ids of the clusters and topics are compared. A cluster that does not
+    answer is not compared. Only topics with the name of one of Southbound's own are looked at.
 
     Raises:
         SecretMissingError: a secret is not where the profile says.
     """
-    others = [each for each in topics_named_as_own(rules, settings.kafka) if each.servers != settings.kafka.servers]
-    own = _cluster_id(client_settings(settings.kafka)) if others else ""
-    if not own:
-        return []
     return [
         f"{each.mistake} (the cluster at {each.servers} is the one of kafka.bootstrap)"
-        for each in others
-        if _cluster_id(stream_client_settings(settings.kafka, each.stream, each.servers, environment)) == own
+        for each in topics_named_as_own(rules, settings.kafka)
+        if each.servers != settings.kafka.servers and _is_own(each, settings, environment)
     ]
 
 
-def _cluster_id(client: Mapping[str, object]) -> str:
+def _is_own(named: NamedAsOwn, settings: Settings, environment: Mapping[str, str]) -> bool:
+    client = stream_client_settings(settings.kafka, named.stream, named.servers, environment)
     try:
-        return read_cluster_id(client)
+        return read_identity(client, named.topic) == read_identity(client_settings(settings.kafka), named.topic)
     except KafkaNotReadyError:
-        return ""
+        return False
 
 
 @dataclass(slots=True, kw_only=True)

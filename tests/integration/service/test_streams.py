@@ -18,9 +18,11 @@ from pydantic import SecretStr
 
 from producers.kafka_publisher import KafkaPublisher, producer_settings
 from producers.publisher import Message
+from schemas.topics import all_topics
 from southbound.exit_codes import ExitCode
 from southbound.operations.dlq.letter_filter import LetterOptions
 from southbound.operations.dlq.redrive import CloseOptions, redrive_letters
+from southbound.operations.topic_admin import TopicAdmin
 from southbound.service.load_rules import load_rules
 from southbound.service.roles import Role
 from southbound.service.streams.topic_checks import loops_by_cluster, stream_warnings
@@ -180,12 +182,15 @@ async def test_orders_in_avro_of_a_registry_are_taken_and_only_the_results_of_th
             assert service.dead_letters() == []
 
 
-def test_a_loop_is_found_by_the_id_of_the_cluster_whatever_its_address(
+def test_a_loop_is_found_by_the_ids_of_cluster_and_topic_whatever_the_address(
     kafka_bootstrap: str, other_kafka_bootstrap: str, tmp_path: Path
 ) -> None:
     kafka = KafkaSettings(bootstrap=kafka_bootstrap, prefix="p.")
     alias = kafka_bootstrap.replace("127.0.0.1", "localhost")
     assert alias != kafka.servers
+    for servers in (kafka_bootstrap, other_kafka_bootstrap):  # in containers both clusters have the same id
+        admin = TopicAdmin({"bootstrap.servers": servers})
+        admin.apply(admin.plan([topic for topic in all_topics("p.") if topic.name == "p.testrun.results"]))
     for name, servers in (("alias", alias), ("other", other_kafka_bootstrap), ("away", "127.0.0.1:1")):
         (tmp_path / f"{name}.yaml").write_text(
             json.dumps({"name": name, "bootstrap": [servers], "topic": "p.testrun.results"})
