@@ -294,6 +294,20 @@ class Caller(SystemCaller):
             raise AnotherRunError(contradiction)
         return report
 
+    def read_run_as_of(self, row: RunRow, result: CallResult) -> ExternalReport:
+        """Read the answer to an accepted call about one run as what held when the call was made.
+
+        Raises:
+            AnotherRunError: the answer is about another run.
+            NotUnderstoodError: the answer is not usable.
+        """
+        return replace(self.read_run(row, result), as_of=result.asked_at)
+
+    async def fetch_run(self, row: RunRow, cause: Event | None, *, is_poll: bool = False) -> CallResult:
+        """GET a run; a poll comes after the calls that records wait for."""
+        call = self.spoke(row.spoke).to_read(row.external_id or "")
+        return await self.call_about(row, replace(call, is_poll=True) if is_poll else call, cause)
+
     def reported(self, name: str, report: ExternalReport, report_id: str) -> Reported:
         """Return the run event of a report, with the times that the profile of its system sets."""
         profile = self.spoke(name).profile

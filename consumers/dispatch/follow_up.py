@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from consumers.dispatch.attempts import failed_attempt, store_delay
@@ -82,13 +81,11 @@ async def call_about_run(command: FollowUp, event: Event, row: RunRow, call: Cal
 
 async def read_run(command: FollowUp, event: Event, row: RunRow) -> tuple[CallResult, ExternalReport | None]:
     """GET the run, again at once where a success cannot be read. The report is None if no run was read."""
-    call = command.caller.spoke(row.spoke).to_read(row.external_id or "")
+    result = await command.caller.fetch_run(row, event)
     for _ in range(MAX_READS - 1):
-        result = await command.caller.call_about(row, call, event)
-        report = _report_in(command.caller, row, result)
-        if report is not None or result.meaning.verdict is not Verdict.ACCEPTED:
-            return result, report
-    result = await command.caller.call_about(row, call, event)
+        if result.meaning.verdict is not Verdict.ACCEPTED or _report_in(command.caller, row, result) is not None:
+            break
+        result = await command.caller.fetch_run(row, event)
     return result, _report_in(command.caller, row, result)
 
 
@@ -96,7 +93,7 @@ def _report_in(caller: Caller, row: RunRow, result: CallResult) -> ExternalRepor
     if result.meaning.verdict is not Verdict.ACCEPTED or says_nothing(result.accepted_response()):
         return None
     try:
-        return replace(caller.read_run(row, result), as_of=result.asked_at)
+        return caller.read_run_as_of(row, result)
     except NotUnderstoodError:
         return None
 

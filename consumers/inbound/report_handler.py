@@ -276,7 +276,7 @@ class ReportHandler:
 
     async def _record_answer_first(self, event: Event, row: RunRow) -> None:
         """Read a run that was reported as completed without all measures; record the answer if there is one."""
-        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
+        result = await self.caller.fetch_run(row, event)
         answer = None if is_not_there(result) else self._run_check.readable(row, result)
         if answer is not None:
             answer = replace(answer, as_of=result.asked_at)

@@ -99,7 +99,7 @@ class Cancellation(ABC):
 
     async def _after_404(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Refuse what the system has no such tasks for, unless it does not have the run either."""
-        read = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
+        read = await self.caller.fetch_run(row, event)
         if read.meaning.verdict is Verdict.ACCEPTED:
             return await self.refused(event, row, result.meaning.reasons)
         return await act_on_failure(self, event, row, read, attempt)
@@ -108,7 +108,7 @@ class Cancellation(ABC):
         """Store what was accepted, and what the response reports, unless the system shows that the run goes on."""
         response = result.accepted_response()
         try:
-            report = replace(self.caller.read_run(row, result), as_of=result.asked_at)
+            report = self.caller.read_run_as_of(row, result)
         except ErrorInSuccessError as error:
             return await self.refused(event, row, (_not_shown(f"The external system answered, but {error}."),))
         except AnotherRunError:
@@ -136,12 +136,11 @@ class Cancellation(ABC):
 
     async def ambiguous(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """GET the run, because the response to the cancellation shows a run that goes on, or no run."""
-        spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call_about(row, spoke.to_read(row.external_id or ""), event)
+        result = await self.caller.fetch_run(row, event)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)
         try:
-            report = replace(self.caller.read_run(row, result), as_of=result.asked_at)
+            report = self.caller.read_run_as_of(row, result)
         except NotUnderstoodError as error:
             shown = _not_shown(f"The external system answered with success, but then {error}.")
             return await self.still_shown(event, row, attempt, shown)

@@ -103,7 +103,7 @@ class ChangeAttempt:
 
     async def ambiguous(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """GET the run, and act on what the system shows now."""
-        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
+        result = await self.caller.fetch_run(row, event)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)
         if reasons := self._contradictions(row, result):
@@ -142,7 +142,7 @@ class ChangeAttempt:
 
     async def _read_until_shown(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """GET the run: there is no process, or it is gone, so only the run shows whether the change was made."""
-        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id or ""), event)
+        result = await self.caller.fetch_run(row, event)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)
         reasons = self._contradictions(row, result)
@@ -185,7 +185,7 @@ class ChangeAttempt:
     async def _store_accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
         made = self._made(row)
         try:
-            report = replace(self.caller.read_run(row, result), as_of=result.asked_at)
+            report = self.caller.read_run_as_of(row, result)
         except NotUnderstoodError:
             # The status says yes; nothing of the body is needed.
             await self.updater.store_fact(event, row, *made)

@@ -115,14 +115,13 @@ class RunReplacer(Cancellation):
 
     async def _read(self, event: Event, row: RunRow) -> ExternalReport | None:
         """Ask once for the test; None if nothing of it is certain."""
-        spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call_about(row, spoke.to_read(row.external_id or ""), event)
+        result = await self.caller.fetch_run(row, event)
         if result.meaning.verdict is Verdict.LOST:
             return not_found_as_cancelled(row.external_id, result.meaning.reasons)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return None
         try:
-            return replace(self.caller.read_run(row, result), as_of=result.asked_at)
+            return self.caller.read_run_as_of(row, result)
         except NotUnderstoodError:
             return None
 

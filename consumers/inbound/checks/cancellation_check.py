@@ -63,8 +63,7 @@ class CancellationCheck:
 
     async def _without_task(self, event: Event, row: RunRow) -> RunRow:
         """Read the run, because its system does not have the task (any more)."""
-        read = self.caller.spoke(row.spoke).to_read(row.external_id or "")
-        result = await self.caller.call_about(row, read, event)
+        result = await self.caller.fetch_run(row, event)
         if is_not_there(result):
             return await self._report(event, row, not_found_as_cancelled(row.external_id, result.meaning.reasons))
         answer = self._readable(row, result)

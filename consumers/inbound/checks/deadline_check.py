@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.inbound.checks.run_check import is_not_there
@@ -86,18 +86,18 @@ class DeadlineCheck:
         """Ask the system once, because its notification may be lost; whatever it answers, the deadline counts."""
         if row.external_id is None or row.deadline is None or not row.deadline.is_set:
             return row
-        spoke = self.caller.spoke(row.spoke)
-        result = await self.caller.call_about(row, replace(spoke.to_read(row.external_id), is_poll=True), event)
+        profile = self.caller.spoke(row.spoke).profile
+        result = await self.caller.fetch_run(row, event, is_poll=True)
         if is_not_there(result):
             return await self._count_not_found(event, row, result)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return row
         try:
-            report = replace(self.caller.read_run(row, result), as_of=result.asked_at)
+            report = self.caller.read_run_as_of(row, result)
         except NotUnderstoodError:
             return row
-        by_measures = spoke.profile.end_of_run is EndOfRun.MEASURES
-        grace = spoke.profile.measures_grace
+        by_measures = profile.end_of_run is EndOfRun.MEASURES
+        grace = profile.measures_grace
         if not has_news(row, report, self.updater.now(), grace, ends_with_measures=by_measures):
             return row
         report_id = derive_event_id(event.id, f"deadline:{row.revision}")

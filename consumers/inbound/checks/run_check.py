@@ -52,7 +52,7 @@ class RunCheck:
             return Done()
         if row.external_id is None:
             return await self._look_up(event, row)
-        result = await self.caller.call_about(row, self.caller.spoke(row.spoke).to_read(row.external_id), event)
+        result = await self.caller.fetch_run(row, event)
         if is_not_there(result):
             return await self.not_there(event, row, result)
         try:

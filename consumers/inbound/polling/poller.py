@@ -155,9 +155,7 @@ class Poller:
             await self.store.poll_claims.shorten(longer, at + _pause(1, profile))
 
     async def _read(self, row: RunRow) -> CallResult:
-        spoke = self.caller.spoke(row.spoke)
-        call = replace(spoke.to_read(row.external_id or ""), is_poll=True)
-        result = await self.caller.call_about(row, call, None)
+        result = await self.caller.fetch_run(row, None, is_poll=True)
         if result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result):
             try:
                 self.caller.read_run(row, result)
