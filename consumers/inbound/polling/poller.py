@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from consumers.store.claims.poll_claims import SilentRun
     from consumers.store.port import RunStore
     from producers.event_publisher import EventPublisher
+    from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
 
 
@@ -59,6 +60,14 @@ class _ClaimedRun(NamedTuple):
 
     row: RunRow
     claim: PollClaim
+
+
+class _PollAnswer(NamedTuple):
+    """What a system answered to the poll of a run, and what it reports with that; None if it reports nothing."""
+
+    row: RunRow
+    result: CallResult
+    report: ExternalReport | None = None
 
 
 class _PolledPage(NamedTuple):
@@ -134,18 +143,20 @@ class Poller:
         return [each for each in wanted if each.row.run_id in taken]
 
     async def _poll_page(self, claimed: Sequence[_ClaimedRun], profile: Profile) -> _PolledPage:
-        rows, again = [each.row for each in claimed], claimed
+        again = claimed
         try:
-            answers = await asyncio.gather(*(self._read(row) for row in rows))
-            news = await self._publish_news(rows, answers)
+            answers = await asyncio.gather(*(self._read(each.row) for each in claimed))
+            news = await self._publish_news(answers)
             again = [
                 each
-                for each, result in zip(claimed, answers, strict=True)
-                if each.row.run_id in news or result.meaning.verdict is not Verdict.ACCEPTED or is_not_there(result)
+                for each, answer in zip(claimed, answers, strict=True)
+                if each.row.run_id in news or answer.report is None
             ]
         finally:
             await self._ask_soon(again, profile)
-        return _PolledPage(len(news), bool(answers) and all(each.is_outage or each.is_busy for each in answers))
+        return _PolledPage(
+            len(news), bool(answers) and all(each.result.is_outage or each.result.is_busy for each in answers)
+        )
 
     async def _ask_soon(self, claimed: Sequence[_ClaimedRun], profile: Profile) -> None:
         """Let runs be polled in the next round whose answers have news, or failed."""
@@ -154,42 +165,42 @@ class Poller:
             at = min(claim.until - _pause(claim.answers, profile) for claim in longer)
             await self.store.poll_claims.shorten(longer, at + _pause(1, profile))
 
-    async def _read(self, row: RunRow) -> CallResult:
+    async def _read(self, row: RunRow) -> _PollAnswer:
         result = await self.caller.fetch_run(row, None, is_poll=True)
-        if result.meaning.verdict is Verdict.ACCEPTED and not is_not_there(result):
-            try:
-                self.caller.read_run(row, result)
-            except NoRunShownError as error:
-                return result.as_not_there(str(error))
-            except NotUnderstoodError as error:
-                return result.as_unknown_outcome(str(error))  # the next round asks again
-        return result
+        if result.meaning.verdict is not Verdict.ACCEPTED or is_not_there(result):
+            return _PollAnswer(row, result)
+        try:
+            return _PollAnswer(row, result, self.caller.read_run_as_of(row, result))
+        except NoRunShownError as error:
+            return _PollAnswer(row, result.as_not_there(str(error)))
+        except NotUnderstoodError as error:
+            return _PollAnswer(row, result.as_unknown_outcome(str(error)))  # the next round asks again
 
-    async def _publish_news(self, rows: Sequence[RunRow], answers: Sequence[CallResult]) -> frozenset[str]:
+    async def _publish_news(self, answers: Sequence[_PollAnswer]) -> frozenset[str]:
         """Publish the answers that say something new, and return the ids of their runs."""
-        pairs = tuple(zip(rows, answers, strict=True))
-        self._report_failures([pair for pair in pairs if pair[1].meaning.verdict is not Verdict.ACCEPTED])
-        news = [(row, event, result) for row, result in pairs if (event := self._event_of(row, result)) is not None]
-        await self.events.publish([event for _, event, _ in news])
-        for row, event, result in news:
-            self._remember(row, event, result)
-            self.on_news(row.spoke)
-        return frozenset(row.run_id for row, _, _ in news)
+        self._report_failures([each for each in answers if each.result.meaning.verdict is not Verdict.ACCEPTED])
+        news = [(answer, event) for answer in answers if (event := self._event_of(answer)) is not None]
+        await self.events.publish([event for _, event in news])
+        for answer, event in news:
+            self._remember(answer, event)
+            self.on_news(answer.row.spoke)
+        return frozenset(answer.row.run_id for answer, _ in news)
 
-    def _report_failures(self, failed: Sequence[tuple[RunRow, CallResult]]) -> None:
+    def _report_failures(self, failed: Sequence[_PollAnswer]) -> None:
         """Report each kind of failure once per page, because failures rarely come alone."""
-        for verdict in dict.fromkeys(result.meaning.verdict for _, result in failed):
-            alike = [(row, result) for row, result in failed if result.meaning.verdict is verdict]
-            row, result = alike[0]
+        for verdict in dict.fromkeys(each.result.meaning.verdict for each in failed):
+            alike = [each for each in failed if each.result.meaning.verdict is verdict]
+            row, result, _ = alike[0]
             others = f" (and {len(alike) - 1} other{'s' if alike[2:] else ''})" if alike[1:] else ""
             summary = f"{row.spoke} did not return the state of {row.external_id}, its id of run {row.run_id}{others}"
             self.warn(call_failed(result, summary).sentence)
 
-    def _event_of(self, row: RunRow, result: CallResult) -> Event | None:
+    def _event_of(self, answer: _PollAnswer) -> Event | None:
+        row, result, report = answer
         if is_not_there(result):
             return self._not_found_event(row)
         self.not_found.pop(row.run_id, None)
-        return self._report_event(row, result) if result.meaning.verdict is Verdict.ACCEPTED else None
+        return self._report_event(row, result, report) if report is not None else None
 
     def _not_found_event(self, row: RunRow) -> Event | None:
         """Publish that the run was not found; the inbound consumer asks again, and ends a run that stays lost."""
@@ -199,16 +210,14 @@ class Poller:
         del self.not_found[row.run_id]
         return self._build_event(row, f"lost:{row.revision}", body=b"")
 
-    def _report_event(self, row: RunRow, result: CallResult) -> Event | None:
-        response = result.accepted_response()
-        spoke = self.caller.spoke(row.spoke)
-        report = replace(spoke.read_reply(response), as_of=result.asked_at)
+    def _report_event(self, row: RunRow, result: CallResult, report: ExternalReport) -> Event | None:
+        response, profile = result.accepted_response(), self.caller.spoke(row.spoke).profile
         reading = {
-            "ends_with_measures": spoke.profile.end_of_run is EndOfRun.MEASURES,
-            "keeps_unknown_measures": spoke.profile.unknown_measures == "keep",
+            "ends_with_measures": profile.end_of_run is EndOfRun.MEASURES,
+            "keeps_unknown_measures": profile.unknown_measures == "keep",
         }
         role = f"poll:{sha256(response.body).hexdigest()}"
-        if has_news(row, report, self.now(), spoke.profile.measures_grace, **reading):
+        if has_news(row, report, self.now(), profile.measures_grace, **reading):
             # The same answer may be news again after the run has changed, so its id names the revision, too.
             role = f"{role}:{row.revision}"
         elif self._was_last_published(row, response.body):
@@ -248,8 +257,9 @@ class Poller:
         last = self.published.get(row.run_id)
         return last is not None and last.content == sha256(body).digest()
 
-    def _remember(self, row: RunRow, event: Event, result: CallResult) -> None:
-        body = result.response.body if isinstance(result.response, HttpResponse) else b""
+    def _remember(self, answer: _PollAnswer, event: Event) -> None:
+        row, response = answer.row, answer.result.response
+        body = response.body if isinstance(response, HttpResponse) else b""
         self.published.pop(row.run_id, None)
         self.published[row.run_id] = _Published(event.id, sha256(body).digest(), self.now())
         if len(self.published) > MAX_REMEMBERED:
