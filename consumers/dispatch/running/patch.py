@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.find_external_id import ExternalIdFinder
@@ -31,6 +32,8 @@ from schemas.problem import Problem
 from schemas.results import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from router.runs.revisions.change_plan import ChangePlan
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
+
+    _WaitBecause = Callable[[tuple[Reason, ...]], Awaitable[Outcome]]
 
 
 ACCEPTED_FOR_LATER = 202
@@ -103,14 +108,17 @@ class ChangeAttempt:
 
     async def ambiguous(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """GET the run, and act on what the system shows now."""
+        return await self._read(event, row, attempt, partial(wait_until_shown, self, event, row, attempt))
+
+    async def _read(self, event: Event, row: RunRow, attempt: Attempt, wait: _WaitBecause) -> Outcome:
+        """GET the run; `wait` if it does not show the change."""
         result = await self.caller.fetch_run(row, event)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)
-        if reasons := self._contradictions(row, result):
-            return await wait_until_shown(self, event, row, attempt, reasons)
-        if says_nothing(result.accepted_response()):
-            return await wait_until_shown(self, event, row, attempt, (_SHOWS_NOTHING,))
-        return await self._store_accepted(event, row, result)
+        reasons = self._contradictions(row, result)
+        if not reasons and says_nothing(result.accepted_response()):
+            reasons = (_SHOWS_NOTHING,)
+        return await (wait(reasons) if reasons else self._store_accepted(event, row, result))
 
     async def _follow(self, event: Event, row: RunRow, attempt: Attempt, address: str) -> Outcome:
         """Ask what has become of a change that was accepted for later."""
@@ -142,15 +150,7 @@ class ChangeAttempt:
 
     async def _read_until_shown(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """GET the run: there is no process, or it is gone, so only the run shows whether the change was made."""
-        result = await self.caller.fetch_run(row, event)
-        if result.meaning.verdict is not Verdict.ACCEPTED:
-            return await act_on_failure(self, event, row, result, attempt)
-        reasons = self._contradictions(row, result)
-        if not reasons and says_nothing(result.accepted_response()):
-            reasons = (_SHOWS_NOTHING,)
-        if reasons:
-            return await self._wait(event, row, attempt, THE_RUN, reasons)
-        return await self._store_accepted(event, row, result)
+        return await self._read(event, row, attempt, partial(self._wait, event, row, attempt, THE_RUN))
 
     async def _wait(
         self, event: Event, row: RunRow, attempt: Attempt, address: str, reasons: tuple[Reason, ...]
