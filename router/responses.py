@@ -24,6 +24,10 @@ RESPONSE_UNREADABLE = "RESPONSE_UNREADABLE"
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
+ACCEPTED_FOR_LATER = HTTPStatus.ACCEPTED  # the body may show what holds until then
+NO_CONTENT = HTTPStatus.NO_CONTENT
+
+
 class Purpose(StrEnum):
     """What a call is for; the same status means different things to a POST and to a PATCH."""
 

@@ -17,7 +17,7 @@ from consumers.dispatch.follow_up import (
 )
 from consumers.spokes.port import AnotherRunError, ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.profile import CancelMethod
-from router.responses import Verdict, says_nothing
+from router.responses import ACCEPTED_FOR_LATER, NO_CONTENT, Verdict, says_nothing
 from router.runs.reports.cancel_task import TaskState
 from router.runs.reports.report import ExternalReport, not_found_as_cancelled
 from router.runs.states import RANK, TERMINAL
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from router.responses import HttpResponse, Purpose
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
-
-ACCEPTED_FOR_LATER = 202  # the run is cancelled when a callback or a poll reports it
-NO_CONTENT = 204  # the response to a DELETE without a body: the run no longer exists
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

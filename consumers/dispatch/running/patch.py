@@ -22,7 +22,7 @@ from consumers.dispatch.follow_up import (
 from consumers.runtime.handler import Done
 from consumers.spokes.port import ChangesInRoot, FollowsChanges, NotUnderstoodError
 from consumers.spokes.profile import ChildChange
-from router.responses import Purpose, Verdict, says_nothing
+from router.responses import ACCEPTED_FOR_LATER, NO_CONTENT, Purpose, Verdict, says_nothing
 from router.runs.events import ChangeAccepted, ChangeRefused, RunMissing
 from router.runs.reports.cancel_task import TaskState
 from router.runs.revisions.bundled_children import children_at_system
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     _WaitBecause = Callable[[tuple[Reason, ...]], Awaitable[Outcome]]
 
 
-ACCEPTED_FOR_LATER = 202
-NO_CONTENT = 204
 CHANGE_AWAITED = "CHANGE_AWAITED"
 THE_RUN = "the run"  # instead of an address: the run itself shows whether the change was made
 _PROCESS_IS_GONE = (Verdict.LOST, Verdict.REFUSED, Verdict.CONFLICT)

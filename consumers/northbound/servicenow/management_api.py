@@ -55,6 +55,13 @@ def management_resource(book: OrderBook, reader: RequestReader, form: TargetForm
     )
 
 
+def list_response(page: Page, url: URL) -> web.Response:
+    """Answer GET of a collection as ServiceNow does: 206 for a part of it, and no total in `Content-Range`."""
+    headers = page.headers(url)
+    headers["Content-Range"] = headers["Content-Range"].partition("/")[0]  # "items 3-5"
+    return json_response(200 if page.is_whole else 206, page.resources, headers)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ManagementHandler:
     """Handles the requests. Their bodies are read as those of TMF653 5.0, which needs no `metricHref` of a measure."""
@@ -75,9 +82,7 @@ class _ManagementHandler:
         states = wanted.pushdown.states
         runs = [self._shown(view, call, wanted.fields) for view in views if states is None or view.state in states]
         page = Page(resources=runs, offset=wanted.offset, limit=wanted.limit, total=total)
-        headers = page.headers(URL(self.reader.base_url(request) + request.path_qs, encoded=True))
-        headers["Content-Range"] = headers["Content-Range"].partition("/")[0]  # "items 3-5"
-        return json_response(200 if page.is_whole else 206, runs, headers)
+        return list_response(page, URL(self.reader.base_url(request) + request.path_qs, encoded=True))
 
     @with_its_statuses
     async def read(self, request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from consumers.northbound.api.openapi.service_test import (
     TEXT,
     Schema,
     links,
+    query_parameter,
     reference,
     refusals,
     schema_name,
@@ -76,7 +77,7 @@ def management_paths() -> dict[str, object]:
                 "Read a run, by the id that Southbound gave it (sys_id) or by its external id.",
                 {"200": _response("The run.", some)},
                 refusals("400", "404"),
-                parameters=[_query("fields", "First-level attributes to show.", {"type": "string"})],
+                parameters=[query_parameter("fields", "First-level attributes to show.", {"type": "string"})],
             ),
             "patch": _operation(
                 "patchServiceNowServiceTest",
@@ -214,22 +215,25 @@ def _response(description: str, content: Schema) -> Schema:
     return {"description": description, "content": content}
 
 
-def _query(name: str, description: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "query", "description": description, "schema": schema}
-
-
-def _list_parameters() -> list[Schema]:
+def page_parameters(shown: str) -> list[Schema]:
+    """Return the parameters that select a page of what is shown."""
     offset: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0}
     limit: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_OFFSET, "default": DEFAULT_LIMIT}
     return [
-        _query(
+        query_parameter("offset", f"How many {shown} are skipped.", offset),
+        query_parameter("limit", f"How many {shown} are shown at most; above {MAX_LIMIT} it is {MAX_LIMIT}.", limit),
+    ]
+
+
+def _list_parameters() -> list[Schema]:
+    return [
+        query_parameter(
             "fields",
             "First-level attributes to show, separated by commas; unknown ones are ignored.",
             {"type": "string"},
         ),
-        _query("offset", "How many runs are skipped.", offset),
-        _query("limit", f"How many runs are shown at most; above {MAX_LIMIT} it is {MAX_LIMIT}.", limit),
-        _query("state", "Runs in this state.", {"type": "string", "enum": _STATES}),
+        *page_parameters("runs"),
+        query_parameter("state", "Runs in this state.", {"type": "string", "enum": _STATES}),
     ]
 
 

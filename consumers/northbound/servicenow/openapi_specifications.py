@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from consumers.northbound.api.openapi.service_test import Schema, links, reference, refusals
+from consumers.northbound.api.openapi.service_test import Schema, links, query_parameter, reference, refusals
 from consumers.northbound.api.openapi.service_test_specification import specification_schemas
+from consumers.northbound.servicenow.openapi import page_parameters
 from router.northbound.api_version import SERVICENOW_BASE
-from router.northbound.lists.query import MAX_OFFSET
-from router.northbound.servicenow.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from router.northbound.specification_resource import RESOURCE_NAME, TYPE_NAME
 
 _SHOWN, _CHANGED = "ServiceNowServiceTestSpecification", "ServiceNowServiceTestSpecification_Update"
@@ -16,7 +15,7 @@ _TAGS = ["serviceTestSpecification (ServiceNow)"]
 def specification_management_paths() -> dict[str, object]:
     """Return the paths."""
     whole, one = f"{SERVICENOW_BASE}/{RESOURCE_NAME}", f"{SERVICENOW_BASE}/{RESOURCE_NAME}/{{id}}"
-    fields = _query("fields", "First-level attributes to show, separated by commas.", {"type": "string"})
+    fields = query_parameter("fields", "First-level attributes to show, separated by commas.", {"type": "string"})
     some: Schema = {"type": "object", "required": ["id"]}
     next_ones = links(f"retrieve{_SHOWN}", f"patch{_SHOWN}")
     return {
@@ -24,7 +23,7 @@ def specification_management_paths() -> dict[str, object]:
             "get": _operation(
                 "list",
                 "List specifications, by id. Other parameters than these are ignored.",
-                parameters=[fields, *_page_parameters()],
+                parameters=[fields, *page_parameters("specifications")],
                 responses={
                     "200": _response("The whole list.", {"type": "array", "items": some}),
                     "206": _response("A part of it.", {"type": "array", "items": some}),
@@ -97,16 +96,3 @@ def _response(description: str, schema: Schema) -> Schema:
 
 def _body(name: str) -> Schema:
     return {"required": True, "content": {"application/json": {"schema": reference(name)}}}
-
-
-def _query(name: str, description: str, schema: Schema) -> Schema:
-    return {"name": name, "in": "query", "description": description, "schema": schema}
-
-
-def _page_parameters() -> list[Schema]:
-    offset: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0}
-    limit: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_OFFSET, "default": DEFAULT_LIMIT}
-    return [
-        _query("offset", "How many specifications are skipped.", offset),
-        _query("limit", f"How many are shown at most; above {MAX_LIMIT} it is {MAX_LIMIT}.", limit),
-    ]

@@ -17,6 +17,7 @@ from consumers.northbound.api.service_test_specification import (
     existing_specification,
     new_document,
 )
+from consumers.northbound.servicenow.management_api import list_response
 from consumers.northbound.servicenow.openapi_specifications import (
     specification_management_paths,
     specification_management_schemas,
@@ -86,9 +87,7 @@ class _SpecificationManagement:
                 shown.append(select_fields(shown_specification(record, self.zone), wanted.fields))
             total += 1
         page = Page(resources=shown, offset=wanted.offset, limit=wanted.limit, total=total)
-        headers = page.headers(URL(self.reader.base_url(request) + request.path_qs, encoded=True))
-        headers["Content-Range"] = headers["Content-Range"].partition("/")[0]
-        return json_response(200 if page.is_whole else 206, shown, headers)
+        return list_response(page, URL(self.reader.base_url(request) + request.path_qs, encoded=True))
 
     @with_its_statuses
     async def read(self, request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.tmf653.lenient_json import as_mapping, as_moment, as_number, parse_json
 from consumers.spokes.tmf653.replies import require_answer, to_report
+from router.responses import ACCEPTED_FOR_LATER
 from router.runs.reports.identity import contradiction_of
 from schemas.results import Reason
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from schemas.text.json_types import Json
 
 CHANGE_NOT_SHOWN = "CHANGE_NOT_SHOWN"
-_ACCEPTED_FOR_LATER = 202  # the body may show the run as it is until then
 _MIN_SHORTENED = 10  # characters that a system keeps at least of a text that it cuts
 _EMPTY: tuple[object, ...] = (None, "", [], {})
 _UNKNOWN = object()  # it is not known what was there before
@@ -37,7 +37,7 @@ def contradictions(response: HttpResponse, row: RunRow, old: Json, new: Json) ->
         shown = require_answer(parse_json(response.body, response.headers.get("content-type")))
     except NotUnderstoodError as error:
         return (_not_shown(f"The external system answered with success, but {error}."),)
-    if response.status == _ACCEPTED_FOR_LATER:
+    if response.status == ACCEPTED_FOR_LATER:
         return ()
     if (other := contradiction_of(to_report({}, shown), row)) is not None:
         return (_not_shown(f"The external system answered with success, but {other}."),)

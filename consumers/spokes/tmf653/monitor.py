@@ -17,7 +17,7 @@ from consumers.spokes.tmf653.identities import MAX_HREF_LENGTH, MAX_ID_LENGTH, l
 from consumers.spokes.tmf653.lenient_json import as_list, as_mapping, first_text, parse_json
 from consumers.spokes.tmf653.replies import to_report
 from router.error_bodies import read_error_body
-from router.responses import Purpose
+from router.responses import ACCEPTED_FOR_LATER, Purpose
 from router.runs.reports.report import ExternalReport
 from schemas.results import Reason
 from schemas.vocabulary import RunState
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from schemas.text.json_types import Json
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_ACCEPTED_FOR_LATER = 202
 PROCESSING_FAILED = "PROCESSING_FAILED"
 _FAILED_STATES = frozenset({"failed", "rejected", "error", "cancelled", "canceled", "aborted", "terminatedwitherror"})
 _FIRST_ERROR = 400  # of the statuses of HTTP
@@ -146,6 +145,6 @@ def _body_of(kept: Json) -> Json:
 def is_elsewhere(paths: Paths, response: HttpResponse) -> bool:
     """Return whether an answer names the address of something else than a run, as a 202 does."""
     location = response.headers.get("location")
-    if response.status != _ACCEPTED_FOR_LATER and response.body.strip():
+    if response.status != ACCEPTED_FOR_LATER and response.body.strip():
         return False
     return bool(location) and run_id_in(paths, location or "") is None

@@ -206,7 +206,7 @@ def _header(name: str, description: str) -> Schema:
 
 def _fields_parameter() -> Schema:
     description = "First-level attributes to show, separated by commas; id and href are always shown."
-    return _query_parameter("fields", description, {"type": "string"})
+    return query_parameter("fields", description, {"type": "string"})
 
 
 def _list_parameters() -> list[Schema]:
@@ -221,10 +221,10 @@ def _list_parameters() -> list[Schema]:
     text: Schema = {"type": "string", "maxLength": MAX_VALUE_LENGTH, "pattern": "^[^\\u0000]*$"}
     return [
         _fields_parameter(),
-        _query_parameter("offset", "How many runs are skipped.", offset),
-        _query_parameter("limit", "How many runs are shown at most.", limit),
+        query_parameter("offset", "How many runs are skipped.", offset),
+        query_parameter("limit", "How many runs are shown at most.", limit),
         sort_parameter(SORTABLE_RUN_ATTRIBUTES),
-        *(_query_parameter(name, description, text) for name, description in filters.items()),
+        *(query_parameter(name, description, text) for name, description in filters.items()),
     ]
 
 
@@ -238,10 +238,11 @@ def sort_parameter(attributes: Iterable[str]) -> Schema:
         "items": {"type": "string", "enum": keys},
     }
     description = "Attributes to sort by, the most important one first; with `-` the other way round."
-    return {**_query_parameter("sort", description, schema), "style": "form", "explode": False}
+    return {**query_parameter("sort", description, schema), "style": "form", "explode": False}
 
 
-def _query_parameter(name: str, description: str, schema: Schema) -> Schema:
+def query_parameter(name: str, description: str, schema: Schema) -> Schema:
+    """Return a parameter of the query."""
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
