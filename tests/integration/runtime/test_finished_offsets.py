@@ -66,17 +66,22 @@ def _has_committed(bootstrap: str, group: str, topic: str, end: int) -> bool:
 
 
 def _metadata(bootstrap: str, group: str, topic: str) -> str:
-    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
-    try:
-        (found,) = reader.committed([TopicPartition(topic, 0)], timeout=10)
-        return str(found.metadata or "")
-    finally:
-        reader.close()
+    return str(_position(bootstrap, group, topic).metadata or "")
 
 
 def _finished_end(bootstrap: str, group: str, topic: str) -> int:
-    (offset,) = committed(bootstrap, group, topic)
-    return read_metadata(_metadata(bootstrap, group, topic), offset).end
+    # One request for both: between two, the group may commit, and the metadata be of another offset.
+    position = _position(bootstrap, group, topic)
+    return read_metadata(position.metadata, position.offset).end
+
+
+def _position(bootstrap: str, group: str, topic: str) -> TopicPartition:
+    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    try:
+        (found,) = reader.committed([TopicPartition(topic, 0)], timeout=10)
+        return found
+    finally:
+        reader.close()
 
 
 class Outage:
