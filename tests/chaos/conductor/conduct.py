@@ -14,6 +14,7 @@ from southbound.exit_codes import ExitCode
 from tests.chaos.conductor.hands import Hand
 from tests.chaos.conductor.load import Load
 from tests.chaos.conductor.oracle import Breach
+from tests.chaos.conductor.reader import count_records
 from tests.chaos.conductor.report import ChaosReport
 from tests.chaos.conductor.soak import Sampler
 from tests.chaos.conductor.waits import Patience, StuckError, run_patiently
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from tests.chaos.conductor.world import World
 
 MAX_OPEN = 2_000  # runs without a result; more are not requested until some have ended
+TICK = 0.05  # seconds between two publications at a high rate: waiting for each acknowledgement alone is too slow
+MAX_AT_ONCE = 50  # keys that are published at the same time
 SAMPLE_EVERY = 10.0  # seconds
 SHOW_EVERY = 60.0  # seconds
 QUIET = 400.0  # seconds without any movement; longer than a start, a stop and what counts as lost take
@@ -84,6 +87,7 @@ async def conduct(
             scenario,
             command,
             seconds=time.monotonic() - began,
+            records=await asyncio.to_thread(count_records, world.cluster.bootstrap),
             samples=sampler.samples if extent.samples else (),
         )
         keep(report)
@@ -179,7 +183,8 @@ async def _publish(world: World, load: Load, extent: Extent) -> None:
         while world.open_results() > MAX_OPEN and not _is_over(world, extent, started):
             await asyncio.sleep(0.1)
             began += 0.1
-        await world.publish(load.draw(world.oracle))
+        at_once = range(min(MAX_AT_ONCE, int(extent.rate * TICK)) or 1)
+        await asyncio.gather(*[world.publish(load.draw(world.oracle)) for _ in at_once])
     world.is_loaded = True
 
 

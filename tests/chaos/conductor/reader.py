@@ -202,3 +202,14 @@ def read_lag(bootstrap: str, groups: Mapping[str, str], partitions: int) -> dict
                 if (lag := high - max(committed.get((topic, number), low), low)) > 0:
                     lags[topic] = lags.get(topic, 0) + lag
     return lags
+
+
+def count_records(bootstrap: str) -> int:
+    """Return how many records were published to all topics but Kafka's own; 0 if no broker answers."""
+    with closing(Consumer({"bootstrap.servers": bootstrap, "group.id": "conductor", "log_level": 0})) as consumer:
+        try:
+            topics = consumer.list_topics(timeout=10.0).topics
+            places = [TopicPartition(name, n) for name in topics if name[:2] != "__" for n in topics[name].partitions]
+            return sum(consumer.get_watermark_offsets(place, timeout=10.0)[1] for place in places)
+        except KafkaException:
+            return 0

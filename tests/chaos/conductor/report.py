@@ -24,6 +24,7 @@ COLUMNS = (
     "store",
     "nodes",
     "events",
+    "records",
     "runs",
     "kills",
     "pauses",
@@ -49,6 +50,7 @@ class ChaosReport:
     nodes: int
     workers: int
     events: int  # lifecycle records
+    records: int = 0  # of all topics: events, commands, reports, updates, results; 0 in reports that did not count them
     runs: int
     seconds: float
     kills: int
@@ -67,7 +69,14 @@ class ChaosReport:
 
     @classmethod
     def of(
-        cls, world: World, scenario: ChaosScenario, command: str, *, seconds: float, samples: Sequence[SoakSample]
+        cls,
+        world: World,
+        scenario: ChaosScenario,
+        command: str,
+        *,
+        seconds: float,
+        records: int,
+        samples: Sequence[SoakSample],
     ) -> ChaosReport:
         """Return the report of a world that is quiet again."""
         breaches = world.oracle.breaches
@@ -80,6 +89,7 @@ class ChaosReport:
             nodes=world.setup.nodes,
             workers=len(world.workers),
             events=world.published,
+            records=records,
             runs=len(world.oracle.expected),
             seconds=round(seconds, 1),
             kills=world.counts["kills"],
@@ -137,7 +147,10 @@ def markdown_table(reports: Sequence[ChaosReport]) -> list[str]:
     """Return a table with one row for each report."""
     names = [name.replace("_", " ") for name in COLUMNS]
     rows = [
-        [f"{getattr(report, name):,}" if name in ("events", "runs") else str(getattr(report, name)) for name in COLUMNS]
+        [
+            f"{getattr(report, name):,}" if name in ("events", "records", "runs") else str(getattr(report, name))
+            for name in COLUMNS
+        ]
         for report in reports
     ]
     return [f"| {' | '.join(cells)} |" for cells in (names, ["---"] * len(COLUMNS), *rows)]
