@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.chaos.conductor.scenarios import ChaosScenario
     from tests.chaos.conductor.world import World
 
-MAX_OPEN = 2_000  # runs without a result; more are not requested until some have ended
+MAX_OPEN = 10_000  # runs without a result; more are not requested until some have ended
 TICK = 0.05  # seconds between two publications at a high rate: waiting for each acknowledgement alone is too slow
 MAX_AT_ONCE = 50  # keys that are published at the same time
 SAMPLE_EVERY = 10.0  # seconds
