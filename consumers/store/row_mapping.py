@@ -119,6 +119,7 @@ def run_values(row: RunRow, moments: MomentFormat, documents: DocumentCache) -> 
         _FOLLOWED_TASK.dump_json(row.cancellation).decode() if row.cancellation else None,
         row.cancellation.id if row.cancellation else None,
         _REPLACEMENT.dump_json(row.replacement, exclude_defaults=True).decode() if row.replacement else None,
+        moments.write_if(row.state_event_at),
     )
 
 
@@ -163,6 +164,7 @@ def run_row(
         cancellation,
         _cancel_task,
         replacement,
+        state_event_at,
     ) = values
     return RunRow(
         run_id=run_id,
@@ -199,6 +201,7 @@ def run_row(
         deadline=_decode_deadline(deadline) if deadline else None,
         cancellation=_FOLLOWED_TASK.validate_json(cancellation) if cancellation else None,
         replacement=_REPLACEMENT.validate_json(replacement) if replacement else None,
+        state_event_at=moments.read_if(state_event_at),
     )
 
 

@@ -64,6 +64,7 @@ runs = Table(
     Column("cancellation", Text),  # JSON; null for nearly every run
     Column("cancel_task", Text),  # the id of the task that cancels the run, if it is followed
     Column("replacement", Text),  # JSON; null for nearly every run
+    Column("state_event_at", Moment),  # the newest event that reported pending or inProgress, by its system's clock
 )
 Index("runs_by_external_id", runs.c.spoke, runs.c.external_id, unique=True)  # nulls are not equal: many may wait
 Index("runs_by_request", runs.c.request_id)

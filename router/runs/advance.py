@@ -54,7 +54,7 @@ from router.runs.pending import WAITS_FOR_THRESHOLD
 from router.runs.reports import late_reports
 from router.runs.reports.information import add_questions, without_answered, without_questions_about
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
-from router.runs.reports.report_order import names_earlier_state, without_outdated_fields
+from router.runs.reports.report_order import names_earlier_state, newest_event, without_outdated_fields
 from router.runs.revisions import replacement as replacements
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
@@ -305,6 +305,7 @@ def _apply_accepted(row: RunRow, run_event: Accepted, phase: Phase, at: datetime
         sent=run_event.document,
         accepted_version=run_event.document.version,
         accepted_at=at,
+        state_event_at=None,
         doubt=None,
         failed_attempt=None,
         watch=None if run_event.external_id else begin(Missing.EXTERNAL_ID, at, run_event.id_deadline),
@@ -346,7 +347,7 @@ def _block(row: RunRow, phase: Phase, reason: Reason, at: datetime) -> Transitio
 
 
 def _without_outdated_fields(basis: RunRow, run_event: RunEvent) -> RunEvent:
-    if not isinstance(run_event, Reported) or run_event.report.as_of is None:
+    if not isinstance(run_event, Reported) or (run_event.report.as_of is None and run_event.report.event_time is None):
         return run_event
     return replace_fields(run_event, report=without_outdated_fields(basis, run_event.report))
 
@@ -355,8 +356,8 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     if run_event.report_id in row.processed_reports:
         return Transition(row, changed=False)
     reports = (*row.processed_reports, run_event.report_id)[-MAX_PROCESSED_REPORTS:]
-    row = replace(row, processed_reports=reports)
     report = run_event.report
+    row = replace(row, processed_reports=reports, state_event_at=newest_event(row, report))
     if replacements.is_replaced(row, report.external_id):
         return Transition(row, changed=False)
     if row.phase in ENDED_PHASES and not missing_parts.is_lost(row):

@@ -198,4 +198,5 @@ def run_rows(draw: st.DrawFn) -> RunRow:
         last_notification=draw(st.none() | last_notifications),
         cancellation=draw(st.none() | followed_tasks),
         replacement=draw(st.none() | replacements),
+        state_event_at=draw(optional_moments),
     )

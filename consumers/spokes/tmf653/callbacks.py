@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from consumers.spokes.tmf653.envelopes import open_envelope
-from consumers.spokes.tmf653.lenient_json import as_mapping, first_text, parse_json
+from consumers.spokes.tmf653.lenient_json import as_mapping, as_moment, first_text, parse_json
 from consumers.spokes.tmf653.replies import echoed_run_id, require_answer, require_run, to_report
 from consumers.spokes.tmf653.v5.cancel_task import CANCEL_TASK, to_task_report
 from consumers.spokes.tmf653.v5.information import asks_for_information, questions_in
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 # States whose report is not complete without measures.
 _STATES_WITH_MEASURES = frozenset({RunState.COMPLETED, RunState.FAILED})
+
+# States that follow each other in both directions: only the time of an event says which of two is the newer one.
+_STATES_BOTH_WAYS = frozenset({RunState.PENDING, RunState.IN_PROGRESS})
+_FUTURE = timedelta(days=1)  # of the clock of a system that is ahead of ours, at most
 
 # Hubs send the events of these resources of TMF653 to the same listener.
 _OTHER_RESOURCES = ("serviceTestSpecification", CANCEL_TASK)
@@ -45,14 +50,14 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
     """
     body = _opened(received)
     if "event" not in body:
-        return _add_ids(to_report(spellings, body), received)
+        return _add_ids(_timed(to_report(spellings, body), body, received), received)
     event_type = _event_type(body, received)
     if (task := _cancel_task(body["event"], event_type)) is not None:
         task_report = to_task_report(task, questions_in(body, event_type, CANCEL_INFORMATION_REQUIRED))
         return _add_ids(replace(task_report, event_id=first_text(body, "eventId") or received.event_id), received)
     questions = questions_in(body, event_type, INFORMATION_REQUIRED)
     if questions or asks_for_information(event_type):
-        return _add_ids(_asking(spellings, body, event_type, questions), received)
+        return _add_ids(_timed(_asking(spellings, body, event_type, questions), body, received), received)
     run = _event_run(body["event"], event_type)
     report = replace(
         to_report(spellings, run),
@@ -61,7 +66,8 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
     deleted = _says_deleted(event_type)
     announces_change = deleted or "statechange" in event_type.lower()
     report = replace(report, deleted=deleted, announces_change=announces_change)
-    return _add_ids(replace(report, thin=_is_thin(report, run, event_type)), received)
+    report = replace(report, thin=_is_thin(report, run, event_type))
+    return _add_ids(_timed(report, body, received), received)
 
 
 def check_callback(received: InboundReceived) -> None:
@@ -160,6 +166,19 @@ def _is_thin(report: ExternalReport, run: Json, event_type: str) -> bool:
     if "testMeasure" in run:
         return False
     return report.raw_state is None or report.state in _STATES_WITH_MEASURES
+
+
+def _timed(report: ExternalReport, body: Json, received: InboundReceived) -> ExternalReport:
+    """Return the report with the time of its event, if another event may contradict it.
+
+    A time without a zone orders nothing in the hour in which clocks go back, nor does one that is far in the future.
+    """
+    if not (report.thin or report.state in _STATES_BOTH_WAYS) or received.channel is not Channel.CALLBACK:
+        return report
+    found = as_moment(body.get("eventTime"), needs_zone=True)
+    if found is None or found > received.received_at + _FUTURE:
+        return report
+    return replace(report, event_time=found)
 
 
 def _says_deleted(event_type: str) -> bool:

@@ -80,11 +80,11 @@ def as_truth_value(value: object) -> bool | None:
     return _TRUTH_VALUES.get((as_text(value) or "").casefold())
 
 
-def as_moment(value: object) -> datetime | None:
-    """Read RFC 3339, or `YYYY-MM-DD HH:MM:SS` as UTC."""
+def as_moment(value: object, *, needs_zone: bool = False) -> datetime | None:
+    """Read RFC 3339, or `YYYY-MM-DD HH:MM:SS`, as UTC unless the text has to name its time zone."""
     try:
         found = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
-        if found is None:
+        if found is None or (needs_zone and found.tzinfo is None):
             return None
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):

@@ -40,7 +40,8 @@ class ExternalReport:
     `state` is None if none was reported or the spelling is unknown (`raw_state` keeps it).
     `thin` marks an event without usable content: the run has to be read with GET. `announces_change`: the event says
     that the state has changed, or that the run was deleted. `as_of` is when the run was asked for, in an answer;
-    `is_older`: a newer report about the run may have been processed since then. `run_ids` are the ids that stand where
+    `is_older`: a newer report about the run may have been processed since then. `event_time` is when an event happened
+    that reports `pending` or `inProgress`, by the clock of the system. `run_ids` are the ids that stand where
     we write our id of a run. `is_id_of_address`: the external id is the end of an address that is perhaps no run's.
     """
 
@@ -58,6 +59,7 @@ class ExternalReport:
     thin: bool = False
     announces_change: bool = False
     as_of: datetime | None = None
+    event_time: datetime | None = None
     is_older: bool = False
     deleted: bool = False  # an event that says that the system has deleted the run
     asked: tuple[Reason, ...] = ()  # what the system needs before it goes on

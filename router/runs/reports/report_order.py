@@ -13,6 +13,8 @@ from router.runs.transitions import ENDED_PHASES
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
 
@@ -47,6 +49,7 @@ def merge_answer(event: ExternalReport, answer: ExternalReport) -> ExternalRepor
         reasons=tuple(dict.fromkeys((*event.reasons, *answer.reasons))),
         event_id=event.event_id,
         children=answer.children or event.children,
+        event_time=event.event_time,
         thin=False,
     )
 
@@ -55,12 +58,26 @@ def without_outdated_fields(row: RunRow, report: ExternalReport) -> ExternalRepo
     """Return the report without what a newer report about the run has replaced.
 
     An answer shows the run as it was when it was asked for. If the run was updated since, the answer is perhaps older
-    than that update: it cannot change `pending` to `inProgress` or back, nor replace a measure.
+    than that update. An event is older if its system says that it happened before one that was processed. What is older
+    cannot change `pending` to `inProgress` or back, nor replace a measure.
     """
-    if report.as_of is None or row.updated_at <= report.as_of:
+    if not _is_older(row, report):
         return report
-    sideways = report.state is not None and report.state not in TERMINAL and _rank(report.state) == _rank(row.state)
-    return replace(report, state=None if sideways else report.state, is_older=True)
+    if report.state is None or report.state in TERMINAL or _rank(report.state) != _rank(row.state):
+        return replace(report, is_older=True)
+    return replace(report, state=None, raw_state=None, asked=(), is_older=True)
+
+
+def newest_event(row: RunRow, report: ExternalReport) -> datetime | None:
+    """Return the newest time of an event about the run, once this report is processed."""
+    known, reported = row.state_event_at, report.event_time
+    return reported if known is None or (reported is not None and reported > known) else known
+
+
+def _is_older(row: RunRow, report: ExternalReport) -> bool:
+    if report.as_of is not None:
+        return row.updated_at > report.as_of
+    return report.event_time is not None and row.state_event_at is not None and report.event_time < row.state_event_at
 
 
 def names_earlier_state(row: RunRow, report: ExternalReport) -> bool:

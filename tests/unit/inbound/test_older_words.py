@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
 
 from consumers.inbound.report_handler import MAX_READS_UNTIL_CHANGE, MAX_READS_UNTIL_STATE
@@ -12,7 +13,7 @@ from consumers.runtime.handler import RetryLater
 from producers.publisher import PublishError
 from router.responses import HttpResponse, Purpose
 from schemas.lifecycle import RunRequested
-from schemas.vocabulary import Phase, Result, RunState
+from schemas.vocabulary import Phase, Result, RunState, UpdateKind
 from tests.builders.runs import NOON, a_document, a_run
 from tests.fakes.external_system import LOCKED, json_answer
 from tests.fakes.run_store import InMemoryRunStore
@@ -195,6 +196,45 @@ async def test_waiting_for_the_answer_to_the_post_uses_up_no_retries() -> None:
     gateway.system.plan(Purpose.READ, LOCKED)
     outcome = await gateway.attempt(record, 9)
     assert isinstance(outcome, RetryLater)
+
+
+NEWER, OLDER = "2026-11-23T11:59:58.000Z", "2026-11-23T12:59:57.999+01:00"  # one millisecond apart
+
+
+@pytest.mark.parametrize(("newer", "older"), [("inProgress", "pending"), ("pending", "inProgress")])
+async def test_of_two_events_out_of_order_the_one_that_happened_later_counts(newer: str, older: str) -> None:
+    gateway = a_silent_run(RunState.ACKNOWLEDGED)
+    await process_event(gateway, newer, NEWER)
+    await process_event(gateway, older, OLDER)
+    assert (gateway.row().state, gateway.row().reasons) == (newer, ())
+    assert gateway.updates() == [UpdateKind.PROGRESS]
+    await process_event(gateway, older, "2026-11-23T12:00:01Z")
+    assert gateway.row().state == older
+
+
+@pytest.mark.parametrize("written", [None, 7, "", "yesterday", "2026-11-23T11:59:57", "2031-01-01T00:00:00Z"])
+async def test_an_event_without_a_time_that_orders_it_counts_when_it_arrives(written: object) -> None:
+    gateway = a_silent_run(RunState.ACKNOWLEDGED)
+    await process_event(gateway, "inProgress", NEWER)
+    await process_event(gateway, "pending", written)
+    assert gateway.row().state is RunState.PENDING
+
+
+async def test_a_thin_event_is_read_although_a_newer_one_was_processed() -> None:
+    gateway = a_silent_run(RunState.ACKNOWLEDGED)
+    await process_event(gateway, "pending", NEWER)
+    gateway.system.tests["ext-TR0001"]["state"] = "inProgress"
+    await process_event(gateway, None, OLDER)
+    assert gateway.row().state is RunState.IN_PROGRESS
+
+
+async def process_event(gateway: InMemoryGateway, state: str | None, at: object) -> None:
+    test = {"id": "ext-TR0001", "state": state} if state else {"id": "ext-TR0001"}
+    body = {"eventType": "ServiceTestAttributeValueChangeEvent", "eventTime": at, "event": {"serviceTest": test}}
+    callback = gateway.a_callback("ext-TR0001").model_copy(update={"body": orjson.dumps(body)})
+    gateway.clock.at += timedelta(seconds=1)
+    gateway.produce(gateway.names.inbound, callback, f"{state} {at}")
+    await gateway.run_until_idle()
 
 
 def a_silent_run(state: RunState) -> InMemoryGateway:

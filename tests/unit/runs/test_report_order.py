@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from router.runs.advance import advance
 from router.runs.events import Reported
+from router.runs.reports.information import INFORMATION_REQUIRED, question
 from router.runs.reports.news import has_news
 from router.runs.reports.report import ExternalMeasure, ExternalReport
 from router.runs.reports.report_order import is_behind, merge_answer
@@ -19,6 +20,7 @@ from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
 from tests.builders.runs import NOON, a_document, a_run
 
 STATES = st.none() | st.sampled_from(sorted(RANK))
+BOTH_WAYS = st.sampled_from([RunState.PENDING, RunState.IN_PROGRESS])
 OUT = st.sampled_from([RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS])
 
 
@@ -54,6 +56,51 @@ def test_an_answer_that_was_asked_for_before_the_last_update_moves_no_run_back(
     step = advance(row, (Reported(report_id="R", report=said(answered, as_of=asked_at)),), NOON + timedelta(seconds=2))
     forward = RANK[answered] > RANK[known] if asked_after < 0 else RANK[answered] >= RANK[known]
     assert step.row.state is (answered if forward else known)
+    assert step.row.reasons == ()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), BOTH_WAYS), min_size=1, max_size=6, unique_by=lambda event: event[0]).flatmap(
+        lambda events: st.tuples(st.just(events), st.permutations(events + events[:2]))
+    )
+)
+def test_events_in_any_order_end_at_the_newest_state(
+    events_and_arrivals: tuple[list[tuple[int, RunState]], list[tuple[int, RunState]]],
+) -> None:
+    events, arrivals = events_and_arrivals
+    row = a_run(phase=Phase.ACCEPTED, state=RunState.ACKNOWLEDGED)
+    for number, (second, state) in enumerate(arrivals):
+        report = said(state, event_time=NOON + timedelta(seconds=second))
+        row = advance(row, (Reported(report_id=f"R{number}", report=report),), NOON).row
+    assert row.state is max(events, key=lambda event: event[0])[1]
+    assert row.reasons == ()
+
+
+@given(BOTH_WAYS, BOTH_WAYS, st.sampled_from([None, NOON]), st.sampled_from([None, NOON]))
+def test_events_of_the_same_time_or_of_none_count_as_they_arrive(
+    first: RunState, second: RunState, one: datetime | None, other: datetime | None
+) -> None:
+    row = a_run(phase=Phase.ACCEPTED, state=RunState.ACKNOWLEDGED)
+    for state, at in ((first, one), (second, other)):
+        row = advance(row, (Reported(report_id=f"R{state}", report=said(state, event_time=at)),), NOON).row
+    assert row.state is second
+
+
+def test_an_older_event_replaces_no_measure_and_asks_for_nothing() -> None:
+    known = ReportedMeasure(id="TM1", id_origin=MeasureIdOrigin.REPORTED, value=2)
+    row = a_run(
+        phase=Phase.IN_PROGRESS,
+        state=RunState.IN_PROGRESS,
+        document=a_document(measures=("TM1",)),
+        measures=(known,),
+        state_event_at=NOON,
+    )
+    asked = (question("/description", INFORMATION_REQUIRED),)
+    value = ExternalMeasure(id="TM1", value=1, has_value=True)
+    report = said(RunState.PENDING, event_time=NOON - timedelta(seconds=1), measures=(value,), asked=asked)
+    step = advance(row, (Reported(report_id="R", report=report),), NOON)
+    assert (step.row.state, step.row.measures, step.row.reasons) == (RunState.IN_PROGRESS, (known,), ())
+    assert step.notifications == ()
 
 
 def test_an_older_answer_adds_measures_and_replaces_none() -> None:
