@@ -16,12 +16,15 @@ from consumers.spokes.bounded_connector import MAX_HEADER_BYTES
 from consumers.spokes.transport import UnfitRequestError
 
 if TYPE_CHECKING:
+    import ssl
+
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
     from aiohttp.http import RawResponseMessage
 
     from consumers.spokes.profile import Timeouts
     from consumers.spokes.security.client_proxy import ClientProxy
+    from consumers.spokes.security.client_tls import ClientTls
     from consumers.spokes.transport import HttpRequest
 
     Head = RawResponseMessage
@@ -40,10 +43,16 @@ class OriginConnections:
     """
 
     def __init__(
-        self, origin: str, connector: aiohttp.TCPConnector, timeouts: Timeouts, proxy: ClientProxy | None = None
+        self,
+        origin: str,
+        connector: aiohttp.TCPConnector,
+        timeouts: Timeouts,
+        proxy: ClientProxy | None = None,
+        tls: ClientTls | None = None,
     ) -> None:
         self._origin = origin
         self._proxy = proxy
+        self._tls = tls
         self._door = _connection_request(origin)
         self._is_forwarded = proxy is not None and not self._door.is_ssl()  # the proxy reads each request
         self._same = [f"{name}: {self._door.headers[name]}" for name in ("Host", "Accept-Encoding")]
@@ -78,7 +87,7 @@ class OriginConnections:
             ClientConnectorError: no connection can be made.
             ConnectionTimeoutError: not in time.
         """
-        door = self._door if self._proxy is None else _connection_request(self._origin, self._proxy)
+        door = self._current_door()
         try:
             connection = await self._connector.connect(door, [], self._to_connect)
             # What the system sent on an idle connection must not be taken for the response to the next request.
@@ -88,6 +97,15 @@ class OriginConnections:
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError(f"no connection to {self._origin} in time") from error
         return connection
+
+    def _current_door(self) -> aiohttp.ClientRequest:
+        """Return where and how to connect; the pool has other connections for another TLS context."""
+        context = None if self._tls is None else self._tls.current()
+        if self._proxy is not None:
+            return _connection_request(self._origin, context, self._proxy)
+        if context is not None and self._door.ssl is not context:
+            self._door = _connection_request(self._origin, context)
+        return self._door
 
     async def exchange(self, connection: Connection, written: bytes, until: float) -> Opened:
         """Write a request, and return the head of its response and the stream of its body.
@@ -146,15 +164,17 @@ def abort(connection: Connection) -> None:
     connection.close()
 
 
-def _connection_request(origin: str, proxy: ClientProxy | None = None) -> aiohttp.ClientRequest:
+def _connection_request(
+    origin: str, context: ssl.SSLContext | None = None, proxy: ClientProxy | None = None
+) -> aiohttp.ClientRequest:
     """Return a request that is never sent: aiohttp reads from it where and how to connect, and its own headers."""
     try:
         url = URL(origin)
         if url.scheme not in _SCHEMES:
             raise UnfitRequestError(f"{origin!r} is no address of HTTP")
         if proxy is None:
-            return aiohttp.ClientRequest("GET", url)
-        return aiohttp.ClientRequest("GET", url, proxy=proxy.url, proxy_headers=proxy.headers())
+            return aiohttp.ClientRequest("GET", url, ssl=context or True)
+        return aiohttp.ClientRequest("GET", url, ssl=context or True, proxy=proxy.url, proxy_headers=proxy.headers())
     except (aiohttp.InvalidURL, ValueError) as error:
         raise UnfitRequestError(f"{origin!r} is no address") from error
 

@@ -114,13 +114,13 @@ class AiohttpTransport:
     def _connections_to(self, origin: str) -> OriginConnections:
         connections = self._origins.get(origin)
         if connections is None:
-            connections = OriginConnections(origin, self._open(), self._profile.timeouts, self._proxy)
+            connections = OriginConnections(origin, self._open(), self._profile.timeouts, self._proxy, self._tls)
             self._origins[origin] = connections
         return connections
 
     def _open(self) -> aiohttp.TCPConnector:
         if self._connector is None:
-            self._connector = BoundedConnector(limit=self._profile.concurrency, resolver=self._resolver, tls=self._tls)
+            self._connector = BoundedConnector(limit=self._profile.concurrency, resolver=self._resolver)
         return self._connector
 
 

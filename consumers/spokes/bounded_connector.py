@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.http import RawResponseMessage
 
-    from consumers.spokes.security.client_tls import ClientTls
-
 MAX_INTERIM_RESPONSES = 20  # to one request; HTTP sets no limit, and systems send one or two
 MAX_HEADER_BYTES = 32 * 1024  # of one header; a Content-Security-Policy has 10 KB or more
 _FIRST_FINAL_STATUS = 200
@@ -61,9 +59,8 @@ def certificate_alert(error: BaseException | None) -> str:
 class BoundedConnector(aiohttp.TCPConnector):
     """A pool of such connections."""
 
-    def __init__(self, *, limit: int, resolver: AbstractResolver | None, tls: ClientTls | None = None) -> None:
-        super().__init__(limit=limit, resolver=resolver, ssl=True if tls is None else tls.context)
-        self._tls = tls
+    def __init__(self, *, limit: int, resolver: AbstractResolver | None) -> None:
+        super().__init__(limit=limit, resolver=resolver)
         self._handshakes = _Handshakes()
         self._factory = cast(
             "partial[ResponseHandler]", partial(_BoundedResponseHandler, loop=self._loop, handshakes=self._handshakes)
@@ -75,8 +72,6 @@ class BoundedConnector(aiohttp.TCPConnector):
         Raises:
             ConnectionRefusedAfterHandshakeError: the server closed it instead.
         """
-        if self._tls is not None:
-            self._tls.refresh()
         connection = await super().connect(*args, **kwargs)
         on = connection.protocol
         tls = None if self._handshakes.accepted or connection.transport is None else _tls_1_3(connection.transport)

@@ -91,6 +91,7 @@ class SessionTransport:
             headers=self._headers(request),
             data=_data(request.body),
             allow_redirects=False,
+            ssl=self._tls.current() if self._tls else True,
             proxy=self._proxy.url if self._proxy else None,
             proxy_headers=self._proxy.headers() if self._proxy else None,
         )
@@ -115,7 +116,7 @@ class SessionTransport:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._connector = _Connector(limit=self._profile.concurrency, resolver=self._resolver, tls=self._tls)
+            self._connector = _Connector(limit=self._profile.concurrency, resolver=self._resolver)
             self._session = aiohttp.ClientSession(
                 connector=self._connector,
                 timeout=_timeouts(self._profile.timeouts),

@@ -20,7 +20,7 @@ CHECK_INTERVAL = 5.0  # seconds between two looks at the files
 
 
 class ClientTls:
-    """The TLS context of one system. A renewed certificate is used for connections that are made later."""
+    """The TLS context of one system. It is another one once a file has changed, and with it the connections."""
 
     def __init__(self, settings: TlsSettings, clock: Callable[[], float]) -> None:
         """Load all files for the first time.
@@ -32,22 +32,24 @@ class ClientTls:
         password = settings.key_password
         self._password = SecretSource(password, {}) if password else None
         self._clock = clock
-        self.context = ssl.create_default_context()
         self._stamps = self._read_stamps()
-        self._load(self.context)
+        self._context = self._load()
         self._look_at = clock() + CHECK_INTERVAL
 
-    def refresh(self) -> None:
-        """Load the files again if they have changed; while they do not fit together, the last ones are used."""
-        if self._clock() < self._look_at:
-            return
-        self._look_at = self._clock() + CHECK_INTERVAL
+    def current(self) -> ssl.SSLContext:
+        """Return the context for the files as they are; while they do not fit together, that of the last ones."""
+        if self._clock() >= self._look_at:
+            self._look_at = self._clock() + CHECK_INTERVAL
+            self._refresh()
+        return self._context
+
+    def _refresh(self) -> None:
         stamps = self._read_stamps()
         if stamps == self._stamps:
             return
         try:
-            self._load(ssl.create_default_context())  # a context with half of a new pair could make no connection
-            self._load(self.context)
+            # A new one, because a context forgets no authority that it was told to trust.
+            self._context = self._load()
         except SecretMissingError:
             return  # somebody is writing them: they are read again at the next look
         self._stamps = stamps
@@ -56,8 +58,8 @@ class ClientTls:
         settings = self._settings
         return tuple(file_stamp(Path(path)) for path in (settings.ca, settings.certificate, settings.key) if path)
 
-    def _load(self, context: ssl.SSLContext) -> None:
-        settings = self._settings
+    def _load(self) -> ssl.SSLContext:
+        settings, context = self._settings, ssl.create_default_context()
         if settings.ca:
             _load(lambda: context.load_verify_locations(cafile=settings.ca), "ca", settings.ca)
         if settings.certificate:
@@ -65,6 +67,7 @@ class ClientTls:
             certificate, key = settings.certificate, settings.key
             # A function, because OpenSSL would ask at the terminal for a password that is None.
             _load(lambda: context.load_cert_chain(certificate, key, lambda: password), "certificate", certificate)
+        return context
 
 
 def client_tls(settings: TlsSettings) -> ClientTls | None:

@@ -118,7 +118,7 @@ async def _tls_step(profile: Profile, host: str, port: int) -> ProbeStep:
     began, tls = time.monotonic(), client_tls(profile.tls)
     try:
         version = await _connect(
-            host, port, profile.timeouts.connect, tls.context if tls else ssl.create_default_context()
+            host, port, profile.timeouts.connect, tls.current() if tls else ssl.create_default_context()
         )
     except ssl.SSLCertVerificationError as error:
         return _step("TLS", began, f"the certificate of {host} is not valid ({error.verify_message})", ok=False)

@@ -83,6 +83,43 @@ async def test_a_system_of_an_unknown_authority_is_not_called(kind: str, tls: di
     assert (response.perhaps_sent, response.certificate_invalid, server.requests) == (False, True, [])
 
 
+@pytest.mark.parametrize("kind", TRANSPORTS)
+async def test_an_authority_that_was_replaced_is_trusted_no_more(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_tls, "CHECK_INTERVAL", 0.0)
+    ca = tmp_path / "ca.pem"
+    shutil.copy(CA, ca)
+    old, new = context_of("server.pem"), context_of("untrusted.pem")
+    async with serving(answer_and_stay, old) as before, serving(answer_and_stay, new) as after:
+        transport = TRANSPORTS[kind](a_profile(base_url="https://127.0.0.1", tls={"ca": str(ca)}, timeouts=TIMEOUTS))
+        trusted = [[await is_trusted(transport, server.port) for server in (before, after)]]
+        shutil.copy(FILES / "untrusted.pem", ca)
+        trusted += [[await is_trusted(transport, server.port) for server in (before, after)]]
+        await transport.close()
+    assert trusted == [[True, False], [False, True]]
+    assert len(before.requests) == len(after.requests) == 1  # an idle connection was not used either
+
+
+def context_of(certificate: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(FILES / certificate)
+    return context
+
+
+async def answer_and_stay(connection: ServerConnection) -> None:
+    while True:
+        await connection.read_request()
+        await connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+
+async def is_trusted(transport: Transport, port: int) -> bool:
+    response = await transport.send(HttpRequest(method="GET", url=f"https://127.0.0.1:{port}/serviceTest"))
+    if isinstance(response, NoResponse):
+        assert response.certificate_invalid, response
+    return isinstance(response, HttpResponse)
+
+
 def test_files_that_cannot_be_used_are_named_by_field_and_path(tmp_path: Path) -> None:
     (tmp_path / "broken.pem").write_text("no certificate", encoding="utf-8")
     broken, absent = str(tmp_path / "broken.pem"), str(tmp_path / "absent.pem")
