@@ -10,7 +10,7 @@ from consumers.routing.commands import build_send_command, cancel_command, chang
 from consumers.routing.request_rows import build_run_rows
 from consumers.runtime.handler import DeadLetter, Done
 from router.runs.changes import change_event, child_was_removed, is_redelivered_change, version_not_higher
-from router.runs.events import CancelRequested, ChangeRefused
+from router.runs.events import CancelRequested, ChangeRefused, ChangeRequested
 from router.runs.hierarchy import ChildChanges, HierarchyError, compare_children, expand_hierarchy, with_children
 from router.runs.pending import is_pending
 from router.runs.processed_events import CANCEL, CHANGE, SEND, has_led_to
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from consumers.routing.assemble_hierarchy import HierarchyAssembler
+    from consumers.routing.decide import Decider
     from consumers.run_updates.batch import RowUpdate
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
-    from router.runs.events import ChangeRequested
     from router.runs.hierarchy_limits import HierarchyLimits
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -44,6 +44,7 @@ class HierarchyChanger:
     updater: RunUpdater
     assembler: HierarchyAssembler
     limits: HierarchyLimits
+    decider: Decider
 
     async def change(self, event: Event, root: RunRow, ordered: RunDocument, reason: str | None) -> Outcome:
         """Store what is requested now, then command what follows."""
@@ -60,6 +61,8 @@ class HierarchyChanger:
             await self._handle_redelivery(event, rows, documents, difference, reason)
             return Done()
         root_event = _root_event(event, root, documents[root.run_id], difference)
+        if isinstance(root_event, ChangeRequested):
+            root_event = self.decider.keep_spoke(root, root_event, tuple(_living_documents(rows.values())))
         if isinstance(root_event, ChangeRefused):
             await self.updater.store_fact(event, root, root_event)
             return Done()

@@ -11,6 +11,7 @@ from consumers.routing.commands import change_command
 from consumers.routing.embedded_children import EmbeddedChildren
 from consumers.runtime.handler import DeadLetter, Done
 from router.runs.changes import change_event
+from router.runs.events import ChangeRequested
 from router.runs.pending import is_pending
 from router.runs.processed_events import CHANGE, has_led_to
 from router.specifications.enrichment import as_routed, unidentified_measure
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from consumers.routing.assemble_hierarchy import HierarchyAssembler
     from consumers.routing.change_hierarchy import HierarchyChanger
     from consumers.routing.commands import CommandPublisher
+    from consumers.routing.decide import Decider
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Outcome
     from router.runs.run import RunRow
@@ -34,6 +36,7 @@ class RunChangedHandler:
     commands: CommandPublisher
     assembler: HierarchyAssembler
     hierarchy_changer: HierarchyChanger
+    decider: Decider
 
     async def handle(self, event: Event, run: RunDocument, reason: str | None) -> Outcome:
         """Change one run, and the children of a hierarchical request with it."""
@@ -49,7 +52,7 @@ class RunChangedHandler:
         document = as_routed(run, row.requested).model_copy(update={"children": ()})
         if problem := unidentified_measure(document):
             return DeadLetter(problem)
-        await self._change(event, row, document, reason)
+        await self._change(event, row, document, reason, run.children)
         return Done()
 
     async def _change_embedded(self, event: Event, document: RunDocument) -> Outcome:
@@ -59,8 +62,17 @@ class RunChangedHandler:
             return DeadLetter(run_unknown(document.run_id, "change"))
         return await children.change(event, root, document)
 
-    async def _change(self, event: Event, row: RunRow, document: RunDocument, reason: str | None) -> None:
+    async def _change(
+        self,
+        event: Event,
+        row: RunRow,
+        document: RunDocument,
+        reason: str | None,
+        children: tuple[RunDocument, ...],
+    ) -> None:
         run_event = change_event(event, row, document)
+        if isinstance(run_event, ChangeRequested):
+            run_event = self.decider.keep_spoke(row, run_event, children)
         row = await self.updater.store_fact(event, row, run_event) if run_event else row
         command = change_command(row, document, reason)
         if command is not None and has_led_to(row, event.id, CHANGE):

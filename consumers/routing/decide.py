@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.selection.facts import facts_of
 from router.selection.outbound_policy import Payload, decide_policy
+from router.selection.spoke_move import keep_spoke
 from router.selection.spoke_selector import AllUsedUp, choose_spoke
 from router.selection.thresholds import CountedDefinition
 from router.tables.decision import Undecided
@@ -17,6 +18,8 @@ from schemas.commands import PinnedDecision
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping
 
+    from router.runs.events import ChangeRefused, ChangeRequested
+    from router.runs.run import RunRow
     from router.selection.load import RoutingTables
     from router.selection.outbound_policy import PolicyDecision
     from router.selection.spoke_selector import ChosenSpoke, SpokeSelector
@@ -102,6 +105,13 @@ class Decider:
                 definitions=tuple([_counted_definition(selector, row.id) for row in spoke_decision.rows])
             )
         return _undecided(spoke_decision)
+
+    def keep_spoke(
+        self, row: RunRow, requested: ChangeRequested, children: tuple[RunDocument, ...]
+    ) -> ChangeRequested | ChangeRefused:
+        """Return the change of a run that stays at its system, or its refusal; of a child its root decides."""
+        of_root = row.parent_run_id is None or row.decision is None or not row.decision.hierarchical
+        return keep_spoke(self.selector, row, requested, children) if of_root else requested
 
     def _observe_missing_inputs(self, decision: Decision | Undecided) -> None:
         if None in decision.values:

@@ -56,6 +56,7 @@ from router.runs.reports.information import add_questions, without_answered, wit
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
 from router.runs.reports.report_order import names_earlier_state, newest_event, without_outdated_fields
 from router.runs.revisions import replacement as replacements
+from router.runs.revisions.change_plan import with_fields_elsewhere
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import (
@@ -122,6 +123,12 @@ def _with_bounded_reasons(row: RunRow) -> RunRow:
     return row if reasons is row.reasons else replace(row, reasons=reasons)
 
 
+def _request_change(row: RunRow, requested: ChangeRequested) -> Transition:
+    row = with_fields_elsewhere(replace(row, requested=requested.document), requested.elsewhere)
+    row = _with_new_reason(row, requested.left_out)
+    return _notify(row, UpdateKind.PROGRESS, (requested.left_out,)) if requested.left_out else Transition(row)
+
+
 def _accept_change(row: RunRow, accepted: ChangeAccepted, at: datetime) -> Transition:
     version = accepted.document.version
     row = without_questions_about(row, answered_fields(row, accepted.document))
@@ -132,7 +139,7 @@ def _accept_change(row: RunRow, accepted: ChangeAccepted, at: datetime) -> Trans
 
 def _refuse_change(row: RunRow, refused: ChangeRefused) -> Transition:
     row = _forget_attempts(row, Purpose.CHANGE)
-    row = replacements.stop(row) if refused.test_goes_on else row
+    row = with_fields_elsewhere(replacements.stop(row) if refused.test_goes_on else row, ())
     return _notify(row, UpdateKind.CHANGE_REFUSED, refused.reasons, refused.version)
 
 
@@ -212,8 +219,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case DeadlineReached():
             return after_deadline(row, run_event, at)
         case ChangeRequested():
-            row = _with_new_reason(replace(row, requested=run_event.document), run_event.left_out)
-            return _notify(row, UpdateKind.PROGRESS, (run_event.left_out,)) if run_event.left_out else Transition(row)
+            return _request_change(row, run_event)
         case ChangeAccepted():
             return _accept_change(row, run_event, at)
         case ChangeRefused():

@@ -65,6 +65,11 @@ class FieldChange:
     old: FieldValue
     new: FieldValue
 
+    @property
+    def path(self) -> str:
+        """The JSON pointer of the field."""
+        return f"/{self.field}"
+
 
 def find_field_changes(sent: RunDocument, requested: RunDocument) -> tuple[FieldChange, ...]:
     """Return the fields in which what was sent differs from what is requested now."""

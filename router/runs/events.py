@@ -246,7 +246,8 @@ class ChangeRequested:
 
     kind: ClassVar[RunEventKind] = RunEventKind.CHANGE_REQUESTED
     document: RunDocument
-    left_out: Reason | None = None  # why a child is no longer part of the request
+    left_out: Reason | None = None  # what of it is not done, such as a child that is no longer part of the request
+    elsewhere: tuple[Reason, ...] = ()  # the fields that are refused because another system would have to have the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

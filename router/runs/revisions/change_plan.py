@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.runs.changes import FIELDS_THAT_ARE_SENT, MEASURES_FIELD, FieldChange, find_field_changes, measures_refusal
 from router.runs.reports.information import asked_fields
+from router.runs.run import replace
 from schemas.results import Reason
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.run_document import RunDocument
     from schemas.vocabulary import RunState
+
+
+OTHER_SPOKE = "OTHER_SPOKE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,21 +58,26 @@ def plan_change(
     state: RunState | None = None,
     asked: frozenset[str] = frozenset(),
     no_repost: Reason | None = None,
+    elsewhere: tuple[Reason, ...] = (),
 ) -> ChangePlan:
     """Plan the change from what was sent to what is requested now.
 
     A run whose `state` was never reported is not past the point of no return. `asked` are the fields that the system
     itself asks for: it takes them, and in any state if nothing else changes. `no_repost` is why this run
-    cannot be POSTed again.
+    cannot be POSTed again, `elsewhere` why another system would have to have it: it has the path of each such field.
     """
     changes = _all_changes(sent, requested)
-    patched = [change for change in changes if change.field in rules.patchable | asked]
+    refused_before = {reason.property_path: reason for reason in elsewhere}
+    no_repost = no_repost or next(iter(elsewhere), None)  # it is POSTed as a whole
+    patched = [each for each in changes if each.field in rules.patchable | asked and each.path not in refused_before]
     reposted = [change for change in changes if change not in patched and change.field in rules.reposted]
     if no_repost is not None:
         reposted = []
     made = tuple(change for change in changes if change in patched or change in reposted)
     others = [change for change in changes if change not in made]
-    refused = tuple(_refusal(change, sent, requested, rules, no_repost) for change in others)
+    refused = tuple(
+        refused_before.get(change.path) or _refusal(change, sent, requested, rules, no_repost) for change in others
+    )
     is_answer = all(change.field in asked for change in changes)
     if not is_answer and state is not None and state not in rules.states:
         return _refused_whole(sent, (_past_point_of_no_return(state), *refused))
@@ -87,7 +96,31 @@ def plan_change(
 def plan_of(row: RunRow, rules: ChangeRules, no_repost: Reason | None = None) -> ChangePlan:
     """Plan the change of a run that its system has."""
     sent = row.sent or row.requested
-    return plan_change(sent, row.requested, rules, state=row.state, asked=asked_fields(row), no_repost=no_repost)
+    elsewhere = tuple(filter(_is_elsewhere, row.reasons))
+    return plan_change(
+        sent,
+        row.requested,
+        rules,
+        state=row.state,
+        asked=asked_fields(row),
+        no_repost=no_repost,
+        elsewhere=elsewhere,
+    )
+
+
+def with_fields_elsewhere(row: RunRow, elsewhere: tuple[Reason, ...]) -> RunRow:
+    """Return the row with these reasons why fields are refused for which another system would have to have the run.
+
+    Those of the change before are removed: this one says itself what it changes.
+    """
+    kept = tuple([reason for reason in row.reasons if not _is_elsewhere(reason)]) if row.reasons else ()
+    if not elsewhere and len(kept) == len(row.reasons):
+        return row
+    return replace(row, reasons=(*kept, *elsewhere))
+
+
+def _is_elsewhere(reason: Reason) -> bool:
+    return reason.code == OTHER_SPOKE and reason.property_path is not None
 
 
 def without_ignored(sent: RunDocument, document: RunDocument, ignored: Iterable[Reason]) -> RunDocument:

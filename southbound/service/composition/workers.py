@@ -64,11 +64,15 @@ def lifecycle_handler(
 ) -> LifecycleHandler:
     """Build the handler of lifecycle events from the handlers of each event type."""
     assembler = HierarchyAssembler(updater=updater, commands=commands, router=route, limits=limits)
-    changer = HierarchyChanger(updater=updater, assembler=assembler, limits=limits)
+    changer = HierarchyChanger(updater=updater, assembler=assembler, limits=limits, decider=route.decider)
     return LifecycleHandler(
         run_requested=RunRequestedHandler(router=route, assembler=assembler),
         run_changed=RunChangedHandler(
-            updater=updater, commands=commands, assembler=assembler, hierarchy_changer=changer
+            updater=updater,
+            commands=commands,
+            assembler=assembler,
+            hierarchy_changer=changer,
+            decider=route.decider,
         ),
         run_cancelled=RunCancelledHandler(updater=updater, assembler=assembler),
     )

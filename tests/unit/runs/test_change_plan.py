@@ -63,6 +63,20 @@ def test_each_field_is_made_or_refused_and_the_document_has_exactly_what_is_made
     assert plan.takes_effect is (bool(allowed) or not fields)
 
 
+@given(FIELDS, FIELDS, FIELDS, FIELDS)
+def test_fields_for_which_another_system_would_have_to_have_the_run_are_refused_whatever_the_profile_says(
+    fields: frozenset[str], patchable: frozenset[str], reposted: frozenset[str], moving: frozenset[str]
+) -> None:
+    elsewhere = tuple(Reason(code="OTHER_SPOKE", message="no", property_path=f"/{field}") for field in sorted(moving))
+    plan = plan_change(SENT, requested(*fields), rules(patchable, reposted), elsewhere=elsewhere)
+    made = fields & (patchable if moving else patchable | reposted) - moving
+    assert plan.document == requested(*made)
+    assert {reason for reason in elsewhere if reason.property_path in {f"/{field}" for field in fields}} <= {
+        *plan.refused
+    }
+    assert plan.by_repost is bool(made - patchable)
+
+
 @given(FIELDS, FIELDS, FIELDS)
 def test_the_next_change_is_not_blocked_by_what_was_refused(
     fields: frozenset[str], patchable: frozenset[str], later: frozenset[str]
