@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from schemas.run_document import RunDocument
 
 REPORT_UNREADABLE = "REPORT_UNREADABLE"
+CANCEL_NOT_SHOWN = "CANCEL_NOT_SHOWN"
 
 
 def reason_of(problem: Problem) -> Reason:
@@ -173,6 +174,16 @@ def state_unknown(row: RunRow) -> Problem:
         code="UNKNOWN_STATE",
         sentence=f"{row.spoke} reports run {row.run_id} in a state that is not known: add it to state_spellings in the "
         "profile, then redrive this record.",
+    )
+
+
+def cancellation_not_shown(row: RunRow, state: str, seconds: float) -> Problem:
+    """Return the problem of a run that goes on at its system, which has accepted its cancellation."""
+    return Problem(
+        code=CANCEL_NOT_SHOWN,
+        sentence=f"{row.spoke} accepted the cancellation of run {row.run_id} at least {seconds:g} s ago, and still "
+        f"shows its test {row.external_id} as {state}: ask the system's operators, then redrive this record to have "
+        "the run asked for again.",
     )
 
 

@@ -122,7 +122,9 @@ class ReportHandler:
             was_due = self._deadline_check.is_due(event, row)
             row = await self._deadline_check.handle(event, row)
             if self._cancellation_check.is_due(event, row):
-                row, was_due = await self._cancellation_check.handle(event, row), True
+                (row, problem), was_due = await self._cancellation_check.handle(event, row), True
+                if problem is not None:
+                    return DeadLetter(problem)
             elif row.cancellation is not None and is_outdated(event, row):
                 was_due = True  # another process published the check, too, and it was processed
             # Otherwise the check was for something that is missing, or an operator redrove it.

@@ -490,6 +490,13 @@ class Profile(SystemProfile):
             " (`follow_changes`), or the cancellation that another POST waits for (`reposted`)."
         ),
     )
+    cancel_deadline: TimeLimit = Field(
+        default=3_600.0,
+        description=(
+            "Seconds for which a run is asked for whose cancellation the system has accepted, if it does not report the"
+            " end. Then the cancellation counts as refused, and a dead letter says so; a later end still counts."
+        ),
+    )
     changeable_states: frozenset[KnownState] = Field(
         default=_CHANGEABLE_STATES,
         description="States in which a change may still be sent; beyond them is the point of no return.",

@@ -117,7 +117,7 @@ def run_values(row: RunRow, moments: MomentFormat, documents: DocumentCache) -> 
         _FAILED_ATTEMPT.dump_json(row.failed_attempt).decode() if row.failed_attempt else None,
         _encode_deadline(row.deadline) if row.deadline else None,
         _FOLLOWED_TASK.dump_json(row.cancellation).decode() if row.cancellation else None,
-        row.cancellation.id if row.cancellation else None,
+        row.cancellation.id or None if row.cancellation else None,
         _REPLACEMENT.dump_json(row.replacement, exclude_defaults=True).decode() if row.replacement else None,
         moments.write_if(row.state_event_at),
     )

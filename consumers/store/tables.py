@@ -62,7 +62,7 @@ runs = Table(
     Column("failed_attempt", Text),  # JSON; null for nearly every run
     Column("deadline", Text),  # JSON; of a run that is at its system
     Column("cancellation", Text),  # JSON; null for nearly every run
-    Column("cancel_task", Text),  # the id of the task that cancels the run, if it is followed
+    Column("cancel_task", Text),  # the id of the task that cancels the run, if there is one and it is followed
     Column("replacement", Text),  # JSON; null for nearly every run
     Column("state_event_at", Moment),  # the newest event that reported pending or inProgress, by its system's clock
 )

@@ -14,6 +14,7 @@ from router.recovery.history import collect
 from router.recovery.pending_runs import pending_row
 from router.recovery.published_state import build_published_state, final_reasons
 from router.recovery.stored_changes import with_stored_changes
+from router.runs.checks.cancellation import follow
 from router.runs.checks.doubt import Doubt
 from router.runs.checks.missing_parts import MEASURES_AWAITED, NOT_FOUND_AT_SYSTEM, UNKNOWN_STATE, is_lost
 from router.runs.checks.watch import Missing, Watch
@@ -191,7 +192,7 @@ def _ended(row: RunRow, run: RunHistory, published: PublishedState) -> RunRow:
 def _accepted(row: RunRow, run: RunHistory, published: PublishedState, at: datetime) -> RunRow:
     row = replace(row, reasons=_open_reasons(run), state=row.state or RunState.ACKNOWLEDGED)
     if row.phase is not Phase.FALLOUT:
-        row = replace(row, deadline=unset_deadline(at))
+        row = replace(row, deadline=unset_deadline(at), cancellation=follow(None, at) if row.cancel_requested else None)
     if row.phase is Phase.FALLOUT:  # its external id was never named; it is not POSTed again
         return replace(row, doubt=Doubt(was_accepted=True))
     last = published.last_reason

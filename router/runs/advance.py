@@ -227,14 +227,14 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case ReplacementBegun():
             return Transition(replacements.begin(row))
         case ReplacementDelayed():
-            return _notify(_forget_attempts(row, Purpose.CHANGE), UpdateKind.PROGRESS, (run_event.reason,))
+            row = replace(_forget_attempts(row, Purpose.CHANGE), cancellation=follow(None, at))
+            return _notify(row, UpdateKind.PROGRESS, (run_event.reason,))
         case CancelRequested():
             return Transition(_with_new_reason(replace(row, cancel_requested=True), run_event.reason))
         case CancelledBeforeSending():
             return _end(_leave_queue(row, phase), phase, RunState.CANCELLED, (run_event.reason,), at)
         case CancelAccepted():
-            task = follow(run_event.task, at) if run_event.task else None
-            return _notify(_after_cancellation(row, task), UpdateKind.CANCEL_ACCEPTED)
+            return _notify(_after_cancellation(row, follow(run_event.task, at)), UpdateKind.CANCEL_ACCEPTED)
         case CancelRefused():
             return _notify(_after_cancellation(row), UpdateKind.CANCEL_REFUSED, run_event.reasons)
         case CancellationChecked():
@@ -253,7 +253,9 @@ def _after_cancellation(row: RunRow, task: FollowedTask | None = None) -> RunRow
 def _apply_cancellation_check(row: RunRow, checked: CancellationChecked, at: datetime) -> Transition:
     if row.cancellation is None:
         return Transition(row, changed=False)
-    task = None if checked.gives_up else after_answer(row.cancellation, at, absent=checked.absent)
+    task = (
+        None if checked.gives_up else after_answer(row.cancellation, at, absent=checked.absent, within=checked.within)
+    )
     return Transition(replace(row, cancellation=task))
 
 

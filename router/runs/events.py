@@ -324,14 +324,16 @@ class CancelRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancellationChecked:
-    """The system was asked for the task that cancels the run, and did not show its end.
+    """The system was asked whether a run is cancelled, and did not show its end.
 
-    `absent`: it answered that it does not have the task. `gives_up`: it is not asked for the task any longer.
+    `absent`: it answered that it does not have the task that cancels the run. `gives_up`: it is not asked any longer.
+    `within` are the seconds for which it is asked.
     """
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCELLATION_CHECKED
     absent: bool = False
     gives_up: bool = False
+    within: float = 3_600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

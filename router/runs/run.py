@@ -83,7 +83,7 @@ class RunRow:
     last_notification: LastNotification | None = None  # what was published last about the run, and by which event
     failed_attempt: FailedAttempt | None = None  # the last one at the command that waits
     deadline: Deadline | None = None  # of a run that is at its system: when it is late, and when it times out
-    cancellation: FollowedTask | None = None  # the task that cancels the run, while its end is not known
+    cancellation: FollowedTask | None = None  # that the system has accepted, while the end of the run is not known
     state_event_at: datetime | None = None  # the newest time of an event that reported `pending` or `inProgress`
     replacement: Replacement | None = None  # the tests that it had at its system before, if changes replaced them
     waits_for: tuple[str, ...] = ()  # request definitions that are used up, on the root of a queued request

@@ -248,7 +248,8 @@ def _describe_watch(row: RunRow) -> str:
 def _describe_cancellation(row: RunRow) -> str:
     if row.cancellation is None:
         return "requested" if row.cancel_requested and row.finished_at is None else ""
-    return f"requested, by the task {row.cancellation.id}, which is asked for at {format_time(row.cancellation.due)}"
+    what = f"by the task {row.cancellation.id}, which" if row.cancellation.id else "and accepted; the run"
+    return f"requested, {what} is asked for at {format_time(row.cancellation.due)}"
 
 
 def _describe_deadline(row: RunRow) -> str:

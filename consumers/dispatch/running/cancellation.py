@@ -15,6 +15,7 @@ from consumers.dispatch.follow_up import (
     wait_for_id,
     wait_until_shown,
 )
+from consumers.problems import CANCEL_NOT_SHOWN
 from consumers.spokes.port import AnotherRunError, ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.profile import CancelMethod
 from router.responses import ACCEPTED_FOR_LATER, NO_CONTENT, Verdict, says_nothing
@@ -162,4 +163,4 @@ def _with_end(row: RunRow, report: ExternalReport | None) -> ExternalReport:
 
 
 def _not_shown(message: str) -> Reason:
-    return Reason(code="CANCEL_NOT_SHOWN", message=message)
+    return Reason(code=CANCEL_NOT_SHOWN, message=message)
