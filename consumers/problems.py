@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from consumers.spokes.profile import CancelMethod
 from schemas.partition_keys import root_run_key
 from schemas.problem import Problem
 from schemas.results import Reason
 
 if TYPE_CHECKING:
     from consumers.dispatch.call import CallResult
+    from consumers.spokes.profile import Profile
     from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -184,6 +186,16 @@ def cancellation_not_shown(row: RunRow, state: str, seconds: float) -> Problem:
         sentence=f"{row.spoke} accepted the cancellation of run {row.run_id} at least {seconds:g} s ago, and still "
         f"shows its test {row.external_id} as {state}: ask the system's operators, then redrive this record to have "
         "the run asked for again.",
+    )
+
+
+def cancel_method_unsupported(profile: Profile, status: int) -> Reason:
+    """Return what to do where a system has no such method as the profile says that it is cancelled by."""
+    others = " or ".join(method.value for method in CancelMethod if method is not profile.cancel)
+    return Reason(
+        code="CANCEL_METHOD_UNSUPPORTED",
+        message=f"{profile.name} answers {status} to a cancellation by {profile.cancel.value}: if its interface names "
+        f"another way, write {others} as `cancel` in its profile; if it has none, wait for the end of the run.",
     )
 
 

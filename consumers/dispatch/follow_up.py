@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import math
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from consumers.dispatch.attempts import failed_attempt, store_delay
-from consumers.problems import call_failed, external_id_missing, external_id_pending, reason_of
+from consumers.problems import (
+    call_failed,
+    cancel_method_unsupported,
+    external_id_missing,
+    external_id_pending,
+    reason_of,
+)
 from consumers.runtime.handler import DeadLetter, RetryLater
 from consumers.spokes.port import NotUnderstoodError
-from router.responses import Verdict, says_nothing
+from router.responses import NoResponse, Purpose, Verdict, says_nothing
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
@@ -17,7 +24,6 @@ if TYPE_CHECKING:
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
     from consumers.spokes.port import Call
-    from router.responses import Purpose
     from router.runs.reports.report import ExternalReport
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 MAX_ATTEMPTS_NOT_SHOWN = 3
 MAX_READS = 3  # of a run whose state cannot be read
 REFUSALS = (Verdict.REFUSED, Verdict.CONFLICT)
+_NO_SUCH_METHOD = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)  # 404 of the tasks
 _MAX_DELAY = 60.0  # seconds between two questions about what was accepted for later
 _MAX_DOUBLINGS = 6
 
@@ -75,7 +82,7 @@ async def call_about_run(command: FollowUp, event: Event, row: RunRow, call: Cal
         return await command.accepted(event, row, result, attempt)
     if result.meaning.verdict in REFUSALS and attempt.number > 1:
         # An earlier attempt, whose response was lost, may have done it: then there is nothing left to do.
-        return await command.refuse_unless_done(event, row, result.meaning.reasons, attempt)
+        return await command.refuse_unless_done(event, row, refusal_reasons(command, row, result), attempt)
     return await act_on_failure(command, event, row, result, attempt)
 
 
@@ -102,13 +109,22 @@ async def act_on_failure(command: FollowUp, event: Event, row: RunRow, result: C
     """Act on a response that is no success: store the refusal, wait for the next attempt, or give up."""
     match result.meaning.verdict:
         case Verdict.REFUSED | Verdict.CONFLICT:
-            return await command.refused(event, row, result.meaning.reasons)
+            return await command.refused(event, row, refusal_reasons(command, row, result))
         case Verdict.LOST:
             return await command.lost(event, row, result, attempt)
         case Verdict.AMBIGUOUS:
             return await command.ambiguous(event, row, attempt)
         case _:
             return await _retry(command, event, row, result, attempt)
+
+
+def refusal_reasons(command: FollowUp, row: RunRow, result: CallResult) -> tuple[Reason, ...]:
+    """Return why a call was refused; of a cancellation that the system has no such method for, what to do, too."""
+    response = result.response
+    status = None if isinstance(response, NoResponse) else response.status
+    if result.purpose is not Purpose.CANCEL or status not in _NO_SUCH_METHOD:
+        return result.meaning.reasons
+    return (*result.meaning.reasons, cancel_method_unsupported(command.caller.spoke(row.spoke).profile, status))
 
 
 async def wait_for_id(command: FollowUp, event: Event, row: RunRow, attempt: Attempt, delay: float | None) -> Outcome:

@@ -241,7 +241,7 @@ def _describe_watch(row: RunRow) -> str:
         return ""
     return (
         f"{format_time(row.watch.due)}: {_MISSING[row.watch.missing]} since {format_time(row.watch.since)}, "
-        f"{count_noun(row.watch.answers, 'answer')} so far"
+        f"{count_noun(row.watch.answers, 'check')} answered so far, beside polls and notifications"
     )
 
 

@@ -12,6 +12,7 @@ from consumers.dispatch.follow_up import (
     act_on_failure,
     call_about_run,
     read_run,
+    refusal_reasons,
     wait_for_id,
     wait_until_shown,
 )
@@ -99,7 +100,7 @@ class Cancellation(ABC):
         """Refuse what the system has no such tasks for, unless it does not have the run either."""
         read = await self.caller.fetch_run(row, event)
         if read.meaning.verdict is Verdict.ACCEPTED:
-            return await self.refused(event, row, result.meaning.reasons)
+            return await self.refused(event, row, refusal_reasons(self, row, result))
         return await act_on_failure(self, event, row, read, attempt)
 
     async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:

@@ -19,6 +19,7 @@ from consumers.metrics import (
     WRONG_KEYS,
 )
 from router.outcomes import FAULT_CODES
+from router.runs.checks.missing_parts import UNKNOWN_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from router.selection.thresholds import ThresholdUse
     from schemas.problem import Problem
-    from schemas.results import RunResult
+    from schemas.results import Reason, RunResult
 
 log = structlog.get_logger()
+LOGGED_AGAIN_AFTER = 3_600.0  # seconds
+MAX_LOGGED_STATES = 100  # in that time
 
 
 def log_used_up(use: ThresholdUse) -> None:
@@ -116,8 +119,28 @@ def call_observer(metrics: Metrics, timelines: TimelineRecorder) -> CallObserver
     return observe
 
 
+class UnknownStateLog:
+    """Logs each state that a system reports and no spelling knows: once an hour, whatever the number of its runs."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._logged: set[str] = set()
+        self._since = clock()
+
+    def report(self, row: RunRow, reason: Reason) -> None:
+        """Log the reason of a run, unless another run had the same, or the system reports ever new states."""
+        now = self._clock()
+        if now - self._since >= LOGGED_AGAIN_AFTER:
+            self._logged.clear()
+            self._since = now
+        if reason.message not in self._logged and len(self._logged) < MAX_LOGGED_STATES:
+            self._logged.add(reason.message)
+            log.warning(reason.message, code=reason.code, spoke=row.spoke, run=row.run_id)
+
+
 def row_observer(metrics: Metrics, timelines: TimelineRecorder) -> Callable[[RunRow | None, RunRow], None]:
     """Return a function that counts the faults that reports brought to a run, and records its timeline."""
+    unknown_states = UnknownStateLog()
 
     def observe(before: RunRow | None, after: RunRow) -> None:
         timelines.row_stored(before, after)
@@ -125,6 +148,8 @@ def row_observer(metrics: Metrics, timelines: TimelineRecorder) -> Callable[[Run
             for reason in after.reasons:
                 if reason.code in FAULT_CODES and reason not in before.reasons:
                     metrics.count(REPORT_FAULTS, after.spoke, reason.code)
+                    if reason.code == UNKNOWN_STATE:
+                        unknown_states.report(after, reason)
 
     return observe
 

@@ -256,7 +256,8 @@ def test_why_and_show_name_the_reasons_of_what_was_published_last(kind: UpdateKi
 def test_why_and_show_name_the_next_check_of_a_run_and_what_it_is_for() -> None:
     row = a_run(phase=Phase.ACCEPTED, watch=begin(Missing.EXTERNAL_ID, NOON, 600))
     (sentence,) = [each for each in status_sentences(row) if each.startswith("next check ")]
-    assert sentence.endswith(f"its system has not named its id since {format_time(NOON)}, 0 answers so far")
+    waited = f"its system has not named its id since {format_time(NOON)}"
+    assert sentence.endswith(f"{waited}, 0 checks answered so far, beside polls and notifications")
 
 
 @pytest.mark.parametrize("phase", [Phase.RETRYING, Phase.IN_DOUBT, Phase.FALLOUT, Phase.SENDING])

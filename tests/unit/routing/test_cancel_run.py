@@ -51,6 +51,18 @@ async def test_a_refused_cancellation_is_reported_and_the_run_goes_on(status: in
     assert gateway.row().phase is Phase.ACCEPTED
 
 
+@pytest.mark.parametrize(("method", "status"), [("patch", 405), ("patch", 501), ("delete", 405), ("task", 404)])
+async def test_a_system_without_such_a_method_says_what_to_write_in_its_profile(method: str, status: int) -> None:
+    gateway = await a_run_that_is_out(cancel=method, version="5.0" if method == "task" else "4.1")
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=status))
+    await gateway.process_cancellation("TR0001")
+    *_, reason = gateway.last_update().reasons
+    assert (gateway.last_update().kind, reason.code) == (UpdateKind.CANCEL_REFUSED, "CANCEL_METHOD_UNSUPPORTED")
+    others = [other for other in ("patch", "delete", "task") if other != method]
+    assert f"fibre-lab answers {status} to a cancellation by {method}" in reason.message
+    assert f"write {' or '.join(others)} as `cancel` in its profile" in reason.message
+
+
 async def test_a_cancellation_is_sent_again_to_a_busy_system() -> None:
     gateway = await a_run_that_is_out()
     gateway.system.plan(Purpose.CANCEL, HttpResponse(status=503), CallFault.REQUEST_LOST)
