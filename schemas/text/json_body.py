@@ -12,6 +12,10 @@ from schemas.text.exact_numbers import parse_exactly
 _CHARSETS = re.compile(
     r"iso[-_]?8859[-_]?\d{1,2}|l(?:atin)?[-_]?\d{1,2}|(?:windows|cp)[-_]?125\d|utf[-_]?(?:16|32)(?:[-_]?[bl]e)?"
 )
+NOT_UTF8 = (
+    "it is not in UTF-8, and its Content-Type declares no other charset that is known: send UTF-8 (RFC 8259), or"
+    " declare the charset, as in application/json; charset=iso-8859-1"
+)
 _UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -21,7 +25,30 @@ def read_json_body(body: bytes, content_type: str | None) -> object:
     Raises:
         ValueError: it is not JSON.
     """
-    return parse_exactly(to_utf8(body, content_type))
+    return parse_utf8(to_utf8(body, content_type))
+
+
+def parse_utf8(text: bytes) -> object:
+    """Parse JSON as `to_utf8` returns it.
+
+    Raises:
+        ValueError: it is not JSON, or not in UTF-8 because it did not say in which charset it is.
+    """
+    try:
+        return parse_exactly(text)
+    except ValueError as error:
+        if is_utf8(text):
+            raise
+        raise ValueError(NOT_UTF8) from error
+
+
+def is_utf8(text: bytes) -> bool:
+    """Return whether a text is in UTF-8."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def to_utf8(body: bytes, content_type: str | None) -> bytes:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from schemas.text.exact_numbers import parse_exactly
-from schemas.text.json_body import to_utf8
+from schemas.text.json_body import parse_utf8, to_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,7 +78,7 @@ def _is_deeper(text: bytes, limit: int) -> bool:
 
 def _items(text: bytes, limit: int) -> tuple[bytes, ...]:
     try:
-        found = parse_exactly(text)
+        found = parse_utf8(text)
         items = tuple(_slices(text.decode()))
     except (ValueError, RecursionError) as error:
         raise EventsUnreadableError(f"the body is not JSON: {error}") from error

@@ -50,7 +50,7 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
     """
     body = _opened(received)
     if "event" not in body:
-        return _add_ids(_timed(to_report(spellings, body), body, received), received)
+        return _add_ids(_of_bare_run(to_report(spellings, body), body, received), received)
     event_type = _event_type(body, received)
     if (task := _cancel_task(body["event"], event_type)) is not None:
         task_report = to_task_report(task, questions_in(body, event_type, CANCEL_INFORMATION_REQUIRED))
@@ -166,6 +166,12 @@ def _is_thin(report: ExternalReport, run: Json, event_type: str) -> bool:
     if "testMeasure" in run:
         return False
     return report.raw_state is None or report.state in _STATES_WITH_MEASURES
+
+
+def _of_bare_run(report: ExternalReport, run: Json, received: InboundReceived) -> ExternalReport:
+    """Return the report of a run without an event; a notification that only names it says that there is news."""
+    is_thin = report.raw_state is None and "testMeasure" not in run and received.channel is Channel.CALLBACK
+    return replace(report, thin=True) if is_thin else report
 
 
 def _timed(report: ExternalReport, body: Json, received: InboundReceived) -> ExternalReport:

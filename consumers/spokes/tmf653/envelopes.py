@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _RUN_PATH = re.compile(r"(?:^|/)serviceTest/([^/?#]+)", re.IGNORECASE)
 _EVENT_TYPE = re.compile(r"(?:cancel)?[-._]?service[-._]?test.*", re.IGNORECASE)
 _RUNS = ("serviceTest", "ServiceTest")
+_RESOURCES = frozenset({"servicetest", "servicetestspecification", "cancelservicetest"})
 # What an event has and a run does not: its `id` is not the id of a run.
 _MARKS = frozenset({"specversion", "eventId", "eventType", "eventTime", "resourcePath"})
 
@@ -27,7 +28,7 @@ def open_envelope(content: Json) -> Json:
         NotUnderstoodError: it is a CloudEvent without data.
     """
     event = _from_cloud_event(content) if "specversion" in content else content
-    return _with_reference(event)
+    return _with_reference(_with_event(event))
 
 
 def is_envelope(content: Json) -> bool:
@@ -67,6 +68,31 @@ def _event_type(written: object) -> object:
     """Return the type without the name of an organisation, such as `com.example.ServiceTestCreateEvent`."""
     found = _EVENT_TYPE.search(written) if isinstance(written, str) else None
     return re.sub(r"[-._]", "", found.group()) if found else written
+
+
+def _with_event(content: Json) -> Json:
+    """Return an event that has what it is about beside its own fields as if that stood in `event`.
+
+    An `id` among them is that of a run only if the event has an `eventId` of its own, or if an address names it.
+    """
+    if "eventType" not in content or content.get("event") is not None:
+        return content
+    about = {key: value for key, value in content.items() if isinstance(value, dict) and key.lower() in _RESOURCES}
+    if not about and (run := _run_beside(content)) is not None:
+        about = {"serviceTest": run}
+    own = {key: value for key, value in content.items() if key in _MARKS or key == "informationRequired"}
+    return {**own, "event": about} if about else content
+
+
+def _run_beside(event: Json) -> Json | None:
+    """Return the fields of the run that an event has beside its own; None if no id is certainly that of a run."""
+    run = {key: value for key, value in event.items() if key not in _MARKS and key != "event"}
+    addresses = (_RUN_PATH.search(str(event.get(key) or "")) for key in ("href", "resourcePath"))
+    named = next((unquote(found.group(1)) for found in addresses if found), None)
+    if named is not None:
+        return {**run, "id": named}
+    has_own_id = event.get("eventId") is not None and event["eventId"] != event.get("id")
+    return run if "id" in run and has_own_id else None
 
 
 def _with_reference(event: Json) -> Json:

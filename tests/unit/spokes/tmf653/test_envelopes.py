@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.inbound.callback_parser import NotACallbackError, parse_callback
+from consumers.inbound.intake.events import EventsUnreadableError, read_events
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from consumers.spokes.tmf653.envelopes import open_envelope
 from schemas.vocabulary import Channel, RunState
@@ -61,6 +62,79 @@ def test_a_cloud_event_is_read_with_whatever_is_in_it(body: dict[str, object], e
 def test_the_id_of_an_envelope_is_not_the_id_of_a_run(body: dict[str, object]) -> None:
     received = parse_callback("fibre-lab", orjson.dumps(body), event_in_path="", content_type=None, at=AT)
     assert received.external_id == ""
+
+
+FLAT = {"eventType": "ServiceTestStateChangeEvent"}
+ADDRESS = "https://lab.example/tmf-api/serviceTestManagement/v4/serviceTest/89757"
+
+
+@pytest.mark.parametrize("event", [{}, {"event": None}])
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"serviceTest": RUN},
+        {"ServiceTest": RUN},
+        {"eventId": "e-1", **RUN},
+        {**RUN, "id": "e-1", "href": ADDRESS},
+        {**RUN, "eventId": "e-1", "id": "e-1", "resourcePath": "/serviceTest/89757"},
+    ],
+)
+def test_an_event_may_have_its_run_beside_its_own_fields(about: dict[str, object], event: dict[str, object]) -> None:
+    report = read(FLAT | about | event)
+    assert (report.external_id, report.state, len(report.measures)) == ("89757", RunState.COMPLETED, 1)
+
+
+@pytest.mark.parametrize(
+    "about", [{"eventId": "e-1", "id": "89757"}, {"serviceTest": {"id": "89757"}}, {"href": ADDRESS}]
+)
+def test_an_event_that_only_names_its_run_makes_us_read_it(about: dict[str, object]) -> None:
+    report = read(FLAT | about)
+    assert (report.external_id, report.thin, report.announces_change) == ("89757", True, True)
+
+
+def test_a_run_that_is_only_named_without_an_event_is_read() -> None:
+    assert read({"id": "89757"}).thin
+    assert not read(RUN).thin
+    assert not a_spoke().read_callback(a_notification({"id": "89757"}, channel=Channel.POLL)).thin
+
+
+def test_an_event_may_have_its_task_or_specification_beside_its_own_fields() -> None:
+    task = {"id": "C1", "state": "done", "serviceTest": {"id": "89757"}}
+    report = read({"eventType": "CancelServiceTestStateChangeEvent", "cancelServiceTest": task})
+    assert (report.external_id, report.cancel_task.id) == ("89757", "C1")
+    with pytest.raises(NotAboutARunError):
+        read({"eventType": "ServiceTestSpecificationCreateEvent", "serviceTestSpecification": {"id": "S1"}})
+
+
+@pytest.mark.parametrize("about", [{}, {"eventId": "e-1"}, {"state": "completed"}])
+def test_an_event_that_names_no_run_is_refused(about: dict[str, object]) -> None:
+    with pytest.raises(NotUnderstoodError, match="names no run"):
+        read(FLAT | about)
+
+
+LATIN = '{"id": "89757", "state": "completed", "name": "Straße"}'
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "latin1", "windows-1252"])
+def test_a_declared_charset_is_honoured(charset: str) -> None:
+    body, declared = LATIN.encode("iso-8859-1"), f"application/json; charset={charset}"
+    received = parse_callback("fibre-lab", body, event_in_path="", content_type=declared, at=AT)
+    assert a_spoke().read_callback(received).name == "Straße"
+
+
+@pytest.mark.parametrize("declared", [None, "application/json", "application/json; charset=klingon"])
+@pytest.mark.parametrize("form", ["{}", "[{}]"])
+def test_a_body_in_another_charset_that_does_not_say_so_is_refused_with_what_to_do(
+    declared: str | None, form: str
+) -> None:
+    body = form.replace("{}", LATIN).encode("iso-8859-1")
+    with pytest.raises((NotACallbackError, EventsUnreadableError), match="declare the charset, as in application/json"):
+        read_all(body, declared)
+
+
+def read_all(body: bytes, declared: str | None) -> None:
+    for event in read_events(body, declared or "", {}, max_events=9, max_depth=9):
+        parse_callback("fibre-lab", event.body, event_in_path="", content_type=declared, at=AT)
 
 
 @pytest.mark.parametrize("data", [None, "text", [RUN], 5])
