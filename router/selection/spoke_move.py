@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from router.runs.changes import CHANGEABLE_FIELDS, find_field_changes
 from router.runs.events import ChangeRefused, ChangeRequested
 from router.runs.revisions.change_plan import OTHER_SPOKE
+from router.runs.revisions.replacement import is_being_replaced
 from router.selection.facts import facts_of
 from router.selection.needed_fields import fields_of_paths
 from router.selection.spoke_selector import ChosenSpoke, choose_spoke
@@ -25,7 +26,8 @@ def keep_spoke(
     """Return the change of a run that stays at its system, or its refusal.
 
     The fields by which the selector chooses another system are refused with the reason that names both, and the rest is
-    made. A run that its system has not accepted yet is POSTed as a whole, so its change is refused as a whole.
+    made. A run that its system has not accepted yet, or that is replaced there, is POSTed as a whole, so its change is
+    refused as a whole.
     `children` are those that it has: they go where it goes, whatever the change says of them. Definitions that are used
     up are not known here.
     """
@@ -38,7 +40,7 @@ def keep_spoke(
     sent = [one.field for one in find_field_changes(known, changed) if CHANGEABLE_FIELDS[one.field] in fields]
     whole = _reason(row, chosen)
     reasons = tuple(whole.model_copy(update={"property_path": f"/{field}"}) for field in sent)
-    if row.accepted_at is None:
+    if _is_posted_as_whole(row):
         return ChangeRefused(version=changed.version, reasons=reasons or (whole,))
     if not reasons:
         return replace(requested, left_out=whole)
@@ -46,7 +48,11 @@ def keep_spoke(
 
 
 def _known(row: RunRow) -> RunDocument:
-    return row.requested if row.accepted_at is None or row.sent is None else row.sent
+    return row.requested if row.sent is None or _is_posted_as_whole(row) else row.sent
+
+
+def _is_posted_as_whole(row: RunRow) -> bool:
+    return row.accepted_at is None or is_being_replaced(row)
 
 
 def _read_and_changed(selector: SpokeSelector, known: RunDocument, changed: RunDocument) -> frozenset[str]:

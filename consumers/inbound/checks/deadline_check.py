@@ -10,6 +10,7 @@ from consumers.routing.commands import cancel_command
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.profile import EndOfRun
 from router.responses import Verdict
+from router.runs.deadlines.deadline import DEFAULT_LIMITS
 from router.runs.deadlines.time_out import TIMEOUT, ends, is_due
 from router.runs.events import CancelRequested, DeadlineReached, RunMissing
 from router.runs.ids import derive_event_id
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
+    from consumers.spokes.profile import Profile
     from router.runs.events import RunEvent
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
@@ -56,7 +58,8 @@ class DeadlineCheck:
         as_of = self._as_of(event)
         if not is_due(row, as_of):
             return row
-        reached = DeadlineReached(as_of=as_of, limits=self.caller.spoke(row.spoke).profile.time_limits)
+        profile = self._profile(row)
+        reached = DeadlineReached(as_of=as_of, limits=profile.time_limits if profile else DEFAULT_LIMITS)
         run_events: tuple[RunEvent, ...] = (CancelRequested(), reached) if self._cancels(row, as_of) else (reached,)
         # Over exactly this row: a report at the same moment may have moved the deadline, or ended the run.
         (row,) = await self.updater.store_intentions(
@@ -79,14 +82,19 @@ class DeadlineCheck:
             await self.updater.announcer.publish(event, commands, decision=row.decision)
 
     def _cancels(self, row: RunRow, as_of: datetime) -> bool:
-        profile = self.caller.spoke(row.spoke).profile
-        return profile.cancel_timed_out and ends(row, as_of) and not row.cancel_requested
+        profile = self._profile(row)
+        return profile is not None and profile.cancel_timed_out and ends(row, as_of) and not row.cancel_requested
+
+    def _profile(self, row: RunRow) -> Profile | None:
+        """Return the profile of the run's system; None once it is removed, which must keep no run open."""
+        spoke = self.caller.spokes.get(row.spoke)
+        return spoke.profile if spoke is not None else None
 
     async def _read(self, event: Event, row: RunRow) -> RunRow:
         """Ask the system once, because its notification may be lost; whatever it answers, the deadline counts."""
-        if row.external_id is None or row.deadline is None or not row.deadline.is_set:
+        profile = self._profile(row)
+        if profile is None or row.external_id is None or row.deadline is None or not row.deadline.is_set:
             return row
-        profile = self.caller.spoke(row.spoke).profile
         result = await self.caller.fetch_run(row, event, is_poll=True)
         if is_not_there(result):
             return await self._count_not_found(event, row, result)

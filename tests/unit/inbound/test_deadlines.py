@@ -12,6 +12,8 @@ from consumers.routing.waiting import expire
 from consumers.routing.waiting.expire import MissingChildren
 from consumers.run_updates.request_progress import ProgressClock
 from router.responses import Purpose
+from router.runs.checks.cancellation import follow
+from router.runs.checks.watch import Missing, begin
 from router.runs.deadlines.deadline import Deadline
 from schemas.results import RequestProgress, RunResult, RunUpdate
 from schemas.vocabulary import Phase, Result, RunState, UpdateKind
@@ -72,6 +74,19 @@ async def test_a_system_that_is_down_does_not_keep_a_run_open() -> None:
     gateway.system.plan(Purpose.READ, *[REFUSED_CONNECTION] * 20)
     await gateway.advance(620, step=20)
     assert [result.result for result in gateway.results()] == [Result.TIMED_OUT]
+
+
+async def test_a_profile_that_was_removed_keeps_no_run_open() -> None:
+    gone = a_run(phase=Phase.ACCEPTED, spoke="gone-lab", deadline=Deadline(expires=NOON + timedelta(hours=2)))
+    watched = replace(gone, watch=begin(Missing.STATE, NOON, 600))
+    for row in (gone, watched, replace(gone, cancel_requested=True, cancellation=follow(None, NOON))):
+        gateway = InMemoryGateway(store=InMemoryRunStore(row))
+        await gateway.advance(3 * 3_600, step=600)
+        assert [result.result for result in gateway.results()] == [Result.TIMED_OUT]
+        letters = gateway.dead_letter_codes()
+        assert set(letters) <= {"UNKNOWN_SPOKE"}
+        await gateway.advance(86_400, step=3_600)
+        assert gateway.dead_letter_codes() == letters
 
 
 async def test_a_run_that_has_timed_out_is_cancelled_if_its_profile_says_so() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.responses import Purpose
+from router.responses import HttpResponse, Purpose
 from schemas.lifecycle import RunChanged, RunRequested
 from schemas.results import RunUpdate
 from schemas.vocabulary import RunState, UpdateKind
@@ -69,6 +69,23 @@ async def test_a_run_is_not_replaced_by_another_post_for_a_change_that_moves_it(
     assert [reason.property_path for reason in told] == ["/relatedService", "/testSpecification"]
     assert gateway.system.calls_made(Purpose.CANCEL) == []
     assert [body_of(call) for call in gateway.system.calls_made(Purpose.CHANGE)] == [{"description": "second"}]
+
+
+async def test_a_run_that_is_being_replaced_is_not_posted_with_what_moves_it() -> None:
+    gateway = await a_run_at_the_lab(reposted=["relatedService"])
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=202))
+    gateway.produce(
+        gateway.names.lifecycle, RunChanged(run=a_document(version=2, description="first", service="PI2")), "2"
+    )
+    await gateway.process_next(gateway.names.lifecycle)
+    await gateway.attempt(gateway.take_next(gateway.names.dispatch("fibre-lab")))
+    moving = a_document(version=3, description="first", service="PI2", spec="moon-line")
+    gateway.produce(gateway.names.lifecycle, RunChanged(run=moving), "3")
+    await gateway.process_next(gateway.names.lifecycle)
+    assert [reason.code for reason in updates_of_version(gateway, 3)[UpdateKind.CHANGE_REFUSED].reasons] == [
+        "OTHER_SPOKE"
+    ]
+    assert gateway.row().requested.version == 2
 
 
 async def test_a_run_that_was_not_accepted_yet_is_posted_as_it_was_ordered() -> None:
