@@ -248,8 +248,10 @@ def _describe_watch(row: RunRow) -> str:
 def _describe_cancellation(row: RunRow) -> str:
     if row.cancellation is None:
         return "requested" if row.cancel_requested and row.finished_at is None else ""
-    what = f"by the task {row.cancellation.id}, which" if row.cancellation.id else "and accepted; the run"
-    return f"requested, {what} is asked for at {format_time(row.cancellation.due)}"
+    due, since = format_time(row.cancellation.due), format_time(row.cancellation.since)
+    if row.cancellation.id:
+        return f"requested, by the task {row.cancellation.id}, which is asked for at {due}"
+    return f"requested, and accepted at {since}: the run is asked for at {due}"
 
 
 def _describe_deadline(row: RunRow) -> str:
@@ -295,7 +297,7 @@ def format_time(when: datetime) -> str:
 
 def _pending_requests(row: RunRow) -> Iterator[str]:
     if row.cancel_requested and row.phase is not Phase.CANCELLED:
-        yield "its cancellation was requested"
+        yield f"its cancellation was {_describe_cancellation(row) or 'requested'}"
     if row.sent is not None and row.sent.version < row.requested.version:
         yield f"version {row.requested.version} is requested, and version {row.sent.version} was sent to {row.spoke}"
 

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from consumers.store.sql_store import open_store
 from router.responses import Purpose
+from router.runs.checks.cancellation import follow
 from router.runs.checks.watch import Missing, begin
 from router.runs.failed_attempt import FailedAttempt
 from router.runs.notifications.build import build_update
@@ -251,6 +252,13 @@ def test_why_and_show_name_the_reasons_of_what_was_published_last(kind: UpdateKi
         console.print(run_details(StoredRun(row=row, request=None, related_runs=(), timeline=())))
     assert "CALL_503: busy" in capture.get()
     assert "\x07" not in capture.get()
+
+
+def test_why_names_since_when_a_cancellation_is_accepted_and_when_the_run_is_asked_for() -> None:
+    row = a_run(phase=Phase.ACCEPTED, cancel_requested=True, cancellation=follow(None, NOON))
+    accepted, asked = format_time(NOON), format_time(NOON + timedelta(seconds=10))
+    expected = f"its cancellation was requested, and accepted at {accepted}: the run is asked for at {asked}"
+    assert expected in status_sentences(row)
 
 
 def test_why_and_show_name_the_next_check_of_a_run_and_what_it_is_for() -> None:
