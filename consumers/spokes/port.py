@@ -77,7 +77,8 @@ class LookUpPage:
     `replaced` the tests that the run had before, which are neither found nor possible.
     `differing` refer to another service or specification than ours, which proves nothing at a system that stores ids of
     its own instead of what it was sent; `references` are those of all runs on the page, by external id.
-    `next_call` is None if the system names no next page; `total` is None if it does not count.
+    `next_call` is None if the system names no next page; `total` is None if it does not count. `waiting` and
+    `begun` are the ids of the runs, of whomever, that are shown in a state before and after their begin.
     """
 
     found: ExternalReport | None = None
@@ -90,6 +91,8 @@ class LookUpPage:
     replaced: int = 0
     total: int | None = None
     next_call: Call | None = None
+    waiting: frozenset[str] = frozenset()
+    begun: frozenset[str] = frozenset()
 
 
 class NotUnderstoodError(Exception):

@@ -11,6 +11,8 @@ from consumers.spokes.tmf653.lenient_json import as_mapping, first_text, parse_j
 from consumers.spokes.tmf653.replies import echoed_run_id, json_type_name, run_ids_in, to_report
 from router.responses import NO_CONTENT, Purpose
 from router.runs.reports.identity import may_be
+from router.runs.states import normalise_state
+from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +49,7 @@ def read_page(
         NotUnderstoodError: the body is not a list of runs, which proves nothing.
     """
     runs = _runs_in(response)
+    states = {identity: _state(spellings, each) for each in runs if (identity := first_text(each, "id"))}
     headers = response.headers
     others = [each for each in runs if first_text(each, "id") not in replaced] if replaced else runs
     unnamed = [each for each in others if not names_other(each, run)]
@@ -56,12 +59,14 @@ def read_page(
         possible=tuple(to_report(spellings, each) for each in unnamed if not _may_differ(each, run)),
         differing=tuple(to_report(spellings, each) for each in unnamed if _may_differ(each, run)),
         references={identity: _references(each) for each in runs if (identity := first_text(each, "id"))},
-        ids=frozenset(identity for each in runs if (identity := first_text(each, "id"))),
+        ids=frozenset(states),
         shown=len(runs),
         replaced=len(runs) - len(others),
         without_id=sum(not first_text(each, "id") for each in runs),
         total=_total(headers, partial=response.status == _PARTIAL_CONTENT, shown=len(runs)),
         next_call=_next_call(headers.get("link", ""), path),
+        waiting=frozenset(identity for identity, state in states.items() if state is RunState.ACKNOWLEDGED),
+        begun=frozenset(identity for identity, state in states.items() if state not in {None, RunState.ACKNOWLEDGED}),
     )
 
 
@@ -97,6 +102,11 @@ def names_other(each: Json, run: RunDocument) -> bool:
 
 def _may_differ(each: Json, run: RunDocument) -> bool:
     return bool(first_text(each, "id") and _references(each).differ_from(run))
+
+
+def _state(spellings: Spellings, each: Json) -> RunState | None:
+    spelling = first_text(each, "state")
+    return normalise_state(spelling, spellings) if spelling else None
 
 
 def _references(each: Json) -> ListedReferences:
