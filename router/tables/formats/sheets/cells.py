@@ -9,7 +9,7 @@ from router.tables.feel.errors import CellError
 from router.tables.feel.literals import quote, read_number, read_string
 from router.tables.feel.look_alikes import check_value, is_in_odd_quotes
 from router.tables.feel.writer import value_text
-from router.tables.formats.entries import NULL
+from router.tables.formats.entries import NULL, check_numbers
 from schemas.files.located_tree import Listing, Scalar
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _LIST_ITEM = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)', re.DOTALL)
 _BOOLEANS = {"true": True, "false": False}
-_DECIMAL_COMMA = re.compile(r"[0-9],[0-9]")
 _POINTS_BETWEEN_THOUSANDS = re.compile(r"(?<![0-9])(?<![0-9]\.)[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?!\.?[0-9])")
 
 
@@ -96,8 +95,7 @@ def check_separators(cell: Scalar, *, decimal_comma: bool) -> None:
     if decimal_comma and (found := _POINTS_BETWEEN_THOUSANDS.search(cell.text)):
         plain = found[0].replace(".", "")
         raise CellError(f'"{cell.text}" may be {plain} or {found[0]}: write {plain}, or another number of decimals')
-    if _DECIMAL_COMMA.search(cell.text):
-        raise CellError(f'"{cell.text}" may be a number or a choice of two: write 1.5, or "1, 5" with a space')
+    check_numbers(cell.text, "number")
 
 
 def output_text(value: object) -> str:
