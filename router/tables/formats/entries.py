@@ -21,6 +21,7 @@ from router.tables.feel.literals import (
     read_time,
 )
 from router.tables.feel.values import TYPES, kind_of
+from router.tables.formats.fields import invisible_problem
 from schemas.files.located_tree import Block, Listing, Scalar
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def output_value(scalar: Scalar, column: Output) -> object:
     """
     if scalar.value is None or scalar.text == "":
         raise CellError("has no value, and unset is not possible: write one")
+    if scalar.unseen:
+        raise CellError(invisible_problem(scalar))
     value = _READERS[column.type](scalar) if column.type in _READERS else scalar.text
     if kind_of(value) not in TYPES[column.type]:
         raise CellError(_wrong_type_sentence(scalar, value, column.type))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
 from router.tables.feel.literals import quote, read_number, read_string
-from router.tables.feel.look_alikes import check_value, is_in_odd_quotes
+from router.tables.feel.look_alikes import check_value, check_visible, is_in_odd_quotes
 from router.tables.feel.writer import value_text
 from router.tables.formats.entries import NULL, check_numbers
 from schemas.files.located_tree import Listing, Scalar
+from schemas.text.invisible import first_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +81,7 @@ def _string(cell: Scalar) -> Scalar:
         word = read_string(text)
         return Scalar(word, word, cell.line)
     check_value(text)
+    check_visible(text)
     value = text if isinstance(cell.value, str) else cell.value
     return Scalar(text, None if text == NULL else value, cell.line)
 
@@ -103,7 +105,7 @@ def output_text(value: object) -> str:
     if not isinstance(value, str):
         return NULL if value is None else value_text(value)
     is_plain = value == value.strip() and not value.startswith('"') and value not in ("", NULL)
-    is_plain = is_plain and not is_in_odd_quotes(value)
+    is_plain = is_plain and not is_in_odd_quotes(value) and not first_unseen(value)
     return value if is_plain else quote(value)
 
 

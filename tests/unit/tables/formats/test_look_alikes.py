@@ -19,6 +19,7 @@ from openpyxl import Workbook
 
 from router.selection.fact_model import RUN_FACTS
 from router.selection.load import document_of
+from router.selection.selector_file import load_selector
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
 from router.tables.feel.lexer import quote_bare_words
@@ -218,6 +219,45 @@ def test_a_list_of_feel_in_a_dmn_file_is_what_the_standard_says_and_is_exported_
     check_numbers(plain, "number")
     assert with_plain_numbers(plain) == plain
     assert '"1,5"' in plain or '"' not in text
+
+
+UNSEEN = ["200b", "200d", "00ad", "fe0f", "3164", "e0041", "2028", "fffd", "feff"]
+
+
+@pytest.mark.parametrize("code", UNSEEN)
+def test_fault_a_character_that_nobody_sees_in_an_output_is_refused_in_yaml_and_in_sheets(code: str) -> None:
+    letter = chr(int(code, 16))
+    (sentence,) = output_sentences(f'"fib{letter}re"', "string")
+    assert re.match(rf"t\.yaml:1[0-9]: row R1, output 'o': .*U\+{code.upper()}", sentence)
+    assert output_sentences(f'"fib\\U{int(code, 16):08x}re"', "string") == []
+    with pytest.raises(TableErrors, match=rf"cell C6: row R, output 'o': fib.?re contains .*U\+{code.upper()}"):
+        table_from_tree(table_tree_from_csv(an_output_csv(f"fib{letter}re"), "t.csv"), RUN_FACTS)
+    quoted = table_from_tree(table_tree_from_csv(an_output_csv(f'""fib{letter}re""'), "t.csv"), RUN_FACTS)
+    assert quoted.rows[0].outputs["o"] == f"fib{letter}re"
+
+
+def an_output_csv(value: str) -> bytes:
+    lines = ["table,t", "columns,when,then", "path,priority,", "type,number,string", "row,p,o", f'R,5,"{value}"']
+    return "\n".join(lines).encode()
+
+
+def test_fault_a_spoke_or_an_allowed_value_or_a_path_with_a_character_that_nobody_sees_is_refused() -> None:
+    text = a_file(
+        inputs='  - {name: speed, path: "characteristic[spe\u200bed]", type: any}\n',
+        outputs='  - {name: o, type: string, values: ["fib\u200bre"]}\n',
+        rows=["{id: R1, then: {o: fibre}}"],
+    )
+    with pytest.raises(TableErrors) as refused:
+        load_table(text, "t.yaml", RUN_FACTS)
+    assert ["path" in refused.value.sentences[0], "values" in refused.value.sentences[1]] == [True, True]
+    selector = "selector: s\ninputs: []\nrows:\n  - {id: R1, order: 1, when: {}, then: {spoke: fibre\u2060-lab}}\n"
+    with pytest.raises(TableErrors, match=r"row R1, output 'spoke': .*U\+2060"):
+        load_selector(selector, "s.yaml")
+
+
+def test_a_note_may_have_what_its_language_needs() -> None:
+    row = '{id: R1, note: "\u26a0\ufe0f \u0645\u06cc\u200c\u0634\u0648\u062f", when: {spec: fibre}, then: ' + SENT + "}"
+    assert load_table(a_file([row]), "t.yaml", RUN_FACTS).rows
 
 
 @pytest.mark.parametrize("line", ["sep=;;;;", "SEP=;", '"sep=;"', '"sep=;";;;'])
