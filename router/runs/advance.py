@@ -398,7 +398,9 @@ def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
     measures = late_reports.without_more_corrections(row, measured.measures)
     late = late_reports.new_measures(row, measures)
     left_out = measures != measured.measures
-    new = (*late_reports.late_reasons(row, late, left_out=left_out), *late_reports.stale_reasons(row, report))
+    replaces = late_reports.replaces_measures(row, measures)
+    reasons = late_reports.late_reasons(row, late, replaces=replaces, left_out=left_out)
+    new = (*reasons, *late_reports.stale_reasons(row, report))
     if not new:
         return Transition(row)
     known = measured.reasons if late else row.reasons
