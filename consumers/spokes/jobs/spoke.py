@@ -109,7 +109,7 @@ class JobsSpoke:
             NotUnderstoodError: the body is no list of jobs.
         """
         page = read(JobList, response.body)
-        states = {job.job_id: self._states.get(job.status or "") for job in page.jobs}
+        states = {job.job_id: None if job.status is None else self._states.get(job.status) for job in page.jobs}
         others = [job for job in page.jobs if job.job_id not in replaced]
         ours = next((job for job in others if job.reference == run.run_id), None)
         return LookUpPage(
