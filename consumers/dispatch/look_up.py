@@ -80,6 +80,7 @@ class _Listing:
     as_of: datetime | None = None  # when the first page was asked for
     differing: dict[str, ExternalReport] = field(default_factory=dict)
     references: dict[str, ListedReferences] = field(default_factory=dict)
+    naming: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, page: LookUpPage) -> None:
         """Take over a page; the list is whole once a count or an empty page after it says so."""
@@ -87,6 +88,7 @@ class _Listing:
         was_whole = self.is_whole
         self.differing |= {each.external_id or "": each for each in page.differing}
         self.references |= page.references
+        self.naming |= page.naming
         self.possible |= {each.external_id or "": each for each in page.possible}
         self.ids |= page.ids
         self.begun |= page.begun
@@ -202,13 +204,15 @@ class LookUp:
     async def _compare(self, row: RunRow, posted: RunDocument, listing: _Listing, result: CallResult) -> LookUpAnswer:
         """Return what a whole list proves that does not name the run: each listed run must be another one."""
         recent = await self.store.list_runs(spoke=row.spoke, limit=_CONTROL_RUNS)
-        possible = [each for each in listing.possible if each]
+        named = () if _shows_ids_as_sent(posted, listing, recent) else listing.naming
+        known = {each.external_id for each in recent}
+        possible = [each for each in (*listing.possible, *named) if each and each not in known]
         compared = _shown_as_sent(listing, recent)
         possible += [each for each in listing.differing if not compared & listing.references[each].differ_from(posted)]
         if len(possible) > MAX_POSSIBLE:
             return NotProven(result=result.as_unknown_outcome(_perhaps(possible[:1], len(possible))))
         unknown = [each for each in possible if await self.store.run_by_external_id(row.spoke, each) is None]
-        unknown += [each for each in listing.possible if not each]
+        unknown += [each for each in (*listing.possible, *named) if not each]
         if unknown:
             return NotProven(result=result.as_unknown_outcome(_perhaps(unknown[:1], len(unknown))))
         if not _lists_ours(row, listing, recent):
@@ -237,6 +241,17 @@ def _shown_as_sent(listing: _Listing, recent: Iterable[RunRow]) -> frozenset[str
     """Return which references of our runs the system shows as it was sent them, and not as ids of its own."""
     shown = [(listing.references[row.external_id], row) for row in recent if row.external_id in listing.references]
     return frozenset().union(*[references.agree_with(row.sent or row.requested) for references, row in shown])
+
+
+def _shows_ids_as_sent(posted: RunDocument, listing: _Listing, recent: Iterable[RunRow]) -> bool:
+    """Return whether the system shows the id of a run of ours as it was sent, and would show that of `posted` so."""
+    return any(
+        each.run_id in listing.naming.get(each.external_id or "", ())
+        and len(each.run_id) >= len(posted.run_id)
+        and _unusual(posted.run_id) | _kinds_of_number(posted.run_id)
+        <= _unusual(each.run_id) | _kinds_of_number(each.run_id)
+        for each in recent
+    )
 
 
 def _lists_ours(row: RunRow, listing: _Listing, recent: Iterable[RunRow]) -> bool:
@@ -336,19 +351,20 @@ def _is_as_difficult(row: RunRow, posted: RunDocument) -> bool:
     return (
         len(theirs) >= len(ours)
         and len(theirs.encode(errors="replace")) >= len(ours.encode(errors="replace"))  # columns may count bytes
-        and _unusual(posted) <= _unusual(sent)
+        and _unusual(ours) | _kinds_of_number(posted.run_id) <= _unusual(theirs) | _kinds_of_number(sent.run_id)
     )
 
 
-def _unusual(run: RunDocument) -> set[str]:
-    """Return the parts of a name and a run id that a system may store in another way."""
-    text = f"{run.name} {run.run_id}"
+def _unusual(text: str) -> set[str]:
+    """Return the parts of a text that a system may store in another way."""
     found = {letter for letter in text if not (letter.isascii() and letter.isalnum())}
     found |= {f"{one}{next_one}" for one, next_one in pairwise(text) if not (one.isalnum() or next_one.isalnum())}
-    found |= {kind for kind, is_kind in _LETTERS.items() if any(map(is_kind, text))}
+    return found | {kind for kind, is_kind in _LETTERS.items() if any(map(is_kind, text))}
+
+
+def _kinds_of_number(run_id: str) -> set[str]:
     # A number loses its leading zeros, and beyond 15 digits its last ones.
-    found |= {kind for kind, is_kind in _NUMBERS.items() if is_kind(run.run_id)}
-    return found
+    return {kind for kind, is_kind in _NUMBERS.items() if is_kind(run_id)}
 
 
 _LETTERS: Mapping[str, Callable[[str], bool]] = {"capitals": str.isupper, "small letters": str.islower}

@@ -115,6 +115,7 @@ class JobsSpoke:
         return LookUpPage(
             found=self._report(ours) if ours else None,
             possible=tuple(self._report(job) for job in others if not job.reference),
+            naming={job.job_id: (job.reference,) for job in others if job.reference},
             ids=frozenset(states),
             shown=len(page.jobs),
             replaced=len(page.jobs) - len(others),

@@ -59,6 +59,7 @@ def read_page(
         possible=tuple(to_report(spellings, each) for each in unnamed if not _may_differ(each, run)),
         differing=tuple(to_report(spellings, each) for each in unnamed if _may_differ(each, run)),
         references={identity: _references(each) for each in runs if (identity := first_text(each, "id"))},
+        naming={first_text(each, "id") or "": run_ids_in(each) for each in others if names_other(each, run)},
         ids=frozenset(states),
         shown=len(runs),
         replaced=len(runs) - len(others),
@@ -89,7 +90,7 @@ def _is_ours(each: Json, name: str | None, run_id: str) -> bool:
 
 
 def names_other(each: Json, run: RunDocument) -> bool:
-    """Return whether this is certainly another run than ours, because another run id of ours stands in it.
+    """Return whether this is another run than ours, because another run id of ours stands in it.
 
     Another name does not count: systems shorten names, change their spelling, or store one of their own.
     """

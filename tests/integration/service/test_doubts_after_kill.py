@@ -58,9 +58,11 @@ class StallingSystem:
 
     async def list_runs(self, request: web.Request) -> web.Response:
         """Answer a look-up, and count it."""
-        name = request.query.get("name", "")
-        self.looked_up[run_id_in(name)] += 1
-        found = [{"id": f"ext-{self.names[name]}", "name": name, "state": "acknowledged"}] if name in self.names else []
+        wanted = request.query.get("name")
+        if wanted is not None:
+            self.looked_up[run_id_in(wanted)] += 1
+        names = {name: run_id for name, run_id in self.names.items() if wanted in {None, name}}
+        found = [{"id": f"ext-{run_id}", "name": name, "state": "acknowledged"} for name, run_id in names.items()]
         return web.json_response(found, headers={"X-Total-Count": str(len(found))})
 
 

@@ -84,8 +84,13 @@ async def posts_of(
     [
         (lambda run: changed_texts(run, str.upper), "tr9", "tr1"),
         (lambda run: changed_texts(run, lambda text: text[:30]), f"{UUID}9", f"{UUID}1"),
+        (lambda run: changed_texts(run, lambda text: text[-20:]), f"{UUID}9", f"{UUID}1"),
+        (lambda run: changed_texts(run, lambda text: text.replace("-", "")), f"{UUID}9", f"{UUID}1"),
+        (lambda run: changed_texts(run, lambda text: f"urn:uuid:{text}"), f"{UUID}9", f"{UUID}1"),
+        (lambda run: changed_texts(run, lambda text: text[::-1]), "TR9", "TR1"),
+        (lambda run: changed_texts(run, lambda text: text.replace("_", " ")), "TR-9", "TR_1"),
     ],
-    ids=["in capitals", "cut to 30 characters"],
+    ids=["in capitals", "cut to 30 characters", "its end", "without dashes", "as a URN", "reversed", "spaces"],
 )
 async def test_a_run_whose_id_is_stored_in_another_way_is_posted_once(
     stored_as: Callable[[ListedRun], ListedRun], control: str, ours: str, profile: dict[str, object]
@@ -256,6 +261,27 @@ async def test_a_system_that_answers_with_the_end_has_no_runs_that_have_not_begu
     gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
     await gateway.process_request(a_document("TR1"))
     assert gateway.row("TR1").phase is Phase.ACCEPTED
+
+
+@pytest.mark.parametrize(("run_id", "phase"), [("TR1", Phase.ACCEPTED), ("TR_1", Phase.FALLOUT)])
+async def test_a_run_of_another_gateway_is_another_one_where_run_ids_are_shown_as_they_were_sent(
+    run_id: str, phase: Phase
+) -> None:
+    foreign: ListedRun = {
+        "id": "f1",
+        "externalIdentifier": [{"id": "TR77", "owner": "southbound"}],
+        "state": "completed",
+    }
+
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
+        return page_of([] if "externalIdentifier.id" in dict(call.query) else [*runs, foreign], call)
+
+    gateway = InMemoryGateway(profile=BY_ID, system=OddListing(listing))
+    await gateway.process_request(a_document("TR9"))
+    gateway.clock.at += timedelta(minutes=1)
+    gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
+    await gateway.process_request(a_document(run_id))
+    assert gateway.row(run_id).phase is phase
 
 
 async def test_a_list_that_shows_references_as_they_were_sent_proves_absence() -> None:
