@@ -19,6 +19,8 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import LineTooLong
 
+from consumers.spokes.limits.name_resolver import OwnThreadResolver
+
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
     from aiohttp.connector import Connection
@@ -62,6 +64,7 @@ class BoundedConnector(aiohttp.TCPConnector):
     """A pool of such connections."""
 
     def __init__(self, *, limit: int, resolver: AbstractResolver | None, tls: ClientTls | None = None) -> None:
+        resolver = resolver or OwnThreadResolver()
         super().__init__(limit=limit, resolver=resolver, ssl=True if tls is None else tls.context)
         self._tls = tls
         self._handshakes = _Handshakes()
