@@ -71,6 +71,16 @@ def response_unreadable(row: RunRow) -> Problem:
     )
 
 
+def body_changed(row: RunRow) -> Problem:
+    """Return the problem of a run whose POST never arrived, and which is written in another way by now."""
+    return Problem(
+        code="BODY_CHANGED",
+        sentence=f"{row.spoke} does not have run {row.run_id}, whose POST ended without an answer, but another POST "
+        "would send another body: its profile, its spoke or its parent was changed meanwhile. Redrive this record to "
+        "send the run as it is written now, or drop it.",
+    )
+
+
 def not_settled(row: RunRow, wait: float) -> Problem:
     """Return why a run that is not found at its system is not sent again yet."""
     return Problem(

@@ -247,6 +247,7 @@ class Caller(SystemCaller):
     """Calls the systems that execute runs, each through its spoke."""
 
     spokes: Mapping[str, Spoke]
+    list_waiting_runs: set[str] = field(default_factory=set)  # spokes whose lists have shown a run that had not begun
 
     def profile_of(self, name: str) -> SystemProfile:
         """Return the profile of one spoke."""

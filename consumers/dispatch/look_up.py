@@ -8,13 +8,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import LookUpPage, NotUnderstoodError
+from consumers.spokes.profile import ResultChannel
 from router.responses import Verdict
 from router.runs.revisions.replacement import replaced_ids
 from router.runs.transitions import ACCEPTED_PHASES
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime
 
     from consumers.dispatch.call import Caller, CallResult
@@ -70,6 +71,7 @@ class _Listing:
 
     possible: dict[str, ExternalReport]
     ids: set[str]
+    begun: set[str] = field(default_factory=set)
     shown: int = 0
     without_id: int = 0
     total: int | None = None
@@ -78,6 +80,7 @@ class _Listing:
     as_of: datetime | None = None  # when the first page was asked for
     differing: dict[str, ExternalReport] = field(default_factory=dict)
     references: dict[str, ListedReferences] = field(default_factory=dict)
+    naming: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, page: LookUpPage) -> None:
         """Take over a page; the list is whole once a count or an empty page after it says so."""
@@ -85,8 +88,10 @@ class _Listing:
         was_whole = self.is_whole
         self.differing |= {each.external_id or "": each for each in page.differing}
         self.references |= page.references
+        self.naming |= page.naming
         self.possible |= {each.external_id or "": each for each in page.possible}
         self.ids |= page.ids
+        self.begun |= page.begun
         self.shown += 0 if repeated else page.shown
         self.without_id += 0 if repeated else page.without_id
         self.total = page.total if page.total is not None else self.total
@@ -105,7 +110,8 @@ class LookUp:
 
     An empty answer proves absence only if the same question finds another run that the system has; else the whole
     list is read, which must show another run that the system has. A system may ignore the filter, store another name,
-    or return only a part of what it has, or nothing.
+    or return only a part of what it has, or nothing. It may show only runs that have begun: what it shows proves
+    something about ours only if it shows runs that have not, or one that it took after ours.
     """
 
     caller: Caller
@@ -120,9 +126,8 @@ class LookUp:
         page, result = answer
         if page.found is not None:
             return _found(page.found, result)
-        if _shows_only_replaced(page):
-            return self._absent(result.asked_at)
-        if not page.shown and not page.total and await self._filter_finds_others(row, posted):
+        is_empty = not page.shown and not page.total
+        if (is_empty or _shows_only_replaced(page)) and await self._filter_finds_others(row, posted):
             return self._absent(result.asked_at)
         listed = await self._search_list(row, posted, result)
         return await self._compare(row, posted, *listed) if isinstance(listed, tuple) else listed
@@ -144,9 +149,12 @@ class LookUp:
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return NotProven(result=result, answered=False)
         try:
-            return self._read(row, result, posted), result
+            page = self._read(row, result, posted)
         except NotUnderstoodError as error:
             return NotProven(result=result.as_unknown_outcome(str(error)))
+        if page.waiting:
+            self.caller.list_waiting_runs.add(row.spoke)
+        return page, result
 
     def _read(self, row: RunRow, result: CallResult, posted: RunDocument) -> LookUpPage:
         spoke, response, replaced = self.caller.spoke(row.spoke), result.accepted_response(), replaced_ids(row)
@@ -156,12 +164,16 @@ class LookUp:
         """Return whether the look-up finds another run that the system has, with a name as difficult as ours."""
         spoke = self.caller.spoke(row.spoke)
         recent = await self.store.list_runs(spoke=row.spoke, limit=_CONTROL_RUNS)
+        if not self._lists_waiting_runs(row.spoke):
+            recent = [each for each in recent if _tells_of(row, each, frozenset())]
         for control in _controls(recent, posted):
             sent = control.sent or control.requested
             call = spoke.to_look_up(sent)
             answer = await self._page(row, call, sent) if call else None
             if isinstance(answer, tuple) and _shows(answer[0], control):
-                return True
+                page = answer[0]
+                if self._lists_waiting_runs(row.spoke) or _tells_of(row, control, page.begun):
+                    return True
         return False
 
     async def _search_list(
@@ -192,18 +204,34 @@ class LookUp:
     async def _compare(self, row: RunRow, posted: RunDocument, listing: _Listing, result: CallResult) -> LookUpAnswer:
         """Return what a whole list proves that does not name the run: each listed run must be another one."""
         recent = await self.store.list_runs(spoke=row.spoke, limit=_CONTROL_RUNS)
-        possible = [each for each in listing.possible if each]
+        named = () if _shows_ids_as_sent(posted, listing, recent) else listing.naming
+        known = {each.external_id for each in recent}
+        possible = [each for each in (*listing.possible, *named) if each and each not in known]
         compared = _shown_as_sent(listing, recent)
         possible += [each for each in listing.differing if not compared & listing.references[each].differ_from(posted)]
         if len(possible) > MAX_POSSIBLE:
             return NotProven(result=result.as_unknown_outcome(_perhaps(possible[:1], len(possible))))
         unknown = [each for each in possible if await self.store.run_by_external_id(row.spoke, each) is None]
-        unknown += [each for each in listing.possible if not each]
+        unknown += [each for each in (*listing.possible, *named) if not each]
         if unknown:
             return NotProven(result=result.as_unknown_outcome(_perhaps(unknown[:1], len(unknown))))
         if not _lists_ours(row, listing, recent):
             return NotProven(result=result.as_unknown_outcome(_LISTS_NONE))
+        if not self._would_list(row, listing, recent):
+            return NotProven(result=result.as_unknown_outcome(_ALL_BEGUN))
         return self._absent(listing.as_of)
+
+    def _would_list(self, row: RunRow, listing: _Listing, recent: Iterable[RunRow]) -> bool:
+        """Return whether the list would show our run also if it had not begun."""
+        if self._lists_waiting_runs(row.spoke):
+            return True
+        ours = [each for each in recent if each.run_id != row.run_id and each.external_id in listing.ids]
+        return not ours or any(_tells_of(row, each, listing.begun) for each in ours)
+
+    def _lists_waiting_runs(self, spoke: str) -> bool:
+        """Return whether a list of this system shows runs that have not begun, or it has none."""
+        channels = self.caller.spoke(spoke).profile.result_channels
+        return spoke in self.caller.list_waiting_runs or channels == {ResultChannel.SYNC}
 
     def _absent(self, asked_at: datetime | None) -> Absent:
         return Absent(as_of=asked_at or self.caller.now())
@@ -213,6 +241,17 @@ def _shown_as_sent(listing: _Listing, recent: Iterable[RunRow]) -> frozenset[str
     """Return which references of our runs the system shows as it was sent them, and not as ids of its own."""
     shown = [(listing.references[row.external_id], row) for row in recent if row.external_id in listing.references]
     return frozenset().union(*[references.agree_with(row.sent or row.requested) for references, row in shown])
+
+
+def _shows_ids_as_sent(posted: RunDocument, listing: _Listing, recent: Iterable[RunRow]) -> bool:
+    """Return whether the system shows the id of a run of ours as it was sent, and would show that of `posted` so."""
+    return any(
+        each.run_id in listing.naming.get(each.external_id or "", ())
+        and len(each.run_id) >= len(posted.run_id)
+        and _unusual(posted.run_id) | _kinds_of_number(posted.run_id)
+        <= _unusual(each.run_id) | _kinds_of_number(each.run_id)
+        for each in recent
+    )
 
 
 def _lists_ours(row: RunRow, listing: _Listing, recent: Iterable[RunRow]) -> bool:
@@ -243,7 +282,18 @@ def _was_accepted_before(row: RunRow, as_of: datetime | None) -> bool:
 
 
 def _has_not_begun(row: RunRow) -> bool:
-    return row.state in (RunState.ACKNOWLEDGED, RunState.PENDING) and row.phase in ACCEPTED_PHASES
+    return row.state is RunState.ACKNOWLEDGED and row.phase in ACCEPTED_PHASES
+
+
+def _tells_of(row: RunRow, control: RunRow, begun: Collection[str]) -> bool:
+    """Return whether a system that shows the control would show the run, too: it has not begun either, or is younger.
+
+    `begun` are the ids of runs that the system shows as begun, which the run store may not know yet.
+    """
+    earlier = row.doubt.earlier_post_at if row.doubt is not None else None
+    posted_at = row.sent_at or earlier or row.created_at
+    waits = _has_not_begun(control) and control.external_id not in begun
+    return waits or (control.accepted_at is not None and control.accepted_at > posted_at)
 
 
 _NOT_WHOLE = (
@@ -255,6 +305,12 @@ _NOT_WHOLE = (
 _LISTS_NONE = (
     "The look-up found no run, and the list of all runs shows none that the system certainly has: it is not known "
     "whether the system has the run."
+)
+
+
+_ALL_BEGUN = (
+    "The look-up found no run, and shows only older runs, which have begun: it is not known whether the system has the "
+    "run and does not show it before it begins."
 )
 
 
@@ -284,7 +340,7 @@ def _controls(recent: Iterable[RunRow], posted: RunDocument) -> list[RunRow]:
     A system that shows only runs which have begun does not show ours either: one that has not begun says more.
     """
     chosen = [row for row in recent if _is_as_difficult(row, posted)]
-    return ([row for row in chosen if _has_not_begun(row)] or chosen)[:_MAX_CONTROLS]
+    return sorted(chosen, key=lambda row: not _has_not_begun(row))[:_MAX_CONTROLS]
 
 
 def _is_as_difficult(row: RunRow, posted: RunDocument) -> bool:
@@ -295,19 +351,20 @@ def _is_as_difficult(row: RunRow, posted: RunDocument) -> bool:
     return (
         len(theirs) >= len(ours)
         and len(theirs.encode(errors="replace")) >= len(ours.encode(errors="replace"))  # columns may count bytes
-        and _unusual(posted) <= _unusual(sent)
+        and _unusual(ours) | _kinds_of_number(posted.run_id) <= _unusual(theirs) | _kinds_of_number(sent.run_id)
     )
 
 
-def _unusual(run: RunDocument) -> set[str]:
-    """Return the parts of a name and a run id that a system may store in another way."""
-    text = f"{run.name} {run.run_id}"
+def _unusual(text: str) -> set[str]:
+    """Return the parts of a text that a system may store in another way."""
     found = {letter for letter in text if not (letter.isascii() and letter.isalnum())}
     found |= {f"{one}{next_one}" for one, next_one in pairwise(text) if not (one.isalnum() or next_one.isalnum())}
-    found |= {kind for kind, is_kind in _LETTERS.items() if any(map(is_kind, text))}
+    return found | {kind for kind, is_kind in _LETTERS.items() if any(map(is_kind, text))}
+
+
+def _kinds_of_number(run_id: str) -> set[str]:
     # A number loses its leading zeros, and beyond 15 digits its last ones.
-    found |= {kind for kind, is_kind in _NUMBERS.items() if is_kind(run.run_id)}
-    return found
+    return {kind for kind, is_kind in _NUMBERS.items() if is_kind(run_id)}
 
 
 _LETTERS: Mapping[str, Callable[[str], bool]] = {"capitals": str.isupper, "small letters": str.islower}

@@ -13,6 +13,7 @@ from consumers.dispatch.compensate import Compensation
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.dispatch.look_up import Absent, Found, LookUp, NotProven
 from consumers.problems import (
+    body_changed,
     call_failed,
     external_id_taken,
     look_up_impossible,
@@ -93,6 +94,8 @@ class PostAttempt:
             known = await self._find(rows[0])
             if known is not None:
                 return await self._adopt(rows, known)
+        if self._has_other_bytes(rows):
+            return await self._give_up(rows, body_changed(rows[0]))
         return await self._act_on(*await self._call(rows))
 
     async def _act_on(self, rows: Rows, result: CallResult) -> Outcome:
@@ -111,26 +114,28 @@ class PostAttempt:
                 assert_never(result.meaning.verdict)
 
     async def _call(self, rows: Rows) -> tuple[Rows, CallResult]:
-        sending = rows
+        sending, call = rows, self._post_call(rows)
 
         async def store_sending() -> None:
             # Once the call has its connection: a crash leaves only runs in doubt whose call was in progress, and
             # nothing is stored while no connection can be made (ADR-0003).
             nonlocal sending
             if sending is rows:  # a call may make more than one request, or connection
-                updates = [(row, (Sending(document=self._document(row)),)) for row in rows]
-                sending = await self.updater.store_intentions(self.event, updates)
+                sending = await self.updater.store_intentions(self.event, self._sending(rows, call))
                 await asyncio.sleep(0)  # so that calls that were stored together are sent one after the other: ADR-0021
 
         try:
-            result = await self.caller.call_about(
-                rows[0], self._post_call(rows), self.event, store_sending, others=rows[1:]
-            )
+            result = await self.caller.call_about(rows[0], call, self.event, store_sending, others=rows[1:])
         except MembershipUncertainError:
             if sending is not rows:
                 await self._record(sending, AttemptFailed())  # nothing was sent, so no look-up is needed
             raise
         return sending, result
+
+    def _sending(self, rows: Rows, call: Call) -> list[RowUpdate]:
+        # Children of a bundle are a part of the bytes of their root.
+        keys = (call.idempotency_key or "", *("" for _ in rows[1:]))
+        return [(row, (Sending(document=self._document(row), key=key),)) for row, key in zip(rows, keys, strict=True)]
 
     async def _record_failed(self, rows: Rows, failed: FailedAttempt) -> Rows:
         """Store that the attempt had no effect, for the rows that would change."""
@@ -192,11 +197,12 @@ class PostAttempt:
         row = rows[0]
         settle_time = self.caller.spoke(row.spoke).profile.effective_settle_time
         wait = wait_until_settled(after_absent_answer(row.doubt, as_of), as_of, settle_time)
+        absent = NotFound(as_of=as_of, redriven=self._is_vouched_for(row))
         if wait is None:
-            return await self._settled((*await self._record((row,), NotFound(as_of=as_of)), *rows[1:]))
+            return await self._settled((*await self._record((row,), absent), *rows[1:]))
         problem = not_settled(row, wait)
         self.caller.exclude_attempt(row.spoke, self.attempt, self.event.id)
-        await self._record((row,), NotFound(as_of=as_of, failed_attempt=self._failed(problem, wait)))
+        await self._record((row,), replace(absent, failed_attempt=self._failed(problem, wait)))
         return RetryLater(wait, problem)
 
     async def _settled(self, rows: Rows) -> Outcome:
@@ -399,7 +405,21 @@ class PostAttempt:
         replaced = replaced_ids(rows[0])
         body = (call.body or b"") + "".join(replaced).encode() if replaced else call.body or b""
         key = idempotency_key(self.command.request_id, run.run_id, body)
-        return _as_before(rows[0], replace(call, idempotency_key=key))
+        return self._as_before(rows[0], replace(call, idempotency_key=key))
+
+    def _as_before(self, row: RunRow, call: Call) -> Call:
+        """Return the POST with bytes and key of the one that was perhaps accepted."""
+        doubt = row.doubt
+        if doubt is None or not doubt.body or row.sent_at is None or self._is_vouched_for(row):
+            return call
+        return replace(call, body=doubt.body.encode(), idempotency_key=doubt.key)
+
+    def _has_other_bytes(self, rows: Rows) -> bool:
+        """Return whether another body would follow a POST that was perhaps accepted, without a person's decision."""
+        doubt = rows[0].doubt
+        if doubt is None or not doubt.key or rows[0].sent_at is None or self._is_vouched_for(rows[0]):
+            return False
+        return self._post_call(rows).idempotency_key != doubt.key
 
     def _document(self, row: RunRow) -> RunDocument:
         """Return what is POSTed: the newest document, but after a POST that was perhaps accepted the same one again."""
@@ -414,24 +434,19 @@ class PostAttempt:
 
     def _with_bytes(self, rows: Rows, unknown: OutcomeUnknown) -> OutcomeUnknown:
         """Return the event with what was sent, from which the same POST can be made again whatever the profile says."""
+        if rows[0].phase is not Phase.SENDING:
+            return unknown
         call = self._post_call(rows)
-        if rows[0].phase is not Phase.SENDING or call.body is None or len(call.body) > _MAX_KEPT_BODY:
+        unknown = replace(unknown, key=call.idempotency_key or "")
+        if call.body is None or len(call.body) > _MAX_KEPT_BODY:
             return unknown
         try:
-            return replace(unknown, key=call.idempotency_key or "", body=call.body.decode())
+            return replace(unknown, body=call.body.decode())
         except UnicodeDecodeError:
             return unknown
 
     async def _record(self, rows: Rows, run_event: RunEvent) -> Rows:
         return await self.updater.store_facts(self.event, [(row, (run_event,)) for row in rows])
-
-
-def _as_before(row: RunRow, call: Call) -> Call:
-    """Return the POST with bytes and key of the one that was perhaps accepted."""
-    doubt = row.doubt
-    if doubt is None or not doubt.body or row.sent_at is None or row.phase is Phase.FALLOUT:
-        return call
-    return replace(call, body=doubt.body.encode(), idempotency_key=doubt.key)
 
 
 def _differs_after_failure(row: RunRow) -> bool:

@@ -19,6 +19,8 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import LineTooLong
 
+from consumers.spokes.limits.name_resolver import OwnThreadResolver
+
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
     from aiohttp.connector import Connection
@@ -60,7 +62,7 @@ class BoundedConnector(aiohttp.TCPConnector):
     """A pool of such connections."""
 
     def __init__(self, *, limit: int, resolver: AbstractResolver | None) -> None:
-        super().__init__(limit=limit, resolver=resolver)
+        super().__init__(limit=limit, resolver=resolver or OwnThreadResolver())
         self._handshakes = _Handshakes()
         self._factory = cast(
             "partial[ResponseHandler]", partial(_BoundedResponseHandler, loop=self._loop, handshakes=self._handshakes)

@@ -77,19 +77,25 @@ class LookUpPage:
     `replaced` the tests that the run had before, which are neither found nor possible.
     `differing` refer to another service or specification than ours, which proves nothing at a system that stores ids of
     its own instead of what it was sent; `references` are those of all runs on the page, by external id.
-    `next_call` is None if the system names no next page; `total` is None if it does not count.
+    `naming` are the run ids that runs name which name another one than ours, by external id: they are other runs at a
+    system that shows run ids as they were sent.
+    `next_call` is None if the system names no next page; `total` is None if it does not count. `waiting` and
+    `begun` are the ids of the runs, of whomever, that are shown in a state before and after their begin.
     """
 
     found: ExternalReport | None = None
     possible: tuple[ExternalReport, ...] = ()
     differing: tuple[ExternalReport, ...] = ()
     references: Mapping[str, ListedReferences] = field(default_factory=dict)
+    naming: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ids: frozenset[str] = frozenset()  # of all runs on the page
     shown: int = 0
     without_id: int = 0
     replaced: int = 0
     total: int | None = None
     next_call: Call | None = None
+    waiting: frozenset[str] = frozenset()
+    begun: frozenset[str] = frozenset()
 
 
 class NotUnderstoodError(Exception):

@@ -110,7 +110,7 @@ def run_values(row: RunRow, moments: MomentFormat, documents: DocumentCache) -> 
         moments.write(row.updated_at),
         row.revision,
         waits_for_text(row.waits_for) if row.waits_for else None,
-        _DOUBT.dump_json(row.doubt).decode() if row.doubt else None,
+        _DOUBT.dump_json(row.doubt, exclude_defaults=True).decode() if row.doubt else None,
         _WATCH.dump_json(row.watch).decode() if row.watch else None,
         moments.write_if(next_check(row)),
         _encode_last_notification(row.last_notification) if row.last_notification else None,

@@ -9,7 +9,7 @@ from router.responses import Purpose
 from router.runs.changes import answered_fields
 from router.runs.checks import missing_parts
 from router.runs.checks.cancellation import after_answer, follow
-from router.runs.checks.doubt import after_absent_answer, after_refusal, after_unknown_outcome, posting_again
+from router.runs.checks.doubt import after_absent_answer, after_failure, after_refusal, after_unknown_outcome, posting
 from router.runs.checks.watch import Missing, begin
 from router.runs.deadlines import deadline as deadlines
 from router.runs.deadlines.time_out import after_deadline, with_deadline
@@ -169,12 +169,10 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case CommandRepeated():
             return _notify(row, UpdateKind.PROGRESS, (COMMAND_REPEATED,))
         case Sending():
-            # A person who redrives a run from fallout has it sent as the profile writes it by then.
-            doubt = posting_again(row.doubt, row.sent_at, same_bytes=bool(row.sent_at) and row.phase != Phase.FALLOUT)
+            doubt = posting(row.doubt, row.sent_at, run_event.key)
             return Transition(replace(row, phase=phase, sent=run_event.document, sent_at=at, doubt=doubt))
         case AttemptFailed():
-            failed = run_event.failed_attempt or row.failed_attempt
-            return Transition(replace(row, phase=phase, sent=None, sent_at=None, failed_attempt=failed))
+            return Transition(_after_failure(row, run_event, phase))
         case SystemDown():
             row = replace(row, reasons=(*row.reasons, run_event.reason))
             return _notify(row, UpdateKind.PROGRESS, (run_event.reason,))
@@ -189,7 +187,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             row = replace(row, phase=phase, doubt=doubt, failed_attempt=run_event.failed_attempt or row.failed_attempt)
             return _notify(row, UpdateKind.IN_DOUBT, run_event.reasons)
         case NotFound():
-            doubt = after_absent_answer(row.doubt, run_event.as_of)
+            doubt = after_absent_answer(row.doubt, run_event.as_of, redriven=run_event.redriven)
             failed = run_event.failed_attempt or row.failed_attempt
             return Transition(replace(row, phase=phase, doubt=doubt, failed_attempt=failed))
         case CommandDelayed():
@@ -244,6 +242,11 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             return Transition(row, (update.model_copy(update={"request_progress": run_event.progress}),))
         case _:
             assert_never(run_event)
+
+
+def _after_failure(row: RunRow, failure: AttemptFailed, phase: Phase) -> RunRow:
+    failed = failure.failed_attempt or row.failed_attempt
+    return replace(row, phase=phase, sent=None, sent_at=None, doubt=after_failure(row.doubt), failed_attempt=failed)
 
 
 def _after_cancellation(row: RunRow, task: FollowedTask | None = None) -> RunRow:
@@ -404,7 +407,9 @@ def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
     measures = late_reports.without_more_corrections(row, measured.measures)
     late = late_reports.new_measures(row, measures)
     left_out = measures != measured.measures
-    new = (*late_reports.late_reasons(row, late, left_out=left_out), *late_reports.stale_reasons(row, report))
+    replaces = late_reports.replaces_measures(row, measures)
+    reasons = late_reports.late_reasons(row, late, replaces=replaces, left_out=left_out)
+    new = (*reasons, *late_reports.stale_reasons(row, report))
     if not new:
         return Transition(row)
     known = measured.reasons if late else row.reasons

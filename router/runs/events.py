@@ -101,6 +101,7 @@ class Sending:
 
     kind: ClassVar[RunEventKind] = RunEventKind.SENDING
     document: RunDocument
+    key: str = ""  # of the POST; it follows from its bytes. A child that is a part of another run's POST has none.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +139,7 @@ class NotFound:
 
     kind: ClassVar[RunEventKind] = RunEventKind.NOT_FOUND
     as_of: datetime  # when the look-up was made
+    redriven: bool = False  # by a person, from fallout
     failed_attempt: FailedAttempt | None = None
 
 

@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A single value: its text as written, without quotes, and the null, boolean, number or text that it stands for."""
+    """A single value: its text as written, without quotes, and the null, boolean, number or text that it stands for.
+
+    `unseen` is the first character of it that nobody sees in the file, which one that is written as an escape is not.
+    """
 
     text: str
     value: object
     line: int
+    unseen: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from ruamel.yaml.events import (
 
 from schemas.files.located_tree import Block, Listing, Scalar, Tree
 from schemas.files.surrogates import has_surrogates, join_surrogates
+from schemas.text.invisible import first_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,6 +98,7 @@ class YamlProblemKind(Enum):
     DUPLICATE_KEY = auto()
     HALF_CHARACTER = auto()
     IMPOSSIBLE_DATE = auto()
+    INVISIBLE = auto()
     KEY_NOT_SCALAR = auto()
     LONG_NUMBER = auto()
     TAG = auto()
@@ -107,6 +109,10 @@ _SENTENCES = {
     YamlProblemKind.DUPLICATE_KEY: "'{excerpt}' stands twice, first in {first}",
     YamlProblemKind.HALF_CHARACTER: "half a character stands here (an escape such as \\ud800): write the whole one",
     YamlProblemKind.IMPOSSIBLE_DATE: "there is no date or time {excerpt}: correct it, or put it in quotes",
+    YamlProblemKind.INVISIBLE: (
+        "the character {excerpt} stands here, which nobody sees, or which could not be read: delete it, or write it as "
+        "an escape in double quotes"
+    ),
     YamlProblemKind.KEY_NOT_SCALAR: "a list or a block cannot name a value: write a word",
     YamlProblemKind.LONG_NUMBER: "a number is too large for any system to read it: put it in quotes if it is text",
     YamlProblemKind.TAG: "the tag {excerpt} is unknown, or does not fit its value: remove it",
@@ -142,10 +148,14 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class LocatedYaml:
-    """All documents of a text, and the first thousand problems in the order in which they were found."""
+    """All documents of a text, and the first thousand problems in the order in which they were found.
+
+    `invisible` are values and keys with a character that nobody sees, which data may have and what decides should not.
+    """
 
     documents: tuple[Document, ...]
     problems: tuple[YamlProblem, ...]
+    invisible: tuple[YamlProblem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +244,8 @@ class _TreeBuilder:
         self._repetitions_left = _MAX_REPEATED
         self._anchors: dict[str, Tree] = {}
         self._problems: list[YamlProblem] = []
+        self._invisible: list[YamlProblem] = []
+        self._written = text
 
     def read(self) -> LocatedYaml:
         """Read all documents."""
@@ -243,7 +255,7 @@ class _TreeBuilder:
             self._anchors = {}
             documents.append(Document(self._tree(next(self._events), 1), start.start_mark.line + 1))
             next(self._events)  # the end of the document
-        return LocatedYaml(tuple(documents), tuple(self._problems))
+        return LocatedYaml(tuple(documents), tuple(self._problems), tuple(self._invisible))
 
     def _tree(self, event: Event, depth: int) -> Tree:
         line = event.start_mark.line + 1
@@ -268,7 +280,8 @@ class _TreeBuilder:
     def _value(self, event: Event, line: int, depth: int) -> Tree:
         if isinstance(event, ScalarEvent):
             text = self._text(event.value, line)
-            return Scalar(text, self._scalar_value(event, text, line), line)
+            value = self._scalar_value(event, text, line)
+            return Scalar(text, value, line) if text.isascii() else Scalar(text, value, line, self._unseen(text, line))
         if isinstance(event, CollectionStartEvent) and event.tag not in _NO_TAG:
             self._check_collection_tag(event, line)
         if isinstance(event, SequenceStartEvent):
@@ -293,6 +306,15 @@ class _TreeBuilder:
         if has_surrogates(text):
             self._add_problem(YamlProblemKind.HALF_CHARACTER, line)
         return text
+
+    def _unseen(self, text: str, line: int) -> str:
+        # YAML refuses controls that are not written as an escape.
+        found = next((letter for letter in text if first_unseen(letter) and letter in self._written), "")
+        if found and len(self._invisible) < _MAX_PROBLEMS:
+            self._invisible.append(
+                YamlProblem(kind=YamlProblemKind.INVISIBLE, line=line, excerpt=f"U+{ord(found):04X}")
+            )
+        return found
 
     def _scalar_value(self, event: ScalarEvent, text: str, line: int) -> object:
         if event.tag in _NO_TAG:

@@ -57,6 +57,8 @@ def _problem(read: LocatedYaml) -> tuple[int, str] | None:
         # The key itself is not shown: it may be a secret in the wrong place.
         is_duplicate = problem.kind is YamlProblemKind.DUPLICATE_KEY
         return problem.line, "a field is written twice: remove one" if is_duplicate else problem.sentence
+    for problem in read.invisible:
+        return problem.line, problem.sentence
     if len(read.documents) > 1:
         return read.documents[1].line, "a second YAML document begins here: remove it"
     return None

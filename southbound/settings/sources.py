@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from schemas.files.yaml_file import YamlFile, YamlFileError, read_yaml_file
+from schemas.text.invisible import first_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -77,6 +78,9 @@ def read_environment(environment: Mapping[str, str], known: KnownSettings) -> Co
         key = variables.get(name)
         if key is None:
             mistakes.append(_unknown_variable_message(name, variables))
+        elif unseen := first_unseen(environment[name]):
+            character = f"the character U+{ord(unseen):04X}, which nobody sees, or which could not be read"
+            mistakes.append(f"{name}: the value contains {character}: type it again")
         elif environment[name]:
             present.add(key)
             _set_value(

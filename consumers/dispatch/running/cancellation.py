@@ -114,9 +114,11 @@ class Cancellation(ABC):
             return await self.ambiguous(event, row, attempt)
         except NotUnderstoodError:
             report = None
+        # A proxy or a login page may answer instead of the system, so only what it shows now counts.
+        is_read = report is not None or says_nothing(response)
         if report is not None and report.cancel_task is not None and report.cancel_task.state is TaskState.REFUSED:
             return await self.refused(event, row, report.cancel_task.reasons)
-        if response.status != ACCEPTED_FOR_LATER and self._is_done_by(row, response):
+        if response.status != ACCEPTED_FOR_LATER and is_read and self._is_done_by(row, response):
             return await self.ended(event, row, _with_end(row, report), attempt)
         if response.status != ACCEPTED_FOR_LATER and self._leaves_open(row, report):
             return await self.ambiguous(event, row, attempt)

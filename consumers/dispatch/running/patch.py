@@ -20,7 +20,7 @@ from consumers.dispatch.follow_up import (
     wait_until_shown,
 )
 from consumers.runtime.handler import Done
-from consumers.spokes.port import ChangesInRoot, FollowsChanges, NotUnderstoodError
+from consumers.spokes.port import ChangesInRoot, ErrorInSuccessError, FollowsChanges, NotUnderstoodError
 from consumers.spokes.profile import ChildChange
 from router.responses import ACCEPTED_FOR_LATER, NO_CONTENT, Purpose, Verdict, says_nothing
 from router.runs.events import ChangeAccepted, ChangeRefused, RunMissing
@@ -101,20 +101,23 @@ class ChangeAttempt:
             result = replace(result, response=spoke.child_in_root(result.accepted_response(), row))
         if self._contradictions(row, result):
             # It may have answered with the run as it was before: only what it shows now counts.
-            return await self.ambiguous(event, row, attempt)
+            return await self.ambiguous(event, row, attempt, was_error=self._is_error(row, result))
         return await self._store_accepted(event, row, result)
 
-    async def ambiguous(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
-        """GET the run, and act on what the system shows now."""
-        return await self._read(event, row, attempt, partial(wait_until_shown, self, event, row, attempt))
+    async def ambiguous(self, event: Event, row: RunRow, attempt: Attempt, *, was_error: bool = False) -> Outcome:
+        """GET the run, and act on what the system shows now; after an error only the change itself counts."""
+        wait = partial(wait_until_shown, self, event, row, attempt)
+        return await self._read(event, row, attempt, wait, must_show=was_error)
 
-    async def _read(self, event: Event, row: RunRow, attempt: Attempt, wait: _WaitBecause) -> Outcome:
-        """GET the run; `wait` if it does not show the change."""
+    async def _read(
+        self, event: Event, row: RunRow, attempt: Attempt, wait: _WaitBecause, *, must_show: bool = False
+    ) -> Outcome:
+        """GET the run; `wait` if it does not show the change, or if it must and says nothing of it."""
         result = await self.caller.fetch_run(row, event)
         if result.meaning.verdict is not Verdict.ACCEPTED:
             return await act_on_failure(self, event, row, result, attempt)
         reasons = self._contradictions(row, result)
-        if not reasons and says_nothing(result.accepted_response()):
+        if not reasons and (says_nothing(result.accepted_response()) or (must_show and not self._shows(row, result))):
             reasons = (_SHOWS_NOTHING,)
         return await (wait(reasons) if reasons else self._store_accepted(event, row, result))
 
@@ -179,6 +182,23 @@ class ChangeAttempt:
 
     def _contradictions(self, row: RunRow, result: CallResult) -> tuple[Reason, ...]:
         return self.caller.spoke(row.spoke).contradictions(result.accepted_response(), row, self.plan.changes)
+
+    def _shows(self, row: RunRow, result: CallResult) -> bool:
+        """Return whether an answer without contradictions shows every change: it would contradict the opposite."""
+        spoke, response = self.caller.spoke(row.spoke), result.accepted_response()
+        undone = [replace(change, old=change.new, new=change.old) for change in self.plan.changes]
+        return all(spoke.contradictions(response, row, [change]) for change in undone)
+
+    def _is_error(self, row: RunRow, result: CallResult) -> bool:
+        if result.accepted_response().body.lstrip()[:1] == b"<":  # the page of a proxy, or of a login
+            return True
+        try:
+            self.caller.read_run_as_of(row, result)
+        except ErrorInSuccessError:
+            return True
+        except NotUnderstoodError:
+            return False
+        return False
 
     async def _store_accepted(self, event: Event, row: RunRow, result: CallResult) -> Outcome:
         made = self._made(row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
@@ -19,6 +19,7 @@ from consumers.northbound.hub.callback import (
     read_callback,
     read_query,
 )
+from consumers.spokes.limits.name_resolver import OwnThreadResolver
 from consumers.store.subscriptions.port import DuplicateSubscriptionError, TooManySubscriptionsError
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import MistakeCode, refuse
@@ -73,6 +74,7 @@ class _HubRequests:
     subscribing: Subscribing
     reader: RequestReader
     is_v5: bool
+    names: OwnThreadResolver = field(default_factory=OwnThreadResolver)  # of all requests, whose number has a limit
 
     async def subscribe(self, request: web.Request) -> web.Response:
         """Answer POST: 201, or 409 if the same client has an equal subscription."""
@@ -112,7 +114,7 @@ class _HubRequests:
     async def _subscription(self, call: ApiCall, callback: str, query: str) -> RunSubscription:
         try:
             address = read_callback(callback, self.subscribing.policy)
-            await check_leads_outside(address, PolicyResolver(self.subscribing.policy))
+            await check_leads_outside(address, PolicyResolver(self.subscribing.policy, self.names))
         except CallbackError as error:
             raise refuse(400, MistakeCode.INVALID_VALUE, f"the callback {error}", "/callback") from None
         try:

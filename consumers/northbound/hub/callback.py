@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import lru_cache
 from ipaddress import ip_address
 from socket import AddressFamily
@@ -9,9 +10,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from aiohttp.abc import AbstractResolver
-from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from consumers.spokes.limits.name_resolver import OwnThreadResolver
 from router.northbound.hub.event_query import MAX_QUERY_LENGTH, EventQueryError, event_query
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from router.northbound.hub.event_query import EventQuery
 
 MAX_CALLBACK_LENGTH = 2_000  # characters
+_MAX_RESOLUTION = 5.0  # seconds
 
 
 class CallbackError(ValueError):
@@ -65,10 +67,11 @@ async def check_leads_outside(callback: str, resolver: PolicyResolver) -> None:
     """
     url = URL(callback)
     try:
-        await resolver.resolve(url.host or "", url.port or 0)
+        async with asyncio.timeout(_MAX_RESOLUTION):
+            await resolver.resolve(url.host or "", url.port or 0)
     except AddressRefusedError as error:
         raise CallbackError(str(error)) from None
-    except OSError:
+    except OSError:  # a TimeoutError, too
         raise CallbackError("names a host that cannot be resolved") from None
 
 
@@ -99,7 +102,7 @@ class PolicyResolver(AbstractResolver):
 
     def __init__(self, policy: AddressPolicy, inner: AbstractResolver | None = None) -> None:
         self._policy = policy
-        self._inner = inner
+        self._inner = inner or OwnThreadResolver()
         self.refusal = ""  # why the last name was refused
 
     async def resolve(
@@ -112,8 +115,7 @@ class PolicyResolver(AbstractResolver):
             OSError: the name cannot be resolved.
         """
         self.refusal = ""
-        inner = self._inner or ThreadedResolver()
-        found = await inner.resolve(host, port, family)
+        found = await self._inner.resolve(host, port, family)
         for result in found:
             refusal = self._policy.refusal_of_address(ip_address(result["host"].partition("%")[0]))
             if refusal:
@@ -123,5 +125,4 @@ class PolicyResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Close the inner resolver."""
-        if self._inner is not None:
-            await self._inner.close()
+        await self._inner.close()

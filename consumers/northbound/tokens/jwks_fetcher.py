@@ -8,6 +8,7 @@ import aiohttp
 from yarl import URL
 
 from consumers.northbound.tokens.jwks_cache import KeysNotFetchedError
+from consumers.spokes.limits.name_resolver import OwnThreadResolver
 
 if TYPE_CHECKING:
     from aiohttp.abc import AbstractResolver
@@ -25,7 +26,7 @@ class JwksFetcher:
     ) -> None:
         self._url = URL(address)
         self._timeout = aiohttp.ClientTimeout(total=seconds)
-        self._resolver = resolver
+        self._resolver = resolver or OwnThreadResolver()
 
     async def fetch(self) -> bytes:
         """Return the document.

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ERRORS = ("error", "errors", "fault", "Error", "Fault", "exception")
+_ERROR_TEXTS = ("errorMessage", "error_message", "errorDescription", "error_description", "errorCode", "error_code")
+_STATUSES = ("status", "statusCode", "status_code", "httpStatus", "httpStatusCode", "httpCode")
 _SUCCESS = ("success", "ok", "isSuccess", "successful")
 _OUTCOMES = ("status", "result", "outcome")
 _FAILURES = frozenset({"failure", "failed", "fail", "error", "nok", "ko", "unsuccessful"})
@@ -25,8 +27,11 @@ def error_in(body: Mapping[str, object]) -> str | None:
     for key in _SUCCESS:
         if _text(body.get(key)) == "false":
             return f"{key}: false"
-    for key in _OUTCOMES:
-        if _text(body.get(key)) in _FAILURES or _is_error_status(key, body.get(key)):
+    for key in _ERROR_TEXTS:
+        if _text(body.get(key)) not in {"", "none", "null", *_GOOD_CODES}:
+            return _quoted({name: body[name] for name in (*_ERROR_TEXTS, *_DESCRIPTIONS) if name in body})
+    for key in (*_OUTCOMES, *_STATUSES[1:]):
+        if _text(body.get(key)) in _FAILURES or (key in _STATUSES and _is_error_status(body.get(key))):
             return _quoted({name: body[name] for name in (key, *_DESCRIPTIONS) if name in body})
     return _described(body)
 
@@ -52,9 +57,9 @@ def _says_something(error: object) -> bool:
     return _text(error) not in {"", "0", "false", "none", "null"} if not isinstance(error, list) else bool(error)
 
 
-def _is_error_status(key: str, status: object) -> bool:
+def _is_error_status(status: object) -> bool:
     text = _text(status)
-    return key == "status" and len(text) == len("400") and text.isdigit() and int(text) >= _FIRST_ERROR
+    return len(text) == len("400") and text.isdigit() and int(text) >= _FIRST_ERROR
 
 
 def _text(value: object) -> str:

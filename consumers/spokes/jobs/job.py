@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from consumers.spokes.conventions.body_limits import check_values
 from consumers.spokes.port import NotUnderstoodError
 from router.runs.measures.bounds import MAX_MEASURES
 from router.runs.reports.report import ExternalMeasure
@@ -140,8 +141,9 @@ def read(model: type[M], body: bytes) -> M:
     """Read a body.
 
     Raises:
-        NotUnderstoodError: it has another shape; the message names the first field that is wrong.
+        NotUnderstoodError: it has another shape, or too many values; the message names the first field that is wrong.
     """
+    check_values(body)
     try:
         return model.model_validate_json(body)
     except ValidationError as wrong:

@@ -109,15 +109,19 @@ class JobsSpoke:
             NotUnderstoodError: the body is no list of jobs.
         """
         page = read(JobList, response.body)
+        states = {job.job_id: None if job.status is None else self._states.get(job.status) for job in page.jobs}
         others = [job for job in page.jobs if job.job_id not in replaced]
         ours = next((job for job in others if job.reference == run.run_id), None)
         return LookUpPage(
             found=self._report(ours) if ours else None,
             possible=tuple(self._report(job) for job in others if not job.reference),
-            ids=frozenset(job.job_id for job in page.jobs),
+            naming={job.job_id: (job.reference,) for job in others if job.reference},
+            ids=frozenset(states),
             shown=len(page.jobs),
             replaced=len(page.jobs) - len(others),
             total=page.total,
+            waiting=frozenset(job_id for job_id, state in states.items() if state is RunState.ACKNOWLEDGED),
+            begun=frozenset(job_id for job_id, state in states.items() if state not in {None, RunState.ACKNOWLEDGED}),
         )
 
     def check_callback(self, received: InboundReceived) -> None:

@@ -12,15 +12,21 @@ if TYPE_CHECKING:
     from schemas.text.json_types import Json
 
 _RUN_ADDRESS = re.compile(r"(?:^|/)serviceTest/[^/?#]+/?(?:[?#]|$)", re.IGNORECASE)
+# What programs write in place of an id that they do not have yet, and what names no run in any path.
+_NO_IDS = frozenset({"null", "undefined", "none", "nil", "{id}", ":id", ".", ".."})
 MAX_ID_LENGTH = 512  # characters, as in a callback
 MAX_HREF_LENGTH = 2_000
 
 
 def id_of(resource: Json, location: str | None = None) -> str | None:
     """Return the id of a resource, or the last segment of its address; `location` is that of a response."""
-    return unless_too_long(
-        first_text(resource, "id") or last_segment(first_text(resource, "href") or location), MAX_ID_LENGTH
-    )
+    own = unless_none(first_text(resource, "id"))
+    return unless_too_long(own or last_segment(first_text(resource, "href") or location), MAX_ID_LENGTH)
+
+
+def unless_none(identity: str | None) -> str | None:
+    """Return an id unless it is what a program writes in place of one."""
+    return None if identity is None or identity.casefold() in _NO_IDS else identity
 
 
 def is_address_of_run(address: str | None) -> bool:
@@ -39,4 +45,4 @@ def last_segment(address: str | None) -> str | None:
         path = urlsplit(address or "").path
     except ValueError:
         return None
-    return unquote(path.rstrip("/").rpartition("/")[2]).replace("\x00", "").strip() or None
+    return unless_none(unquote(path.rstrip("/").rpartition("/")[2]).replace("\x00", "").strip() or None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 import orjson
 
+from consumers.spokes.conventions.body_limits import check_values
 from consumers.spokes.port import NotUnderstoodError
 from schemas.run_document import JsonText
 from schemas.text.exact_numbers import WrittenNumber
@@ -31,8 +32,9 @@ def parse_json(body: bytes, content_type: str | None) -> object:
     """Parse a body.
 
     Raises:
-        NotUnderstoodError: it is not JSON.
+        NotUnderstoodError: it is not JSON, or has too many values.
     """
+    check_values(body)
     try:
         return read_json_body(body, content_type)
     except ValueError as error:

@@ -43,6 +43,8 @@ _MAX_NESTED_RUNS = 10_000  # that are read from one answer
 _MAX_NESTED_MEASURES = 20_000  # of all of them together
 _MAX_STATE_LENGTH = 200
 _FIELDS_OF_RUNS = ("id", "href", "state", "testMeasure", "testSpecification", "relatedService")
+_NO_STATES: tuple[object, ...] = (None, "", [], {})
+_NAMES_OF_STATES = ("value", "state", "name", "status", "code")
 _RESULT = "result"
 _ENVELOPES = ("serviceTest", "ServiceTest", _RESULT)
 _REFERENCE = frozenset({"id", "href", "name", "@type", "@baseType", "@schemaLocation", "@referredType"})
@@ -140,6 +142,15 @@ def json_type_name(found: object) -> str:
     return {list: "a list", str: "a text", type(None): "null"}.get(type(found), "a number or truth value")
 
 
+def _raw_state(state: object) -> str | None:
+    """Return the spelling of a state, also out of an object or a list around it; of anything else its JSON."""
+    if state in _NO_STATES or (text := as_text(state)):
+        return as_text(state)
+    inner = state[0] if isinstance(state, list) and len(state) == 1 else state
+    text = as_text(inner) or first_text(as_mapping(inner), *_NAMES_OF_STATES)
+    return text or orjson.dumps(state).decode()
+
+
 def to_report(spellings: Spellings, run: Json, location: str | None = None) -> ExternalReport:
     """Translate one run, and its children if they are nested (payload `bundle`)."""
     return _to_report(spellings, run, location, _Left(runs=_MAX_NESTED_RUNS, measures=_MAX_NESTED_MEASURES))
@@ -155,7 +166,7 @@ class _Left:
 
 def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Left, depth: int = 0) -> ExternalReport:
     href = first_text(run, "href") or location
-    raw_state = first_text(run, "state")
+    raw_state = _raw_state(run.get("state"))
     measures, reasons = read_measures(run, min(MAX_MEASURES, left.measures))
     left.measures -= len(measures) + len(reasons)
     ours = run_ids_in(run)

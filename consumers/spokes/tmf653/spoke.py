@@ -11,6 +11,7 @@ from consumers.spokes.conventions.http_conventions import path_with_id
 from consumers.spokes.port import Call
 from consumers.spokes.profile import LOOK_UPS_BY_NAME, CancelMethod, ListPaging, LookUpMethod
 from consumers.spokes.tmf653 import callbacks, change_process, echo, look_up, monitor, replies, requests
+from consumers.spokes.tmf653.identities import last_segment
 from consumers.spokes.tmf653.requests import OutboundIds
 from consumers.spokes.tmf653.v5.cancel_task import TASKS_PATH, cancel_task_body
 from consumers.spokes.tmf653.v5.patches import patch_body
@@ -140,7 +141,10 @@ class Tmf653Spoke:
         """
         if self.profile.look_up is LookUpMethod.LOCATION and monitor.is_elsewhere(self.profile.paths, response):
             return ExternalReport(external_id=None, href=response.headers.get("location"))
-        return replies.read_reply(self._spellings, response)
+        report = replies.read_reply(self._spellings, response)
+        # The address of the collection names no run.
+        is_run = not report.is_id_of_address or report.external_id != last_segment(self.profile.paths.create)
+        return report if is_run else replace(report, external_id=None, href=None, is_id_of_address=False)
 
     def to_follow(self, href: str) -> Call | None:
         """GET an address that the system named; None unless the profile says so and it is at the system itself."""

@@ -18,8 +18,9 @@ class Doubt:
     `earlier_post_at` is set from the second POST on: the time of the one before. `refusal` are the reasons of a
     refusal that came while an earlier POST was perhaps accepted. `was_accepted`: a response said so (2xx), but could
     not be read; then there is never another POST without a person's word. `posted_at`: the last POST was written then
-    or before; None until that is known. `body` is what the last POST sent under `key`: another one sends the same
-    bytes, even if the profile would write others by then. Both are empty if that is not known.
+    or before; None until that is known. `key` is that of the last POST: it follows from its bytes, so a POST under
+    another key has others. `body` are these bytes, as text: another POST sends the same, even if the profile would
+    write others by then. It is empty while the outcome of the POST is not known to a process, and if they are too many.
     """
 
     absent_answers: int = 0
@@ -31,13 +32,17 @@ class Doubt:
     body: str = ""
 
 
-def posting_again(doubt: Doubt | None, earlier_post_at: datetime | None, *, same_bytes: bool = False) -> Doubt | None:
-    """Return the doubt for a POST that starts now; None if no earlier POST may have been accepted."""
+def posting(doubt: Doubt | None, earlier_post_at: datetime | None, key: str) -> Doubt | None:
+    """Return the doubt for a POST that starts now under `key`; None for a part of another run's POST."""
     earlier = earlier_post_at or (doubt.earlier_post_at if doubt else None)
-    if not earlier:
+    if not earlier and not key:
         return None
-    kept = doubt if same_bytes and doubt is not None else Doubt()
-    return Doubt(earlier_post_at=earlier, key=kept.key, body=kept.body)
+    return Doubt(earlier_post_at=earlier, key=key, body=doubt.body if doubt is not None and doubt.key == key else "")
+
+
+def after_failure(doubt: Doubt | None) -> Doubt | None:
+    """Return the doubt when the last POST had no effect; None if no earlier POST may have been accepted."""
+    return doubt if doubt is not None and doubt.earlier_post_at is not None else None
 
 
 def after_unknown_outcome(
@@ -56,12 +61,15 @@ def after_refusal(doubt: Doubt | None, reasons: tuple[Reason, ...]) -> Doubt:
     return replace(doubt or Doubt(), absent_answers=0, refusal=reasons)
 
 
-def after_absent_answer(doubt: Doubt | None, as_of: datetime) -> Doubt:
+def after_absent_answer(doubt: Doubt | None, as_of: datetime, *, redriven: bool = False) -> Doubt:
     """Return the doubt after a look-up that was made at `as_of` proved that the system does not have the run, for now.
 
-    If a process ended before the outcome of its POST was stored, its successor's first look-up came after the POST.
+    If a process ended before the outcome of its POST was stored, its successor's first look-up came after the POST. A
+    run that a person redrives may have another body, which is a decision of that person.
     """
     doubt = doubt or Doubt()
+    if redriven:
+        doubt = replace(doubt, key="", body="")
     return replace(doubt, absent_answers=doubt.absent_answers + 1, posted_at=doubt.posted_at or as_of)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from router.runs.checks.missing_parts import MAX_STATE_LENGTH
 from router.runs.deadlines.time_out import is_cancelled_after_time_out, is_timed_out
+from router.runs.measures.bounds import MAX_BYTES, size_of
 from router.runs.states import TERMINAL
 from schemas.results import Reason
 from schemas.text.counts import count_noun
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 LATE_MEASURES = "LATE_MEASURES"
 CORRECTIONS_LEFT_OUT = "CORRECTIONS_LEFT_OUT"
 STALE_REPORT = "STALE_REPORT"
-MAX_CORRECTIONS = 100  # reports after the end of a run that replace measures: each publishes the result again
+MAX_CORRECTIONS = 100  # reports after the end of a run that replace or displace measures: each publishes the result
 MAX_STALE_STATES = 5  # other states of a run that has ended, that are published
 _CORRECTIONS = re.compile(r"\(([0-9]{1,9}) corrections?\)\.$")
 
@@ -28,12 +29,14 @@ _CORRECTIONS = re.compile(r"\(([0-9]{1,9}) corrections?\)\.$")
 def without_more_corrections(row: RunRow, measures: tuple[ReportedMeasure, ...]) -> tuple[ReportedMeasure, ...]:
     """Return the measures that an ended run has after a report: those it had stay once it was corrected often enough.
 
-    Measures that it did not have are always added.
+    Measures that it did not have are added while there is room for them.
     """
     if _corrections(row) < MAX_CORRECTIONS:
         return measures
     known = {measure.id: measure for measure in row.measures}
-    return tuple([known.get(measure.id, measure) for measure in measures])
+    kept = tuple([known.get(measure.id, measure) for measure in measures])
+    has_room = known.keys() <= {measure.id for measure in kept} and sum(map(size_of, kept)) <= MAX_BYTES
+    return kept if has_room else row.measures
 
 
 def new_measures(row: RunRow, measures: tuple[ReportedMeasure, ...]) -> tuple[ReportedMeasure, ...]:
@@ -42,12 +45,19 @@ def new_measures(row: RunRow, measures: tuple[ReportedMeasure, ...]) -> tuple[Re
     return tuple([measure for measure in measures if known.get(measure.id) != measure])
 
 
-def late_reasons(row: RunRow, late: tuple[ReportedMeasure, ...], *, left_out: bool) -> tuple[Reason, ...]:
+def replaces_measures(row: RunRow, measures: tuple[ReportedMeasure, ...]) -> bool:
+    """Return whether a measure that the row has is another one in `measures`, or gave its place to a new one."""
+    kept = {measure.id: measure for measure in measures}
+    return any(kept.get(measure.id) != measure for measure in row.measures)
+
+
+def late_reasons(
+    row: RunRow, late: tuple[ReportedMeasure, ...], *, replaces: bool, left_out: bool
+) -> tuple[Reason, ...]:
     """Return the reasons of measures that arrived after the end, with the number of reports that replaced some."""
     reasons: list[Reason] = []
     if late:
-        known = {measure.id for measure in row.measures}
-        corrections = _corrections(row) + any(measure.id in known for measure in late)
+        corrections = _corrections(row) + replaces
         corrected = f" ({count_noun(corrections, 'correction')})" if corrections else ""
         message = f"The external system reported measures after {_end_of(row)}{corrected}."
         reasons.append(Reason(code=LATE_MEASURES, message=message))

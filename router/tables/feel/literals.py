@@ -19,6 +19,7 @@ _MAX_DIGITS = 34  # of a FEEL number (IEEE 754 decimal128)
 _MAX_EXPONENT = 6144
 _MAX_INT_EXPONENT = 40  # a number with a larger exponent stays a decimal instead of becoming a very long int
 
+_NUMBER = re.compile(r"(?P<sign>[-+]?)[ \t]*(?P<size>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "'": "'", "\\": "\\"}
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{6}|.)", re.DOTALL)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -30,9 +31,16 @@ _DAYS = re.compile(r"(-?)P(?:([0-9]+)D)?(?:T(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9
 
 
 def read_number(text: str) -> int | Decimal:
-    """Read a number exactly: an int if it is whole, else a decimal."""
+    """Read a number exactly: an int if it is whole, else a decimal.
+
+    Raises:
+        CellError: it is none, or too long.
+    """
+    written = _NUMBER.fullmatch(text)
+    if written is None:
+        raise CellError(f'"{text}" is not a number')
     try:
-        number = Decimal(text.replace(" ", ""))
+        number = Decimal(written["sign"] + written["size"])
     except DecimalException:
         raise CellError(f'"{text}" is not a number') from None
     _, digits, exponent = number.as_tuple()

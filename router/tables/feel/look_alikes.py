@@ -6,6 +6,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
+from schemas.text.invisible import BLANK, NOT_READ, is_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -50,13 +51,6 @@ _PLAIN = str.maketrans(
 _BULLETS = frozenset(
     "\u2022\u2023\u2043\u204c\u204d\u2219\u25a0\u25a1\u25aa\u25ab\u25b6\u25b8\u25ba\u25cb\u25cf\u25e6\u27a2\u27a4\u2713\u2714\u00b7"
 )
-# Shown as nothing, or as a space, although Unicode counts them among marks, letters and symbols.
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufffc").union(
-    map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
-)
-_NOT_READ = "\ufffd"
-_ODD_LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029"
-
 # In English, German and French.
 _ERRORS_OF_SPREADSHEETS = frozenset(
     {"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#SPILL!", "#CALC!", "#FIELD!", "#BLOCKED!"}
@@ -96,7 +90,7 @@ def check_word(word: str) -> None:
             f"{_shown(word)} has the character {_named(written)}, and looks like {_shown(typed)}: type it again, "
             'or put the text in double quotes (") if it belongs to it'
         )
-    _check_visible(word)
+    check_visible(word)
     for letter in word:
         if letter in _DOUBLE_QUOTES or letter in _SIGNS:
             raise CellError(_sentence(word, letter))
@@ -121,19 +115,19 @@ def _check_ends(word: str) -> None:
         raise CellError(f'{_shown(word)} {problem} (") if it belongs to it')
 
 
-def _check_visible(word: str) -> None:
+def check_visible(word: str) -> None:
     """Check that every character of a word is shown as what it is.
 
     Raises:
         CellError: one is not.
     """
-    if word.isprintable() and _BLANK.isdisjoint(word) and _NOT_READ not in word:
+    if word.isprintable() and BLANK.isdisjoint(word) and NOT_READ not in word:
         return
     for letter in word:
-        if letter == _NOT_READ:
+        if letter == NOT_READ:
             problem = f"contains {_named(letter)}, which stands for a character that could not be read"
             raise CellError(f"{_shown(word)} {problem}: save the file as UTF-8, and type the text again")
-        if _is_unseen(letter):
+        if is_unseen(letter):
             raise CellError(
                 f"{_shown(word)} contains the invisible character {_named(letter)}: type the text again, or put it in "
                 'double quotes (") if it belongs to it'
@@ -154,7 +148,7 @@ def check_signs(text: str, names: Collection[str]) -> None:
 def look_alike_problem(rest: str) -> str | None:
     """Return the sentence about the first character of a text without a meaning; None if it is no look-alike."""
     letter = rest[:1]
-    if letter and _is_unseen(letter):
+    if letter and is_unseen(letter):
         return f"{_shown(rest)} begins with the invisible character {_named(letter)}: type the text again"
     return _sentence(rest, letter) if letter in _REMEDIES and letter != "'" else None
 
@@ -173,11 +167,6 @@ def check_value(text: str) -> None:
     """
     if is_in_odd_quotes(text):
         raise CellError(_sentence(text, text[0] if not text[0].isascii() else text[-1]))
-
-
-def _is_unseen(letter: str) -> bool:
-    """Return whether a character has no shape of its own: controls, formats, separators of lines, selectors."""
-    return letter in _BLANK or not (letter.isprintable() or letter.isspace()) or letter in _ODD_LINE_ENDS
 
 
 def _other_spelling(word: str) -> tuple[str, str] | None:
@@ -211,10 +200,10 @@ def _sentence(text: str, letter: str) -> str:
 
 def _named(letter: str) -> str:
     name = unicodedata.name(letter, "without a name")
-    is_visible = letter.isprintable() and letter not in _BLANK and letter != _NOT_READ
+    is_visible = letter.isprintable() and letter not in BLANK and letter != NOT_READ
     return f"{letter} (U+{ord(letter):04X}, {name.lower()})" if is_visible else f"U+{ord(letter):04X}"
 
 
 def _shown(text: str) -> str:
-    visible = "".join(letter for letter in text if not _is_unseen(letter))
+    visible = "".join(letter for letter in text if not is_unseen(letter))
     return visible if len(visible) <= _MAX_SHOWN else f"{visible[: _MAX_SHOWN - 1]}\u2026"

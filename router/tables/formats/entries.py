@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from router.tables.explain.wording import describe_value
@@ -20,6 +21,7 @@ from router.tables.feel.literals import (
     read_time,
 )
 from router.tables.feel.values import TYPES, kind_of
+from router.tables.formats.fields import invisible_problem
 from schemas.files.located_tree import Block, Listing, Scalar
 
 if TYPE_CHECKING:
@@ -45,8 +47,34 @@ def cell_text(tree: Tree, column_type: str, names: Collection[str]) -> str:
             return str(value).lower()
         case Scalar(text=text, value=str()) if column_type == "string" and is_literal_of_another_type(text):
             return quote(text)  # YAML's quotes mark it as a string
+        case Scalar(text=text) if column_type == "string":
+            return quote_bare_words(text, names)
         case Scalar(text=text):
-            return quote_bare_words(text, names) if column_type == "string" else text
+            check_numbers(text, column_type)
+            return text
+
+
+def check_numbers(text: str, column_type: str) -> None:
+    """Check the numbers of a cell: `1,5` and `1,500` may be one or two, and `0777` is octal in some languages.
+
+    Raises:
+        CellError: one is not certain.
+    """
+    if column_type not in _HAVE_NUMBERS:
+        return
+    bare = _QUOTED.sub('""', text)
+    if _COMMA_IN_NUMBER.search(bare):
+        raise CellError(f'"{text}" may be a number or a choice of two: write 1.5, or "1, 5" with a space')
+    if _LEADING_ZERO.search(bare):
+        plain = _LEADING_ZERO.sub(r"\1", text)
+        raise CellError(f'"{text}" begins with a zero: write {plain}, or give the column the type string')
+
+
+def with_plain_numbers(text: str) -> str:
+    """Return a cell of FEEL, where a comma always separates two values and all numbers are decimal, as we write it."""
+    strings = _QUOTED.findall(text)
+    parts = [_LEADING_ZERO.sub(r"\1", _COMMA_IN_NUMBER.sub(", ", part)) for part in _QUOTED.split(text)]
+    return "".join(part + string for part, string in zip_longest(parts, strings, fillvalue=""))
 
 
 def output_value(scalar: Scalar, column: Output) -> object:
@@ -57,6 +85,8 @@ def output_value(scalar: Scalar, column: Output) -> object:
     """
     if scalar.value is None or scalar.text == "":
         raise CellError("has no value, and unset is not possible: write one")
+    if scalar.unseen:
+        raise CellError(invisible_problem(scalar))
     value = _READERS[column.type](scalar) if column.type in _READERS else scalar.text
     if kind_of(value) not in TYPES[column.type]:
         raise CellError(_wrong_type_sentence(scalar, value, column.type))
@@ -85,7 +115,10 @@ def _yaml_value(scalar: Scalar) -> object:
 
 def _number(scalar: Scalar) -> object:
     is_number = isinstance(scalar.value, int | float) and not isinstance(scalar.value, bool)
-    return read_number(scalar.text) if is_number else scalar.value
+    if not is_number:
+        return scalar.value
+    check_numbers(scalar.text, "number")
+    return read_number(scalar.text)
 
 
 def _text_reader(read: Callable[[str], object]) -> Callable[[Scalar], object]:
@@ -106,6 +139,9 @@ _READERS: dict[str, Callable[[Scalar], object]] = {
 NULL = "null"
 
 _QUOTED = re.compile(r'@?"(?:[^"\\]|\\.)*"', re.DOTALL)
+_COMMA_IN_NUMBER = re.compile(r"(?<=[0-9]),(?=[0-9])")
+_LEADING_ZERO = re.compile(r"((?:(?<![\w.:-])|(?<=\.\.))-?)0+(?=[0-9])")
+_HAVE_NUMBERS = frozenset({"number", "any"})
 
 
 def shortest_cell_text(cell: Cell, names: Collection[str] = ()) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from schemas.files.located_tree import Tree
 
 
+_PATH = "path"  # names what is compared; ids and types have letters of their own, and notes decide nothing
 _NO_HINTS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -66,6 +67,8 @@ class BlockReader:
         if tree is None and default is not None:
             return default
         if isinstance(tree, Scalar) and tree.text.strip() and tree.value is not None:
+            if tree.unseen and key == _PATH:
+                self.report(f"'{key}': {invisible_problem(tree)}", self.line_of(key))
             return tree.text.strip()
         problem = "is missing" if tree is None else "must be a text"
         self.report(f"'{key}' {problem}", self.line_of(key))
@@ -92,6 +95,13 @@ class BlockReader:
             return BlockReader(item, context, self._diagnostics)
         self._diagnostics.add(item.line, f"{context}: must be {{name: value}}")
         return None
+
+
+def invisible_problem(scalar: Scalar) -> str:
+    """Return the sentence about a text that has a character which nobody sees."""
+    code = f"U+{ord(scalar.unseen):04X}"
+    remedy = "type the text again, or write it as an escape in double quotes (YAML) if it belongs to it"
+    return f"the text contains the character {code}, which nobody sees, or which could not be read: {remedy}"
 
 
 def _shape_problem(tree: Tree | None) -> str:

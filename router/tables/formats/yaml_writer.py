@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from router.tables.feel.writer import value_text
 from router.tables.formats.entries import NULL, listed_value_texts, shortest_cell_text
+from schemas.text.invisible import first_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,9 +70,11 @@ def _number(number: float) -> str:
 
 def _text(text: str) -> str:
     """Return a string plain if that reads back the same, else in the quotes that need the fewest escapes."""
-    if isinstance(text, UnquotedText) or (_PLAIN.fullmatch(text) and text.lower() not in _RESERVED):
+    has_unseen = first_unseen(text)
+    is_word = not has_unseen and _PLAIN.fullmatch(text) and text.lower() not in _RESERVED
+    if isinstance(text, UnquotedText) or is_word:
         return text
-    if text.isprintable() and ('"' in text or "\\" in text):
+    if not has_unseen and text.isprintable() and ('"' in text or "\\" in text):
         return "'" + text.replace("'", "''") + "'"
     return '"' + "".join(map(_escape, text)) + '"'
 
@@ -79,7 +82,7 @@ def _text(text: str) -> str:
 def _escape(character: str) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]
-    return character if character.isprintable() else f"\\U{ord(character):08x}"
+    return character if character.isprintable() and not first_unseen(character) else f"\\U{ord(character):08x}"
 
 
 _NEEDS_NO_QUOTES = re.compile(r"-?[0-9]+(?:\.[0-9]+)?|true|false|null")

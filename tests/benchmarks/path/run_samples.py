@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from consumers.routing.decide import Route
 from router.runs.advance import advance
 from router.runs.events import Accepted, Reported, Sending
+from router.runs.ids import idempotency_key
 from router.runs.request_result import request_result
 from router.runs.run import RequestRow
 from schemas.codec.cloudevents import EventHeaders
@@ -53,7 +54,7 @@ def a_run_sample(run_id: str, decide: Decider, report: ExternalReport) -> EventS
         raise TypeError(f"{run_id} cannot be routed: {route}")
     request = _request(run_id, route)
     routed = a_run(run_id, document=document, request_id=request.request_id, decision=route.decision)
-    begun = (Sending(document=document),)
+    begun = (Sending(document=document, key=idempotency_key(request.request_id, run_id, b"{}")),)
     sending = advance(routed, begun, NOON).row
     accepted = Accepted(external_id=f"x-{run_id}", href=report.href, document=document)
     done = (accepted, Reported(report_id=f"e-{run_id}", report=replace(report, external_id=f"x-{run_id}")))

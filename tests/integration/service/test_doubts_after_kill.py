@@ -1,4 +1,4 @@
-"""A kill -9 leaves at most as many doubts as calls were under way, however many runs wait for their POST."""
+"""A kill -9 leaves at most as many doubts as calls were under way, and no run is POSTed in another way after it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from router.runs.checks.doubt import MIN_ABSENT_ANSWERS
 from schemas.vocabulary import UpdateKind
 from tests.builders.runs import a_document
 from tests.fixtures.odd_system import run_id_in
@@ -28,8 +29,13 @@ CALLS = 8  # at a time
 
 @dataclass(slots=True)
 class StallingSystem:
-    """One system that stores every run, and answers none of the POSTs after the first ones until it is resumed."""
+    """One system that stores every run, and answers none of the POSTs after the first ones until it is resumed.
 
+    If it forgets, it stores none of those that it does not answer.
+    """
+
+    answered: int = ANSWERED
+    forgets: bool = False
     posted: Counter[str] = field(default_factory=Counter)
     looked_up: Counter[str] = field(default_factory=Counter)
     unanswered: set[str] = field(default_factory=set)
@@ -42,24 +48,28 @@ class StallingSystem:
         name = (await request.json())["name"]
         run_id = run_id_in(name)
         self.posted[run_id] += 1
-        self.names[name] = run_id
-        if len(self.posted) > ANSWERED and not self.resumed.is_set():
+        is_answered = len(self.posted) <= self.answered or self.resumed.is_set()
+        if is_answered or not self.forgets:
+            self.names[name] = run_id
+        if not is_answered:
             self.unanswered.add(run_id)
             await self.resumed.wait()
         return web.json_response({"id": f"ext-{run_id}", "name": name, "state": "acknowledged"}, status=201)
 
     async def list_runs(self, request: web.Request) -> web.Response:
         """Answer a look-up, and count it."""
-        name = request.query.get("name", "")
-        self.looked_up[run_id_in(name)] += 1
-        found = [{"id": f"ext-{self.names[name]}", "name": name, "state": "acknowledged"}] if name in self.names else []
+        wanted = request.query.get("name")
+        if wanted is not None:
+            self.looked_up[run_id_in(wanted)] += 1
+        names = {name: run_id for name, run_id in self.names.items() if wanted in {None, name}}
+        found = [{"id": f"ext-{run_id}", "name": name, "state": "acknowledged"} for name, run_id in names.items()]
         return web.json_response(found, headers={"X-Total-Count": str(len(found))})
 
 
 @asynccontextmanager
-async def a_stalling_system() -> AsyncIterator[StallingSystem]:
+async def a_stalling_system(answered: int = ANSWERED, *, forgets: bool = False) -> AsyncIterator[StallingSystem]:
     """Run the system on a free port of this machine."""
-    system = StallingSystem()
+    system = StallingSystem(answered=answered, forgets=forgets)
     app = web.Application()
     app.add_routes([web.post("/serviceTest", system.create), web.get("/serviceTest", system.list_runs)])
     async with serve_app(app) as system.base_url:
@@ -95,3 +105,26 @@ async def test_only_the_runs_whose_post_was_under_way_are_looked_up_after_a_kill
             assert system.looked_up == Counter(system.unanswered)  # not those that waited for a connection
             assert system.posted == Counter(ids)
             assert service.dead_letters() == []
+
+
+async def test_a_post_that_was_killed_is_not_made_with_the_body_of_a_changed_profile(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    run_id = unique_id("body")
+    async with a_stalling_system(answered=0, forgets=True) as system:
+        profile = {"base_url": system.base_url, "settle_time": 0.5}
+        async with a_deployment(kafka_bootstrap, tmp_path, profile=profile) as deployment:
+            service = deployment.service
+            await service.request(a_document(run_id))
+            first = await deployment.start("routing", "dispatch")
+            await service.wait_until(lambda: bool(system.unanswered), "the POST is under way")
+            first.send(signal.SIGKILL)
+            await first.wait_for_exit()
+            system.resumed.set()
+            deployment.profile |= {"relationship_encoding": "characteristic"}
+            await deployment.start("routing", "dispatch")
+            await service.wait_until(lambda: bool(service.dead_letters()), "the run is for a person")
+            (letter,) = service.dead_letters()
+            assert letter.header("southbound-dlq-code") == "BODY_CHANGED"
+            assert system.looked_up[run_id] >= MIN_ABSENT_ANSWERS
+            assert system.posted == {run_id: 1}

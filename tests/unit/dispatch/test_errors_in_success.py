@@ -25,6 +25,10 @@ ERRORS: list[dict[str, object]] = [
     {"type": "about:blank", "title": "Not Found", "status": 404},
     {"code": "60", "message": "not allowed"},
     {"code": "404", "reason": "no such test"},
+    {"statusCode": 500, "message": "no such test"},
+    {"httpStatus": "404"},
+    {"errorMessage": "no such test"},
+    {"errorCode": "E17", "errorDescription": "no such test"},
 ]
 NO_ERRORS: list[dict[str, object]] = [
     {},
@@ -37,6 +41,8 @@ NO_ERRORS: list[dict[str, object]] = [
     {"message": "updated"},
     {"status": 200, "title": "done"},
     {"status": "accepted"},
+    {"statusCode": 200, "message": "done"},
+    {"errorCode": "0", "errorMessage": ""},
 ]
 
 
@@ -67,6 +73,39 @@ async def test_a_change_that_is_answered_with_an_error_is_not_told_as_made(body:
     gateway.system.plan(Purpose.CHANGE, *[json_answer(200, body)] * 3)
     await change(gateway)
     assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CHANGE_REFUSED]
+
+
+PAGE = HttpResponse(status=200, headers={"content-type": "text/html"}, body=b"<html>Request rejected</html>")
+
+
+@pytest.mark.parametrize("answer", [*(json_answer(200, body) for body in ERRORS), PAGE])
+async def test_fault_a_change_that_is_answered_with_an_error_and_is_not_shown_is_not_told_as_made(
+    answer: HttpResponse,
+) -> None:
+    gateway = InMemoryGateway(profile={"patchable": ["description"]})
+    await gateway.process_request(a_document())  # without a description, so that the run shows none
+    gateway.system.plan(Purpose.CHANGE, *[answer] * 9)
+    await gateway.process_change(a_document(version=2, description="another"))
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CHANGE_REFUSED]
+
+
+@pytest.mark.parametrize("answer", [PAGE, json_answer(200, "rejected by policy")])
+async def test_fault_a_delete_that_something_else_answered_does_not_end_a_run_that_goes_on(
+    answer: HttpResponse,
+) -> None:
+    gateway = await a_run_that_is_out(cancel="delete")
+    gateway.system.plan(Purpose.CANCEL, *[answer] * 9)
+    await gateway.process_cancellation("TR0001")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_REFUSED]
+    assert gateway.row().phase is Phase.ACCEPTED
+
+
+async def test_a_delete_that_is_answered_with_a_text_cancels_the_run_if_the_system_does_not_have_it_any_more() -> None:
+    gateway = await a_run_that_is_out(cancel="delete")
+    gateway.system.plan(Purpose.CANCEL, json_answer(200, "deleted"))
+    gateway.system.tests.clear()
+    await gateway.process_cancellation("TR0001")
+    assert gateway.row().phase is Phase.CANCELLED
 
 
 @pytest.mark.parametrize("body", NO_ERRORS)

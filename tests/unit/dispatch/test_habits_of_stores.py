@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from router.responses import HttpResponse, Purpose
+from schemas.lifecycle import RunRequested
 from schemas.vocabulary import Phase
 from tests.builders.runs import a_document
 from tests.fakes.external_system import CallFault, json_answer
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     ListedRun = dict[str, object]
 
+DISPATCH = "testrun.dispatch.fibre-lab"
 UUID = "3f2b8c1e-6d4a-4c1b-9d2e-00000000000"
 BY_ID: dict[str, object] = {"look_up": "external_identifier"}
 WITH_CHARACTERISTICS: dict[str, object] = {"relationship_encoding": "characteristic"}
@@ -81,8 +84,13 @@ async def posts_of(
     [
         (lambda run: changed_texts(run, str.upper), "tr9", "tr1"),
         (lambda run: changed_texts(run, lambda text: text[:30]), f"{UUID}9", f"{UUID}1"),
+        (lambda run: changed_texts(run, lambda text: text[-20:]), f"{UUID}9", f"{UUID}1"),
+        (lambda run: changed_texts(run, lambda text: text.replace("-", "")), f"{UUID}9", f"{UUID}1"),
+        (lambda run: changed_texts(run, lambda text: f"urn:uuid:{text}"), f"{UUID}9", f"{UUID}1"),
+        (lambda run: changed_texts(run, lambda text: text[::-1]), "TR9", "TR1"),
+        (lambda run: changed_texts(run, lambda text: text.replace("_", " ")), "TR-9", "TR_1"),
     ],
-    ids=["in capitals", "cut to 30 characters"],
+    ids=["in capitals", "cut to 30 characters", "its end", "without dashes", "as a URN", "reversed", "spaces"],
 )
 async def test_a_run_whose_id_is_stored_in_another_way_is_posted_once(
     stored_as: Callable[[ListedRun], ListedRun], control: str, ours: str, profile: dict[str, object]
@@ -179,6 +187,101 @@ async def test_a_list_of_runs_that_have_begun_does_not_prove_that_another_one_is
     await lose_response(gateway)
     assert gateway.row("TR1").phase is Phase.FALLOUT
     assert len(gateway.system.calls_made(Purpose.SEND)) == 3
+
+
+def begun_only(call: Call, runs: ListedRuns) -> HttpResponse:
+    begun = [run for run in runs if run["state"] != "acknowledged"]
+    return page_of(filtered(begun, call), call, **{"x-total-count": str(len(begun))})
+
+
+def as_it_is(call: Call, runs: ListedRuns) -> HttpResponse:
+    return page_of(filtered(runs, call), call)
+
+
+async def a_begun_run(
+    listing: Callable[[Call, ListedRuns], HttpResponse], state: str = "inProgress", **profile: object
+) -> InMemoryGateway:
+    """Return a gateway one of whose runs has begun, or ended, at a system that answers look-ups in its own way."""
+    gateway = InMemoryGateway(profile=profile, system=OddListing(listing))
+    await gateway.process_request(a_document("TR9"))
+    await report(gateway, "TR9", state)
+    return gateway
+
+
+async def report(gateway: InMemoryGateway, run_id: str, state: str) -> None:
+    gateway.system.tests[f"ext-{run_id}"]["state"] = state
+    await gateway.process_callback(f"ext-{run_id}", state=state, testMeasure=[])
+
+
+@pytest.mark.parametrize("state", ["inProgress", "completed"])
+async def test_where_every_other_run_has_begun_a_list_of_begun_runs_does_not_prove_that_ours_is_absent(
+    state: str,
+) -> None:
+    gateway = await a_begun_run(begun_only, state)
+    await lose_response(gateway)
+    assert (gateway.row("TR1").phase, gateway.dead_letter_codes()) == (Phase.FALLOUT, ["IN_DOUBT"])
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 2
+
+
+async def test_a_begun_run_whose_begin_was_not_reported_proves_nothing_either() -> None:
+    gateway = InMemoryGateway(system=OddListing(begun_only))
+    await gateway.process_request(a_document("TR9"))
+    gateway.system.tests["ext-TR9"]["state"] = "inProgress"
+    await lose_response(gateway)
+    assert gateway.row("TR1").phase is Phase.FALLOUT
+    assert len(gateway.system.calls_made(Purpose.SEND)) == 2
+
+
+async def test_a_younger_run_that_has_begun_proves_that_ours_is_absent() -> None:
+    gateway = await a_begun_run(as_it_is)
+    gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
+    gateway.produce(gateway.names.lifecycle, RunRequested(run=a_document("TR1")), "r")
+    await gateway.process_next(gateway.names.lifecycle)
+    await gateway.attempt_next(DISPATCH)
+    waiting = gateway.take_next(DISPATCH)
+    gateway.clock.at += timedelta(seconds=1)
+    await gateway.process_request(a_document("TR8"))
+    await report(gateway, "TR8", "inProgress")
+    gateway.reread([waiting])
+    await gateway.run_until_idle()
+    assert gateway.row("TR1").phase is Phase.ACCEPTED
+
+
+async def test_a_list_that_shows_a_run_which_has_not_begun_proves_that_ours_is_absent() -> None:
+    gateway = await a_begun_run(as_it_is)
+    await gateway.process_request(a_document("TR7", name="L"))  # of a name that proves nothing about the filter
+    gateway.clock.at += timedelta(minutes=1)
+    gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
+    await gateway.process_request(a_document("TR1"))
+    assert gateway.row("TR1").phase is Phase.ACCEPTED
+
+
+async def test_a_system_that_answers_with_the_end_has_no_runs_that_have_not_begun() -> None:
+    gateway = await a_begun_run(as_it_is, "completed", result_channels=["sync"])
+    gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
+    await gateway.process_request(a_document("TR1"))
+    assert gateway.row("TR1").phase is Phase.ACCEPTED
+
+
+@pytest.mark.parametrize(("run_id", "phase"), [("TR1", Phase.ACCEPTED), ("TR_1", Phase.FALLOUT)])
+async def test_a_run_of_another_gateway_is_another_one_where_run_ids_are_shown_as_they_were_sent(
+    run_id: str, phase: Phase
+) -> None:
+    foreign: ListedRun = {
+        "id": "f1",
+        "externalIdentifier": [{"id": "TR77", "owner": "southbound"}],
+        "state": "completed",
+    }
+
+    def listing(call: Call, runs: ListedRuns) -> HttpResponse:
+        return page_of([] if "externalIdentifier.id" in dict(call.query) else [*runs, foreign], call)
+
+    gateway = InMemoryGateway(profile=BY_ID, system=OddListing(listing))
+    await gateway.process_request(a_document("TR9"))
+    gateway.clock.at += timedelta(minutes=1)
+    gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
+    await gateway.process_request(a_document(run_id))
+    assert gateway.row(run_id).phase is phase
 
 
 async def test_a_list_that_shows_references_as_they_were_sent_proves_absence() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from router.runs.measures.bounds import MAX_BYTES, MAX_MEASURES, size_of
 from router.runs.reports.late_reports import MAX_CORRECTIONS, MAX_STALE_STATES
 from schemas.results import RunUpdate
 from schemas.vocabulary import Result, UpdateKind
@@ -82,3 +83,29 @@ async def test_a_correction_is_counted_in_its_reason(value: int) -> None:
     count = {8: "1 correction", 9: "2 corrections"}[value]
     assert reason.message == f"The external system reported measures after the run was completed ({count})."
     assert gateway.results()[-1].result is Result.PASS
+
+
+async def test_fault_late_measures_of_a_run_that_has_no_room_left_are_told_a_bounded_number_of_times() -> None:
+    gateway = await a_completed_run()
+    for part in range(4):
+        many = [measured(1, f"X{part}-{number}") for number in range(600)]
+        await gateway.process_callback(TEST, f"part {part}", state="completed", testMeasure=many)
+    before = len(gateway.results())
+    for number in range(MAX_CORRECTIONS + 20):
+        await gateway.process_callback(
+            TEST, f"late {number}", state="completed", testMeasure=[measured(1, f"Y{number}")]
+        )
+    assert len(gateway.row().measures) == MAX_MEASURES
+    assert len(gateway.results()) - before <= MAX_CORRECTIONS
+    assert "CORRECTIONS_LEFT_OUT" in [reason.code for reason in gateway.row().reasons]
+    assert gateway.row().measures[0].id == "M1"
+
+
+async def test_fault_late_measures_stay_within_their_bytes_after_the_last_correction() -> None:
+    gateway = await a_completed_run()
+    for number in range(MAX_CORRECTIONS + 1):
+        await gateway.process_callback(TEST, f"late {number}", state="completed", testMeasure=[measured(number)])
+    for number in range(12):
+        large = [measured("x" * 90_000, f"Z{number}")]
+        await gateway.process_callback(TEST, f"large {number}", state="completed", testMeasure=large)
+    assert sum(map(size_of, gateway.row().measures)) <= MAX_BYTES

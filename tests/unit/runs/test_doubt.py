@@ -12,9 +12,10 @@ from router.runs.checks.doubt import (
     MIN_ABSENT_ANSWERS,
     Doubt,
     after_absent_answer,
+    after_failure,
     after_refusal,
     after_unknown_outcome,
-    posting_again,
+    posting,
     wait_until_settled,
 )
 from schemas.results import Reason
@@ -60,21 +61,39 @@ def test_the_settle_time_starts_at_the_first_look_up_after_a_process_that_ended(
 
 def test_another_post_starts_the_settle_time_again() -> None:
     first = after_unknown_outcome(None, was_accepted=False, posted_at=NOON)
-    again = posting_again(first, NOON)
-    assert again == Doubt(earlier_post_at=NOON)
+    again = posting(first, NOON, "key")
+    assert again == Doubt(earlier_post_at=NOON, key="key")
     later = NOON + timedelta(hours=1)
     assert after_absent_answer(again, later).posted_at == later
 
 
-def test_the_first_post_leaves_no_doubt() -> None:
-    assert posting_again(None, None) is None
+def test_a_post_has_its_key_and_a_part_of_it_leaves_no_doubt() -> None:
+    assert posting(None, None, "key") == Doubt(key="key")
+    assert posting(None, None, "") is None
     assert after_unknown_outcome(None, was_accepted=False) is None
 
 
+def test_the_bytes_are_kept_only_under_their_key() -> None:
+    doubt = after_unknown_outcome(None, was_accepted=False, posted_at=NOON, key="key", body="bytes")
+    assert posting(doubt, NOON, "key") == Doubt(earlier_post_at=NOON, key="key", body="bytes")
+    assert posting(doubt, NOON, "other") == Doubt(earlier_post_at=NOON, key="other")
+
+
+def test_an_attempt_without_effect_leaves_only_the_doubt_about_the_post_before_it() -> None:
+    assert after_failure(Doubt(key="key")) is None
+    assert after_failure(None) is None
+    assert after_failure(Doubt(key="key", earlier_post_at=NOON)) == Doubt(key="key", earlier_post_at=NOON)
+
+
+def test_who_redrives_a_run_decides_about_its_body() -> None:
+    doubt = Doubt(key="key", body="bytes", absent_answers=2, posted_at=NOON)
+    assert after_absent_answer(doubt, NOON, redriven=True) == Doubt(absent_answers=3, posted_at=NOON)
+
+
 def test_a_second_post_remembers_the_one_before_until_its_own_outcome_is_known() -> None:
-    doubt = posting_again(Doubt(absent_answers=4), NOON)
+    doubt = posting(Doubt(absent_answers=4), NOON, "")
     assert doubt == Doubt(earlier_post_at=NOON)
-    assert posting_again(doubt, None) == doubt
+    assert posting(doubt, None, "") == doubt
     assert after_unknown_outcome(doubt, was_accepted=False) == Doubt(earlier_post_at=NOON)
 
 

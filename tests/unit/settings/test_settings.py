@@ -277,3 +277,11 @@ def test_topics_hold_that_are_named_or_whose_kind_is(hold: str, held: list[str])
 def test_a_topic_that_cannot_hold_is_refused_with_those_that_can() -> None:
     with pytest.raises(ValidationError, match="may name lifecycle, inbound, dispatch and"):
         WorkerSettings(hold="lifecycle, results")
+
+
+def test_fault_a_character_that_nobody_sees_is_refused_in_the_file_and_in_the_environment() -> None:
+    (in_file,) = settings_errors({}, "kafka:\n  bootstrap: 'broker\u200b:9092'\n")
+    assert "mine.yaml:2: the character U+200B stands here" in in_file
+    (in_variable,) = settings_errors({"SOUTHBOUND_KAFKA__BOOTSTRAP": "broker\u2060:9092"})
+    assert in_variable.startswith("SOUTHBOUND_KAFKA__BOOTSTRAP: the value contains the character U+2060")
+    assert "broker" not in in_variable

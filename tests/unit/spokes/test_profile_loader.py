@@ -169,3 +169,13 @@ def test_any_file_is_a_profile_or_has_mistakes_with_their_lines(
         mistakes = wrong.mistakes
     assert mistakes
     assert all(re.match(rf"{re.escape(str(path))}:[0-9]+: .", mistake) for mistake in mistakes)
+
+
+@pytest.mark.parametrize(
+    "line", ["stan\u00addard: x", "state_spellings: {do\u200bne: completed}", 'headers: {X-Tenant: "fib\u2060re"}']
+)
+def test_fault_a_character_that_nobody_sees_in_a_profile_is_refused_with_its_line(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(f"name: a\nbase_url: http://127.0.0.1:1\n{line}\n", encoding="utf-8")
+    with pytest.raises(ProfilesWrongError, match=r"a\.yaml:3: the character U\+.* which nobody sees"):
+        load_profiles([file])

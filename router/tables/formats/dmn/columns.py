@@ -12,6 +12,7 @@ from router.tables.feel.unary_test import CellError, parse
 from router.tables.formats.dmn.scope import extension_text, normalize_name
 from router.tables.formats.dmn.types import FeelType, UnknownTypeError
 from router.tables.formats.dmn.xml import expression_text
+from router.tables.formats.entries import with_plain_numbers
 from router.tables.model import Input, Output
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def read_allowed_values(values: Element | None, feel_type: FeelType, place: Mode
     """Read the allowed values of a column, else those of its type; None if every value is allowed."""
     try:
         source = expression_text(values) if values else ""
-        cell = parse(source, feel_type.column, {}) if source else _type_constraint(feel_type)
+        cell = parse(with_plain_numbers(source), feel_type.column, {}) if source else _type_constraint(feel_type)
     except CellError as error:
         place.report(f"allowed values: {error}", values.line if values else 0)
         return None
@@ -43,7 +44,8 @@ def read_allowed_values(values: Element | None, feel_type: FeelType, place: Mode
 def _type_constraint(feel_type: FeelType) -> Cell | None:
     """Read the allowed values of a type. Those outside of the S-FEEL grammar are not checked."""
     with suppress(CellError):
-        return parse(feel_type.allowed_values, feel_type.column, {}) if feel_type.allowed_values else None
+        allowed = feel_type.allowed_values
+        return parse(with_plain_numbers(allowed), feel_type.column, {}) if allowed else None
     return None
 
 

@@ -11,7 +11,7 @@ from router.tables.feel.lexer import TokenKind, strip_comments
 from router.tables.feel.unary_test import Cell, CellError, parse
 from router.tables.formats.dmn.scope import extension_text
 from router.tables.formats.dmn.xml import expression_text, is_empty_expression
-from router.tables.formats.entries import not_allowed_sentence
+from router.tables.formats.entries import not_allowed_sentence, with_plain_numbers
 from router.tables.formats.rows import check_allowed
 from router.tables.model import DEFAULT_ROW, NO_ROW, Row
 
@@ -96,7 +96,7 @@ class RuleReader:
         if text in ("", "-"):  # modelling tools leave the entry empty where the standard requires a dash
             return ANY_CELL
         others = {name: other for name, other in self._names.items() if name != column.name}
-        cell = parse(text, column.type, others)
+        cell = parse(with_plain_numbers(text), column.type, others)
         for literal in cell.equality_literals:
             check_allowed(literal, column)
         return cell

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
 from router.tables.feel.literals import quote, read_number, read_string
-from router.tables.feel.look_alikes import check_value, is_in_odd_quotes
+from router.tables.feel.look_alikes import check_value, check_visible, is_in_odd_quotes
 from router.tables.feel.writer import value_text
-from router.tables.formats.entries import NULL
+from router.tables.formats.entries import NULL, check_numbers
 from schemas.files.located_tree import Listing, Scalar
+from schemas.text.invisible import first_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _LIST_ITEM = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)', re.DOTALL)
 _BOOLEANS = {"true": True, "false": False}
-_DECIMAL_COMMA = re.compile(r"[0-9],[0-9]")
 _POINTS_BETWEEN_THOUSANDS = re.compile(r"(?<![0-9])(?<![0-9]\.)[1-9][0-9]{0,2}(?:\.[0-9]{3})+(?!\.?[0-9])")
 
 
@@ -81,6 +81,7 @@ def _string(cell: Scalar) -> Scalar:
         word = read_string(text)
         return Scalar(word, word, cell.line)
     check_value(text)
+    check_visible(text)
     value = text if isinstance(cell.value, str) else cell.value
     return Scalar(text, None if text == NULL else value, cell.line)
 
@@ -96,8 +97,7 @@ def check_separators(cell: Scalar, *, decimal_comma: bool) -> None:
     if decimal_comma and (found := _POINTS_BETWEEN_THOUSANDS.search(cell.text)):
         plain = found[0].replace(".", "")
         raise CellError(f'"{cell.text}" may be {plain} or {found[0]}: write {plain}, or another number of decimals')
-    if _DECIMAL_COMMA.search(cell.text):
-        raise CellError(f'"{cell.text}" may be a number or a choice of two: write 1.5, or "1, 5" with a space')
+    check_numbers(cell.text, "number")
 
 
 def output_text(value: object) -> str:
@@ -105,7 +105,7 @@ def output_text(value: object) -> str:
     if not isinstance(value, str):
         return NULL if value is None else value_text(value)
     is_plain = value == value.strip() and not value.startswith('"') and value not in ("", NULL)
-    is_plain = is_plain and not is_in_odd_quotes(value)
+    is_plain = is_plain and not is_in_odd_quotes(value) and not first_unseen(value)
     return value if is_plain else quote(value)
 
 

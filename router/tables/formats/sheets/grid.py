@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schemas.files.located_tree import Scalar
+from schemas.text.invisible import first_unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -149,7 +150,9 @@ def column_of(place: int) -> int:
 def build_line(number: int, cells: Iterable[tuple[str, object]], sheet: str = "") -> SheetLine:
     """Return the line with this number (from 0), with the text and value of each cell."""
     start = cell_place(number, 0)
-    scalars = tuple([Scalar(text, value, start + column) for column, (text, value) in enumerate(cells)])
+    scalars = tuple(
+        [Scalar(text, value, start + column, first_unseen(text)) for column, (text, value) in enumerate(cells)]
+    )
     return SheetLine(scalars, sheet, start)
 
 

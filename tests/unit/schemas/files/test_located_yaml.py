@@ -210,3 +210,15 @@ def test_a_file_holds_one_document(tmp_path: Path) -> None:
     path.write_text("")
     empty = read_yaml_file(path)
     assert (empty.value, empty.locate(("a", "b"))) == (None, (1, "b"))
+
+
+@pytest.mark.parametrize("code", ["200b", "00ad", "fe0f", "3164", "2060", "e0041", "fffd", "feff", "2028"])
+def test_fault_a_character_that_nobody_sees_is_found_in_values_and_keys_unless_it_is_an_escape(code: str) -> None:
+    letter = chr(int(code, 16))
+    text = f'seen: yes\nva{letter}lue: one\nother: "fib{letter}re"\n# comment{letter}\n'
+    found = read_located_yaml(text).invisible
+    assert [(problem.line, problem.excerpt) for problem in found] == [
+        (2, f"U+{code.upper()}"),
+        (3, f"U+{code.upper()}"),
+    ]
+    assert read_located_yaml(f'other: "fib\\U{int(code, 16):08x}re"').invisible == ()

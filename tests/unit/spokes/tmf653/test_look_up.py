@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.spokes.port import LookUpPage, NotUnderstoodError
+from consumers.spokes.jobs.spoke import JobsSpoke
+from consumers.spokes.port import LookUpPage, NotUnderstoodError, Spoke
 from router.responses import HttpResponse
 from router.runs.reports.report import ExternalReport  # noqa: TC001
 from schemas.run_document import ServiceRef
 from schemas.vocabulary import RunState
 from tests.builders.runs import a_document
-from tests.builders.spokes import a_spoke
+from tests.builders.spokes import a_profile, a_spoke
 from tests.fakes.external_system import json_answer
 
 OURS = {"id": "42", "name": "Line test TR0001", "state": "inProgress"}
@@ -123,3 +124,25 @@ def test_what_is_no_list_of_runs_proves_nothing(body: object) -> None:
 def test_no_content_proves_nothing() -> None:
     with pytest.raises(NotUnderstoodError, match="without a body"):
         read_page(b"", 204)
+
+
+def listed(number: int) -> list[dict[str, object]]:
+    return [{"id": f"x{each}", "state": "completed"} for each in range(number)]
+
+
+def test_fault_a_list_of_more_runs_than_are_compared_proves_nothing_and_may_show_ours() -> None:
+    others = listed(6_000)
+    with pytest.raises(NotUnderstoodError, match="has 6,000 runs, and 5,000 are compared"):
+        read_page(others)
+    page = read_page([*others, OURS])
+    assert page.found is not None
+    assert read_page(others[:5_000]).shown == 5_000
+
+
+@pytest.mark.parametrize("spoke", [a_spoke(), JobsSpoke(a_profile(dialect="jobs"))])
+def test_fault_a_body_of_more_values_than_the_loop_has_time_for_is_refused_before_it_is_parsed(spoke: Spoke) -> None:
+    answer = HttpResponse(status=200, body=b"[" + b"{}," * 400_000 + b"{}]")
+    with pytest.raises(NotUnderstoodError, match="more than 500,000 values"):
+        spoke.read_page(answer, a_document())
+    with pytest.raises(NotUnderstoodError, match="more than 500,000 values"):
+        spoke.read_reply(answer)

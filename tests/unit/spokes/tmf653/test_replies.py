@@ -294,3 +294,39 @@ def test_a_bundle_is_answered_with_an_id_per_run() -> None:
     child = {"id": "2", "externalIdentifier": [{"id": "TR0001-1", "owner": "southbound"}]}
     report = read_report({"id": "1", "childServiceTest": [child, "rubbish"]})
     assert [(run.external_id, run.external_identifier) for run in report.children] == [("2", "TR0001-1")]
+
+
+NO_RUN = ["/serviceTest", "/serviceTest/", "http://x/serviceTest?id=5", "/serviceTest/null", "/serviceTest/undefined"]
+
+
+@pytest.mark.parametrize("location", [*NO_RUN, "/serviceTest/{id}", "/serviceTest/..", "/serviceTest/%2e"])
+@pytest.mark.parametrize("body", [b"", b'{"state": "acknowledged"}'])
+def test_fault_an_address_that_is_no_run_gives_no_id(location: str, body: bytes) -> None:
+    response = HttpResponse(status=201, headers={"location": location, "content-type": "application/json"}, body=body)
+    assert a_spoke().read_reply(response).external_id is None
+
+
+@pytest.mark.parametrize("identity", ["null", "undefined", "None", ".", ".."])
+def test_fault_what_a_program_writes_in_place_of_an_id_is_none(identity: str) -> None:
+    response = HttpResponse(status=201, body=orjson.dumps({"id": identity, "href": "/serviceTest/42"}))
+    assert a_spoke().read_reply(response).external_id == "42"
+
+
+@pytest.mark.parametrize(
+    ("state", "read", "raw"),
+    [
+        ({"value": "completed"}, RunState.COMPLETED, "completed"),
+        ({"code": 3, "name": "completed"}, RunState.COMPLETED, "completed"),
+        (["completed"], RunState.COMPLETED, "completed"),
+        (["completed", "failed"], None, '["completed","failed"]'),
+        ({"of": {"what": 1}}, None, '{"of":{"what":1}}'),
+        (True, None, "true"),
+        (None, None, None),
+        ({}, None, None),
+    ],
+)
+def test_fault_a_state_in_an_object_or_a_list_is_read_or_told_as_unknown(
+    state: object, read: RunState | None, raw: str | None
+) -> None:
+    report = a_spoke().read_reply(HttpResponse(status=200, body=orjson.dumps({"id": "42", "state": state})))
+    assert (report.state, report.raw_state) == (read, raw)

@@ -19,15 +19,17 @@ from openpyxl import Workbook
 
 from router.selection.fact_model import RUN_FACTS
 from router.selection.load import document_of
+from router.selection.selector_file import load_selector
 from router.tables.diagnostics import TableErrors
 from router.tables.feel.errors import CellError
 from router.tables.feel.lexer import quote_bare_words
 from router.tables.feel.look_alikes import check_word, is_in_odd_quotes, plain_spaces
+from router.tables.formats.entries import check_numbers, with_plain_numbers
 from router.tables.formats.loader import load_table, table_from_tree
 from router.tables.formats.sheets.csv_file import table_tree_from_csv, write_csv
 from router.tables.formats.sheets.number_format import shown_number
 from router.tables.formats.sheets.xlsx_reader import table_tree_from_xlsx
-from tests.builders.decision_tables import a_file, a_row
+from tests.builders.decision_tables import INPUTS, SENT, a_file, a_row
 
 FAULTS = Path(__file__).parents[4] / "tests/data/faults"
 
@@ -160,6 +162,102 @@ def a_csv(cell: str, delimiter: str) -> bytes:
         f'R|"{cell}"|true',
     ]
     return "\n".join(lines).replace("|", delimiter).encode()
+
+
+def output_sentences(value: str, column_type: str) -> list[str]:
+    outputs = f"  - {{name: o, type: {column_type}}}\n"
+    row = "{id: R1, when: {spec: fibre}, then: {o: " + value + "}}"
+    try:
+        load_table(a_file([row], outputs=outputs), "t.yaml", RUN_FACTS)
+    except TableErrors as error:
+        return list(error.sentences)
+    return []
+
+
+NOT_ONE_NUMBER = ["5,0", "1.000,5", "1,000", "1,5,2", "<5,0", "[1..5,5]", "not(1,5)", "0777", "-05", "[1..05]", "00.5"]
+NO_NUMBER = ["1_000", "0x10", "0o17", "5.", "12:30", "1:30:00", "yes", "no", "2026-03-12", "5%", ".inf", "٥"]
+
+
+@pytest.mark.parametrize("cell", [*NOT_ONE_NUMBER, *NO_NUMBER])
+@pytest.mark.parametrize("column", ["priority", "other"])
+@pytest.mark.parametrize("written", ["{}", "'{}'"])
+def test_fault_a_number_of_yaml_that_is_not_what_the_author_sees_is_refused_with_its_place(
+    cell: str, column: str, written: str
+) -> None:
+    inputs = INPUTS + '  - {name: other, path: "characteristic[x]", type: any}\n'
+    row = f"id: R1\n    when:\n      {column}: {written.format(cell)}\n    then: {SENT}"
+    with pytest.raises(TableErrors) as refused:
+        load_table(a_file([row], inputs=inputs), "t.yaml", RUN_FACTS)
+    (sentence,) = refused.value.sentences
+    assert re.match(rf"t\.yaml:1[0-9]: (row R1, column '{column}': |not valid YAML)", sentence)
+
+
+@pytest.mark.parametrize(
+    "cell", ["5, 0", "-5", ".5", "1e3", "[0..10]", "0.05", "0", '"0777"', '"5,0"', '@"2026-03-05"']
+)
+def test_a_number_that_is_what_the_author_sees_is_taken(cell: str) -> None:
+    inputs = INPUTS + '  - {name: other, path: "characteristic[x]", type: any}\n'
+    row = f"{{id: R1, when: {{other: '{cell}'}}, then: {SENT}}}"
+    assert load_table(a_file([row], inputs=inputs), "t.yaml", RUN_FACTS).rows
+
+
+@pytest.mark.parametrize("value", ["1_000", "5.", "0777", "1 000", "0x10", "12:30", "yes", "\uff15"])
+def test_fault_an_output_that_is_not_the_number_that_the_author_sees_is_refused(value: str) -> None:
+    (sentence,) = output_sentences(value, "number")
+    assert sentence.startswith("t.yaml:")
+    assert "output 'o'" in sentence
+
+
+@pytest.mark.parametrize("value", ["yes", "on", "0", "'true'"])
+def test_only_true_and_false_are_truth_values(value: str) -> None:
+    assert len(output_sentences(value, "boolean")) == 1
+
+
+@pytest.mark.parametrize("text", ["1,2,3", "not(1,5)", "[1..5],7", "007, 10", 'x,"1,5"'])
+def test_a_list_of_feel_in_a_dmn_file_is_what_the_standard_says_and_is_exported_so_that_it_loads(text: str) -> None:
+    plain = with_plain_numbers(text)
+    check_numbers(plain, "number")
+    assert with_plain_numbers(plain) == plain
+    assert '"1,5"' in plain or '"' not in text
+
+
+UNSEEN = ["200b", "200d", "00ad", "fe0f", "3164", "e0041", "2028", "fffd", "feff"]
+
+
+@pytest.mark.parametrize("code", UNSEEN)
+def test_fault_a_character_that_nobody_sees_in_an_output_is_refused_in_yaml_and_in_sheets(code: str) -> None:
+    letter = chr(int(code, 16))
+    (sentence,) = output_sentences(f'"fib{letter}re"', "string")
+    assert re.match(rf"t\.yaml:1[0-9]: row R1, output 'o': .*U\+{code.upper()}", sentence)
+    assert output_sentences(f'"fib\\U{int(code, 16):08x}re"', "string") == []
+    with pytest.raises(TableErrors, match=rf"cell C6: row R, output 'o': fib.?re contains .*U\+{code.upper()}"):
+        table_from_tree(table_tree_from_csv(an_output_csv(f"fib{letter}re"), "t.csv"), RUN_FACTS)
+    quoted = table_from_tree(table_tree_from_csv(an_output_csv(f'""fib{letter}re""'), "t.csv"), RUN_FACTS)
+    assert quoted.rows[0].outputs["o"] == f"fib{letter}re"
+
+
+def an_output_csv(value: str) -> bytes:
+    lines = ["table,t", "columns,when,then", "path,priority,", "type,number,string", "row,p,o", f'R,5,"{value}"']
+    return "\n".join(lines).encode()
+
+
+def test_fault_a_spoke_or_an_allowed_value_or_a_path_with_a_character_that_nobody_sees_is_refused() -> None:
+    text = a_file(
+        inputs='  - {name: speed, path: "characteristic[spe\u200bed]", type: any}\n',
+        outputs='  - {name: o, type: string, values: ["fib\u200bre"]}\n',
+        rows=["{id: R1, then: {o: fibre}}"],
+    )
+    with pytest.raises(TableErrors) as refused:
+        load_table(text, "t.yaml", RUN_FACTS)
+    assert ["path" in refused.value.sentences[0], "values" in refused.value.sentences[1]] == [True, True]
+    selector = "selector: s\ninputs: []\nrows:\n  - {id: R1, order: 1, when: {}, then: {spoke: fibre\u2060-lab}}\n"
+    with pytest.raises(TableErrors, match=r"row R1, output 'spoke': .*U\+2060"):
+        load_selector(selector, "s.yaml")
+
+
+def test_a_note_may_have_what_its_language_needs() -> None:
+    row = '{id: R1, note: "\u26a0\ufe0f \u0645\u06cc\u200c\u0634\u0648\u062f", when: {spec: fibre}, then: ' + SENT + "}"
+    assert load_table(a_file([row]), "t.yaml", RUN_FACTS).rows
 
 
 @pytest.mark.parametrize("line", ["sep=;;;;", "SEP=;", '"sep=;"', '"sep=;";;;'])
