@@ -76,7 +76,7 @@ def apply_patch(resource: Resource, patch: object, version: ApiVersion, kind: Pa
         ApiRefusedError: 400 for a patch of what cannot be patched or is no patch, 409 if it does not fit.
     """
     if kind is PatchKind.MERGE and not isinstance(patch, dict):
-        raise refuse(400, MistakeCode.INVALID_FORMAT, "a merge patch of a run is a JSON object")
+        raise refuse(400, MistakeCode.INVALID_FORMAT, "a merge patch is a JSON object")
     names = _touched_names(patch, kind)
     if touched := sorted(names & never_patched(version)):
         sentence = f"{', '.join(touched)} cannot be patched"

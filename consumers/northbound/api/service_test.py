@@ -12,21 +12,18 @@ from consumers.northbound.access.request_keys import name_run
 from consumers.northbound.api.openapi.service_test import service_test_paths, service_test_schemas
 from consumers.northbound.api.pages import PageReader
 from consumers.northbound.api.requests import (
-    JSON_PATCH_QUERY_TYPE,
-    JSON_PATCH_TYPE,
-    MERGE_PATCH_TYPES,
     etag_of,
     idempotency_key,
     matches_etag,
+    patch_kind,
     precondition,
+    wrong_patch_type,
 )
 from consumers.northbound.api.resource_routes import ResourceRoutes
-from consumers.northbound.api.responses import error_response, json_response
+from consumers.northbound.api.responses import json_response
 from consumers.northbound.orders.change_order import OrderChanger, PatchRequest
 from consumers.northbound.orders.place_order import OrderPlacer
 from router.northbound.api_version import ApiVersion
-from router.northbound.change import PatchKind
-from router.northbound.errors import Mistake, MistakeCode
 from router.northbound.lists.query import read_fields, read_list_request
 from router.northbound.lists.sort import SORTABLE_RUN_ATTRIBUTES
 from router.northbound.principal import Scope
@@ -39,9 +36,6 @@ if TYPE_CHECKING:
     from consumers.northbound.orders.api_call import ApiCall
     from consumers.northbound.orders.order_book import OrderBook, OrderOutcome
     from router.northbound.order import RunView
-
-_PATCHES_V4 = {**dict.fromkeys(sorted(MERGE_PATCH_TYPES), PatchKind.MERGE), JSON_PATCH_TYPE: PatchKind.JSON}
-_PATCHES_V5 = {**_PATCHES_V4, JSON_PATCH_QUERY_TYPE: PatchKind.JSON_QUERY}
 
 
 def service_test_resource(book: OrderBook, reader: RequestReader) -> ResourceRoutes:
@@ -115,12 +109,9 @@ class _ServiceTestHandler:
     async def change(self, request: web.Request) -> web.Response:
         """Answer PATCH: what it needs depends on whether it changes or cancels the run."""
         call = self._call(request, Scope.ORDER, Scope.CANCEL)
-        kinds = _PATCHES_V5 if self.is_v5 else _PATCHES_V4
-        kind = kinds.get(request.content_type)
+        kind = patch_kind(request, call.version)
         if kind is None:
-            accepted = ", ".join(sorted(kinds))
-            mistakes = [Mistake(MistakeCode.INVALID_FORMAT, f"a patch must be one of {accepted}")]
-            return error_response(415, mistakes, {"Accept-Patch": accepted})
+            return wrong_patch_type(call.version)
         patch = PatchRequest(
             patch=await self.reader.json_body(request),
             kind=kind,
