@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from consumers.northbound.api import cancel_service_test
 from router.northbound.api_version import ApiVersion
 from router.northbound.principal import Principal, Scope
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
@@ -601,6 +602,20 @@ async def test_a_page_of_cancellations_says_which_part_of_the_list_it_is(api: No
     assert len({task["id"] for task in found}) == 3
     whole = await api.call("GET", f"{V5}/cancelServiceTest")
     assert (whole.status, whole.headers["Content-Range"]) == (200, "items 0-2/3")
+
+
+async def test_a_list_of_cancellations_that_is_longer_than_what_is_searched_has_no_total(
+    api: NorthboundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cancel_service_test, "MAX_LISTED", 2)
+    runs = [await api.order() for _ in range(3)]
+    for run in runs:
+        await api.call("POST", f"{V5}/cancelServiceTest", {"serviceTest": {"id": run["id"]}})
+    page = await api.call("GET", f"{V5}/cancelServiceTest")
+    assert (page.status, page.headers["Content-Range"], len(page.body)) == (206, "items 0-1/*", 2)
+    assert "X-Total-Count" not in page.headers
+    [oldest] = (await api.call("GET", f"{V5}/cancelServiceTest?id={runs[0]['id']}")).body
+    assert oldest["id"] == runs[0]["id"]
 
 
 # Hierarchies
