@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from consumers.table_topic.latest_records import with_later_records
 from consumers.table_topic.publish_plan import PublishPlan
 from consumers.table_topic.published_tables import UnreadableRecord
+from router.specifications.checks import check_specification
 from router.specifications.definition import SpecificationError, read_specification
 from schemas.published_tables import SpecificationRecord
 
@@ -30,6 +31,15 @@ class PublishedSpecification(NamedTuple):
 
     record: SpecificationRecord
     applied: AppliedSpecification
+
+    @property
+    def mistake(self) -> str | None:
+        """The first mistake for which it would be refused if it was written now; runs take from it all the same."""
+        try:
+            check_specification(self.record.document)
+        except SpecificationError as error:
+            return error.sentences[0]
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +92,7 @@ def plan_apply(
     sentences: list[str] = []
     for number, document in enumerate(documents, start=1):
         try:
-            spec_id = read_specification(document).id
+            spec_id = check_specification(document).id
         except SpecificationError as error:
             sentences += [f"specification {_name_of(document, number)}: {sentence}" for sentence in error.sentences]
             continue

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from router.specifications.durations import MAX_AMOUNT, UNITS, duration_of
+from router.specifications.tmf_types import MAX_CHARACTERISTICS, MAX_ID_LENGTH, MAX_MEASURES, MAX_RULES, MAX_VALUES
 from schemas.base import LONG_MAX
 from schemas.run_document import (
     AppliedSpecification,
@@ -18,16 +20,10 @@ from schemas.run_document import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-MAX_ID_LENGTH = 200
-MAX_MEASURES = 500
-MAX_RULES = 50  # of one measure
-MAX_CHARACTERISTICS = 200
-MAX_VALUES = 100  # of one characteristic
 MAX_MISTAKES = 20  # that an error names
 
 _NO_NUL = r"^[^\x00]*$"
 _DIGITS = re.compile(r"[0-9]{1,15}")
-_SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 
 
 class SpecificationError(ValueError):
@@ -82,15 +78,15 @@ class _Part(BaseModel):
 
 
 class _Duration(_Part):
-    amount: Annotated[int, Field(ge=0, le=10**12), BeforeValidator(_whole)]
+    amount: Annotated[int, Field(ge=0, le=MAX_AMOUNT), BeforeValidator(_whole)]
     units: Annotated[str, Field(pattern=r"(?i)^(second|minute|hour|day)s?$")]
 
     @property
     def seconds(self) -> int:
-        return self.amount * _SECONDS[self.units.lower().removesuffix("s")]
+        return self.amount * UNITS[self.units.lower().removesuffix("s")]
 
 
-Period = Annotated[_Duration | None, BeforeValidator(_blank_is_none)]
+Period = Annotated[_Duration | None, BeforeValidator(duration_of), BeforeValidator(_blank_is_none)]
 
 
 class _Rule(_Part):

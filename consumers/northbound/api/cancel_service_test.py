@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from consumers.northbound.orders.api_call import ApiCall
     from consumers.northbound.orders.order_book import OrderBook
 
-MAX_LISTED = 1_000  # of the newest cancellations, from which a page is taken
+# Of the newest cancellations, from which a page is taken; behind them, the total is unknown, as that of a list of runs.
+MAX_LISTED = 1_000
 
 
 def cancel_service_test_resource(book: OrderBook, reader: RequestReader) -> ResourceRoutes:
@@ -66,11 +67,12 @@ class _CancelServiceTestHandler:
             if each.path in (("id",), ("serviceTest", "id")) and each.comparison is FilterComparison.EQUAL
             for value in each.values
         ]
-        views = await self.book.store.cancellations(call.principal.tenant, ids or None, MAX_LISTED)
+        views = await self.book.store.cancellations(call.principal.tenant, ids or None, MAX_LISTED + 1)
+        are_all, views = len(views) <= MAX_LISTED, views[:MAX_LISTED]
         base_url = self.reader.base_url(request)
         tasks = [task for view in views if wanted.matches(task := cancel_task_of(view, base_url))]
         shown = [select_fields(task, wanted.fields) for task in tasks[wanted.offset : wanted.offset + wanted.limit]]
-        page = Page(resources=shown, offset=wanted.offset, limit=wanted.limit, total=len(tasks))
+        page = Page(resources=shown, offset=wanted.offset, limit=wanted.limit, total=len(tasks) if are_all else None)
         headers = page.headers(URL(base_url + request.path_qs, encoded=True))
         return json_response(200 if page.is_whole else 206, shown, headers)
 

@@ -10,22 +10,26 @@ from typing import TYPE_CHECKING, Protocol
 from aiohttp import web
 
 from consumers.northbound.access.request_keys import PRINCIPAL
-from consumers.northbound.api.responses import not_acceptable
+from consumers.northbound.api.responses import error_response, not_acceptable
 from consumers.northbound.orders.api_call import ApiCall
 from router.northbound.api_version import ApiVersion
-from router.northbound.errors import MistakeCode, refuse
+from router.northbound.change import PatchKind
+from router.northbound.errors import Mistake, MistakeCode, refuse
 from router.northbound.json_limits import MAX_DEPTH, check_json
 from schemas.text.exact_numbers import may_hold_inexact_numbers
 from schemas.text.json_body import read_json_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C Trace Context §3.2
 MAX_KEY_LENGTH = 255
-MERGE_PATCH_TYPES = frozenset({"application/json", "application/merge-patch+json"})
-JSON_PATCH_TYPE = "application/json-patch+json"
-JSON_PATCH_QUERY_TYPE = "application/json-patch-query+json"  # since version 5
+_PATCHES_V4 = {
+    "application/json": PatchKind.MERGE,
+    "application/json-patch+json": PatchKind.JSON,
+    "application/merge-patch+json": PatchKind.MERGE,
+}
+_PATCHES_V5 = {**_PATCHES_V4, "application/json-patch-query+json": PatchKind.JSON_QUERY}
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
 
 
@@ -123,6 +127,22 @@ def idempotency_key(request: web.Request) -> str | None:
         sentence = f"Idempotency-Key must have 1 to {MAX_KEY_LENGTH} printable characters"
         raise refuse(400, MistakeCode.INVALID_VALUE, sentence)
     return key
+
+
+def patch_kind(request: web.Request, version: ApiVersion) -> PatchKind | None:
+    """Return the kind of a patch by its media type; None if this version does not offer it."""
+    return _patches(version).get(request.content_type)
+
+
+def wrong_patch_type(version: ApiVersion) -> web.Response:
+    """Return the response (415) to a patch of another media type, with those that this version offers (RFC 5789)."""
+    offered = ", ".join(sorted(_patches(version)))
+    mistakes = [Mistake(MistakeCode.INVALID_FORMAT, f"a patch must be one of {offered}")]
+    return error_response(415, mistakes, {"Accept-Patch": offered})
+
+
+def _patches(version: ApiVersion) -> Mapping[str, PatchKind]:
+    return _PATCHES_V5 if version.is_v5 else _PATCHES_V4
 
 
 def etag_of(view: Revised) -> str:

@@ -12,14 +12,17 @@ from consumers.store.port import StoreUnavailableError
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, error_document, refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from aiohttp.typedefs import Handler
+    from aiohttp.typedefs import Handler, Middleware
+
+    from schemas.text.json_types import JsonMapping
 
 
 log = structlog.get_logger()
 RETRY_AFTER = "2"  # seconds
 _UNAVAILABLE = 503
+_LEAST_ERROR = 400
 _SENTENCES = {
     404: "there is nothing at this path: /openapi.json lists the paths",
     405: "this path does not take this method",
@@ -56,6 +59,23 @@ async def tmf_errors(request: web.Request, handler: Handler) -> web.StreamRespon
         return error_response(
             500, [Mistake(MistakeCode.OTHER, "the request failed; the operators find it in their logs")]
         )
+
+
+def in_forms(forms: Mapping[str, Callable[[JsonMapping], JsonMapping]]) -> Middleware:
+    """Return what writes the TMF errors of these paths in another form, with their statuses and headers."""
+
+    @web.middleware
+    async def write(request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        form = forms.get(request.path)
+        if form is None or response.status < _LEAST_ERROR or not isinstance(response, web.Response):
+            return response
+        error = orjson.loads(response.body) if isinstance(response.body, bytes) else {}
+        if isinstance(error, dict) and error.get("@type") == "Error":
+            response.body = orjson.dumps(form(error))
+        return response
+
+    return write
 
 
 def _of_http_exception(error: web.HTTPException) -> web.Response:

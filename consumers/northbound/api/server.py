@@ -12,7 +12,7 @@ from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import bound_port, open_port
 from consumers.northbound.access.request_keys import PRINCIPAL
 from consumers.northbound.api.openapi.document import KEY_HEADER, openapi_resource
-from consumers.northbound.api.responses import error_response, tmf_errors
+from consumers.northbound.api.responses import error_response, in_forms, tmf_errors
 from router.northbound.errors import Mistake, MistakeCode
 from router.northbound.principal import LOCAL_PRINCIPAL
 
@@ -101,7 +101,7 @@ class ApiServer:
         """Build the application with every route."""
         app = web.Application(
             client_max_size=self._limits.max_body_bytes,
-            middlewares=[self._counting(), self._authenticate, tmf_errors, self._bounding()],
+            middlewares=[self._counting(), *self._forming(), self._authenticate, tmf_errors, self._bounding()],
         )
         for resource in self._resources:
             app.router.add_routes(resource.routes)
@@ -115,6 +115,11 @@ class ApiServer:
             return response
 
         return count
+
+    def _forming(self) -> list[Middleware]:
+        """Return what writes the errors of some paths in another form; empty if all are TMF errors."""
+        forms = {path: form for resource in self._resources for path, form in resource.error_forms.items()}
+        return [in_forms(forms)] if forms else []
 
     def _bounding(self) -> Middleware:
         @web.middleware

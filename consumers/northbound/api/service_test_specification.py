@@ -12,14 +12,14 @@ from yarl import URL
 from consumers.northbound.api.openapi.service_test_specification import specification_paths, specification_schemas
 from consumers.northbound.api.pages import Page
 from consumers.northbound.api.requests import (
-    JSON_PATCH_TYPE,
-    MERGE_PATCH_TYPES,
     etag_of,
     matches_etag,
+    patch_kind,
     precondition,
+    wrong_patch_type,
 )
 from consumers.northbound.api.resource_routes import ResourceRoutes
-from consumers.northbound.api.responses import error_response, json_response
+from consumers.northbound.api.responses import json_response
 from consumers.specifications.published_specifications import RefusedSpecificationError
 from consumers.table_topic.port import PlanOutdatedError, TableTopicError
 from router.northbound.api_version import ApiVersion
@@ -31,9 +31,9 @@ from router.northbound.resource import select_fields
 from router.northbound.specification_resource import (
     RESOURCE_NAME,
     SORTABLE_SPECIFICATION_ATTRIBUTES,
-    SPECIFICATION_ATTRIBUTES,
     patched_specification,
     read_new_specification,
+    specification_attributes,
     to_specification_resource,
 )
 
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from schemas.published_tables import SpecificationRecord
 
     T = TypeVar("T")
-
-_ACCEPT_PATCH = ", ".join(sorted({*MERGE_PATCH_TYPES, JSON_PATCH_TYPE}))
 
 
 def service_test_specification_resource(
@@ -108,7 +106,7 @@ class _SpecificationHandler:
             request.query.items(),
             default_limit=limits.default_page,
             max_limit=limits.max_page,
-            attributes=SPECIFICATION_ATTRIBUTES,
+            attributes=specification_attributes(call.version),
             sortable=SORTABLE_SPECIFICATION_ATTRIBUTES,
         )
         base_url = self.reader.base_url(request)
@@ -148,23 +146,21 @@ class _SpecificationHandler:
     async def create(self, request: web.Request) -> web.Response:
         """Answer POST: 201 once Kafka and the store have the specification."""
         call = self._changing_call(request)
-        spec_id, document = read_new_specification(await self.reader.json_body(request), self.new_id())
-
+        spec_id, document = read_new_specification(await self.reader.json_body(request), self.new_id(), call.version)
         record = await answering(self.catalogue.change(spec_id, call.principal.name, new_document(document)))
         return self._response(request, call, record, status=201)
 
     async def change(self, request: web.Request) -> web.Response:
         """Answer PATCH."""
         call = self._changing_call(request)
-        kind = request.content_type
-        if kind not in MERGE_PATCH_TYPES and kind != JSON_PATCH_TYPE:
-            mistakes = [Mistake(MistakeCode.INVALID_FORMAT, f"a patch must be one of {_ACCEPT_PATCH}")]
-            return error_response(415, mistakes, {"Accept-Patch": _ACCEPT_PATCH})
+        kind = patch_kind(request, call.version)
+        if kind is None:
+            return wrong_patch_type(call.version)
         patch, check = await self.reader.json_body(request), precondition(request, "specification")
 
         def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
             record = existing_specification(known)
-            document = patched_specification(record, patch, call.version, is_json_patch=kind == JSON_PATCH_TYPE)
+            document = patched_specification(record, patch, call.version, kind)
             check(_Shown(record))  # last, as RFC 9110 §13.2.1 says: what is refused anyway is not refused with 412
             return document
 

@@ -56,9 +56,13 @@ def management_resource(book: OrderBook, reader: RequestReader, form: TargetForm
 
 
 def list_response(page: Page, url: URL) -> web.Response:
-    """Answer GET of a collection as ServiceNow does: 206 for a part of it, and no total in `Content-Range`."""
-    headers = page.headers(url)
-    headers["Content-Range"] = headers["Content-Range"].partition("/")[0]  # "items 3-5"
+    """Answer GET of a collection as ServiceNow does: 206 for a part of it, and `Content-Range` without a total.
+
+    ServiceNow counts from 1 there: of `offset=2` and `limit=3` it documents `items 3-5`.
+    """
+    count = len(page.resources)
+    part = f"{page.offset + 1}-{page.offset + count}" if count else "*"
+    headers = {**page.headers(url), "Content-Range": f"items {part}"}
     return json_response(200 if page.is_whole else 206, page.resources, headers)
 
 

@@ -102,6 +102,10 @@ def management_schemas() -> dict[str, object]:
         "mode": {"enum": ["ONDEMAND", "PROACTIVE", "ondemand", "proactive", "", None]},
         "startDateTime": _LOCAL_MOMENT,
         "endDateTime": _LOCAL_MOMENT,
+        "validFor": {
+            "type": ["object", "null"],
+            "properties": {"startDateTime": _LOCAL_MOMENT, "endDateTime": _LOCAL_MOMENT},
+        },
         "testMeasure": {"type": ["array", "null"], "maxItems": MAX_ITEMS, "items": _measure()},
     }
     children: Schema = {"type": ["array", "null"], "maxItems": MAX_ITEMS, "items": reference(_NEW_RUN)}
@@ -125,7 +129,8 @@ def management_schemas() -> dict[str, object]:
 def request_paths() -> dict[str, object]:
     """Return the path of requests of a spoke selector."""
     answer: Schema = {"application/json": {"schema": reference("ServiceTestAnswer")}}
-    refused = dict.fromkeys(("400", "408", "409", "413", "415"), "The request is refused: `status_code` is 0.")
+    statuses = ("400", "401", "403", "408", "409", "413", "415", "429", "500", "503")
+    refused = dict.fromkeys(statuses, "The request is refused or failed: `status_code` is 0.")
     prefer: Schema = {
         "name": "Prefer",
         "in": "header",
@@ -142,7 +147,7 @@ def request_paths() -> dict[str, object]:
                     "202": _response("The order is stored, and its result comes later.", answer),
                     **{status: _response(description, answer) for status, description in refused.items()},
                 },
-                refusals(),
+                {},
                 body="ServiceTestRequest",
                 parameters=[prefer],
                 tag="Service Test Request (ServiceNow)",

@@ -31,7 +31,6 @@ from router.northbound.servicenow.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from router.northbound.servicenow.shown_specification import (
     changed_specification,
     read_new_specification_body,
-    read_specification_change,
     shown_specification,
 )
 from router.northbound.specification_resource import RESOURCE_NAME, read_new_specification
@@ -103,7 +102,7 @@ class _SpecificationManagement:
         """Answer POST: 200 once Kafka and the store have the specification."""
         call = changing_call(self._call(request, Scope.ADMINISTER))
         body = read_new_specification_body(await self.reader.json_body(request), self.zone)
-        spec_id, document = read_new_specification(body, self.new_id())
+        spec_id, document = read_new_specification(body, self.new_id(), call.version)
         record = await answering(self.catalogue.change(spec_id, call.principal.name, new_document(document)))
         return json_response(200, shown_specification(record, self.zone))
 
@@ -111,10 +110,10 @@ class _SpecificationManagement:
     async def change(self, request: web.Request) -> web.Response:
         """Answer PATCH: attributes that are not named stay as they are."""
         call = changing_call(self._call(request, Scope.ADMINISTER))
-        changed = read_specification_change(await self.reader.json_body(request), self.zone)
+        body = await self.reader.json_body(request)
 
         def edit(known: SpecificationRecord | None) -> Mapping[str, object]:
-            return changed_specification(existing_specification(known), changed)
+            return changed_specification(existing_specification(known), body, self.zone)
 
         record = await answering(self.catalogue.change(request.match_info["id"], call.principal.name, edit))
         return json_response(200, shown_specification(record, self.zone))

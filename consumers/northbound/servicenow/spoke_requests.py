@@ -6,19 +6,20 @@ import asyncio
 import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from consumers.northbound.access.request_keys import name_run
 from consumers.northbound.api.resource_routes import ResourceRoutes
-from consumers.northbound.api.responses import json_response
+from consumers.northbound.api.responses import RETRY_AFTER, json_response
 from consumers.northbound.orders.place_order import OrderPlacer
 from consumers.northbound.servicenow.openapi import REQUESTS_PATH, request_paths, request_schemas
 from consumers.northbound.servicenow.run_signals import TooManyWaitingError
 from consumers.store.port import StoreUnavailableError
 from router.northbound.api_version import ApiVersion
-from router.northbound.errors import ApiRefusedError
+from router.northbound.errors import ApiRefusedError, MistakeCode, refuse
 from router.northbound.principal import Scope
 from router.northbound.resource import href_of
 from router.northbound.servicenow.read_body import read_new_run
@@ -26,6 +27,7 @@ from router.northbound.servicenow.service_test_request import (
     AnswerForm,
     RequestAnswer,
     answer_of,
+    error_answer,
     has_text_body,
     is_settled,
     later_answer,
@@ -74,6 +76,7 @@ def spoke_requests_resource(
         routes=[web.post(REQUESTS_PATH, handler.answer)],
         paths=request_paths(),
         schemas=request_schemas(settings.tables),
+        error_forms={REQUESTS_PATH: lambda error: error_answer(error).as_json(is_text=False)},
     )
 
 
@@ -90,16 +93,22 @@ class _SpokeRequestHandler:
     async def answer(self, request: web.Request) -> web.Response:
         """Answer POST: 200 with the result, 202 if it comes later; what is refused is a failure with its status."""
         call = self.reader.call(request, is_v5=True)
-        call.require(Scope.ORDER)
         content: object = None
         try:
+            call.require(Scope.ORDER)
             content = await self.reader.json_body(request)
             wanted = read_service_test_request(content, self.settings.tables)
             seconds = _wait_of(request, self.settings.time_limit)
             return await self._order_and_wait(request, call, wanted, seconds)
         except ApiRefusedError as refused:
-            self.on_answer("refused")
-            return json_response(refused.status, refusal_answer(refused).as_json(is_text=has_text_body(content)))
+            return self._refused(refused, content)
+        except StoreUnavailableError:
+            return self._refused(refuse(503, MistakeCode.OTHER, "the run store is not available: try again"), content)
+
+    def _refused(self, refused: ApiRefusedError, content: object) -> web.Response:
+        self.on_answer("refused")
+        headers = {"Retry-After": RETRY_AFTER} if refused.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+        return json_response(refused.status, refusal_answer(refused).as_json(is_text=has_text_body(content)), headers)
 
     async def _order_and_wait(
         self, request: web.Request, call: ApiCall, wanted: ServiceTestRequest, seconds: float

@@ -114,18 +114,20 @@ def announce(
 
     The first event of a run announces its creation, and its state too if that is no longer the initial one: a
     subscriber to changes of state only gets all of them. Of a run whose earlier events were not read, it announces the
-    state.
+    state. Measures are a change of an attribute, also if the state changes with them: a subscriber to changes of
+    attributes only gets all of them, too.
     """
     created = announced is None and notification.previous_revision is None
     changes: list[HubChange] = []
     if created:
         changes.append(_change(HubEventType.CREATE, event_id, INITIAL_STATE))
     known_state = announced.state if announced is not None else INITIAL_STATE if created else None
-    if state != known_state:
-        changes.append(_change(HubEventType.STATE_CHANGE, event_id, state))
-    elif not created:
-        path = "testMeasure" if notification.test_measure else None
+    has_measures, is_other_state = bool(notification.test_measure), state != known_state
+    if has_measures or not (is_other_state or created):
+        path = "testMeasure" if has_measures else None
         changes.append(_change(HubEventType.ATTRIBUTE_VALUE_CHANGE, event_id, state, path))
+    if is_other_state:  # last: whoever waits for the end of a run has its measures then
+        changes.append(_change(HubEventType.STATE_CHANGE, event_id, state))
     same_revision = announced is not None and announced.revision == notification.revision
     known_ids = announced.event_ids if announced is not None and same_revision else ()
     run = AnnouncedRun(

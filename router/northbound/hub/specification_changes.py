@@ -19,6 +19,7 @@ from router.northbound.hub.subscription import NewDelivery
 from router.northbound.resource import href_of
 from router.northbound.specification_resource import RESOURCE_NAME, to_specification_resource
 from router.runs.ids import derive_event_id
+from router.specifications.views import NEWER_NAME, OLDER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,7 +122,9 @@ def _change_of(notice: SpecificationNotice, now: AnnouncedSpecification) -> HubC
     changed = sorted(name for name in names if before.attributes.get(name) != now.attributes.get(name))
     if not changed:
         return None
-    return _change(HubEventType.SPECIFICATION_CHANGE, notice, changed[0] if len(changed) == 1 else None)
+    [*others, name] = changed
+    path = OLDER_NAME if name == NEWER_NAME else name  # version 5 has no field path
+    return _change(HubEventType.SPECIFICATION_CHANGE, notice, None if others else path)
 
 
 def _change(event_type: HubEventType, notice: SpecificationNotice, field_path: str | None = None) -> HubChange:

@@ -93,7 +93,7 @@ class _Operation:
                 copied = self._find(target, self._pointer("from"))
                 return self._add(target, path, deepcopy(copied)), _count(copied)
             case "test":
-                if not _is_equal(self._find(target, path), self._value()):
+                if not is_equal(self._find(target, path), self._value()):
                     self._conflict(path, "holds another value than the patch tests for")
                 return target, 0
             case _:
@@ -162,14 +162,14 @@ class _Operation:
         raise refuse(409, MistakeCode.OTHER, f"{place[:200]} {sentence}", f"/{self._number}/path")
 
 
-def _is_equal(one: JsonNode, other: JsonNode) -> bool:
-    """Compare as JSON does: true is not 1."""
+def is_equal(one: JsonNode, other: JsonNode) -> bool:
+    """Return whether two values are equal as JSON: true is not 1."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_is_equal(one[name], other[name]) for name in one)
+        return one.keys() == other.keys() and all(is_equal(one[name], other[name]) for name in one)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_is_equal, one, other))
+        return len(one) == len(other) and all(map(is_equal, one, other))
     return one == other
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from router.northbound.order import RunView
     from router.northbound.writeback import Body, TargetFormat
     from schemas.results import Reason
+    from schemas.text.json_types import JsonMapping
 
 RUN_TABLE = "sn_st_mgmt_test"
 MAX_TABLE_NAME_LENGTH = 200
@@ -129,6 +130,21 @@ def refusal_answer(refused: ApiRefusedError) -> RequestAnswer:
     return RequestAnswer(
         status_code=FAILURE,
         status_reason=cut("; ".join(mistake.sentence for mistake in refused.mistakes), MAX_ANSWER_LENGTH),
+        response_body=shorten({"errors": mistakes}),
+    )
+
+
+def error_answer(error: JsonMapping) -> RequestAnswer:
+    """Return the answer to a request that was refused before it was read, from the TMF `Error` of its response."""
+    listed = error.get("errors")
+    entries: list[JsonMapping] = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    mistakes = [
+        {name: cut(str(entry[name]), 160) for name in ("code", "reason", "propertyPath") if name in entry}
+        for entry in entries or [error]
+    ]
+    return RequestAnswer(
+        status_code=FAILURE,
+        status_reason=cut("; ".join(mistake.get("reason", "") for mistake in mistakes), MAX_ANSWER_LENGTH),
         response_body=shorten({"errors": mistakes}),
     )
 

@@ -37,6 +37,8 @@ def list_specifications(settings: Settings, *, as_json: bool) -> int:
         print_result(overview)
     for sentence in published.unreadable.values():
         print_status(f"warning: {sentence}")
+    for spec_id, known in sorted(published.readable.items()):
+        _warn_of_mistake(spec_id, known)
     return ExitCode.SUCCESS
 
 
@@ -52,6 +54,7 @@ def show_specification(settings: Settings, spec_id: str, *, as_json: bool) -> in
     if isinstance(known, UnreadableRecord):
         raise invalid_input([f"{known.sentence}: apply it again"])
     record = known.record
+    _warn_of_mistake(spec_id, known)
     if as_json:
         print_json(record.model_dump_json())
         return ExitCode.SUCCESS
@@ -59,6 +62,14 @@ def show_specification(settings: Settings, spec_id: str, *, as_json: bool) -> in
     print_status(f"{spec_id}, revision {record.revision}, by {record.author}{comment}")
     print_content(orjson.dumps(record.document, option=orjson.OPT_INDENT_2).decode() + "\n")
     return ExitCode.SUCCESS
+
+
+def _warn_of_mistake(spec_id: str, known: PublishedSpecification) -> None:
+    if (mistake := known.mistake) is not None:
+        print_status(
+            f"warning: specification {spec_id} is used as far as it can be read, and would be refused now: {mistake}: "
+            "mend it and apply it again"
+        )
 
 
 def _row(known: PublishedSpecification) -> dict[str, object]:

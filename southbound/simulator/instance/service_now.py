@@ -130,7 +130,7 @@ class ServiceNowInstance(SimulatedApi):
         page = chosen[offset : offset + limit]
         headers = {
             "X-Total-Count": str(len(chosen)),
-            "Content-Range": f"items {offset + 1}-{offset + len(page)}",
+            "Content-Range": f"items {offset + 1}-{offset + len(page)}" if page else "items *",
         }
         status = 206 if len(page) < len(chosen) else 200
         return http_responses.json_response(status, [one.as_json() for one in page], headers)

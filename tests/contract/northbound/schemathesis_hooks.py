@@ -22,6 +22,16 @@ RULES_BEYOND_SCHEMAS = {
     "JSON Schema compares whole entries of a list, and not one attribute of each": (
         r"two measures of a run have the same id|has the id .* write an id to each|comes with run .* twice"
     ),
+    "a schema does not compare two attributes": (
+        r"compares with nothing|is greater than|is before startDateTime|is before its startDateTime"
+        r"|is another address than|and the value is of another kind|is '.*', as in "
+    ),
+    "which name the relationships of a specification have depends on the resource that is patched": (
+        r"is the name that version 5 has for"
+    ),
+    "a schema does not bound the texts and names of attributes that it does not list": (
+        r"holds a NUL character|has a name that is no text"
+    ),
     "a schema bounds a number, and does not say which fractions a binary number holds": (
         r"64 bits do not hold the number"
     ),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import ClientSession
 
 from router.northbound.principal import Principal, Scope
 from schemas.results import ReportedMeasure, RuleViolation
 from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
 from southbound.simulator.instance.rules import check_run
+from southbound.simulator.instance.service_now import ServiceNowInstance
 from tests.builders.runs import NOON
 from tests.fixtures.servicenow_server import ServiceNowServer, a_servicenow_body, a_servicenow_server
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+RULE = {"conformanceTargetLower": "5", "numberOfAllowedCrossing": "0", "tolerancePeriod": "15 Minutes"}
 MEASURE = {"id": "TM1", "metricName": "Flow speed"}
 
 
@@ -68,17 +71,50 @@ async def test_the_result_has_ids_of_measures_violations_and_consequences(desk: 
         check_run(run)
 
 
+async def test_the_validity_of_results_and_what_names_a_part_of_a_run_are_kept(desk: ServiceNowServer) -> None:
+    valid = {"startDateTime": "2026-07-01 10:00:00", "endDateTime": ""}
+    characteristic = {"id": "c-1", "name": "url", "value": "x"}
+    await desk.call("POST", "", a_servicenow_body(id="sys-1", validFor=valid, characteristic=[characteristic]))
+    shown = (await desk.call("GET", "/sys-1")).body
+    assert shown["validFor"] == {"startDateTime": "2026-07-01 10:00:00"}
+    check_run(shown)
+    as_tmf = (await desk.api.call("GET", await run_id_of(desk, "sys-1"))).body
+    assert (as_tmf["validFor"], as_tmf["characteristic"][0]["id"]) == (
+        {"startDateTime": "2026-07-01T08:00:00.000Z"},
+        "c-1",
+    )
+    before = len(desk.resources.publisher.published)
+    await desk.call("PATCH", "/sys-1", a_servicenow_body(**{**shown, "id": "sys-1"}))
+    assert len(desk.resources.publisher.published) == before
+    later = await desk.call("PATCH", "/sys-1", a_servicenow_body(validFor={"endDateTime": "2026-07-02 10:00:00"}))
+    assert later.body["validFor"]["endDateTime"] == "2026-07-02 10:00:00"
+
+
 async def test_a_list_has_pages_and_one_filter(desk: ServiceNowServer) -> None:
     for number in range(23):
         await desk.call("POST", "", a_servicenow_body(id=f"sys-{number}"))
     await desk.call("PATCH", "/sys-3", a_servicenow_body(state="canceled"))
     first = await desk.call("GET", "?relatedService.id=ignored")
-    assert (first.status, len(first.body), first.headers["Content-Range"]) == (206, 20, "items 0-19")
+    assert (first.status, len(first.body), first.headers["Content-Range"]) == (206, 20, "items 1-20")
     assert (first.headers["X-Total-Count"], 'rel="next"' in first.headers["Link"]) == ("23", True)
     rest = await desk.call("GET", "?offset=20&limit=100&fields=name")
-    assert (rest.status, rest.headers["Content-Range"], set(rest.body[0])) == (206, "items 20-22", {"id", "name"})
+    assert (rest.status, rest.headers["Content-Range"], set(rest.body[0])) == (206, "items 21-23", {"id", "name"})
     cancelled = await desk.call("GET", "?state=canceled")
     assert (cancelled.status, [run["id"] for run in cancelled.body]) == (200, ["sys-3"])
+
+
+@pytest.mark.parametrize("offset", [0, 2, 4, 9])
+async def test_a_page_is_counted_from_1_as_the_simulated_instance_does(desk: ServiceNowServer, offset: int) -> None:
+    async with ServiceNowInstance() as instance, ClientSession() as http:
+        for number in range(5):
+            await desk.call("POST", "", a_servicenow_body(id=f"sys-{number}"))
+            async with http.post(f"{instance.base_url}/serviceTest", json=a_servicenow_body()) as created:
+                assert created.status == 200
+        query = f"?limit=3&offset={offset}"
+        ours = await desk.call("GET", query)
+        async with http.get(f"{instance.base_url}/serviceTest{query}") as theirs:
+            documented = "items 3-5" if offset == 2 else ours.headers["Content-Range"]
+            assert ours.headers["Content-Range"] == theirs.headers["Content-Range"] == documented
 
 
 @pytest.mark.parametrize(
@@ -136,11 +172,11 @@ async def test_a_specification_is_added_read_and_changed(desk: ServiceNowServer)
         "lifecycleStatus": "Draft",
         "relatedServiceSpecification": [{"id": "broadband"}],
         "validFor": valid,
-        "testMeasureDefinition": [{"id": "TM1", "name": "speed", "thresholdRule": [{"numberOfAllowedCrossing": "0"}]}],
+        "testMeasureDefinition": [{"id": "TM1", "name": "speed", "thresholdRule": [RULE]}],
     }
     added = await desk.specification("POST", "", body)
     assert (added.status, added.body["id"]) == (200, "TD0001")
-    assert added.body["validFor"] == {"startDateTime": "2026-07-01T08:00:00Z"}
+    assert added.body["validFor"] == {"startDateTime": "2026-07-01 10:00:00"}
     assert "href" not in added.body
     changed = await desk.specification("PATCH", "/TD0001", {**added.body, "lifecycleStatus": "Published"})
     assert (changed.status, changed.body["lifecycleStatus"]) == (200, "Published")
@@ -148,7 +184,13 @@ async def test_a_specification_is_added_read_and_changed(desk: ServiceNowServer)
     assert read.body == {"id": "TD0001", "lifecycleStatus": "Published"}
     stored = await desk.resources.catalogue.find("TD0001")
     assert stored is not None
-    assert stored.document == {**body, "lifecycleStatus": "Published", "validFor": added.body["validFor"]}
+    assert stored.document == {
+        **body,
+        "lifecycleStatus": "Published",
+        "validFor": {"startDateTime": "2026-07-01T08:00:00Z"},
+    }
+    again = await desk.specification("PATCH", "/TD0001", changed.body)
+    assert again.body == changed.body  # what is sent back as it was shown is not written again
 
 
 async def test_a_list_of_specifications_has_pages_and_no_filter(desk: ServiceNowServer) -> None:
@@ -156,7 +198,7 @@ async def test_a_list_of_specifications_has_pages_and_no_filter(desk: ServiceNow
         body = {"id": f"TD{number:02}", "name": "Line test", "relatedServiceSpecification": [{"id": "broadband"}]}
         assert (await desk.specification("POST", "", body)).status == 200
     first = await desk.specification("GET", "?name=ignored&fields=name")
-    assert (first.status, len(first.body), first.headers["Content-Range"]) == (206, 20, "items 0-19")
+    assert (first.status, len(first.body), first.headers["Content-Range"]) == (206, 20, "items 1-20")
     assert first.headers["X-Total-Count"] == "22"
     rest = await desk.specification("GET", "?offset=20&limit=1000")
     assert [one["id"] for one in rest.body] == ["TD20", "TD21"]

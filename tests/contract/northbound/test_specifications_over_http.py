@@ -16,9 +16,11 @@ from consumers.northbound.api.server import ApiServer
 from consumers.northbound.api.service_test_specification import service_test_specification_resource
 from consumers.specifications.catalogue import SpecificationCatalogue
 from consumers.specifications.published_specifications import PublishedSpecifications, plan_apply
+from consumers.store.specifications.port import SpecificationChanges
 from consumers.table_topic.publish_plan import Authorship
 from router.northbound.api_version import ApiVersion
 from router.northbound.principal import LOCAL_PRINCIPAL, Principal, Scope
+from schemas.published_tables import SpecificationRecord
 from southbound.simulator.tmf_definition import official_definition
 from tests.builders.specifications import a_specification_document
 from tests.fakes.specification_store import InMemorySpecifications
@@ -47,6 +49,15 @@ class Served:
     async def call(self, method: str, path: str = "", status: int = 200, **more: Any) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON of a response that has this status; a dictionary of headers is added as `headers`."""
         async with self.client.request(method, f"{PATH}{path}", **more) as response:
+            content = await response.json() if response.content_type == "application/json" else None
+            assert response.status == status, content
+            self.headers = response.headers
+            return content
+
+    async def call_v5(self, method: str, path: str = "", status: int = 200, **more: Any) -> Any:  # noqa: ANN401 - JSON
+        """Call a path of version 5."""
+        address = f"{ApiVersion.V5.base}/serviceTestSpecification{path}"
+        async with self.client.request(method, address, **more) as response:
             content = await response.json() if response.content_type == "application/json" else None
             assert response.status == status, content
             self.headers = response.headers
@@ -143,6 +154,10 @@ async def test_patches_of_both_kinds_change_what_they_name(served: Served) -> No
         ("POST", "", {"relatedServiceSpecification": [{"id": "x"}]}, 400, "/name"),
         ("POST", "", {"name": "x"}, 400, "/relatedServiceSpecification"),
         ("POST", "", NEW | {"testMeasureDefinition": [7]}, 400, "/testMeasureDefinition/0"),
+        ("POST", "", NEW | {"validFor": "2026"}, 400, "/validFor"),
+        ("POST", "", NEW | {"description": "x" * 4001}, 400, "/description"),
+        ("PATCH", "/A", {"attachment": [7]}, 400, "/attachment/0"),
+        ("PATCH", "/A", {"timeOut": {"amount": -1, "units": "hours"}}, 400, "/timeOut/amount"),
         ("POST", "", [], 400, None),
         ("POST", "", NEW | {"id": "A"}, 409, "/id"),
         ("PATCH", "/A", {"id": "B"}, 400, "/id"),
@@ -235,11 +250,86 @@ async def test_a_change_while_kafka_is_away_is_refused_and_can_be_repeated(serve
     await served.call("POST", json=NEW, status=201)
 
 
-async def test_version_five_shows_the_same_specifications_with_their_type(served: Served) -> None:
-    await served.add("A")
-    async with served.client.get(f"{ApiVersion.V5.base}/serviceTestSpecification/A") as response:
-        shown = await response.json()
+RELATED = [{"id": "copper-line", "relationshipType": "substitution"}]
+PARTY = {"id": "P1", "@referredType": "Customer", "role": "owner"}
+
+
+async def test_each_version_shows_the_same_specification_in_its_form(served: Served) -> None:
+    more = {"serviceTestSpecRelationship": RELATED, "relatedParty": [PARTY]}
+    await served.add("A", testMeasureDefinition=[{"metricName": "speed", "metricHref": "urn:m:1"}], **more)
+    tag = served.headers["ETag"]
+    shown = await served.call_v5("GET", "/A")
+    assert served.headers["ETag"] == tag
     assert (shown["@type"], "/v5/" in shown["href"]) == ("ServiceTestSpecification", True)
+    assert "serviceTestSpecRelationship" not in shown
+    [relationship] = shown["serviceTestSpecificationRelationship"]
+    assert relationship == {**RELATED[0], "@type": "ServiceTestSpecificationRelationship"}
+    assert shown["relatedParty"][0]["partyOrPartyRole"]["id"] == "P1"
+    assert shown["testMeasureDefinition"][0]["metricUri"] == "urn:m:1"
+    older = await served.call("GET", "/A")
+    assert (older["serviceTestSpecRelationship"], older["relatedParty"]) == (RELATED, [PARTY])
+    assert [one["id"] for one in await served.call_v5("GET", "?serviceTestSpecificationRelationship.id=copper-line")]
+    await served.call_v5("GET", "?serviceTestSpecRelationship.id=copper-line", status=400)
+    await served.call("GET", "?serviceTestSpecificationRelationship.id=copper-line", status=400)
+
+
+async def test_what_a_client_of_version_5_writes_is_read_by_both_versions(served: Served) -> None:
+    await served.add("A", serviceTestSpecRelationship=RELATED, description="old")
+    newer = await served.call_v5("GET", "/A")
+    created = await served.call_v5("POST", json={**newer, "id": "B"}, status=201)
+    assert {**created, "id": "A", "href": newer["href"]} == newer
+    assert (await served.call("GET", "/B"))["serviceTestSpecRelationship"] == RELATED
+    patch = {"serviceTestSpecificationRelationship": [{"id": "C", "relationshipType": "dependency"}]}
+    changed = await served.call_v5("PATCH", "/B", json=patch)
+    assert changed["serviceTestSpecificationRelationship"][0]["id"] == "C"
+    older = await served.call("GET", "/B")
+    assert older["serviceTestSpecRelationship"] == patch["serviceTestSpecificationRelationship"]
+    assert_official("ServiceTestSpecification", older)
+    assert "@type" not in older["relatedServiceSpecification"][0]
+
+
+async def test_a_patch_leaves_what_it_does_not_change_as_it_was_written(served: Served) -> None:
+    measure = {"metricName": "speed", "metricHref": "urn:m:1", "@type": "TestMeasureDefinition"}
+    await served.add("A", testMeasureDefinition=[measure], serviceTestSpecRelationship=RELATED)
+    writes = served.topic.writes
+    await served.call_v5("PATCH", "/A", json={"name": NEW["name"]})
+    assert served.topic.writes == writes  # it changes nothing
+    await served.call_v5("PATCH", "/A", json={"description": "new"})
+    older = await served.call("GET", "/A")
+    assert (older["testMeasureDefinition"], older["serviceTestSpecRelationship"]) == ([measure], RELATED)
+
+
+async def test_version_5_takes_a_json_patch_with_queries_and_each_version_names_the_patches_that_it_takes(
+    served: Served,
+) -> None:
+    await served.add("A", testMeasureDefinition=[{"metricName": "speed"}, {"metricName": "delay"}])
+    path = "/testMeasureDefinition/unitOfMeasure?testMeasureDefinition.metricName=delay"
+    patch = [{"op": "add", "path": path, "value": "ms"}]
+    kind = {"Content-Type": "application/json-patch-query+json"}
+    await served.call("PATCH", "/A", json=patch, headers=kind, status=415)
+    offered = served.headers["Accept-Patch"].split(", ")
+    assert offered == ["application/json", "application/json-patch+json", "application/merge-patch+json"]
+    changed = await served.call_v5("PATCH", "/A", json=patch, headers=kind)
+    assert [one.get("unitOfMeasure") for one in changed["testMeasureDefinition"]] == [None, "ms"]
+    await served.call_v5("PATCH", "/A", data="x", headers={"Content-Type": "text/plain"}, status=415)
+    assert {*served.headers["Accept-Patch"].split(", ")} == {*offered, "application/json-patch-query+json"}
+    async with served.client.get("/openapi.json") as response:
+        paths = (await response.json())["paths"]
+    for base, media_types in ((V4.base, {*offered}), (ApiVersion.V5.base, {*offered, kind["Content-Type"]})):
+        described = paths[f"{base}/serviceTestSpecification/{{id}}"]["patch"]["requestBody"]["content"]
+        assert {*described} == media_types
+
+
+async def test_a_specification_that_was_written_when_less_was_checked_can_be_used_and_mended(served: Served) -> None:
+    document = a_specification_document("A", "TM-1", validFor="always")
+    record = SpecificationRecord(id="A", revision=1, author="ann", changed_at=NOW, document=document)
+    served.topic.log.append((b"A", record.model_dump_json().encode()))
+    await served.store.save(SpecificationChanges(written=[record]))
+    assert (await served.topic.read()).readable["A"].applied.test_measure
+    assert (await served.call("GET", "/A"))["validFor"] == "always"
+    refused = await served.call("PATCH", "/A", json={"version": "2"}, status=400)
+    assert refused["propertyPath"] == "/validFor"
+    await served.call("PATCH", "/A", json={"version": "2", "validFor": None})
 
 
 async def test_the_document_describes_the_paths(served: Served) -> None:

@@ -7,18 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from aiohttp import ClientSession, web
 
+from consumers.northbound.access.refusals import AccessRefusedError
+from consumers.northbound.api.resource_routes import ResourceRoutes
+from consumers.northbound.api.server import ApiServer
 from consumers.northbound.servicenow.openapi import REQUESTS_PATH
+from consumers.store.port import StoreUnavailableError
+from router.northbound.api_version import ApiVersion
 from router.northbound.principal import Principal, Scope
-from router.northbound.servicenow.service_test_request import RUN_TABLE
+from router.northbound.servicenow.service_test_request import RUN_TABLE, error_answer
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
 from tests.builders.runs import NOON, TREE
+from tests.fixtures.northbound_server import HttpAnswer
 from tests.fixtures.servicenow_server import ServiceNowServer, a_servicenow_body, a_servicenow_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from aiohttp.typedefs import Handler
 
 BODY = a_servicenow_body(id="sys-1", testMeasure=[{"id": "TM1", "metricName": "Flow speed"}])
 TIME_LIMIT = 30.0  # seconds, which no test needs
@@ -188,3 +197,70 @@ async def test_a_client_needs_to_be_allowed_to_order(desk: ServiceNowServer) -> 
     desk.api.principal = Principal(name="reader", scopes=frozenset({Scope.READ}))
     assert (await desk.request(BODY)).status == 403
     assert desk.resources.publisher.published == []
+
+
+def check_answer(answer: HttpAnswer, status: int) -> None:
+    assert answer.status == status
+    assert {*answer.body} == {"status_code", "status_reason", "response_body"}
+    assert answer.body["status_code"] == "0"
+    assert answer.body["status_reason"]
+    for part in answer.body.values():
+        assert len(orjson.dumps(part).decode()) <= 4_002  # with the quotes of a text
+
+
+async def test_a_client_without_the_scope_gets_the_answer_of_the_contract(desk: ServiceNowServer) -> None:
+    desk.api.principal = Principal(name="reader", scopes=frozenset({Scope.READ}))
+    check_answer(await desk.request(BODY), 403)
+    assert desk.resources.answers == ["refused"]
+
+
+async def test_an_outage_of_the_store_is_answered_by_the_contract(
+    desk: ServiceNowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreUnavailableError("gone")
+
+    monkeypatch.setattr(type(desk.api.store.orders), "save", fail)
+    answer = await desk.request(orjson.dumps(BODY).decode())
+    check_answer(answer, 503)
+    assert answer.headers["Retry-After"]
+    assert isinstance(answer.body["response_body"], str)
+
+
+async def test_a_programming_error_is_answered_by_the_contract(
+    desk: ServiceNowServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError("bug")
+
+    monkeypatch.setattr(type(desk.api.store.orders), "save", fail)
+    check_answer(await desk.request(BODY), 500)
+
+
+async def test_a_method_that_the_path_does_not_take_is_answered_by_the_contract(desk: ServiceNowServer) -> None:
+    check_answer(await desk.api.call("GET", REQUESTS_PATH), 405)
+
+
+@pytest.mark.parametrize("status", [401, 403, 413, 429, 503])
+async def test_who_is_refused_before_the_request_is_read_gets_the_answer_of_the_contract(status: int) -> None:
+    @web.middleware
+    async def refuse_all(request: web.Request, handler: Handler) -> web.StreamResponse:
+        del request, handler
+        return AccessRefusedError(status, "forbidden", "x" * 5_000, {"X-Kept": "yes"}).response()
+
+    async def never(_: web.Request) -> web.Response:
+        raise AssertionError
+
+    answered = ResourceRoutes(
+        routes=[web.post(REQUESTS_PATH, never)],
+        error_forms={REQUESTS_PATH: lambda error: error_answer(error).as_json(is_text=False)},
+    )
+    server = ApiServer(host="127.0.0.1", port=0, version=ApiVersion.V4_1, resources=[answered], authenticate=refuse_all)
+    async with server, ClientSession() as http:
+        base = f"http://127.0.0.1:{server.port}"
+        async with http.post(f"{base}{REQUESTS_PATH}", json={}) as response:
+            answer = HttpAnswer(status=response.status, headers=response.headers.copy(), body=await response.json())
+        check_answer(answer, status)
+        assert answer.headers["X-Kept"] == "yes"
+        async with http.post(f"{base}/elsewhere", json={}) as other:
+            assert (await other.json())["@type"] == "Error"

@@ -57,10 +57,11 @@ class SubscriberOracle:
 
     def read(self) -> None:
         """Read both topics, and put the events of each run in the order of their revisions."""
-        by_run: dict[str, dict[int, str]] = defaultdict(dict)
+        by_run: dict[str, dict[int, tuple[str, bool]]] = defaultdict(dict)
         published: list[RunUpdate | RunResult] = [*self.service.updates(), *self.service.results()]
         for event in published:
-            by_run[event.run_id][event.revision] = event.state.value if event.state else "acknowledged"
+            state = event.state.value if event.state else "acknowledged"
+            by_run[event.run_id][event.revision] = (state, bool(event.test_measure))
         self.expected = {run_id: _told(states) for run_id, states in by_run.items()}
 
     def mistakes(self, subscriber: Subscriber) -> list[str]:
@@ -76,13 +77,13 @@ class SubscriberOracle:
         ]
 
 
-def _told(states: Mapping[int, str]) -> list[tuple[str, str]]:
+def _told(states: Mapping[int, tuple[str, bool]]) -> list[tuple[str, str]]:
     told, known = [("Create", "acknowledged")], "acknowledged"
-    for number, (_, state) in enumerate(sorted(states.items())):
+    for number, (_, (state, has_measures)) in enumerate(sorted(states.items())):
+        if has_measures or (number and state == known):
+            told.append(("AttributeValueChange", state))
         if state != known:
             told.append(("StateChange", state))
-        elif number:
-            told.append(("AttributeValueChange", state))
         known = state
     return told
 

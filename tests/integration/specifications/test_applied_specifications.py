@@ -6,8 +6,10 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 from aiohttp import ClientSession
 
+from southbound.exit_codes import CommandFailedError
 from southbound.operations.specifications.apply import apply_specifications, delete_specification
 from southbound.service.roles import Role
 from southbound.settings.settings import ApiSettings, RoutingSettings
@@ -34,6 +36,34 @@ async def apply(service: ServiceUnderTest, file: Path, *documents: object) -> No
     await asyncio.to_thread(write_and_apply)
 
 
+async def check_both_forms(service: ServiceUnderTest, http: ClientSession, address: str, file: Path) -> None:
+    """Check that a file in the form of version 5 is shown in both forms, and one with mistakes is not applied."""
+    newer = PATH.replace("/v4/", "/v5/")
+    document = a_specification_document("both", "TM-9")
+    related = {"id": "fibre-line", "relationshipType": "dependency"}
+    with pytest.raises(CommandFailedError, match="/validFor: must be an object"):
+        await apply(service, file, document, document | {"id": "wrong", "validFor": "always"})
+    await apply(service, file, document | {"serviceTestSpecificationRelationship": [related]})
+    shown = {}
+    async with asyncio.timeout(30):
+        for path in (PATH, newer):
+            while True:
+                async with http.get(f"{address}{path}/both") as response:
+                    if response.status == 200:
+                        shown[path] = await response.json()
+                        break
+                await asyncio.sleep(0.1)  # the copy in the store
+    assert shown[PATH]["serviceTestSpecRelationship"] == [related]
+    [typed] = shown[newer]["serviceTestSpecificationRelationship"]
+    assert typed == {**related, "@type": "ServiceTestSpecificationRelationship"}
+    path = "/testMeasureDefinition/unitOfMeasure?testMeasureDefinition.id=TM-9"
+    patch = [{"op": "add", "path": path, "value": "ms"}]
+    kind = {"Content-Type": "application/json-patch-query+json"}
+    async with http.patch(f"{address}{newer}/both", json=patch, headers=kind) as response:
+        assert (await response.json())["testMeasureDefinition"][0]["unitOfMeasure"] == "ms"
+    await asyncio.to_thread(delete_specification, service.settings, "both")
+
+
 async def test_the_result_of_a_run_has_the_measure_ids_of_the_specification_that_was_applied(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
@@ -55,6 +85,7 @@ async def test_the_result_of_a_run_has_the_measure_ids_of_the_specification_that
         ]
 
         known = running.resources.specifications.runs.known
+        await check_both_forms(service, http, f"http://127.0.0.1:{running.api_port}", tmp_path / "copper.json")
         base = f"http://127.0.0.1:{running.api_port}{PATH}"
         async with http.post(base, json=a_specification_document("copper-line", "TM-3")) as response:
             assert response.status == 201, await response.text()

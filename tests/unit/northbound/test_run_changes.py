@@ -14,8 +14,8 @@ from router.northbound.api_version import ApiVersion
 from router.northbound.hub.plan import GoneRun, RunNotice
 from router.northbound.hub.run_changes import HubEventType, row_as_of
 from router.northbound.order import RunView
-from schemas.results import RunResult
-from schemas.vocabulary import RunState
+from schemas.results import ReportedMeasure, RunResult
+from schemas.vocabulary import MeasureIdOrigin, RunState
 from tests.builders.runs import NOON
 from tests.builders.subscriptions import PLANNER, a_subscription, published
 
@@ -72,6 +72,28 @@ def test_a_run_is_created_changes_its_state_and_its_attributes() -> None:
         (VALUE, "inProgress"),
         (STATE, "completed"),
     ]
+
+
+@pytest.mark.parametrize("version", list(ApiVersion))
+def test_the_measures_of_a_result_are_a_change_of_an_attribute_and_come_before_the_last_state(
+    version: ApiVersion,
+) -> None:
+    measure = ReportedMeasure(id="TM1", id_origin=MeasureIdOrigin.REPORTED, value=3000)
+    events = published(RunState.ACKNOWLEDGED, RunState.IN_PROGRESS, RunState.COMPLETED, measures=(measure,))
+    [first, last] = told(events, a_subscription(version=version))[-2:]
+    bodies = [json.loads(delivery.body) for delivery in (first, last)]
+    assert (first.event_type, first.event_id != last.event_id) == (VALUE, True)
+    assert last.event_type == (VALUE if version is ApiVersion.V4_1 else STATE)
+    for body in bodies:
+        run = body["event"]["serviceTest"]
+        assert (run["state"], [each["id"] for each in run["testMeasure"]]) == ("completed", ["TM1"])
+    assert bodies[0].get("fieldPath") == (None if version.is_v5 else "testMeasure")
+
+
+def test_measures_that_are_corrected_are_one_change_of_an_attribute() -> None:
+    measure = ReportedMeasure(id="TM1", id_origin=MeasureIdOrigin.REPORTED, value=3000)
+    events = published(RunState.COMPLETED, RunState.COMPLETED, measures=(measure,))
+    assert names(told(events))[1:] == [(VALUE, "completed"), (STATE, "completed"), (VALUE, "completed")]
 
 
 def test_a_run_that_ends_at_once_is_created_and_changes_its_state() -> None:

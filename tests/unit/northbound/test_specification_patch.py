@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from router.northbound.api_version import ApiVersion
+from router.northbound.change import PatchKind
 from router.northbound.errors import ApiRefusedError
 from router.northbound.specification_resource import patched_specification
 from schemas.published_tables import SpecificationRecord
@@ -32,19 +33,21 @@ def test_the_type_of_a_specification_is_not_patched(
     written = EXTENDED[name] if value == "same" else value
     patch = [{"op": "replace", "path": f"/{name}", "value": written}] if is_json_patch else {name: written}
     with pytest.raises(ApiRefusedError) as refused:
-        patched_specification(a_record(**EXTENDED), patch, version, is_json_patch=is_json_patch)
+        patched_specification(
+            a_record(**EXTENDED), patch, version, PatchKind.JSON if is_json_patch else PatchKind.MERGE
+        )
     assert (refused.value.status, refused.value.mistakes[0].pointer) == (400, f"/{name}")
 
 
 def test_a_client_of_4_1_may_repeat_the_type() -> None:
     patch = {**EXTENDED, "description": "new"}
-    assert patched_specification(a_record(**EXTENDED), patch, V4_1, is_json_patch=False)["description"] == "new"
+    assert patched_specification(a_record(**EXTENDED), patch, V4_1, PatchKind.MERGE)["description"] == "new"
     shown = {"@type": "ServiceTestSpecification", "description": "new"}
-    assert patched_specification(a_record(), shown, V4_1, is_json_patch=False)["description"] == "new"
+    assert patched_specification(a_record(), shown, V4_1, PatchKind.MERGE)["description"] == "new"
 
 
 def test_the_whole_specification_is_not_replaced_by_one_of_another_type() -> None:
     other = a_specification_document("A", **{**EXTENDED, "@type": "other"})
     patch = [{"op": "replace", "path": "", "value": other}]
     with pytest.raises(ApiRefusedError, match="@type"):
-        patched_specification(a_record(**EXTENDED), patch, V5, is_json_patch=True)
+        patched_specification(a_record(**EXTENDED), patch, V5, PatchKind.JSON)

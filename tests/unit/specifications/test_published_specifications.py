@@ -70,16 +70,16 @@ def test_all_mistakes_of_all_documents_are_named_and_nothing_is_planned() -> Non
         {"id": "B"},
         a_specification_document("A"),
         {"name": "no id", "relatedServiceSpecification": [{"id": "x"}]},
-        a_specification_document("large", description="x" * 300_000),
+        a_specification_document("large", note="x" * 300_000),
     ]
     with pytest.raises(RefusedSpecificationError) as caught:
         plan_apply(PublishedSpecifications(), documents, ANN)
     assert caught.value.sentences == (
-        "specification B: /name: field required",
-        "specification B: /relatedServiceSpecification: field required",
+        "specification B: /name: is missing",
+        "specification B: /relatedServiceSpecification: is missing",
         "specification A is there twice: remove one",
-        "specification no id: /id: field required",
-        "specification large would take 300,256 bytes: 262,144 fit",
+        "specification no id: /id: is missing",
+        "specification large would take 300,249 bytes: 262,144 fit",
     )
 
 

@@ -16,29 +16,73 @@ from consumers.northbound.api.openapi.service_test import (
 )
 from router.northbound.lists.query import MAX_OFFSET, MAX_VALUE_LENGTH
 from router.northbound.specification_resource import RESOURCE_NAME, SORTABLE_SPECIFICATION_ATTRIBUTES, TYPE_NAME
-from router.specifications.definition import MAX_CHARACTERISTICS, MAX_ID_LENGTH, MAX_MEASURES, MAX_RULES, MAX_VALUES
-from schemas.base import LONG_MAX
+from router.specifications.durations import MAX_AMOUNT, UNITS
+from router.specifications.tmf_types import MAX_ID_LENGTH, MAX_TEXT_LENGTH, PARTY, ROOT, TYPES, Leaf
+from router.specifications.views import NEWER_NAME, OLDER_NAME, OUTER_PARTY
+from schemas.base import LONG_MAX, LONG_MIN
 
 if TYPE_CHECKING:
     from router.northbound.api_version import ApiVersion
+    from router.specifications.tmf_types import Attribute
 
 # Numbers are taken as texts, and texts of digits as numbers: systems write them in both ways.
-_NAME: Schema = {**NAME, "type": ["string", "number"]}
-_TEXT: Schema = {"type": ["string", "number", "null"], "pattern": "^[^\\u0000]*$"}
-_BOOLEAN: Schema = {"enum": [True, False, "true", "false"]}
-_DIGITS = "^[0-9]{1,12}$"
+_NO_NUL = "^[^\\u0000]*$"
 _CONTROL_FREE = "^[^\\u0000-\\u001f\\u007f]*$"
 _ID_PATTERN = "^[^\\u0000-\\u001f\\u007f]*[^\\u0000-\\u001f\\u007f\\s][^\\u0000-\\u001f\\u007f]*$"
-_FILTER: Schema = {"type": "string", "maxLength": MAX_VALUE_LENGTH, "pattern": "^[^\\u0000]*$"}
-_UNITS = ("second", "minute", "hour", "day")
-_DURATION: Schema = {
-    "type": "object",
-    "required": ["amount", "units"],
-    "properties": {
-        "amount": {"type": ["integer", "string"], "minimum": 0, "maximum": 10**12, "pattern": _DIGITS},
-        "units": {"type": "string", "enum": [f"{unit}{end}" for unit in _UNITS for end in ("s", "")]},
+_FILTER: Schema = {"type": "string", "maxLength": MAX_VALUE_LENGTH, "pattern": _NO_NUL}
+_AMOUNT: Schema = {"type": ["integer", "string"], "minimum": 0, "maximum": MAX_AMOUNT, "pattern": "^[0-9]{1,12}$"}
+_BOOLEANS = [True, False, "true", "false"]
+_LEAVES: dict[Leaf, Schema] = {
+    Leaf.ANY: {},
+    Leaf.TEXT: {"type": ["string", "number", "null"], "maxLength": MAX_TEXT_LENGTH, "pattern": _NO_NUL},
+    Leaf.CONTENT: {"type": ["string", "null"], "pattern": _NO_NUL},
+    Leaf.ID: {"type": ["string", "number", "null"], "maxLength": MAX_ID_LENGTH, "pattern": _CONTROL_FREE},
+    Leaf.BOOLEAN: {"enum": [*_BOOLEANS, "", None]},
+    Leaf.FLAG: {"enum": [*_BOOLEANS, "0", "1", "", None]},
+    Leaf.WHOLE: {
+        "type": ["integer", "string", "null"],
+        "minimum": LONG_MIN,
+        "maximum": LONG_MAX,
+        "pattern": "^(-?[0-9]{1,15})?$",
+    },
+    Leaf.COUNT: {
+        "type": ["integer", "string", "null"],
+        "minimum": 0,
+        "maximum": LONG_MAX,
+        "pattern": "^[0-9]{0,15}$",
+    },
+    Leaf.MOMENT: {"anyOf": [{"type": "string", "format": "date-time"}, {"enum": ["", None]}]},
+    Leaf.PERIOD: {
+        "anyOf": [
+            {
+                "type": "object",
+                "required": ["amount", "units"],
+                "properties": {
+                    "amount": _AMOUNT,
+                    "units": {"type": "string", "enum": [f"{unit}{end}" for unit in UNITS for end in ("s", "")]},
+                },
+            },
+            {"type": "string", "pattern": f"^([0-9]{{1,12}} ?({'|'.join(UNITS)})s?)?$"},
+            {"type": "null"},
+        ]
     },
 }
+_LEAVES[Leaf.DURATION] = {
+    "anyOf": [
+        {
+            "type": "object",
+            "properties": {"amount": {**_AMOUNT, "type": ["integer", "string", "null"]}, "units": _LEAVES[Leaf.TEXT]},
+        },
+        {"type": "string", "pattern": "^([0-9]{1,12} ?[A-Za-z]{1,40})?$"},
+        {"type": "null"},
+    ]
+}
+_REQUIRED: dict[Leaf | str, Schema] = {
+    Leaf.NAME: {**NAME, "type": ["string", "number"], "maxLength": MAX_TEXT_LENGTH},
+    Leaf.ID: {"type": ["string", "number"], "minLength": 1, "maxLength": MAX_ID_LENGTH, "pattern": _ID_PATTERN},
+}
+# What a run reads, and is not null therefore.
+_NOT_NULL = frozenset({"mandatory", "isDefault"})
 
 
 def specification_paths(version: ApiVersion) -> dict[str, object]:
@@ -54,6 +98,7 @@ def specification_paths(version: ApiVersion) -> dict[str, object]:
     fields = _parameter("fields", "query", "First-level attributes to show, separated by commas.")
     if_match = _parameter("If-Match", "header", "412 if the specification has another entity tag.")
     merge = {"schema": reference(f"{TYPE_NAME}_Update")}
+    queries = {"application/json-patch-query+json": {"schema": reference("JsonPatchQuery")}} if version.is_v5 else {}
     return {
         whole: {
             "get": operation(
@@ -98,6 +143,7 @@ def specification_paths(version: ApiVersion) -> dict[str, object]:
                 parameters=[if_match],
                 requestBody=_body(
                     {
+                        **queries,
                         "application/merge-patch+json": merge,
                         "application/json": merge,
                         "application/json-patch+json": {"schema": reference("JsonPatch")},
@@ -120,22 +166,9 @@ def specification_paths(version: ApiVersion) -> dict[str, object]:
 
 def specification_schemas() -> dict[str, object]:
     """Return the schemas, which are those of both versions."""
-    properties: dict[str, object] = {
-        "id": {**_NAME, "maxLength": MAX_ID_LENGTH, "pattern": _ID_PATTERN},
-        "name": _NAME,
-        "version": _TEXT,
-        "lifecycleStatus": _TEXT,
-        "@type": _TEXT,
-        "relatedServiceSpecification": {
-            "type": "array",
-            "minItems": 1,
-            "items": {"type": "object", "required": ["id"], "properties": {"id": _NAME}},
-        },
-        "specCharacteristic": {"type": "array", "maxItems": MAX_CHARACTERISTICS, "items": _characteristic()},
-        "testMeasureDefinition": {"type": "array", "maxItems": MAX_MEASURES, "items": _measure()},
-        "expectedDuration": {"anyOf": [_DURATION, {"type": "null"}]},
-        "timeOut": {"anyOf": [_DURATION, {"type": "null"}]},
-    }
+    properties = _properties(ROOT)
+    properties[NEWER_NAME] = {**properties[OLDER_NAME], "description": f"Since version 5, in place of {OLDER_NAME}."}
+    written = {name: schema for name, schema in properties.items() if name not in {"href", "lastUpdate"}}
     required = ["name", "relatedServiceSpecification"]
     return {
         TYPE_NAME: {
@@ -147,60 +180,93 @@ def specification_schemas() -> dict[str, object]:
                 "lastUpdate": {"type": "string", "format": "date-time"},
             },
         },
-        f"{TYPE_NAME}_Create": {"type": "object", "required": required, "properties": properties},
+        f"{TYPE_NAME}_Create": {
+            "type": "object",
+            "required": required,
+            "properties": written,
+            "not": _BOTH_NAMES,
+        },
         f"{TYPE_NAME}_Update": {
             "type": "object",
             "description": "A JSON Merge Patch (RFC 7386): a list replaces the whole list.",
-            "properties": {name: schema for name, schema in properties.items() if name not in {"id", "@type"}},
-            "not": {"anyOf": [{"required": ["id"]}, {"required": ["href"]}]},
+            "properties": {name: _in_merge_patch(schema) for name, schema in written.items() if name not in _FIXED},
+            "not": {"anyOf": [{"required": ["id"]}, {"required": ["href"]}, _BOTH_NAMES]},
         },
     }
 
 
-def _characteristic() -> Schema:
-    value: Schema = {
-        "type": "object",
-        "properties": {"value": {}, "isDefault": _BOOLEAN},
-    }
-    values = {"type": "array", "maxItems": MAX_VALUES, "items": value}
-    properties = {"name": _NAME, "valueType": _TEXT, "characteristicValueSpecification": values}
-    return {"type": "object", "required": ["name"], "properties": properties}
+_BOTH_NAMES: Schema = {"required": [OLDER_NAME, NEWER_NAME]}
+_FIXED = frozenset({"id", "@type", "@baseType", "@schemaLocation"})
 
 
-def _measure() -> Schema:
-    period = {"anyOf": [_DURATION, {"type": "null"}]}
-    count = {"type": ["integer", "string", "null"], "minimum": 0, "maximum": LONG_MAX, "pattern": "^[0-9]{0,15}$"}
-    texts = (
-        "name",
-        "thresholdRuleSeverity",
-        "conformanceTargetLower",
-        "conformanceTargetUpper",
-        "conformanceTargetExact",
-        "conformanceComparatorLower",
-        "conformanceComparatorUpper",
-    )
-    rule: Schema = {
-        "type": "object",
-        "properties": {
-            **dict.fromkeys(texts, _TEXT),
-            "conformanceComparatorExact": {"enum": [True, False, "true", "false", None]},
-            "numberOfAllowedCrossing": count,
-            "tolerancePeriod": period,
-        },
-    }
-    names = ("metricName", "name", "metricHref", "metricUri", "unitOfMeasure")
-    named = [{"required": [name], "properties": {name: _NAME}} for name in ("metricName", "name")]
+def _in_merge_patch(schema: Schema) -> Schema:
+    """Return the schema of an attribute in a merge patch: null removes a list that is not required."""
+    is_removable = schema.get("type") == "array" and "minItems" not in schema
+    return {**schema, "type": ["array", "null"]} if is_removable else schema
+
+
+def _properties(type_name: str) -> dict[str, Schema]:
+    found = {name: _attribute(attribute) for name, attribute in TYPES[type_name].attributes.items()}
+    return found | {name: {"enum": _BOOLEANS} for name in found.keys() & _NOT_NULL}
+
+
+def _attribute(attribute: Attribute) -> Schema:
+    if attribute.most is not None:
+        least: Schema = {"minItems": 1} if attribute.required else {}
+        return {"type": "array", **least, "maxItems": attribute.most, "items": _value(attribute.of)}
+    if attribute.required:
+        return _REQUIRED[attribute.of]
+    schema = _value(attribute.of)
+    return schema if isinstance(attribute.of, Leaf) else {**schema, "type": ["object", "null"]}
+
+
+def _value(of: Leaf | str) -> Schema:
+    if isinstance(of, Leaf):
+        return _LEAVES[of]
+    required = [name for name, attribute in TYPES[of].attributes.items() if attribute.required]
+    plain: Schema = {"type": "object", "properties": _properties(of)}
+    if required:
+        plain["required"] = required
+    if of == PARTY:
+        return {"anyOf": [_nested_party(), plain]}
+    return plain | _RULES.get(of, {})
+
+
+def _nested_party() -> Schema:
+    """Return a related party of version 5."""
+    party = {name: schema for name, schema in _properties(PARTY).items() if name not in {"role", "@referredType"}}
     return {
         "type": "object",
-        "description": "Its id, else its name, else its metricName is the id of the measure, and no other's.",
-        "anyOf": named,
+        "required": ["partyOrPartyRole"],
+        "additionalProperties": False,
         "properties": {
-            "id": {"type": ["string", "number", "null"], "maxLength": MAX_ID_LENGTH, "pattern": _CONTROL_FREE},
-            **dict.fromkeys(names, _TEXT),
-            "mandatory": _BOOLEAN,
-            "thresholdRule": {"type": "array", "maxItems": MAX_RULES, "items": rule},
+            "role": _LEAVES[Leaf.TEXT],
+            "@type": {"enum": [OUTER_PARTY]},
+            "partyOrPartyRole": {
+                "type": "object",
+                "required": ["id"],
+                "properties": party,
+                "not": {"required": ["role"]},
+            },
         },
     }
+
+
+def _one_of(*names: str) -> Schema:
+    """Return that one of these attributes is there and not blank."""
+    return {"anyOf": [{"required": [name], "properties": {name: _REQUIRED[Leaf.NAME]}} for name in names]}
+
+
+_RULES: dict[str, Schema] = {
+    "TestMeasureDefinition": {
+        "description": "Its id, else its name, else its metricName is the id of the measure, and no other's.",
+        **_one_of("metricName", "name"),
+    },
+    "MetricDefMeasureThresholdRule": {
+        "description": "The lower target is not greater than the upper one, and a comparator has its target.",
+        **_one_of("conformanceTargetLower", "conformanceTargetUpper", "conformanceTargetExact"),
+    },
+}
 
 
 def _list_response(description: str) -> Schema:

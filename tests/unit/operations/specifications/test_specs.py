@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from schemas.published_tables import SpecificationRecord
 from southbound.exit_codes import ExitCode
 from southbound.operations import kafka
 from southbound.operations.specifications import topic as commands
+from tests.builders.runs import NOON
 from tests.builders.specifications import a_specification_document
 from tests.fakes.specification_topic import InMemorySpecificationTopic as Topic
 from tests.harness.command_line import southbound
@@ -106,7 +108,7 @@ def test_a_deleted_specification_is_gone(tmp_path: Path) -> None:
         ("[1, {}]", "a.json: value 1 is no test specification"),
         ("[]", "a.json: has no test specification"),
         ('{"id": "A", "id": "B"}', "a.json"),
-        ('{"id": "A", "name": 7}', "specification A: /relatedServiceSpecification: field required"),
+        ('{"id": "A", "name": 7}', "specification A: /relatedServiceSpecification: is missing"),
     ],
 )
 def test_a_file_with_mistakes_is_refused_as_a_whole(tmp_path: Path, topic: Topic, text: str, sentence: str) -> None:
@@ -137,3 +139,13 @@ def test_a_record_that_cannot_be_read_is_named(topic: Topic) -> None:
     listed = southbound("specs", "list")
     assert (listed.exit_code, "specification A cannot be read" in listed.stderr) == (ExitCode.SUCCESS, True)
     assert southbound("specs", "show", "A").exit_code == ExitCode.INVALID_INPUT
+
+
+def test_a_specification_that_would_be_refused_now_is_used_and_warned_about(topic: Topic) -> None:
+    document = a_specification_document("A", "TM-1", validFor="always")
+    record = SpecificationRecord(id="A", revision=1, author="ann", changed_at=NOON, document=document)
+    topic.log.append((b"A", record.model_dump_json().encode()))
+    for command in (("list",), ("show", "A")):
+        answer = southbound("specs", *command)
+        assert answer.exit_code == ExitCode.SUCCESS
+        assert "would be refused now: /validFor: must be an object: mend it and apply it again" in answer.stderr
