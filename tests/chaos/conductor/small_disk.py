@@ -24,7 +24,7 @@ class SmallDisk:
     path: Path
 
     def fill(self) -> None:
-        """Take what is left of it."""
+        """Write to it until nothing is left."""
         with self._filler.open("wb", buffering=0) as output:
             for size in (FILL_CHUNK, 512):
                 with suppress(OSError):
@@ -32,7 +32,7 @@ class SmallDisk:
                         pass
 
     def free(self) -> None:
-        """Give back what `fill` took."""
+        """Remove what `fill` wrote."""
         self._filler.unlink(missing_ok=True)
 
     @property

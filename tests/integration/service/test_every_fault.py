@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from router.runs.run import RunRow
     from schemas.results import RunResult
-    from tests.fixtures.faulty_systems import PublishedEvents, StoredTest
+    from tests.fixtures.faulty_systems import PublishedEvents, ResourceOfRun
     from tests.fixtures.service import ServiceUnderTest
     from tests.generators.in_flight_load import PlannedRequest
 
@@ -121,7 +121,7 @@ async def _wait_for_results(
 
 def _judge(
     planned: PlannedRequest,
-    tests: dict[str, list[StoredTest]],
+    tests: dict[str, list[ResourceOfRun]],
     rows: dict[str, RunRow],
     published: PublishedEvents,
 ) -> list[str]:
@@ -138,7 +138,7 @@ def _judge(
 
 
 def _completed(
-    planned: PlannedRequest, at_system: list[StoredTest], row: RunRow | None, results: list[RunResult]
+    planned: PlannedRequest, at_system: list[ResourceOfRun], row: RunRow | None, results: list[RunResult]
 ) -> list[str]:
     last = planned.last_version
     setting = setting_of(last)
@@ -162,13 +162,13 @@ def _completed(
     return [sentence for sentence, holds in checks.items() if not holds]
 
 
-def _has_content(test: StoredTest, version: int, setting: str, state: str) -> bool:
+def _has_content(test: ResourceOfRun, version: int, setting: str, state: str) -> bool:
     wanted = (state, content(version), {CHARACTERISTIC: setting})
     return (test.state, test.description, test.settings) == wanted
 
 
 def _cancelled(
-    planned: PlannedRequest, at_system: list[StoredTest], row: RunRow | None, results: list[RunResult]
+    planned: PlannedRequest, at_system: list[ResourceOfRun], row: RunRow | None, results: list[RunResult]
 ) -> list[str]:
     # A run that is cancelled before it is sent never reaches its system.
     checks = {
