@@ -12,10 +12,10 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-tables bench-backtest bench-members chaos soak run docs lock
+.PHONY: help demo test check bench bench-tables bench-backtest bench-members bench-dead-system chaos soak run docs lock
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.installed  ## Run eleven scenarios on a real Kafka, with two simulated systems and a simulated ServiceNow instance
 	@$(bin)/southbound demo $(ARGS)
@@ -38,6 +38,9 @@ bench-tables: .venv/.installed  ## Measure decision tables beside zen-engine, an
 
 bench-members: .venv/.installed  ## Measure what is left of the throughput while a process is killed again and again
 	@$(bin)/python tests/benchmarks/membership/bench.py $(ARGS)
+
+bench-dead-system: .venv/.installed  ## Measure what one dead system of ten costs the other nine
+	@$(bin)/python -m tests.benchmarks.bench_dead_system $(ARGS)
 
 bench-backtest: .venv/.installed  ## Measure the backtest of recorded events, and write docs/benchmarks.md
 	@$(bin)/python tests/benchmarks/bench_backtest.py $(ARGS)

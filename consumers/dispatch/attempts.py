@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from consumers.runtime.handler import DeadLetter, RetryLater
 from router.runs.events import CommandDelayed
-from router.runs.failed_attempt import MAX_MESSAGE_LENGTH, FailedAttempt
+from router.runs.failed_attempt import MAX_MESSAGE_LENGTH, FailedAttempt, unanswered_before
 from schemas.problem import Problem
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from consumers.dispatch.call import Caller
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
@@ -97,9 +99,29 @@ def failed_attempt(
     )
 
 
-async def store_delay(updater: RunUpdater, event: Event, row: RunRow, failed: FailedAttempt) -> None:
+def wait_for_unanswered(caller: Caller, event: Event, rows: Sequence[RunRow], attempt: Attempt) -> RetryLater | None:
+    """Return how long a change waits for one that was sent before and not answered; None if it need not wait.
+
+    The system may still make the older one, which would undo the newer one. `rows` are the runs that the call changes.
+    """
+    sent = [at for row in rows if (at := unanswered_before(row.failed_attempt, event.id)) is not None]
+    settle_time = caller.profile_of(rows[0].spoke).effective_settle_time
+    left = settle_time - (caller.now() - max(sent)).total_seconds() if sent else 0.0
+    if left <= 0:
+        return None
+    caller.exclude_attempt(rows[0].spoke, attempt, event.id)
+    problem = Problem(
+        code="CHANGE_UNSETTLED",
+        sentence=f"{rows[0].spoke} has not answered an older change of run {rows[0].run_id}, and would undo a newer "
+        f"one if it made that late: the newer one is sent in {left:.0f} s.",
+    )
+    return RetryLater(left, problem)
+
+
+async def store_delay(updater: RunUpdater, event: Event, row: RunRow, failed: FailedAttempt) -> RunRow:
     """Store an attempt at a command of which nothing else is stored, unless it is one of many during an outage."""
     last = row.failed_attempt
-    if failed.is_excluded and last is not None and last.command == failed.command and last.is_excluded:
-        return
-    await updater.store_fact(event, row, CommandDelayed(failed_attempt=failed))
+    is_known = last is not None and (last.command, last.unanswered_at) == (failed.command, failed.unanswered_at)
+    if failed.is_excluded and is_known and last is not None and last.is_excluded:
+        return row
+    return await updater.store_fact(event, row, CommandDelayed(failed_attempt=failed))

@@ -17,9 +17,12 @@ from consumers.problems import (
 from consumers.runtime.handler import DeadLetter, RetryLater
 from consumers.spokes.port import NotUnderstoodError
 from router.responses import NoResponse, Purpose, Verdict, says_nothing
+from router.runs.failed_attempt import with_unanswered
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from consumers.dispatch.call import Caller, CallResult
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
@@ -36,6 +39,7 @@ REFUSALS = (Verdict.REFUSED, Verdict.CONFLICT)
 _NO_SUCH_METHOD = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)  # 404 of the tasks
 _MAX_DELAY = 60.0  # seconds between two questions about what was accepted for later
 _MAX_DOUBLINGS = 6
+_PERHAPS_UNDER_WAY = (408, 460, 499, 502, 504)  # somebody did not wait for the system, which goes on perhaps
 
 
 class FollowUp(Protocol):
@@ -154,9 +158,23 @@ async def wait_until_shown(
 async def _retry(command: FollowUp, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
     problem = call_failed(result, f"The {command.noun} of run {row.run_id} could not be sent to {row.spoke}")
     delay = command.caller.delay_after(row.spoke, result, attempt, event.id)
+    is_excluded = delay is not None and command.caller.outages.history_of(event.id).is_outage
+    failed = failed_attempt(
+        command.caller,
+        event,
+        attempt,
+        problem,
+        delay,
+        command.purpose,
+        is_excluded=is_excluded,
+        follows=followed_address(event, row),
+    )
+    sent_at = _sent_at(result)
+    if delay is not None or sent_at is not None:
+        kept = with_unanswered(failed, row.failed_attempt, sent_at)
+        row = await store_delay(command.updater, event, row, kept)
     if delay is not None:
-        is_excluded = command.caller.outages.history_of(event.id).is_outage
-        return await wait_for_next(command, event, row, attempt, problem, delay, is_excluded=is_excluded)
+        return RetryLater(delay, problem)
     await command.refused(event, row, (reason_of(problem),))
     return DeadLetter(problem)
 
@@ -169,7 +187,6 @@ async def wait_for_next(
     problem: Problem,
     delay: float,
     *,
-    is_excluded: bool = False,
     follows: str = "",
 ) -> Outcome:
     """Wait `delay` seconds for the next attempt; the row keeps why, and which address is `followed` until then."""
@@ -180,11 +197,20 @@ async def wait_for_next(
         problem,
         delay,
         command.purpose,
-        is_excluded=is_excluded,
         follows=follows or followed_address(event, row),
     )
-    await store_delay(command.updater, event, row, failed)
+    await store_delay(command.updater, event, row, with_unanswered(failed, row.failed_attempt, None))
     return RetryLater(delay, problem)
+
+
+def _sent_at(result: CallResult) -> datetime | None:
+    """Return when a change was sent that its system, or one behind a gateway, may still make; None if it cannot."""
+    response = result.response
+    if result.purpose is not Purpose.CHANGE or result.meaning.declared is not None:
+        return None  # what a profile declares says that nothing was done
+    if isinstance(response, NoResponse):
+        return result.asked_at if response.perhaps_sent and not response.was_accepted else None
+    return result.asked_at if response.status in _PERHAPS_UNDER_WAY else None
 
 
 def followed_address(event: Event, row: RunRow) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from schemas.run_document import RunDocument
 
 MAX_PAGES = 20  # of the whole list, read when the filter proves nothing
-MAX_POSSIBLE = 100  # runs that are compared with our run store
+MAX_POSSIBLE = 10_000  # runs that are compared with our run store, by their ids alone
 _CONTROL_RUNS = 50  # recent runs of a system, among which one is chosen that a look-up has to find
 _EXACT_DIGITS = 15  # of a number that a system stores as a float
 _LIST_LAG = timedelta(seconds=10)  # after which a run that was accepted is in the list
@@ -211,7 +211,8 @@ class LookUp:
         possible += [each for each in listing.differing if not compared & listing.references[each].differ_from(posted)]
         if len(possible) > MAX_POSSIBLE:
             return NotProven(result=result.as_unknown_outcome(_perhaps(possible[:1], len(possible))))
-        unknown = [each for each in possible if await self.store.run_by_external_id(row.spoke, each) is None]
+        ours = await self.store.own_external_ids(row.spoke, possible) if possible else frozenset()
+        unknown = [each for each in possible if each not in ours]
         unknown += [each for each in (*listing.possible, *named) if not each]
         if unknown:
             return NotProven(result=result.as_unknown_outcome(_perhaps(unknown[:1], len(unknown))))

@@ -249,7 +249,9 @@ class PostAttempt:
         if not is_reposted(row):
             return ()
         spoke = self.caller.spoke(row.spoke)
-        return spoke.contradictions(result.accepted_response(), row, self._plan_of_repost(row).changes)
+        # Not what is requested by now: that may have changed during the call.
+        made = self._plan_of_repost(row, row.sent).changes
+        return spoke.contradictions(result.accepted_response(), row, made)
 
     async def _find(self, row: RunRow, href: str | None = None) -> ExternalReport | None:
         """Ask once for a run; None proves nothing. `href` is the address that the system named for it."""
@@ -427,10 +429,10 @@ class PostAttempt:
             return row.sent
         return self._plan_of_repost(row).document if is_reposted(row) else row.requested
 
-    def _plan_of_repost(self, row: RunRow) -> ChangePlan:
-        """Plan the change from what the test that was replaced had to what is requested now."""
-        base = row.replacement.base if row.replacement is not None else None
-        return plan_change(base or row.requested, row.requested, self.caller.spoke(row.spoke).profile.change_rules)
+    def _plan_of_repost(self, row: RunRow, wanted: RunDocument | None = None) -> ChangePlan:
+        """Plan the change from what the test that was replaced had to what is `wanted`; None: what is requested now."""
+        base, wanted = row.replacement.base if row.replacement is not None else None, wanted or row.requested
+        return plan_change(base or wanted, wanted, self.caller.spoke(row.spoke).profile.change_rules)
 
     def _with_bytes(self, rows: Rows, unknown: OutcomeUnknown) -> OutcomeUnknown:
         """Return the event with what was sent, from which the same POST can be made again whatever the profile says."""

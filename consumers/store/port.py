@@ -138,6 +138,9 @@ class RunStore(Protocol):
     async def run_by_external_id(self, spoke: str, external_id: str) -> RunRow | None:
         """Return the run with this external id at a spoke."""
 
+    async def own_external_ids(self, spoke: str, external_ids: Collection[str]) -> frozenset[str]:
+        """Return which of these are ids of tests that our runs have at a spoke, or had before they were replaced."""
+
     async def run_by_cancel_task(self, spoke: str, task_id: str) -> RunRow | None:
         """Return a run whose cancellation is this task at a spoke, while it is followed."""
 

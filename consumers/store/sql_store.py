@@ -52,6 +52,7 @@ from consumers.store.transactions import (
     StatesOfRequest,
     description_of,
     run_queries,
+    select_own_external_ids,
     select_runs,
     write,
     write_unless_written,
@@ -65,7 +66,7 @@ from router.selection.thresholds import ThresholdUse
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Select
@@ -118,6 +119,11 @@ class SqlRunStore:
     async def run_by_external_id(self, spoke: str, external_id: str) -> RunRow | None:
         """Read the run with this external id at a spoke."""
         return self._to_row(await self._reads.submit(RunByExternalId(spoke, external_id)))
+
+    async def own_external_ids(self, spoke: str, external_ids: Collection[str]) -> frozenset[str]:
+        """Read which of these are ids of tests that our runs have or had at a spoke."""
+        work = partial(select_own_external_ids, sql=self._database.sql, spoke=spoke, ids=external_ids)
+        return await self._database.read(work)
 
     async def run_by_cancel_task(self, spoke: str, task_id: str) -> RunRow | None:
         """Read a run whose cancellation is this task at a spoke, while it is followed."""

@@ -42,7 +42,7 @@ from router.runs.transitions import ACCEPTED_PHASES, COMMANDED_PHASES
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Column, ColumnElement, Delete, Dialect, Insert, Select, Table, Update
 
@@ -223,6 +223,14 @@ def pending_runs(since: object, limit: int) -> Select[*tuple[object, ...]]:
     """Select runs that were requested before then and never routed."""
     waiting = (runs.c.spoke == "") & (runs.c.phase == Phase.CREATED.value) & (runs.c.created_at < since)
     return select(runs).where(waiting).order_by(runs.c.created_at, runs.c.run_id).limit(limit)
+
+
+def own_external_ids(spoke: str, kind: str) -> Sequence[Select[*tuple[object, ...]]]:
+    """Select which of the ids that are passed as `ids` are those of tests that runs have, and had."""
+    return [
+        select(table.c.external_id).where(table.c.spoke == spoke, is_one_of(table.c.external_id, kind))
+        for table in (runs, replaced_tests)
+    ]
 
 
 def run_of_replaced_test(spoke: str, external_id: str) -> Select[*tuple[object, ...]]:

@@ -6,10 +6,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never, cast
 
+from consumers.store.statements import own_external_ids
 from consumers.store.write_plan import StoredRevision, count_uses, lock_uses, plan_writes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection, Select
 
@@ -153,6 +154,15 @@ def read_measures(
         for values in _fetch(connection, sql.measures, sql.id_list(measured)):
             by_run[values[0]].append(values)
     return by_run
+
+
+def select_own_external_ids(
+    connection: Connection, sql: Statements, spoke: str, ids: Collection[str]
+) -> frozenset[str]:
+    """Return which of these ids a run has, or had before its test was replaced."""
+    wanted = {"ids": sql.id_list(ids)}
+    statements = own_external_ids(spoke, sql.dialect.name)
+    return frozenset(found for each in statements for found in connection.execute(each, wanted).scalars())
 
 
 def select_runs(connection: Connection, sql: Statements, statement: Select[*tuple[object, ...]]) -> QueryResult:

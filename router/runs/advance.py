@@ -45,6 +45,7 @@ from router.runs.events import (
     SystemDown,
     ThresholdReached,
 )
+from router.runs.failed_attempt import after_command
 from router.runs.measures.bounds import bounded_measures
 from router.runs.measures.measures import match_measures, merge_measures
 from router.runs.measures.thresholds import with_violations
@@ -294,7 +295,7 @@ def _forget_attempts(row: RunRow, purpose: Purpose) -> RunRow:
     """Return the row without the last attempt, if it was at a command of this kind."""
     if row.failed_attempt is None or row.failed_attempt.purpose is not purpose:
         return row
-    return replace(row, failed_attempt=None)
+    return replace(row, failed_attempt=after_command(row.failed_attempt))
 
 
 def _leave_queue(row: RunRow, phase: Phase) -> RunRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime  # noqa: TC003 - the run store reads it by its annotations
 
 from router.responses import Purpose
@@ -35,10 +35,31 @@ class FailedAttempt:
     is_excluded: bool = False
     was_answered: bool = False
     follows: str = ""  # the address that is asked instead of repeating a change, which the system accepted for later
+    unanswered_at: datetime | None = None  # a change was sent then, by `unanswered`, that the system may still make
+    unanswered: str = ""  # the id of that command
 
     def is_at(self, command: str) -> bool:
         """Return whether another attempt at this command follows, of which this one is an earlier attempt."""
         return self.command == command and self.next_at is not None
+
+
+def with_unanswered(failed: FailedAttempt, last: FailedAttempt | None, sent_at: datetime | None) -> FailedAttempt:
+    """Return an attempt with the last change that was not answered: its own, sent at `sent_at`, or an earlier one."""
+    if sent_at is not None:
+        return replace(failed, unanswered=failed.command, unanswered_at=sent_at)
+    if last is None or last.unanswered_at is None:
+        return failed
+    return replace(failed, unanswered=last.unanswered, unanswered_at=last.unanswered_at)
+
+
+def unanswered_before(failed: FailedAttempt | None, command: str) -> datetime | None:
+    """Return when another command sent a change that was not answered; None if none did."""
+    return failed.unanswered_at if failed is not None and failed.unanswered != command else None
+
+
+def after_command(failed: FailedAttempt) -> FailedAttempt | None:
+    """Return what is kept of the last attempt once its command is done: that a change was not answered."""
+    return None if failed.unanswered_at is None else replace(failed, next_at=None, follows="")
 
 
 def is_worth_storing(last: FailedAttempt | None, failed: FailedAttempt) -> bool:

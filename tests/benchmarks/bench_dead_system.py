@@ -1,6 +1,6 @@
 """Measure what one dead system of ten costs the other nine: throughput, p99 and memory, with and without it.
 
-python -m tests.benchmarks.bench_dead_system [--rounds 3] [--live 1800] [--dead 20000] [--kinds busy refusing hanging]
+make bench-dead-system ARGS="[--rounds 3] [--live 1800] [--dead 20000] [--kinds busy refusing hanging]"
 
 Every round runs the service twice on a real broker: alone with the nine, and with a backlog for the tenth, which
 answers 503, refuses connections, or never answers. `docs/reliability.md` keeps the figures.
@@ -49,6 +49,7 @@ ENVELOPE = Envelope(Codec(), source="/bench")
 RESULT = ("ce_type", b"southbound.RunResult")
 KINDS = ("busy", "refusing", "hanging")
 PATIENCE = 180.0  # seconds until a result that does not come is a failure
+ROUTED = 200.0  # records of the backlog per second, at least: until they are routed, no run behind them is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,7 @@ def _measure(bootstrap: str, live_url: str, kind: str, *, live: int, dead: int) 
         settings = _write_files(Path(folder), bootstrap, prefix, live_url, dead_url)
         with _service(settings) as process:
             _produce(bootstrap, names, [("s0", f"dead-{number}") for number in range(dead)])
-            return _drive(bootstrap, names, process, live, dead_system)
+            return _drive(bootstrap, names, process, live, dead_system, backlog=dead)
 
 
 @contextmanager
@@ -206,13 +207,13 @@ def _produce(bootstrap: str, names: TopicNames, runs: Sequence[tuple[str, str]])
 
 
 def _drive(
-    bootstrap: str, names: TopicNames, process: subprocess.Popen[bytes], live: int, dead: DeadSystem
+    bootstrap: str, names: TopicNames, process: subprocess.Popen[bytes], live: int, dead: DeadSystem, *, backlog: int
 ) -> LiveFigures:
     """Request the runs of the live systems at a steady rate, and wait for all results."""
     results = ResultTimes(bootstrap, names.results)
     warm = [(f"s{1 + number % 9}", f"warm-{number}") for number in range(90)]
     _produce(bootstrap, names, warm)
-    results.wait_for(len(warm), process)
+    results.wait_for(len(warm), process, PATIENCE + backlog / ROUTED)
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 1})
     requested: dict[bytes, float] = {}
     began, used, calls = time.monotonic(), _cpu_seconds(process.pid), dead.calls
@@ -249,9 +250,9 @@ class ResultTimes:
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
-    def wait_for(self, count: int, process: subprocess.Popen[bytes]) -> None:
+    def wait_for(self, count: int, process: subprocess.Popen[bytes], seconds: float = PATIENCE) -> None:
         """Return when so many runs have a result."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + seconds
         while len(self._seen) < count:
             if time.monotonic() > deadline or process.poll() is not None:
                 raise RuntimeError(f"{len(self._seen)} of {count} results came, and no more")

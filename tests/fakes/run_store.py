@@ -75,6 +75,11 @@ class InMemoryRunStore:
     async def run_by_external_id(self, spoke: str, external_id: str) -> RunRow | None:
         return next((r for r in self.runs.values() if (r.spoke, r.external_id) == (spoke, external_id)), None)
 
+    async def own_external_ids(self, spoke: str, external_ids: Collection[str]) -> frozenset[str]:
+        rows = [row for row in self.runs.values() if row.spoke == spoke]
+        own = {each for row in rows for each in (row.external_id, *replaced_ids(row)) if each is not None}
+        return frozenset(own.intersection(external_ids))
+
     async def run_by_cancel_task(self, spoke: str, task_id: str) -> RunRow | None:
         followed = [row for row in self.runs.values() if row.spoke == spoke and row.cancellation]
         return next((row for row in followed if row.cancellation and row.cancellation.id == task_id), None)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 TREE_SIZE = 3  # a root and two children
 IN_HIERARCHIES, CHANGED, CANCELLED = 0.3, 0.3, 0.1  # shares of all runs
-SERVICES = ("fibre", "copper")
+REPOSTED = "reposted"
+SERVICES = ("fibre", "copper", "slice", "bundled", REPOSTED)
 CHARACTERISTIC = "profile"
 LAST_VERSION = 3  # of a run that is changed: twice
 
@@ -115,10 +116,15 @@ def _planned(number: int, size: int, fate: Fate, dice: Random) -> PlannedRequest
     return PlannedRequest(
         root_run_id=root,
         children=tuple(f"{root}-{child}" for child in range(1, size)),
-        service=dice.choice(SERVICES),
+        service=dice.choice(_services_of(size, fate)),
         fate=fate,
         early=dice.random() < 0.5,
     )
+
+
+def _services_of(size: int, fate: Fate) -> Sequence[str]:
+    """Return the services whose systems can do this: a root with children cannot be POSTed again."""
+    return [service for service in SERVICES if service != REPOSTED or size == 1 or fate is not Fate.CHANGED]
 
 
 def interleaved(planned: Sequence[PlannedRequest], seed: int) -> list[LifecycleEvent]:

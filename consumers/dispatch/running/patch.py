@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from consumers.dispatch.attempts import wait_for_unanswered
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.dispatch.follow_up import (
     REFUSALS,
@@ -79,6 +80,8 @@ class ChangeAttempt:
     async def _send(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         spoke = self._spoke_of_root(row)
         if spoke is None:
+            if (wait := wait_for_unanswered(self.caller, event, (row,), attempt)) is not None:
+                return wait
             call = self.caller.spoke(row.spoke).to_change(row, self.plan.changes, event.id)
             return await call_about_run(self, event, row, call, attempt)
         finder = ExternalIdFinder(updater=self.updater, caller=self.caller)
@@ -86,6 +89,8 @@ class ChangeAttempt:
         root = await finder.find(event, next(each for each in family if each.run_id == row.root_run_id))
         if root.external_id is None:
             return await wait_for_id(self, event, row, attempt, finder.delay(root, attempt))
+        if (wait := wait_for_unanswered(self.caller, event, family, attempt)) is not None:
+            return wait
         children = children_at_system(family, with_sent(row, sent=self.plan.document))
         call = spoke.to_change_in_root(root, children, event.id)
         return await call_about_run(self, event, row, call, attempt)

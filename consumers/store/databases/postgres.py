@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import asyncpg
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnectionError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from consumers.store.databases.database import CommitInDoubtError, is_unstorable_row
+from consumers.store.databases.postgres_hosts import CONNECT_ERRORS, HostConnector
 from consumers.store.port import StoreUnavailableError
 from consumers.store.row_mapping import NATIVE_MOMENTS
 from consumers.store.statements import statements_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from sqlalchemy import URL, Connection
     from sqlalchemy.engine import AdaptedConnection
@@ -26,14 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 # SQLAlchemy translates what asyncpg raises, except for what it raises while a new connection is prepared. Its own
 # TimeoutError, that no connection became free, is not an OSError, as Python's is.
-_ERRORS = (
-    DBAPIError,
-    NoFreeConnectionError,
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
+_ERRORS = (DBAPIError, NoFreeConnectionError, *CONNECT_ERRORS)
 _READ_ONLY = "25006"
 
 
@@ -48,10 +41,11 @@ class PostgresDatabase:
 
     def __init__(self, url: URL, *, lock_timeout: float) -> None:
         self.name = f"PostgreSQL {_hosts(url)}/{url.database or url.username}"
+        connector = HostConnector(seconds=lock_timeout)
         # One pool each: when one finds its connection broken, the next it takes cannot be just as old.
-        self._writer = _engine(url, lock_timeout, isolation="READ COMMITTED")
+        self._writer = _engine(url, connector, isolation="READ COMMITTED")
         # One state for the several statements of a read: a run and its measures belong together.
-        self._reader = _engine(url, lock_timeout, isolation="REPEATABLE READ")
+        self._reader = _engine(url, connector, isolation="REPEATABLE READ")
         self.sql = statements_for(self._writer.dialect)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -125,8 +119,8 @@ def _is_transient(error: DBAPIError) -> bool:
     return sqlstate.startswith("40") or sqlstate == _READ_ONLY
 
 
-def _engine(url: URL, lock_timeout: float, *, isolation: str) -> AsyncEngine:
-    command_timeout = max(lock_timeout, 1.0) * 2
+def _engine(url: URL, connector: HostConnector, *, isolation: str) -> AsyncEngine:
+    command_timeout = max(connector.seconds, 1.0) * 2
     engine = create_async_engine(
         _for_asyncpg(url),
         hide_parameters=True,
@@ -139,34 +133,11 @@ def _engine(url: URL, lock_timeout: float, *, isolation: str) -> AsyncEngine:
         pool_timeout=command_timeout,
         connect_args={
             "command_timeout": command_timeout,
-            "async_creator_fn": partial(_connect_to_one, lock_timeout),
+            "async_creator_fn": connector.connect,
         },
     )
-    event.listen(engine.sync_engine, "connect", partial(_limit_transactions, lock_timeout))
+    event.listen(engine.sync_engine, "connect", partial(_limit_transactions, connector.seconds))
     return engine
-
-
-async def _connect_to_one(
-    seconds: float,
-    *,
-    host: str | Sequence[str] = "",
-    port: int | Sequence[int] = 0,
-    **options: Any,  # noqa: ANN401 - what asyncpg takes
-) -> asyncpg.Connection[asyncpg.Record]:
-    """Connect to the first host that fits, with an equal share of the time for each of several.
-
-    asyncpg has one timeout for all: a machine that answers nothing would keep the ones behind it from their turn.
-    """
-    if isinstance(host, str) or isinstance(port, int):
-        named = {name: value for name, value in (("host", host), ("port", port)) if value}
-        return await asyncpg.connect(timeout=seconds, **named, **options)
-    failure: Exception = OSError("the address names no host")
-    for one, its_port in zip(host, port, strict=True):
-        try:
-            return await asyncpg.connect(host=one, port=its_port, timeout=seconds / len(host), **options)
-        except _ERRORS as error:
-            failure = error
-    raise failure
 
 
 def _limit_transactions(seconds: float, connection: AdaptedConnection, _: object) -> None:

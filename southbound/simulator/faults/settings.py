@@ -73,8 +73,8 @@ class RequestFaults(Model):
     late_methods: frozenset[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = Field(
         default=frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"}),
         description=(
-            "The methods that `hang_before_storing` happens to. A PATCH that is processed after a newer one undoes it,"
-            " and no client can prevent that."
+            "The methods that `hang_before_storing` happens to. A PATCH that is processed after a newer one undoes it;"
+            " a client can only wait before it sends the newer one, as Southbound does (`settle_time`)."
         ),
     )
     hang_seconds: Duration = Field(default=30.0, description="How long a request hangs, in seconds.")

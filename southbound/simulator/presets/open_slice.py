@@ -52,7 +52,7 @@ def open_slice_script() -> Script:
 class OpenSliceLikeSystem(SimulatedApi):
     """One such system on one port. `latency` is added to every request, in seconds.
 
-    Of a behaviour it plays the resets, the values, and the time until the end.
+    Of a behaviour it plays the resets, the values, what it waits for, and the time until the end.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class OpenSliceLikeSystem(SimulatedApi):
         self._new_id = new_id
         self._attempts: Counter[str] = Counter()
         self._executions: dict[str, asyncio.Task[None]] = {}
+        self._changed: dict[str, asyncio.Event] = {}
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
         """Return the routes of the API, and of the requests as tests see them."""
@@ -126,7 +127,8 @@ class OpenSliceLikeSystem(SimulatedApi):
         test: Json = {"id": test_id, "href": None, "state": None, "mode": None}
         test |= {field: body.get(field) for field in STORED}
         self.tests[test_id] = test
-        self._executions[test_id] = asyncio.create_task(_execute(test, behaviour))
+        self._changed[test_id] = asyncio.Event()
+        self._executions[test_id] = asyncio.create_task(self._execute(test_id, behaviour))
         return test
 
     async def _list(self, _: web.Request) -> web.Response:
@@ -142,6 +144,7 @@ class OpenSliceLikeSystem(SimulatedApi):
         test = self.tests.get(request.match_info["id"])
         if test is not None:
             _merge(test, body)
+            self._changed[request.match_info["id"]].set()
         return http_responses.json_response(200, test)
 
     async def _delete(self, request: web.Request) -> web.Response:
@@ -151,6 +154,14 @@ class OpenSliceLikeSystem(SimulatedApi):
             task.cancel()
         return web.Response(status=200)
 
+    async def _execute(self, test_id: str, behaviour: Behaviour) -> None:
+        test, changed = self.tests[test_id], self._changed[test_id]
+        while _is_awaited(test, behaviour):
+            await changed.wait()
+            changed.clear()
+        await asyncio.sleep(sum(step.after for step in behaviour.transitions))
+        _fill_in(test, behaviour)
+
     async def _refuse_subscription(self, _: web.Request) -> web.Response:
         raise RequestRefusedError(501, "notImplemented", "this system has no hub")
 
@@ -158,9 +169,8 @@ class OpenSliceLikeSystem(SimulatedApi):
         return http_responses.json_response(200, [{"method": method, "path": path} for method, path in self.requests])
 
 
-async def _execute(test: Json, behaviour: Behaviour) -> None:
-    """Fill in the measures once the test has run; those that were POSTed stay as they are."""
-    await asyncio.sleep(sum(step.after for step in behaviour.transitions))
+def _fill_in(test: Json, behaviour: Behaviour) -> None:
+    """Fill in the measures of a test that has run; those that were POSTed stay as they are."""
     known = {str(measure.get("metricName")) for measure in objects_in(test, "testMeasure")}
     new: list[Json] = [
         {"metricName": name, "value": {"value": {"value": str(value), "alias": None}}}
@@ -168,6 +178,13 @@ async def _execute(test: Json, behaviour: Behaviour) -> None:
         if name not in known
     ]
     test["testMeasure"] = [*objects_in(test, "testMeasure"), *new]
+
+
+def _is_awaited(test: Json, behaviour: Behaviour) -> bool:
+    """Return whether the characteristics do not have all the values that the behaviour waits for."""
+    values = {each.get("name"): each.get("value") for each in objects_in(test, "characteristic")}
+    plain = {name: value.get("value") if isinstance(value, dict) else value for name, value in values.items()}
+    return any(plain.get(name) != value for name, value in behaviour.waits_for.items())
 
 
 def _check_values(body: Json) -> None:

@@ -156,6 +156,14 @@ def _broker() -> list[ChaosScenario]:
             script=scripts.break_broker(crash=True, times=1, away=scripts.AWAY),
         ),
         ChaosScenario(
+            name="broker-disk-full",
+            group="broker",
+            disturbance="the disk of the broker is full twice, and a kill; the broker ends, and is started with room",
+            expectation=NOTHING_LOST,
+            setup=_with(small_broker_disk=True),
+            script=scripts.fill_broker_disk,
+        ),
+        ChaosScenario(
             name="leader-moves",
             group="broker",
             disturbance="three brokers are stopped and killed in turn, so that leaders and coordinators move",
@@ -362,6 +370,14 @@ def _store() -> list[ChaosScenario]:
             script=scripts.fail_store_over,
         ),
         ChaosScenario(
+            name="old-primary-returns",
+            group="store",
+            disturbance="after a failover the old primary takes writes again; all connections end, and kills",
+            expectation=f"{NOTHING_LOST}; nothing is written to the old primary",
+            setup=_with(store=StoreKind.POSTGRES_PAIR),
+            script=scripts.start_old_primary,
+        ),
+        ChaosScenario(
             name="disk-full",
             group="store",
             disturbance="the disk of SQLite is full three times, and kills meanwhile",
@@ -414,6 +430,21 @@ def _writeback() -> list[ChaosScenario]:
     ]
 
 
+def _replay() -> list[ChaosScenario]:
+    return [
+        ChaosScenario(
+            name="tables-change-in-replay",
+            group="replay",
+            disturbance="a replay of all events and commands while the selector changes sides, live load, kills",
+            expectation="what was decided stays at its system; nothing is sent twice",
+            # A run may be at either system, so both take what the load does in flight.
+            setup=_with(published_tables=True, profile={"patchable": ["description"], "cancel": "patch"}),
+            events=900,
+            script=scripts.change_tables_in_replay,
+        ),
+    ]
+
+
 def _hold_and_soak() -> list[ChaosScenario]:
     return [
         ChaosScenario(
@@ -440,7 +471,19 @@ def _hold_and_soak() -> list[ChaosScenario]:
     ]
 
 
-_PARTS = (_churn, _revoke, _broker, _offsets, _endpoint, _load_shapes, _shutdown, _store, _writeback, _hold_and_soak)
+_PARTS = (
+    _churn,
+    _revoke,
+    _broker,
+    _offsets,
+    _endpoint,
+    _load_shapes,
+    _shutdown,
+    _store,
+    _replay,
+    _writeback,
+    _hold_and_soak,
+)
 SCENARIOS = {scenario.name: scenario for part in _PARTS for scenario in part()}
 
 _FINISHED = "integration/runtime/test_finished_offsets.py"

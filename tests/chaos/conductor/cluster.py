@@ -20,10 +20,13 @@ from southbound.broker.jvm import ensure_class_archive
 from southbound.broker.jvm_node import Jvm
 from southbound.broker.node_settings import node_settings, properties_text
 from southbound.broker.server import _start_supervisor, _stop, _wait_until_serving, reserve_port, run_command
+from tests.chaos.conductor.small_disk import a_small_disk
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
+
+    from tests.chaos.conductor.small_disk import SmallDisk
 
 MAX_REPLICAS = 3
 KILL_TIMEOUT = 30.0  # seconds
@@ -35,6 +38,7 @@ class ClusterNode:
 
     jvm: Jvm
     home: Path
+    data: Path  # the folder of its log
     port: int
     _supervisor: subprocess.Popen[bytes] | None = None
 
@@ -65,6 +69,11 @@ class ClusterNode:
                 self._supervisor.wait(0.2)
         self.stop()
 
+    @property
+    def runs(self) -> bool:
+        """Whether its process runs."""
+        return self._supervisor is not None and self._supervisor.poll() is None
+
     def signal(self, number: Signals) -> None:
         """Send a signal to the node itself."""
         for child in [] if self._supervisor is None else _children(self._supervisor.pid):
@@ -77,6 +86,7 @@ class KafkaCluster:
     """The nodes of one cluster."""
 
     nodes: list[ClusterNode] = field(default_factory=list)
+    disk: SmallDisk | None = None  # of the log of the first node, if it has one of its own
 
     @property
     def bootstrap(self) -> str:
@@ -90,19 +100,23 @@ class KafkaCluster:
 
 
 @contextmanager
-def a_cluster(folder: Path, size: int) -> Iterator[KafkaCluster]:
-    """Run a cluster of `size` nodes while the block runs.
+def a_cluster(folder: Path, size: int, *, small_disk: bool = False) -> Iterator[KafkaCluster]:
+    """Run a cluster of `size` nodes while the block runs. `small_disk`: the first one has a disk that can be filled.
 
     Raises:
         BrokerUnavailableError: Java, Maven or the jars are missing, or a node does not start.
+        CalledProcessError: this user may not mount a disk.
     """
     jvm = ensure_class_archive(Jvm(java=find_java(), jars=ensure_jars(print)), print)
     with ExitStack() as stack:
         ports = [[stack.enter_context(reserve_port()).port for _ in range(2)] for _ in range(size)]
-        cluster, identity = KafkaCluster(), base64.urlsafe_b64encode(b"\1" + uuid.uuid4().bytes[1:])[:22].decode()
+        cluster = KafkaCluster(disk=stack.enter_context(a_small_disk()) if small_disk else None)
+        identity = base64.urlsafe_b64encode(b"\1" + uuid.uuid4().bytes[1:])[:22].decode()
         voters = ",".join(f"{number}@127.0.0.1:{controller}" for number, (_, controller) in enumerate(ports, 1))
         for number, (port, controller) in enumerate(ports, 1):
-            node = ClusterNode(jvm=jvm, home=folder / f"kafka-{number}", port=port)
+            home = folder / f"kafka-{number}"
+            data = (cluster.disk.path if cluster.disk and number == 1 else home) / "data"
+            node = ClusterNode(jvm=jvm, home=home, data=data, port=port)
             _prepare(node, number, controller, voters, identity, size)
             cluster.nodes.append(node)
         for node in cluster.nodes:
@@ -115,7 +129,7 @@ def a_cluster(folder: Path, size: int) -> Iterator[KafkaCluster]:
 
 def _prepare(node: ClusterNode, number: int, controller: int, voters: str, identity: str, size: int) -> None:
     node.home.mkdir(parents=True, exist_ok=True)
-    settings = node_settings(port=node.port, controller_port=controller, data=str(node.home / "data"))
+    settings = node_settings(port=node.port, controller_port=controller, data=str(node.data))
     settings["group.consumer.session.timeout.ms"] = "4000"  # the broker's, for the protocol `consumer`
     settings |= {"node.id": str(number), "controller.quorum.voters": voters} | _replication(size)
     properties = node.home / "server.properties"

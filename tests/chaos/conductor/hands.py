@@ -143,6 +143,31 @@ class Hand:
             self.world.counts["broker restarts"] += 1
 
     @_lasting
+    async def fill_broker_disk(self, seconds: float) -> None:
+        """Fill the disk of a broker's log for a while, and start the broker again: it has ended, or cannot go on.
+
+        Raises:
+            RuntimeError: the scenario has no such disk.
+        """
+        if (disk := self.world.cluster.disk) is None:
+            raise RuntimeError("no broker has a disk of its own")
+        async with self._infrastructure:
+            node = self.world.cluster.nodes[0]
+            self.world.note(f"the disk of broker {node.port} is full")
+            await asyncio.to_thread(disk.fill)
+            ended = await self.world.wait_until(lambda: not node.runs, f"broker {node.port} ends", seconds)
+            self.world.note(f"broker {node.port} {'has ended' if ended else 'still runs'}")
+            self.world.counts["brokers ended by a full disk"] += ended
+            await asyncio.sleep(seconds)
+            disk.free()
+            await asyncio.to_thread(node.stop)
+            node.launch()
+            await asyncio.to_thread(node.wait)
+            self.world.note(f"the disk of broker {node.port} has room again, and it is back")
+            self.world.counts["broker restarts"] += 1
+            self.world.counts["full disks"] += 1
+
+    @_lasting
     async def freeze_broker(self, seconds: float) -> None:
         """Let a broker answer nothing for a while: slow round trips, then commits and produces that time out."""
         async with self._infrastructure:
@@ -171,6 +196,13 @@ class Hand:
         await self.world.store.fail_over(seconds)
         self.world.note("the standby is the primary")
         self.world.counts["store failovers"] += 1
+
+    @_lasting
+    async def start_old_primary(self) -> str:
+        """Start the primary that was replaced by its standby, end all connections, and return what it has."""
+        content = await self.world.store.start_old_primary()
+        self.world.note("the old primary takes writes again, and the connections to the present one have ended")
+        return content
 
     @_lasting
     async def fill_store_disk(self, seconds: float) -> None:

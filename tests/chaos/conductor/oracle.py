@@ -72,6 +72,7 @@ class Breach(StrEnum):
     LAG = "lag after the end"
     EXIT_CODE = "unexpected exit code"
     UNREPORTED = "not reported"
+    SPLIT_BRAIN = "written to an old primary"
     STUCK = "the conductor waited in vain"
     CONDUCTOR = "the conductor failed"
 

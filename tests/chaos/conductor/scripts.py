@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
+from io import StringIO
 from typing import TYPE_CHECKING
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from ruamel.yaml import YAML
 
 from southbound.exit_codes import ExitCode
 from tests.chaos.conductor.desk import LATENCY
@@ -20,11 +22,12 @@ from tests.chaos.conductor.hands import ANY_EXIT
 from tests.chaos.conductor.load import RUBBISH
 from tests.chaos.conductor.oracle import Breach, Fault
 from tests.chaos.conductor.reader import read_committed
-from tests.chaos.conductor.setup import SESSION
+from tests.chaos.conductor.setup import SESSION, SPOKES
 from tests.chaos.conductor.system import FaultPlan
 from tests.chaos.conductor.workers import PROGRAM
 from tests.chaos.conductor.world import processing, writing
 from tests.fixtures.processes import ROOT
+from tests.fixtures.published_tables import SELECTOR, publish_tables
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 AWAY = 60.0  # seconds, of the scenarios of a minute
 MAX_DROPS = 20  # attempts to release what is held
 WRITER_KILLS = 10
+MIN_CHANGES = 4  # of the tables while records are replayed; fewer show nothing
 SOME = 60  # results after which a script begins
 
 
@@ -145,6 +149,75 @@ async def fail_store_over(hand: Hand) -> None:
     await hand.fail_store_over(hand.dice.uniform(1.0, 4.0))
     await wait_for_work(hand.world, 20)
     await hand.kill(one_of_them(hand, 0), down=0.2)
+
+
+async def start_old_primary(hand: Hand) -> None:
+    """Let the old primary take writes again after the failover: running and new processes have to leave it alone."""
+    world = hand.world
+    await wait_for_work(world)
+    await hand.fail_store_over(hand.dice.uniform(1.0, 3.0))
+    await wait_for_work(world, 20)
+    content = await hand.start_old_primary()
+    for number in range(2):
+        await wait_for_work(world, 30)
+        await hand.kill(one_of_them(hand, number), down=0.2)  # what starts has not seen the failover
+    await world.wait_until(lambda: world.is_loaded and not world.open_results(), "all results", 300)
+    if (now := await world.store.content_of_old_primary()) != content:
+        world.oracle.breach(Breach.SPLIT_BRAIN, f"{content} before, {now} at the end")
+
+
+async def fill_broker_disk(hand: Hand) -> None:
+    """Fill the disk of a broker twice, and kill a worker while there is no broker for it."""
+    for number in range(2):
+        await wait_for_work(hand.world, 30)
+        full = asyncio.create_task(hand.fill_broker_disk(hand.dice.uniform(4.0, 8.0)))
+        if number:
+            await hand.kill(one_of_them(hand), down=0.5, wait=False)
+        await full
+
+
+async def change_tables_in_replay(hand: Hand) -> None:
+    """Replay every event and every command while the selector changes sides again and again, and load comes in.
+
+    What was decided stays where it is, whatever the tables say when its records are read a second time.
+    """
+    world = hand.world
+    await wait_for_work(world)
+    ended = asyncio.Event()
+    changing = asyncio.create_task(_change_sides(hand, ended))
+    try:
+        for topic in ("lifecycle", "dispatch"):
+            await _command_or_breach(hand, "replay", "--topic", topic, "--all", "--rate", "150")
+            world.counts["replays"] += 1
+            await hand.kill(one_of_them(hand), down=0.2)
+    finally:
+        ended.set()
+        await changing
+    if world.counts["published tables"] < MIN_CHANGES:
+        world.oracle.breach(Breach.CONDUCTOR, f"the tables changed {world.counts['published tables']} times")
+
+
+async def _change_sides(hand: Hand, ended: asyncio.Event) -> None:
+    texts = [other_side(SELECTOR), SELECTOR]
+    while not ended.is_set():
+        for text in texts:
+            await publish_tables(hand.world.settings, text)
+            hand.world.counts["published tables"] += 1
+            hand.world.log.append(
+                f"{hand.world.now():8.2f} the selector is {'as it was' if text is SELECTOR else 'turned round'}"
+            )
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), hand.dice.uniform(0.3, 1.5))
+
+
+def other_side(selector: str) -> str:
+    """Return a selector that sends each run to the other system."""
+    table = YAML(typ="safe").load(selector)
+    for row in table["rows"]:
+        row["then"]["spoke"] = next(spoke for spoke in SPOKES if spoke != row["then"]["spoke"])
+    text = StringIO()
+    YAML(typ="safe").dump({name: part for name, part in table.items() if name != "tests"}, text)
+    return text.getvalue()
 
 
 async def fill_store_disk(hand: Hand) -> None:
@@ -370,9 +443,13 @@ async def _drop_letters(hand: Hand) -> None:
 
 async def _replay(hand: Hand, topic: str, partition: int, first: int, end: int) -> None:
     where = ("--topic", topic, "--partition", str(partition), "--offsets", f"{first}-{end - 1}")
-    if await _run_command(hand, "replay", *where) != ExitCode.SUCCESS:
-        hand.world.oracle.breach(Breach.EXIT_CODE, hand.world.log[-1])
+    await _command_or_breach(hand, "replay", *where)
     hand.world.counts["replays"] += 1
+
+
+async def _command_or_breach(hand: Hand, *words: str) -> None:
+    if await _run_command(hand, *words) != ExitCode.SUCCESS:
+        hand.world.oracle.breach(Breach.EXIT_CODE, hand.world.log[-1])
 
 
 def _logs(world: World) -> str:

@@ -38,6 +38,8 @@ class Setup:
 
     store: StoreKind = StoreKind.SQLITE
     small_disk: bool = False  # whether the run store is on a disk of its own that can be filled
+    small_broker_disk: bool = False  # the same of the first broker
+    published_tables: bool = False  # whether the workers decide by the tables of the topic, and not by files
     nodes: int = 1
     workers: int = 1  # with PostgreSQL, beside one for the listener; SQLite is for one process
     writers: int = 0  # that write runs back to an instance of ServiceNow; with PostgreSQL

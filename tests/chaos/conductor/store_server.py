@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import shutil
 import sqlite3
 import subprocess
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from subprocess import CalledProcessError
@@ -16,16 +15,23 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from southbound.broker.server import _start_supervisor, _stop, reserve_port
+from tests.chaos.conductor.small_disk import a_small_disk
 from tests.fixtures.postgres import INITDB_MISSING, PostgresCluster, find_programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.chaos.conductor.small_disk import SmallDisk
+
 # A crash of the server loses nothing that was committed: the operating system keeps what it wrote.
 POSTGRES_OPTIONS = "-c fsync=off -c full_page_writes=off -c synchronous_commit=on"
 STANDBY_TIMEOUT = 60.0  # seconds
-FILL_CHUNK = 64 * 1024
-SMALL_DISK = 192  # MiB: PostgreSQL's log alone begins with 16
+# What a store that is written to cannot keep as it is: the runs, and the mark that grows while it is used.
+CONTENT = """
+SELECT concat(
+  (SELECT md5(string_agg(r::text, '|' ORDER BY run_id)) FROM runs r), ' ', (SELECT mark FROM store_identity)
+)
+"""
 
 
 class StoreKind(StrEnum):
@@ -80,7 +86,8 @@ class StoreServer:
     url: str
     servers: list[PostgresServer] = field(default_factory=list)  # the primary is the first one
     file: Path | None = None
-    disk: Path | None = None  # a small one, if it has one of its own
+    disk: SmallDisk | None = None  # if it has one of its own
+    old: PostgresServer | None = None  # the primary before the standby was promoted
     _lock: sqlite3.Connection | None = None
 
     async def take_away(self, *, crash: bool) -> None:
@@ -101,27 +108,45 @@ class StoreServer:
 
     async def fail_over(self, seconds: float) -> None:
         """Crash the primary, and promote the standby after a while; the old primary stays away."""
-        old, new = self.servers
-        await asyncio.to_thread(old.stop, crash=True)
+        self.old, new = self.servers
+        await asyncio.to_thread(self.old.stop, crash=True)
         await asyncio.sleep(seconds)
         await asyncio.to_thread(new.promote)
         self.servers = [new]
 
+    async def start_old_primary(self) -> str:
+        """Start the old primary as if nobody had told it of the promotion, and return what it has.
+
+        It no longer waits for a standby, so nothing but its clients keeps it from taking writes. All connections to
+        the present primary end, so that every process has to choose again.
+        """
+        if self.old is None:
+            raise RuntimeError("the standby was not promoted")
+        content = await asyncio.to_thread(_prepare_old_primary, self.old)
+        await asyncio.to_thread(self.old.start)
+        others = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        await asyncio.to_thread(self.servers[0].execute, others)
+        return content
+
+    async def content_of_old_primary(self) -> str:
+        """Return what the old primary has, which changes with every write."""
+        return "" if self.old is None else await asyncio.to_thread(self.old.execute, CONTENT)
+
     async def fill_disk(self) -> None:
         """Fill the small disk to its last byte."""
-        await asyncio.to_thread(_fill, self._filler)
+        await asyncio.to_thread(self._disk.fill)
 
     async def free_disk(self) -> None:
         """Free what `fill_disk` took, and start a server that ended because of it."""
-        self._filler.unlink(missing_ok=True)
+        self._disk.free()
         if self.servers and not await asyncio.to_thread(self.servers[0].runs):
             await asyncio.to_thread(self.servers[0].start)
 
     @property
-    def _filler(self) -> Path:
+    def _disk(self) -> SmallDisk:
         if self.disk is None:
             raise RuntimeError("this store has no disk of its own")
-        return self.disk / "filler"
+        return self.disk
 
     def _lock_file(self, file: Path) -> None:
         self._lock = sqlite3.connect(file, timeout=30, check_same_thread=False, isolation_level=None)
@@ -147,12 +172,12 @@ def a_store(kind: StoreKind, folder: Path, *, small_disk: bool = False) -> Itera
         RuntimeError: PostgreSQL is not installed.
     """
     with ExitStack() as stack:
-        disk = stack.enter_context(_a_small_disk()) if small_disk else None
+        disk = stack.enter_context(a_small_disk()) if small_disk else None
         if kind is StoreKind.SQLITE:
-            file = (disk or folder) / "runs.db"
+            file = (disk.path if disk else folder) / "runs.db"
             yield StoreServer(url=f"sqlite:///{file}", file=file, disk=disk)
             return
-        primary = stack.enter_context(_a_server(disk))
+        primary = stack.enter_context(_a_server(disk.path if disk else None))
         primary.cluster.create()
         primary.start()
         servers = [primary]
@@ -160,6 +185,17 @@ def a_store(kind: StoreKind, folder: Path, *, small_disk: bool = False) -> Itera
             servers.append(stack.enter_context(_a_server(None)))
             _follow(*servers)
         yield StoreServer(url=_url(servers), servers=servers, disk=disk)
+
+
+def _prepare_old_primary(old: PostgresServer) -> str:
+    """Let it no longer wait for a standby, at a port that nobody else knows, and return what it has."""
+    with reserve_port() as reserved:
+        apart = replace(old, port=reserved.port)
+    apart.start()
+    apart.execute("ALTER SYSTEM RESET synchronous_standby_names")
+    content = apart.execute(CONTENT)
+    apart.stop(crash=False)
+    return content
 
 
 def _url(servers: list[PostgresServer]) -> str:
@@ -216,32 +252,3 @@ def _ended_with_this_process(cluster: PostgresCluster) -> Iterator[None]:
         yield
     finally:
         _stop(supervisor)
-
-
-@contextmanager
-def _a_small_disk() -> Iterator[Path]:
-    """Mount a file system in memory while the block runs; only root may.
-
-    Raises:
-        CalledProcessError: this user may not mount it.
-    """
-    with TemporaryDirectory(prefix="southbound-disk-") as place:
-        options = f"size={SMALL_DISK}m,mode=0777"
-        _run_as_root("mount", "-t", "tmpfs", "-o", options, "tmpfs", place)
-        try:
-            yield Path(place)
-        finally:
-            # Lazily: a process that is ending may still have a file open.
-            _run_as_root("umount", "--lazy", place)
-
-
-def _run_as_root(program: str, *words: str) -> None:
-    subprocess.run([shutil.which(program) or program, *words], check=True, timeout=30)
-
-
-def _fill(filler: Path) -> None:
-    with filler.open("wb", buffering=0) as output:
-        for size in (FILL_CHUNK, 512):
-            with suppress(OSError):
-                while output.write(bytes(size)) == size:
-                    pass

@@ -21,7 +21,7 @@ from schemas.codec.envelope import Envelope, Event
 from schemas.topics import TopicNames, all_topics
 from southbound.broker.server import reserve_port
 from southbound.operations.topic_admin import TopicAdmin
-from southbound.settings.settings import DEFAULTS
+from southbound.settings.settings import DEFAULTS, KafkaSettings, Settings
 from tests.chaos.conductor.cluster import a_cluster
 from tests.chaos.conductor.desk import ConductedDesk
 from tests.chaos.conductor.oracle import Breach, Oracle
@@ -30,6 +30,7 @@ from tests.chaos.conductor.setup import PROFILE, SESSION, SETTLE_TIME, SPOKES, S
 from tests.chaos.conductor.store_server import StoreServer, a_store
 from tests.chaos.conductor.system import ConductedSystem
 from tests.chaos.conductor.workers import ConductedWorker, keep_running
+from tests.fixtures.published_tables import POLICY, SELECTOR, publish_tables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -83,6 +84,11 @@ class World:
     def dice(self, purpose: str) -> random.Random:
         """Return a dice of its own for each purpose, so that one does not depend on the pace of another."""
         return random.Random(f"{self.seed} {purpose}")  # noqa: S311 - it repeats what a seed led to
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of commands that need Kafka alone."""
+        return Settings(kafka=KafkaSettings(bootstrap=self.cluster.bootstrap, prefix=PREFIX))
 
     def groups(self) -> dict[str, str]:
         """Return the topic of each consumer group."""
@@ -187,7 +193,7 @@ class World:
 async def a_world(setup: Setup, seed: int, folder: Path) -> AsyncIterator[World]:
     """Start everything but the workers, and stop everything at the end."""
     async with AsyncExitStack() as stack:
-        cluster = stack.enter_context(a_cluster(folder, setup.nodes))
+        cluster = stack.enter_context(a_cluster(folder, setup.nodes, small_disk=setup.small_broker_disk))
         store = stack.enter_context(a_store(setup.store, folder, small_disk=setup.small_disk))
         names, oracle, counts = TopicNames(PREFIX), Oracle(settle_time=SETTLE_TIME), Counter[str]()
         _create_topics(cluster.bootstrap, setup.partitions)
@@ -231,6 +237,8 @@ async def a_world(setup: Setup, seed: int, folder: Path) -> AsyncIterator[World]
         ports = {name: stack.enter_context(reserve_port()).port for name in setup.roles()}
         _add_workers(world, _write_profiles(world), listener, ports)
         stack.push_async_callback(_end_workers, world)
+        if setup.published_tables:
+            await publish_tables(world.settings, POLICY, SELECTOR)
         watching = (world.follow(), world.sample_commits(), world.watch_stalls())
         async with _background(*watching, keep_running(lambda: [*world.workers.values()])) as tasks:
             world.watchers.extend(tasks)
@@ -265,7 +273,8 @@ async def _end_workers(world: World) -> None:
 
 def _create_topics(bootstrap: str, partitions: int) -> None:
     admin = TopicAdmin({"bootstrap.servers": bootstrap})
-    admin.apply(admin.plan([replace(topic, partitions=partitions) for topic in all_topics(PREFIX, SPOKES)]))
+    topics = [replace(topic, partitions=min(topic.partitions, partitions)) for topic in all_topics(PREFIX, SPOKES)]
+    admin.apply(admin.plan(topics))
 
 
 def _write_profiles(world: World) -> Path:
@@ -292,7 +301,7 @@ def _add_workers(world: World, profiles: Path, listener: int, health_ports: Mapp
                 **({"instance": name} if world.setup.kafka.get("static_membership") else {}),
             },
             "store": {"url": world.store.url},
-            "routing": {"spokes": str(profiles)},
+            "routing": {"spokes": str(profiles), "tables": "topic" if world.setup.published_tables else "files"},
             "worker": {"commit_every": 0.2, **dict(world.setup.worker)},
             "listener": {"port": listener if "listener" in roles else 0},
             "log": {"format": "json"},

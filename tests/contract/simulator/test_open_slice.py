@@ -37,6 +37,7 @@ MEASURES = (
 VALUES = {"latency": 12, "throughput": 940}
 QUICK = completes_by_callback(0.0, values=VALUES)
 NEVER = completes_by_callback(3600.0, values=VALUES)
+WAITS = completes_by_callback(0.0, values=VALUES, waits_for={"profile": "line"})
 
 
 def a_request(**more: Any) -> RunDocument:  # noqa: ANN401 - any field of a run document
@@ -120,6 +121,20 @@ async def test_a_change_that_the_system_makes_is_accepted() -> None:
     assert both.gateway.updates("TR0001")[-1] is UpdateKind.CHANGE_ACCEPTED
 
 
+async def test_a_test_that_waits_for_a_change_ends_after_it() -> None:
+    async with a_gateway_and_system(WAITS) as both:
+        await both.gateway.process_request(a_request(characteristic=(Characteristic(name="profile", value="quick"),)))
+        await both.gateway.process_change(a_request(version=2, description="Second visit"))
+        await both.poll()
+        assert (both.test["testMeasure"], both.gateway.results("TR0001")) == (None, [])
+        line = (Characteristic(name="profile", value="line"),)
+        await both.gateway.process_change(a_request(version=3, description="Second visit", characteristic=line))
+        await wait_until(lambda: bool(both.test["testMeasure"]))
+        await both.poll()
+        (result,) = both.gateway.results("TR0001")
+    assert result.state is RunState.COMPLETED
+
+
 async def test_a_change_that_the_system_only_seems_to_make_is_refused() -> None:
     before = (Characteristic(name="port", value="1"), Characteristic(name="slot", value="2"))
     async with a_gateway_and_system(NEVER) as both:
@@ -154,6 +169,17 @@ async def test_a_post_without_an_answer_leads_to_one_test(*, stored: bool) -> No
         posts = [method for method, _ in both.system.requests if method == "POST"]
         assert len(both.system.tests) == 1
     assert (both.row.phase, len(posts)) == (Phase.ACCEPTED, 1 if stored else 2)
+
+
+async def test_a_lost_post_is_sent_again_although_the_system_lists_hundreds_of_tests_of_its_service() -> None:
+    async with a_gateway_and_system(NEVER) as both:
+        for number in range(1, 151):
+            await both.gateway.process_request(a_document(f"TR1{number:03}"))
+        both.system._script = Script(default=NEVER.model_copy(update={"reset_times": 1}))
+        await both.gateway.process_request(a_document("TR2000"))
+        assert len(both.system.tests) == 151
+    assert both.gateway.row("TR2000").phase is Phase.ACCEPTED
+    assert not both.gateway.dead_lettered
 
 
 async def test_a_run_that_the_system_has_lost_ends() -> None:

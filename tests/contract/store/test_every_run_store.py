@@ -119,6 +119,20 @@ async def test_a_run_is_found_by_the_tests_that_changes_have_replaced(store: Run
     assert await store.run_by_external_id("fibre-lab", "42") is None
 
 
+async def test_ids_of_tests_that_runs_have_or_had_are_told_from_others(store: RunStore) -> None:
+    rows = [a_run(f"TR{number:04}", phase=Phase.ACCEPTED, external_id=str(number)) for number in range(1, 301)]
+    replaced = a_run(
+        "TR0900", phase=Phase.ACCEPTED, external_id="900", replacement=Replacement(ended=("901", "\u00e9"))
+    )
+    elsewhere = a_run("TR0950", phase=Phase.ACCEPTED, external_id="950", spoke="copper-lab")
+    await store.save(*rows, replaced, elsewhere)
+    asked = [*map(str, range(250, 1_000)), "\u00e9"]
+    expected = {*map(str, range(250, 301)), "900", "901", "\u00e9"}
+    assert await store.own_external_ids("fibre-lab", asked) == expected
+    assert await store.own_external_ids("copper-lab", asked) == {"950"}
+    assert await store.own_external_ids("fibre-lab", []) == frozenset()
+
+
 async def test_a_pruned_run_leaves_no_replaced_tests(store: RunStore) -> None:
     def ended(run_id: str, external_id: str) -> RunRow:
         more: dict[str, Any] = {"external_id": external_id, "replacement": Replacement(ended=("42",))}

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
+from consumers.spokes.port import admit_all, do_nothing
 from router.responses import HttpResponse, Purpose
 from router.runs.deadlines.deadline import DEFAULT_TIME_OUT
 from schemas.lifecycle import RunCancelled, RunChanged
+from schemas.results import RunUpdate
 from schemas.run_document import RequestedMeasure
 from schemas.vocabulary import Mode, Phase, RunState, UpdateKind
 from tests.builders.runs import a_document, a_tree
-from tests.fakes.external_system import LOCKED, CallFault, body_of, json_answer
+from tests.fakes.external_system import LOCKED, CallFault, FakeSystem, body_of, json_answer
 from tests.harness.gateway import InMemoryGateway
+
+if TYPE_CHECKING:
+    from consumers.spokes.port import Admit, BeforeCall, Call
+    from router.responses import NoResponse
 
 FIRST, SECOND = "ext-TR0001", "ext-TR0001-2"
 REPOSTED = {"reposted": ["description", "relatedService", "testSpecification", "mode", "testMeasure", "name"]}
@@ -376,3 +384,46 @@ async def test_measures_of_the_replaced_test_are_not_those_of_the_run() -> None:
     assert gateway.row().measures
     await gateway.process_change(a_document(version=2, description="fast"))
     assert gateway.row().measures == ()
+
+
+@dataclass(slots=True)
+class ChangedInDoubt(FakeSystem):
+    """A system that loses a POST; while the run is looked up, another change of it is requested."""
+
+    gateway: InMemoryGateway | None = None
+
+    async def call(
+        self, spoke: str, call: Call, before: BeforeCall = do_nothing, admit: Admit = admit_all
+    ) -> HttpResponse | NoResponse:
+        """Answer one call."""
+        if call.purpose is Purpose.LOOK_UP and self.gateway is not None:
+            gateway, self.gateway = self.gateway, None
+            newer = RunChanged(run=a_document(version=3, description="fastest"))
+            gateway.produce(gateway.names.lifecycle, newer, "change 3")
+            await gateway.process_next(gateway.names.lifecycle)
+        return await FakeSystem.call(self, spoke, call, before, admit)
+
+
+async def test_a_post_that_is_repeated_with_its_bytes_is_compared_with_what_it_sends() -> None:
+    system = ChangedInDoubt()
+    gateway = InMemoryGateway(profile=REPOSTED, system=system)
+    await gateway.process_request(a_document(description="slow"))
+    system.gateway = gateway
+    system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
+    await gateway.process_change(a_document(version=2, description="fast"))
+    told = [
+        (update.kind, update.version)
+        for each in gateway.published_events()
+        if isinstance(update := each.data, RunUpdate)
+    ]
+    assert UpdateKind.CHANGE_REFUSED not in [kind for kind, _ in told]
+    assert (UpdateKind.CHANGE_ACCEPTED, 2) in told
+    assert (UpdateKind.CHANGE_ACCEPTED, 3) in told
+    assert [body_of(call)["description"] for call in system.calls_made(Purpose.SEND)] == [
+        "slow",
+        "fast",
+        "fast",
+        "fastest",
+    ]
+    (active,) = active_tests(gateway)
+    assert system.tests[active]["description"] == "fastest"
