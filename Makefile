@@ -17,7 +17,7 @@ export UV_SYSTEM_CERTS ?= 1
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/.installed  ## Run eleven scenarios on a real Kafka, with two simulated systems and a simulated ServiceNow instance
+demo: .venv/.installed  ## Run twelve scenarios on a real Kafka, with two simulated systems and a ServiceNow instance that orders over HTTP
 	@$(bin)/southbound demo $(ARGS)
 
 test: .venv/.installed  ## Run all tests: unit, contract, integration, chaos, architecture (select with ARGS="-k lanes")

@@ -22,7 +22,7 @@ from schemas.text.json_pointer import pointer_to
 from schemas.vocabulary import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from router.northbound.api_version import ApiVersion
     from schemas.text.json_types import JsonMapping
@@ -249,11 +249,13 @@ def _object(value: object, what: str, at: BodyPath, mistakes: _Mistakes) -> Json
     return {}
 
 
-def _objects(test: JsonMapping, name: str, at: BodyPath, mistakes: _Mistakes) -> Iterator[JsonMapping]:
-    """Yield the objects of a list; what is none is a mistake."""
+def _objects(test: JsonMapping, name: str, at: BodyPath, mistakes: _Mistakes) -> Iterable[JsonMapping]:
+    """Return the objects of a list; what is none is a mistake."""
     items = test.get(name)
-    if items is None:
-        return
+    return () if items is None else _objects_of(items, name, at, mistakes)
+
+
+def _objects_of(items: object, name: str, at: BodyPath, mistakes: _Mistakes) -> Iterator[JsonMapping]:
     if not isinstance(items, list):
         mistakes.add(MistakeCode.INVALID_FORMAT, f"{name} must be a list", (*at, name))
         return
@@ -268,7 +270,7 @@ def _own_id(test: JsonMapping, at: BodyPath, mistakes: _Mistakes) -> str | None:
     """Return the id that the client's system has for a run: `id`, or the first external identifier."""
     own_id, place = test.get("id"), (*at, "id")
     if own_id is None:
-        first = next(_objects(test, "externalIdentifier", at, mistakes), None)
+        first = next(iter(_objects(test, "externalIdentifier", at, mistakes)), None)
         own_id, place = (first or {}).get("id"), (*at, "externalIdentifier", 0, "id")
     if own_id is None:
         return None

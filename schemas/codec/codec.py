@@ -23,7 +23,8 @@ from schemas.codec.errors import (
 )
 from schemas.codec.printable import excerpt
 from schemas.commands import CancelRun, ChangeRun, SendRun
-from schemas.json_text import json_text
+from schemas.json_text import document_text, json_text
+from schemas.lifecycle import RunRequested
 from schemas.text.exact_numbers import inexact_number, inexact_number_sentence
 
 if TYPE_CHECKING:
@@ -127,6 +128,9 @@ class Codec:
             raise _unencodable_error(message, wrong) from wrong
 
     def _to_json(self, message: EventData) -> bytes:
+        if isinstance(message, RunRequested):
+            # The run store keeps the same text, and whoever reads it adds the defaults.
+            return f'{{"run":{document_text(message.run)}}}'.encode()
         return json_text(message).encode()
 
 

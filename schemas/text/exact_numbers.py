@@ -14,7 +14,9 @@ _MAX_SHOWN = 60  # characters of a number in a sentence
 _MAX_WHOLE_DIGITS = 20  # of 2**64, as of -2**63 with its sign
 # A number of at least 16 digits, or with an exponent; anything shorter is exact.
 _LONG_NUMBER = re.compile(rb"(?<=[\[:,\s])-?(?:[0-9.]{16,}|[0-9.]+[eE])[0-9.eE+-]*")
-_PERHAPS_LONG = re.compile(rb"[0-9.](?:[0-9.]{15}|[eE])")  # also in texts; it is found four times as fast
+# What such a number has, and a text may have too, in a text with one digit and one exponent. Found ten times as fast.
+_ONE_DIGIT = bytes.maketrans(b"123456789.E", b"0000000000e")
+_LONG_DIGITS, _EXPONENT = b"0" * 16, b"0e"
 
 
 class WrittenNumber(str):
@@ -55,7 +57,8 @@ def parse_exactly(text: bytes) -> object:
 
 def may_hold_inexact_numbers(text: bytes) -> bool:
     """Return whether a JSON text in UTF-8 has a number that is long enough to be a `WrittenNumber`."""
-    return _PERHAPS_LONG.search(text) is not None and _LONG_NUMBER.search(text) is not None
+    digits = text.translate(_ONE_DIGIT)
+    return (_LONG_DIGITS in digits or _EXPONENT in digits) and _LONG_NUMBER.search(text) is not None
 
 
 def inexact_number(text: bytes) -> str | None:

@@ -67,7 +67,10 @@ def run(
 
 
 def demo(config: ConfigOption = None) -> int:
-    """Run eleven scenarios on a real Kafka with two simulated systems and an instance, and show their results.
+    """Run twelve scenarios on a real Kafka with two simulated systems, and show their results.
+
+    Two of them begin at a simulated ServiceNow instance: its service desk orders over HTTP and is notified, and the
+    measures are captured in its table of test runs. The keys and secrets for that exist as long as the demo runs.
 
     Uses the Kafka of `kafka.bootstrap` if that is set, else starts one in Docker or in a local JVM. It creates topics
     of its own and uses the shipped tables and profiles; runs that a configured store already has are not changed.
@@ -133,7 +136,8 @@ def simulate(
 
     They implement TMF653 v4.1, validate requests with the official definition, and call back the listener of the
     settings. Without a script they behave as in the demo: `fibre-quick` answers immediately, `fibre-line` calls back,
-    `copper-refused` is refused, `copper-busy` is busy twice. `GET /_simulator/received` shows the received requests.
+    `fibre-slow` violates a threshold, `copper-refused` is refused, `copper-busy` is busy twice.
+    `GET /_simulator/received` shows the received requests.
 
     The instance has the Service Test Management Open API and a table of test runs, shown by `GET /_simulator/table`. It
     refuses what breaks the documented rules.

@@ -1,23 +1,29 @@
-"""What the demo runs on: topics of its own, two external systems, the service."""
+"""What the demo runs on: topics of its own, two external systems, a ServiceNow instance with its desk, the service."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from secrets import token_urlsafe
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from consumers.northbound.access.api_keys import digest_of, generate_key
 from consumers.northbound.writeback.target import WritebackTarget
 from schemas.topics import TopicNames, all_topics
 from southbound.broker.server import reserve_port
-from southbound.demo.scenarios import DESK_TENANT
+from southbound.demo.service_desk import API_VERSION, KEY_HEADER, ServiceDesk
 from southbound.operations.topic_admin import TopicAdmin
 from southbound.service.load_rules import load_rules
 from southbound.service.roles import Role
 from southbound.service.serve import RunningService, serve
-from southbound.settings.settings import RoutingSettings, StoreSettings
+from southbound.settings.access import AccessSettings
+from southbound.settings.hub import HubSettings
+from southbound.settings.servicenow import ServiceNowSettings
+from southbound.settings.settings import ApiSettings, RoutingSettings, StoreSettings
 from southbound.simulator.external_system import ExternalSystem
 from southbound.simulator.instance.service_now import ServiceNowInstance
 
@@ -33,7 +39,9 @@ if TYPE_CHECKING:
 
 
 SHIPPED_ROUTING = RoutingSettings()  # the scenarios need the shipped tables and profiles
-ROLES = (Role.ROUTING, Role.DISPATCH, Role.INBOUND, Role.LISTENER, Role.WRITEBACK)
+ROLES = (Role.ROUTING, Role.DISPATCH, Role.INBOUND, Role.LISTENER, Role.API, Role.HUB, Role.WRITEBACK)
+DESK = "service-desk"  # its client, its tenant, and the target for the runs of this tenant
+PUBLISH_TIMEOUT = 20.0  # seconds: the first order also finds the topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +51,7 @@ class DemoEnvironment:
     running: RunningService
     request_logs: dict[str, RequestLog]
     run_table: RunTable
+    desk: ServiceDesk
     topics: TopicNames
     servers: str
 
@@ -62,16 +71,21 @@ async def open_environment(
             for profile in rules.profiles
         ]
         instance = await stack.enter_async_context(ServiceNowInstance())
+        api_key = generate_key()
+        desk = await stack.enter_async_context(ServiceDesk(instance.table, api_key))
         demo_settings = _demo_settings(settings, bootstrap, demo_id, listener.port, folder)
+        demo_settings = demo_settings.model_copy(update=_northbound_settings(api_key, folder))
         topics = all_topics(demo_settings.kafka.prefix, [system.name for system in systems])
         admin = TopicAdmin({"bootstrap.servers": bootstrap, **demo_settings.kafka.overrides()})
         await _create_topics(stack, admin, topics)
-        rules = replace(_with_base_urls(rules, systems), targets=(_desk(instance),))
+        rules = replace(_with_base_urls(rules, systems), targets=(_target(instance),))
         running = await stack.enter_async_context(_run_service(demo_settings, rules, admin))
+        await desk.subscribe(f"http://127.0.0.1:{running.api_port}")
         yield DemoEnvironment(
             running=running,
             request_logs={system.name: system.request_log for system in systems},
             run_table=instance.table,
+            desk=desk,
             topics=TopicNames(demo_settings.kafka.prefix),
             servers=bootstrap,
         )
@@ -126,8 +140,26 @@ def _demo_settings(settings: Settings, bootstrap: str, demo_id: str, port: int, 
     )
 
 
-def _desk(instance: ServiceNowInstance) -> WritebackTarget:
-    return WritebackTarget(name="service-desk", base_url=instance.base_url, tenants=frozenset({DESK_TENANT}))
+def _northbound_settings(api_key: str, folder: Path) -> dict[str, object]:
+    """Return the settings of the HTTP interface and of the hub, with secrets that exist as long as the demo runs."""
+    keys = folder / "keys.yaml"
+    client = {"name": DESK, "tenant": DESK, "scopes": ["read", "order"], "keys": [f"sha256:{digest_of(api_key).hex()}"]}
+    keys.write_text(json.dumps({"clients": [client]}), encoding="utf-8")  # JSON is YAML
+    return {
+        "api": ApiSettings(port=0, version=API_VERSION.value, publish_timeout=PUBLISH_TIMEOUT),
+        "access": AccessSettings(keys=keys, key_header=KEY_HEADER),
+        "servicenow": ServiceNowSettings(),
+        "hub": HubSettings(
+            signing_key=SecretStr(token_urlsafe(32)), allow_http=True, allowed_networks=("127.0.0.0/8",)
+        ),
+    }
+
+
+def _target(instance: ServiceNowInstance) -> WritebackTarget:
+    """Return the instance as a target: a run that its desk ordered is written under the id that the desk gave it."""
+    return WritebackTarget(
+        name=DESK, base_url=instance.base_url, tenants=frozenset({DESK}), ordering_client=f"key:{DESK}"
+    )
 
 
 def _with_base_urls(rules: RoutingRules, systems: list[ExternalSystem]) -> RoutingRules:

@@ -17,9 +17,11 @@ from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.vocabulary import UpdateKind
 from southbound.broker.open_broker import open_broker
+from southbound.demo.desk_screen import desk_table, record_table
 from southbound.demo.environment import open_environment
+from southbound.demo.expectations import DemoObservations
 from southbound.demo.observed_events import ObservedEvents
-from southbound.demo.scenarios import DemoObservations, make_scenarios
+from southbound.demo.scenarios import make_scenarios
 from southbound.demo.screen import dead_letter_table, progress_table, summary_table
 from southbound.demo.topic_follower import follow_topics
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.lifecycle import LifecycleEvent
     from southbound.demo.environment import DemoEnvironment
-    from southbound.demo.scenarios import Scenario
+    from southbound.demo.expectations import Scenario
     from southbound.settings.settings import Settings
 
 DEMO_TIMEOUT = 25.0  # seconds for all scenarios; the longest takes three
@@ -59,6 +61,7 @@ async def _run(settings: Settings, bootstrap: str, folder: Path, console: Consol
             output=ObservedEvents(envelope, environment.topics),
             request_logs=environment.request_logs,
             run_table=environment.run_table,
+            desk_log=environment.desk.log,
         )
         topics = (environment.topics.results, environment.topics.inflight, environment.topics.dlq)
         kafka = {"bootstrap.servers": bootstrap, **settings.kafka.overrides()}
@@ -73,9 +76,8 @@ async def _run_scenarios(
     environment: DemoEnvironment, scenarios: Sequence[Scenario], evidence: DemoObservations, console: Console
 ) -> None:
     for scenario in scenarios:
-        if scenario.is_from_desk:
-            # The instance has the run, as a draft with its measures, before it orders it.
-            environment.run_table.add(sys_id=scenario.runs[0], state="pending", name=f"Line test {scenario.runs[0]}")
+        if scenario.desk_order is not None:
+            await environment.desk.order(scenario.desk_order)
         await _publish(environment, scenario.events)
         if scenario.raw_record is not None:
             key = scenario.runs[0].encode()
@@ -128,10 +130,15 @@ async def _report(
     store = environment.running.resources.store
     rows: dict[str, RunRow] = {}
     for run_id in (run_id for scenario in scenarios for run_id in scenario.runs):
-        row = await store.run(run_id)
+        row = await store.run(evidence.gateway_id(run_id))
         if row is not None:
             rows[run_id] = row
-    console.print(summary_table(scenarios, rows, evidence), dead_letter_table(evidence.output.dead_letters))
+    console.print(
+        summary_table(scenarios, rows, evidence),
+        desk_table(scenarios, evidence.desk_log),
+        record_table(evidence.run_table),
+        dead_letter_table(evidence.output.dead_letters),
+    )
     failures = [f"{scenario.title}: {sentence}" for scenario in scenarios for sentence in scenario.check(evidence)]
     for failure in failures:
         console.print(f"[red]✗[/red] {failure}")

@@ -1,69 +1,21 @@
-"""The eleven scenarios: the events that each publishes, and the result that it must have."""
+"""The twelve scenarios: the events that each publishes, and the result that it must have."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from schemas.lifecycle import LifecycleEvent, RunCancelled, RunChanged, RunRequested
+from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.run_document import Characteristic, RequestedMeasure, RunDocument, ServiceRef, SpecificationRef
-from schemas.text.counts import count_noun
 from schemas.vocabulary import Result, RunState, UpdateKind
+from southbound.demo.desk_scenarios import ordered_and_captured, ordered_and_violated
+from southbound.demo.expectations import Scenario, check_end, check_request_result, check_updates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from southbound.demo.observed_events import ObservedDeadLetter, ObservedEvents, ObservedRun
-    from southbound.simulator.instance.run_table import RunTable
-    from southbound.simulator.request_log import RequestLog
+    from southbound.demo.expectations import DemoObservations
 
-DESK_TENANT = "service-desk"  # only its runs are written to the simulated instance
 INVALID_BYTES = b"\xff\xfe this was never an event"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoObservations:
-    """What a scenario is checked against: the output topics, and the requests that the systems received."""
-
-    output: ObservedEvents
-    request_logs: dict[str, RequestLog]
-    run_table: RunTable
-
-    def observed_run(self, run_id: str) -> ObservedRun | None:
-        """Return what the events say about a run; None before the first one."""
-        return self.output.runs.get(run_id)
-
-    def posted_runs(self, spoke: str, *run_ids: str) -> list[str]:
-        """Return the given runs that were posted to a system, in order, with repetitions."""
-        names = self.request_logs[spoke].posted_names()
-        return [run_id for name in names for run_id in run_ids if name == f"Line test {run_id}"]
-
-    def dead_letter(self, key: str) -> ObservedDeadLetter | None:
-        """Return the dead letter with this key."""
-        return next((dead_letter for dead_letter in self.output.dead_letters if dead_letter.key == key), None)
-
-
-class ScenarioCheck(Protocol):
-    """Yields a sentence for each expectation that is not met, or not met yet."""
-
-    def __call__(self, evidence: DemoObservations) -> Iterator[str]:
-        """Check the observations."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """One scenario. `follow_up` is published after the run is accepted; `raw_record` is published as it is.
-
-    `is_from_desk`: a simulated ServiceNow instance orders the run, and gets its result in its table of test runs.
-    """
-
-    title: str
-    runs: tuple[str, ...]
-    check: ScenarioCheck
-    events: tuple[LifecycleEvent, ...] = ()
-    follow_up: tuple[LifecycleEvent, ...] = ()
-    raw_record: bytes | None = field(default=None, repr=False)
-    is_from_desk: bool = False
 
 
 def sample_run(run_id: str, spec: str, *, service_type: str = "fibre", **more: object) -> RunDocument:
@@ -106,7 +58,8 @@ def make_scenarios(demo_id: str) -> Sequence[Scenario]:
         _cancellation_in_flight(name("CANCEL")),
         _rejection(name("REFUSED")),
         _busy_system(name("BUSY")),
-        _captured_in_table(name("DESK")),
+        ordered_and_captured(name("DESK")),
+        ordered_and_violated(name("SLOW")),
         _invalid_bytes(name("RUBBISH")),
         _no_matching_row(name("NOBODY")),
     )
@@ -114,8 +67,8 @@ def make_scenarios(demo_id: str) -> Sequence[Scenario]:
 
 def _immediate_result(run_id: str) -> Scenario:
     def check(evidence: DemoObservations) -> Iterator[str]:
-        yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
-        yield from _check_request_result(evidence, run_id, RunState.COMPLETED, 1)
+        yield from check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
+        yield from check_request_result(evidence, run_id, RunState.COMPLETED, 1)
 
     return Scenario(
         title="answered immediately",
@@ -127,8 +80,8 @@ def _immediate_result(run_id: str) -> Scenario:
 
 def _callback_result(run_id: str) -> Scenario:
     def check(evidence: DemoObservations) -> Iterator[str]:
-        yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
-        yield from _check_updates(evidence, run_id, UpdateKind.ACCEPTED, UpdateKind.PROGRESS)
+        yield from check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
+        yield from check_updates(evidence, run_id, UpdateKind.ACCEPTED, UpdateKind.PROGRESS)
         run = evidence.observed_run(run_id)
         ids = {measure.id for measure in run.result.test_measure} if run and run.result else set()
         if ids != {f"{run_id}-M1", f"{run_id}-M2"}:
@@ -147,8 +100,8 @@ def _whole_hierarchy(root: str) -> Scenario:
 
     def check(evidence: DemoObservations) -> Iterator[str]:
         for run_id in runs:
-            yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
-        yield from _check_request_result(evidence, root, RunState.COMPLETED, 4)
+            yield from check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
+        yield from check_request_result(evidence, root, RunState.COMPLETED, 4)
         if evidence.posted_runs("fibre-lab", *runs) != list(runs):
             yield "every run of the tree must be sent once, parents first"
 
@@ -164,8 +117,8 @@ def _root_only(root: str) -> Scenario:
     runs = (root, f"{root}-1", f"{root}-2", f"{root}-3")
 
     def check(evidence: DemoObservations) -> Iterator[str]:
-        yield from _check_end(evidence, root, RunState.COMPLETED, Result.PASS)
-        yield from _check_request_result(evidence, root, RunState.COMPLETED, 1)
+        yield from check_end(evidence, root, RunState.COMPLETED, Result.PASS)
+        yield from check_request_result(evidence, root, RunState.COMPLETED, 1)
         if evidence.posted_runs("fibre-lab", *runs) != [root]:
             yield "only the root may be sent"
 
@@ -184,8 +137,8 @@ def _change_in_flight(run_id: str) -> Scenario:
     second = sample_run(run_id, "fibre-change", characteristic=(faster,), version=2)
 
     def check(evidence: DemoObservations) -> Iterator[str]:
-        yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
-        yield from _check_updates(evidence, run_id, UpdateKind.CHANGE_ACCEPTED)
+        yield from check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
+        yield from check_updates(evidence, run_id, UpdateKind.CHANGE_ACCEPTED)
         run = evidence.observed_run(run_id)
         values = [measure.value for measure in run.result.test_measure] if run and run.result else []
         if 1000 not in values:  # noqa: PLR2004 - the characteristic of the second document
@@ -202,8 +155,8 @@ def _change_in_flight(run_id: str) -> Scenario:
 
 def _cancellation_in_flight(run_id: str) -> Scenario:
     def check(evidence: DemoObservations) -> Iterator[str]:
-        yield from _check_end(evidence, run_id, RunState.CANCELLED, None)
-        yield from _check_updates(evidence, run_id, UpdateKind.CANCEL_ACCEPTED)
+        yield from check_end(evidence, run_id, RunState.CANCELLED, None)
+        yield from check_updates(evidence, run_id, UpdateKind.CANCEL_ACCEPTED)
 
     return Scenario(
         title="cancelled in flight",
@@ -216,7 +169,7 @@ def _cancellation_in_flight(run_id: str) -> Scenario:
 
 def _rejection(run_id: str) -> Scenario:
     def check(evidence: DemoObservations) -> Iterator[str]:
-        yield from _check_end(evidence, run_id, RunState.REJECTED, None)
+        yield from check_end(evidence, run_id, RunState.REJECTED, None)
         run = evidence.observed_run(run_id)
         if run and run.result and not run.result.reasons:
             yield "a refusal must have reasons"
@@ -233,7 +186,7 @@ def _rejection(run_id: str) -> Scenario:
 
 def _busy_system(run_id: str) -> Scenario:
     def check(evidence: DemoObservations) -> Iterator[str]:
-        yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
+        yield from check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
         if evidence.posted_runs("copper-lab", run_id) != [run_id] * 3:
             yield "a system that responds with 503 twice must receive three POSTs"
 
@@ -242,26 +195,6 @@ def _busy_system(run_id: str) -> Scenario:
         runs=(run_id,),
         check=check,
         events=_request_event(sample_run(run_id, "copper-busy", service_type="copper")),
-    )
-
-
-def _captured_in_table(run_id: str) -> Scenario:
-    def check(evidence: DemoObservations) -> Iterator[str]:
-        yield from _check_end(evidence, run_id, RunState.COMPLETED, Result.PASS)
-        records = evidence.run_table.of_run(run_id)
-        if len(records) != 1:
-            yield f"the table of test runs must have {run_id} once, not {len(records)} times"
-        elif records[0].states[-1:] != ["completed"]:
-            yield f"the table of test runs must show {run_id} completed"
-        elif set(records[0].measures()) != {f"{run_id}-M1", f"{run_id}-M2"}:
-            yield f"the measures of {run_id} must have the ids of the table"
-
-    return Scenario(
-        title="captured in the run table",
-        runs=(run_id,),
-        check=check,
-        events=_request_event(sample_run(run_id, "fibre-line", tenant=DESK_TENANT)),
-        is_from_desk=True,
     )
 
 
@@ -294,26 +227,3 @@ def _no_matching_row(run_id: str) -> Scenario:
 
 def _request_event(run: RunDocument) -> tuple[RunRequested]:
     return (RunRequested(run=run),)
-
-
-def _check_end(evidence: DemoObservations, run_id: str, state: RunState, result: Result | None) -> Iterator[str]:
-    run = evidence.observed_run(run_id)
-    if run is None or run.result is None:
-        yield f"{run_id} has not ended"
-    elif (run.result.state, run.result.result) != (state, result):
-        yield f"{run_id} must end {state}, not {run.result.state} ({run.result.result or 'no result'})"
-
-
-def _check_updates(evidence: DemoObservations, run_id: str, *kinds: UpdateKind) -> Iterator[str]:
-    run = evidence.observed_run(run_id)
-    for kind in kinds:
-        if run is None or kind not in run.kinds:
-            yield f"{run_id} must have published {kind}"
-
-
-def _check_request_result(evidence: DemoObservations, root: str, state: RunState, runs: int) -> Iterator[str]:
-    results = evidence.output.requests.get(root, [])
-    if len(results) != 1:
-        yield f"there must be one RequestResult for {root}, not {len(results)}"
-    elif (results[0].state, len(results[0].runs)) != (state, runs):
-        yield f"the request of {root} must end {state} with {count_noun(runs, 'run')}"

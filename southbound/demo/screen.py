@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from router.runs.run import RunRow
+    from southbound.demo.expectations import DemoObservations, Scenario
     from southbound.demo.observed_events import ObservedDeadLetter
-    from southbound.demo.scenarios import DemoObservations, Scenario
 
 COLOURS = {
     "completed": "green",
@@ -45,10 +45,11 @@ def _progress_row(run_id: str, evidence: DemoObservations) -> tuple[str | Text, 
     if run is None:
         return (run_id, "", Text("…", style="dim"), "")
     result = run.result.result if run.result else None
-    return (run_id, run.spoke, _state_text(run.last_state), result or "")
+    return (run_id, run.spoke, state_text(run.last_state), result or "")
 
 
-def _state_text(state: str) -> Text:
+def state_text(state: str) -> Text:
+    """Return a state in its colour."""
     return Text(state, style=COLOURS.get(state, ""))
 
 
@@ -73,7 +74,7 @@ def _summary_row(row: RunRow | None, run_id: str) -> tuple[str | Text, ...]:
     if row is None or row.decision is None:
         return (run_id, "", "", "", Text("dead letter", style="red"), "")
     decision = f"{row.decision.policy}\n{row.decision.selector}"
-    return (run_id, decision, row.spoke, row.external_id or "", _state_text(row.state or row.phase), row.result or "")
+    return (run_id, decision, row.spoke, row.external_id or "", state_text(row.state or row.phase), row.result or "")
 
 
 def dead_letter_table(dead_letters: Sequence[ObservedDeadLetter]) -> RenderableType:

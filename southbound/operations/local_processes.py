@@ -89,7 +89,7 @@ def show_demo(settings: Settings) -> int:
         CommandFailedError: Kafka or a port is not available, or the settings or files are wrong.
     """
     # The demo draws on the whole screen; log lines of the service would break the picture.
-    configure_logs(settings.log.model_copy(update={"level": "error"}))
+    configure_logs(settings.log.model_copy(update={"level": "error"}), audit=False)
     try:
         return run_demo(settings)
     except (BrokerUnavailableError, NotReachableError, CannotListenError, TopicsError) as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import structlog
 
+from consumers.northbound.access.audit import AUDIT_LOGGER
 from consumers.runtime.faults import stack_frames
 from schemas.codec.printable import excerpt, printable, printable_json
 
@@ -23,11 +24,12 @@ MAX_MESSAGE_LENGTH = 300  # characters of a library's message
 LOG_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
-def configure_logs(log: LogSettings) -> None:
-    """Configure structlog, and route warnings of libraries through it."""
+def configure_logs(log: LogSettings, *, audit: bool = True) -> None:
+    """Configure structlog, and route warnings of libraries through it; without `audit`, the audit log is dropped."""
     as_json = log.format == "json" or (log.format == "auto" and not sys.stderr.isatty())
     structlog.configure(
         processors=[
+            *(() if audit else (_drop_audit_entry,)),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -56,6 +58,12 @@ class LibraryLogHandler(logging.Handler):
         cause = {"error": type(error).__name__, "detail": stack_frames(error)} if error else {}
         message = record.getMessage().partition("\n")[0][:MAX_MESSAGE_LENGTH]
         structlog.get_logger().log(record.levelno, "library warning", library=record.name, message=message, **cause)
+
+
+def _drop_audit_entry(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if event.get("logger") == AUDIT_LOGGER:
+        raise structlog.DropEvent
+    return event
 
 
 def _escape_unprintable(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

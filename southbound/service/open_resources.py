@@ -25,6 +25,7 @@ from schemas.catalogue import NOTIFICATIONS
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.codec.schema_registry import RegistryUnavailableError, resolve_ids
+from schemas.lifecycle import RunRequested
 from schemas.topics import TopicNames
 from southbound.service.composition.shared_resources import SharedResources, utc_now
 from southbound.service.kafka_settings import client_settings
@@ -179,7 +180,8 @@ async def _open_envelope(kafka: KafkaSettings, status: StartupStatus) -> Envelop
         ids = await _retry_until(
             lambda: asyncio.to_thread(resolve_ids, url), RegistryUnavailableError, kafka.start_timeout, status
         )
-    json_models = NOTIFICATIONS if kafka.notifies_in_json else frozenset()
+    # The text of an order is written for the run store in any case: in JSON, it is not encoded a second time.
+    json_models = NOTIFICATIONS | {RunRequested} if kafka.notifies_in_json else frozenset()
     codec = Codec(json_models=json_models, registry=ids, cache_bytes=DECODED_COMMAND_CACHE_BYTES)
     return Envelope(codec, source="/southbound")
 

@@ -67,8 +67,9 @@ class KafkaSettings(Section):
     )
     format: Literal["auto", "avro", "json"] = Field(
         "auto",
-        description="Encoding of the events that other services read, on `testrun.inflight` and `testrun.results`:"
-        " `json` (plain JSON with CloudEvents headers), `avro`, or `auto`: Avro if `registry` is set, else JSON.",
+        description="Encoding of the events that other services read, on `testrun.inflight` and `testrun.results`, and"
+        " of runs that are ordered over HTTP, on `testrun.lifecycle`: `json` (plain JSON with CloudEvents headers),"
+        " `avro`, or `auto`: Avro if `registry` is set, else JSON.",
     )
     static_membership: bool = Field(
         default=False,

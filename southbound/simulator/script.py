@@ -87,6 +87,7 @@ def demo_script() -> Script:
         specifications={
             "fibre-quick": completes_immediately(),
             "fibre-line": completes_by_callback(0.3),
+            "fibre-slow": completes_by_callback(0.3, values={"downstream": 12.5}, violate_threshold=True),
             "fibre-tree": completes_by_callback(0.2),
             "fibre-tree-child": completes_by_callback(0.3),
             "fibre-flat": completes_by_callback(0.2),

@@ -4,15 +4,14 @@ python -m tests.benchmarks.bench_api [--rounds 5] [--posts 4000] [--clients 32]
 
 Both arms run in a process of their own, on uvloop, before one broker. The bare one parses the body, validates it with
 the official definition of TMF653 v4.1, publishes it as JSON with acks=all, and answers with an id. Ours does what
-`southbound run api` does, with a store in SQLite (`FULL`). The CPU time is that of the server's process, rounds
-alternate, and the client is another process.
+`southbound run api` does, with a store in SQLite (`FULL`) and without a schema registry. The CPU time is that of the
+server's process, rounds alternate, and the client is another process.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import subprocess
 import sys
 import tempfile
@@ -42,9 +41,11 @@ from router.northbound.api_version import ApiVersion
 from router.runs.hierarchy_limits import HierarchyLimits
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
+from schemas.lifecycle import RunRequested
 from schemas.topics import TopicNames, all_topics
 from southbound.broker.jvm import jvm_broker
 from southbound.operations.topic_admin import TopicAdmin
+from southbound.service.composition.northbound import new_order_id
 from southbound.service.composition.shared_resources import utc_now
 from southbound.service.garbage_collector import reduce_gc
 from tests.benchmarks.machine import print_progress
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
 
 PATH = "/tmf-api/serviceTestManagement/v4/serviceTest"
 DEFINITION = Path(__file__).parents[1] / "data/tmf653/TMF653-ServiceTest-v4.1.0.swagger.json"
-TICK = os.sysconf("SC_CLK_TCK")
 ARMS = ("bare", "southbound")
 
 
@@ -105,10 +105,10 @@ async def serve_bare(publisher: KafkaPublisher, topic: str) -> int:
 async def serve_southbound(publisher: KafkaPublisher, topics: TopicNames, folder: str) -> int:
     """Serve our arm; return its port."""
     store = await open_store(f"sqlite:///{folder}/runs.db")
-    events = EventPublisher(publisher=publisher, envelope=Envelope(Codec()), topics=topics)
-    book = OrderBook(
-        store=store.orders, events=events, now=utc_now, new_id=lambda: str(uuid.uuid4()), limits=HierarchyLimits()
+    events = EventPublisher(
+        publisher=publisher, envelope=Envelope(Codec(json_models=frozenset({RunRequested}))), topics=topics
     )
+    book = OrderBook(store=store.orders, events=events, now=utc_now, new_id=new_order_id, limits=HierarchyLimits())
     reader = RequestReader(v4=ApiVersion.V4_1, limits=RequestLimits())
     server = ApiServer(
         host="127.0.0.1", port=0, version=ApiVersion.V4_1, resources=[service_test_resource(book, reader)]
@@ -145,9 +145,9 @@ def server_process(arm: str, bootstrap: str, prefix: str) -> Iterator[tuple[int,
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    """Return the CPU time of all threads of a process; `/proc/<pid>/stat` counts in ticks, which a round has few of."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
 
 
 async def post_all(port: int, first: int, posts: int, clients: int) -> float:

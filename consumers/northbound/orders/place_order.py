@@ -49,7 +49,7 @@ class OrderPlacer:
         """
         call.require(Scope.ORDER)
         runs = _in_version(self.book.reader(call).read_order(body, self.book.new_id()), version)
-        digest = sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        digest = _digest_of(body) if key is not None or runs.external_ids else None
         for _ in range(MAX_ATTEMPTS):
             orders = await self._orders_of(call, runs, key=key, digest=digest)
             main = orders[0] if runs.parent is None else orders[-1]
@@ -81,7 +81,7 @@ class OrderPlacer:
             raise refuse(409, MistakeCode.OTHER, "the run of this order was deleted: send another id or key")
         return OrderOutcome(view=view, is_published=published, is_repeated=True)
 
-    async def _orders_of(self, call: ApiCall, runs: OrderedRuns, *, key: str | None, digest: str) -> list[Order]:
+    async def _orders_of(self, call: ApiCall, runs: OrderedRuns, *, key: str | None, digest: str | None) -> list[Order]:
         """Return the orders of a POST: a root before its children, or a child after its root."""
         if runs.parent is not None:
             *others, child = await self._orders_below_parent(call, runs, runs.parent)
@@ -141,6 +141,10 @@ class OrderPlacer:
             sentence = "the root of the parent run is not known"
             raise refuse(400, MistakeCode.UNKNOWN_REFERENCE, sentence, PARENT_PLACE)
         return root, parent
+
+
+def _digest_of(body: object) -> str:
+    return sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _in_version(runs: OrderedRuns, version: int) -> OrderedRuns:

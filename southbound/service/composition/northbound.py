@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -19,6 +20,7 @@ from consumers.northbound.orders.order_book import OrderBook
 from consumers.northbound.orders.publish_orders import OrderPublisher
 from consumers.specifications.catalogue import SpecificationCatalogue
 from router.northbound.api_version import ApiVersion
+from router.runs.ids import time_ordered_id
 from southbound.service.composition.api_access import build_access_guard
 from southbound.service.composition.hub import hub_resources
 from southbound.service.composition.servicenow import ServiceNowInterface
@@ -99,10 +101,15 @@ def order_book(resources: SharedResources) -> OrderBook:
         store=_orders(resources),
         events=resources.events,
         now=utc_now,
-        new_id=lambda: str(uuid4()),
+        new_id=new_order_id,
         limits=resources.limits,
         publish_timeout=resources.settings.api.publish_timeout,
     )
+
+
+def new_order_id() -> str:
+    """Return the id of a run that is ordered now without an id of the client's, or of the event of an order."""
+    return time_ordered_id(time.time_ns() // 1_000_000, os.urandom(10))
 
 
 def _catalogue(resources: SharedResources) -> SpecificationCatalogue:

@@ -351,3 +351,19 @@ async def test_an_id_that_the_database_cannot_hold_refuses_nothing(store: SqlRun
     await store.orders.save([an_order()])
     await store.orders.refuse(replace(a_refusal(an_order()), run_ids=["\0"]))
     assert await refusal_of(store) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 31, 32, 33, 75])
+async def test_a_group_of_any_size_is_written_with_its_marks_and_without_those_whose_key_is_taken(
+    store: SqlRunStore, count: int
+) -> None:
+    taken = an_order("TR-taken", idempotency_key="key 0")
+    await store.orders.save([taken])
+    orders = [an_order(f"TR{number:03}", idempotency_key=f"key {number}") for number in range(count)]
+    results = await asyncio.gather(*(store.orders.save([order]) for order in orders))
+    assert results == [taken, *[None] * (count - 1)]
+    for order in orders[1:]:
+        store.orders.mark_published(order)
+    await store.orders.flush()
+    assert await store.orders.unpublished(NOON + SECOND, 100) == [taken]
+    assert sorted(await ids_of(store, limit=100)) == sorted(["TR-taken", *[order.run_id for order in orders[1:]]])

@@ -101,7 +101,9 @@ async def test_an_order_is_read_at_once_and_shows_its_result(kafka_bootstrap: st
             rejected = await wait_for_state(http, f"{base}/{refused['id']}", service, "rejected")
             reasons = next(each["value"] for each in rejected["characteristic"] if each["name"] == "southbound.reasons")
             assert [reason["code"] for reason in reasons] == ["NO_ROW_MATCHES"]
-            await service.wait_until(service.dead_letters, "its event is a dead letter")
+            [letter] = await service.wait_until(service.dead_letters, "its event is a dead letter")
+            event = orjson.loads(letter.value or b"")  # the default without a schema registry
+            assert (event["run"]["run_id"], letter.header("content-type")) == (refused["id"], "application/json")
             cancel = {"state": "cancelled"}
             async with http.patch(f"{base}/{refused['id']}", json=cancel) as response:
                 assert response.status == 409

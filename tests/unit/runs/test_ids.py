@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from uuid import uuid5
+from uuid import RFC_4122, UUID, uuid5
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.runs.ids import ID_NAMESPACE, derive_event_id, event_id_at, idempotency_key, measure_id, request_id_of
+from router.runs.ids import (
+    ID_NAMESPACE,
+    derive_event_id,
+    event_id_at,
+    idempotency_key,
+    measure_id,
+    request_id_of,
+    time_ordered_id,
+)
 
 WORDS = st.text(max_size=12)
 
@@ -48,3 +56,28 @@ def test_each_version_of_a_root_is_a_request_of_its_own() -> None:
     ids = [request_id_of("TR0001", version) for version in range(1, 30)]
     assert all(first != second for first, second in pairwise(ids))
     assert len(set(ids)) == len(ids)
+
+
+MILLISECONDS = st.integers(0, 2**48 - 1)
+TEN_BYTES = st.binary(min_size=10, max_size=10)
+
+
+@given(MILLISECONDS, TEN_BYTES)
+def test_an_id_by_time_is_a_uuid_of_version_7(milliseconds: int, random: bytes) -> None:
+    made = time_ordered_id(milliseconds, random)
+    read = UUID(made)
+    assert (str(read), read.version, read.variant) == (made, 7, RFC_4122)
+    assert read.int >> 80 == milliseconds
+
+
+@given(MILLISECONDS, MILLISECONDS, TEN_BYTES, TEN_BYTES)
+def test_ids_are_ordered_by_their_time(first: int, second: int, one: bytes, other: bytes) -> None:
+    if first != second:
+        assert (time_ordered_id(first, one) < time_ordered_id(second, other)) is (first < second)
+
+
+@given(TEN_BYTES, TEN_BYTES)
+def test_ids_of_one_moment_differ_if_their_random_bytes_do(one: bytes, other: bytes) -> None:
+    # Six of the 80 bits are the version's and the variant's: the last four, and two in the middle.
+    kept = [bits >> 4 & ~(3 << 62) for bits in (int.from_bytes(one), int.from_bytes(other))]
+    assert (time_ordered_id(0, one) == time_ordered_id(0, other)) is (kept[0] == kept[1])

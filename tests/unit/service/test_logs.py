@@ -9,6 +9,9 @@ import orjson
 import pytest
 import structlog
 
+from consumers.northbound.access.audit import AuditEntry, AuditLog
+from consumers.northbound.access.authenticator import AuthenticatedClient
+from router.northbound.principal import LOCAL_PRINCIPAL
 from southbound.service.logs import configure_logs
 from southbound.settings.settings import LogSettings
 
@@ -101,3 +104,23 @@ def test_logs_in_json_have_no_control_characters(capsysbinary: pytest.CaptureFix
     written = capsysbinary.readouterr().err.decode()
     assert written.rstrip("\n").isprintable()
     assert orjson.loads(written)["run"] == CONTROLS
+
+
+def test_the_audit_log_is_written_at_every_level_unless_it_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    client = AuthenticatedClient(principal=LOCAL_PRINCIPAL, credential="none")
+    entry = AuditEntry(
+        client=client,
+        address="127.0.0.1",
+        method="POST",
+        path="/serviceTest",
+        run="TR0001",
+        status=201,
+        outcome="accepted",
+        correlation_id="C1",
+    )
+    for audit, lines in ((True, 1), (False, 0)):
+        configure_logs(LogSettings(format="json", level="error"), audit=audit)
+        AuditLog().write(entry)
+        assert len(capsys.readouterr().err.splitlines()) == lines
+    structlog.get_logger().error("an error")
+    assert "an error" in capsys.readouterr().err

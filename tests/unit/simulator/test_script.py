@@ -11,6 +11,7 @@ from southbound.simulator.script import Script, ScriptError, demo_script, read_s
 SPECIFICATIONS_OF_THE_DEMO = {
     "fibre-quick",
     "fibre-line",
+    "fibre-slow",
     "fibre-tree",
     "fibre-tree-child",
     "fibre-flat",
