@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the scenarios more time than a person would wait: the machine may do much else."""
+    """Let the scenarios take longer than a person would wait: the machine may do much else."""
     monkeypatch.setattr("southbound.demo.run_demo.DEMO_TIMEOUT", 90.0)
 
 
