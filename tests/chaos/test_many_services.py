@@ -7,6 +7,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
+from schemas.results import RunUpdate
 from southbound.simulator.behaviours import completes_by_callback, completes_immediately
 from southbound.simulator.script import Script
 from tests.builders.runs import a_document
@@ -56,11 +57,11 @@ def run_ids_of(runs: list[RunDocument]) -> set[str]:
     return {member.run_id for run in runs for member in (run, *run.children)}
 
 
-async def wait_until_all_ended_once(deployment: Deployment, ids: set[str], seconds: float) -> None:
+async def wait_until_all_ended_once(deployment: Deployment, ids: set[str]) -> None:
     """Wait until every run has a result and no topic has lag. Fail if a run has two results."""
     service = deployment.service
     try:
-        await service.wait_until(lambda: ids <= deployment.ended_runs(), "all results", seconds)
+        await service.wait_until(lambda: ids <= deployment.ended_runs(), "all results")
     except AssertionError as timeout:
         raise AssertionError(await describe_lost_runs(deployment, ids - deployment.ended_runs())) from timeout
     await service.wait_until(lambda: not deployment.consumer_lag(), "no lag")
@@ -75,8 +76,9 @@ def runs_whose_revision_fell(service: ServiceUnderTest) -> list[str]:
     newest: dict[str, int] = {}
     seen: set[str | None] = set()
     fell: list[str] = []
-    for event, update in zip(service.reader.on(service.topics.inflight), service.updates(), strict=True):
-        if event.header("ce_id") not in seen:
+    for event in service.reader.on(service.topics.inflight):
+        update = service.decoded(event)
+        if isinstance(update, RunUpdate) and event.header("ce_id") not in seen:
             seen.add(event.header("ce_id"))
             fell += [update.run_id] if update.revision < newest.get(update.run_id, 0) else []
             newest[update.run_id] = update.revision
@@ -128,7 +130,7 @@ async def test_services_join_leave_die_and_freeze_under_load_and_every_run_ends_
         third.send(signal.SIGCONT)
         second.send(signal.SIGTERM)
         assert await second.wait_for_exit() == 0, second.log_text()
-        await wait_until_all_ended_once(deployment, run_ids_of(runs), 40)
+        await wait_until_all_ended_once(deployment, run_ids_of(runs))
         assert unexplained_posts(deployment) == []
         assert posted_before_their_root(deployment) == []
         assert service.dead_letters() == []
@@ -145,7 +147,7 @@ async def test_two_services_that_share_one_sqlite_file_by_mistake_are_still_corr
         await deployment.start(with_listener=True)
         await deployment.start("routing", "dispatch", "inbound")
         await deployment.service.request(*runs)
-        await wait_until_all_ended_once(deployment, run_ids_of(runs), 40)
+        await wait_until_all_ended_once(deployment, run_ids_of(runs))
         assert unexplained_posts(deployment) == []
         assert posted_before_their_root(deployment) == []
         assert deployment.service.dead_letters() == []
@@ -165,7 +167,7 @@ async def test_a_process_that_froze_with_queued_calls_makes_none_of_them_when_it
         await service.wait_until(lambda: len(ledger.posts()) >= 4, "the first POSTs")
         frozen.send(signal.SIGSTOP)
         await deployment.start("dispatch")
-        await wait_until_all_ended_once(deployment, set(runs), 30)
+        await wait_until_all_ended_once(deployment, set(runs))
         frozen.send(signal.SIGCONT)
         frozen.send(signal.SIGTERM)
         await frozen.wait_for_exit()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from subprocess import CalledProcessError
 from tempfile import TemporaryDirectory
@@ -21,15 +20,22 @@ from southbound.simulator.script import Script
 from tests.builders.runs import a_document
 from tests.fixtures.postgres import INITDB_MISSING, PostgresCluster, find_programs
 from tests.fixtures.processes import a_deployment, unexplained_posts, unique_id
+from tests.harness.ports import a_quiet_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from southbound.simulator.external_system import ExternalSystem
     from tests.fixtures.processes import Deployment
 
 SLOW = Script(specifications={"fibre-line": completes_immediately(response_delay=3.0)}, default=completes_immediately())
-MAX_STOP_SECONDS = 5.0  # seconds in which a stop with nothing to wait for must end
+# Seconds: no answer comes, and no patience with one ends, before a stop with nothing to wait for has ended.
+SILENT = Script(
+    specifications={"fibre-line": completes_immediately(response_delay=240.0)}, default=completes_immediately()
+)
+PATIENT = {"timeouts": {"connect": 60, "read": 240, "total": 240}}
+DRAIN = 180.0
+MAX_STOP_SECONDS = 60.0
 
 
 async def wait_until_posted(deployment: Deployment, *names: str) -> None:
@@ -70,7 +76,7 @@ async def test_a_stop_waits_for_a_slow_answer_and_publishes_its_result(kafka_boo
 async def test_a_stop_that_cannot_wait_exits_unclean_and_the_next_start_looks_up_what_was_sent(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    async with a_deployment(kafka_bootstrap, tmp_path, script=SLOW) as deployment:
+    async with a_deployment(kafka_bootstrap, tmp_path, script=SILENT, profile=PATIENT) as deployment:
         process, run = await deployment.start(drain=0.3), unique_id("cut")
         await deployment.service.request(a_document(run))
         await wait_until_posted(deployment, run)
@@ -83,8 +89,8 @@ async def test_a_stop_that_cannot_wait_exits_unclean_and_the_next_start_looks_up
 
 
 async def test_a_second_signal_stops_at_once_and_nothing_is_lost(kafka_bootstrap: str, tmp_path: Path) -> None:
-    async with a_deployment(kafka_bootstrap, tmp_path, script=SLOW) as deployment:
-        process, run = await deployment.start(), unique_id("twice")
+    async with a_deployment(kafka_bootstrap, tmp_path, script=SILENT, profile=PATIENT) as deployment:
+        process, run = await deployment.start(drain=DRAIN), unique_id("twice")
         await deployment.service.request(a_document(run))
         await wait_until_posted(deployment, run)
         process.send(signal.SIGTERM)
@@ -109,28 +115,29 @@ async def test_a_system_that_is_down_delays_only_its_own_runs_and_no_stop(kafka_
     script = Script(specifications={"copper-line": completes_by_callback(0.1)}, default=completes_immediately())
     async with a_deployment(kafka_bootstrap, tmp_path, script=script, profile=few) as deployment:
         service, tag = deployment.service, unique_id("down")
-        process = await deployment.start(with_listener=True)
+        process = await deployment.start(with_listener=True, drain=DRAIN)
         fibre, copper = [f"{tag}-f{n}" for n in range(30)], [f"{tag}-c{n}" for n in range(30)]
-        await _stop_system_abruptly(service.systems["fibre-lab"])
-        await service.request(*(a_document(run) for run in fibre))
-        await service.request(*(a_document(run, spec="copper-line") for run in copper))
-        await service.wait_until(lambda: deployment.ended_runs().issuperset(copper), "the results of the other system")
-        began = time.monotonic()
-        process.send(signal.SIGTERM)
-        assert await process.wait_for_exit() == ExitCode.SUCCESS, process.log_text()
-        assert time.monotonic() - began < MAX_STOP_SECONDS
-        await deployment.start(with_listener=True)
-        await service.systems["fibre-lab"].start()
+        async with _stopped_abruptly(service.systems["fibre-lab"]):
+            await service.request(*(a_document(run) for run in fibre))
+            await service.request(*(a_document(run, spec="copper-line") for run in copper))
+            await service.wait_until(lambda: deployment.ended_runs().issuperset(copper), "the results of the other one")
+            process.send(signal.SIGTERM)
+            assert await process.wait_for_exit(MAX_STOP_SECONDS) == ExitCode.SUCCESS, process.log_text()
+            await deployment.start(with_listener=True)
         await wait_until_finished(deployment, *fibre)
         assert service.dead_letters() == []
         assert unexplained_posts(deployment) == []
 
 
-async def _stop_system_abruptly(system: ExternalSystem) -> None:
-    """Stop a system so that `start` opens the same port again."""
+@asynccontextmanager
+async def _stopped_abruptly(system: ExternalSystem) -> AsyncIterator[None]:
+    """Stop a system while the block runs; nobody else gets its port meanwhile."""
     port = int(system.base_url.split(":")[2].split("/")[0])
     await system.stop()
-    system._address = ("127.0.0.1", port)
+    with reserve_port(port):
+        yield
+        system._address = ("127.0.0.1", port)
+        await system.start()
 
 
 @pytest.fixture
@@ -148,14 +155,13 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresClust
 async def test_a_database_outage_delays_runs_but_no_stop_and_loses_none(
     kafka_bootstrap: str, tmp_path: Path, database: PostgresCluster
 ) -> None:
-    with reserve_port() as reserved:
-        port = reserved.port
+    port = a_quiet_port()
     database.start(port)
     script, tag = Script(default=completes_immediately(response_delay=0.2)), unique_id("store")
     url = f"postgresql+asyncpg://southbound@127.0.0.1:{port}/postgres"
     try:
         async with a_deployment(kafka_bootstrap, tmp_path, script=script, store=url) as deployment:
-            service, process = deployment.service, await deployment.start()
+            service, process = deployment.service, await deployment.start(drain=DRAIN)
             runs = [f"{tag}-{n}" for n in range(120)]
             await service.request(*map(a_document, runs[:100]))
             await service.wait_until(lambda: len(deployment.ended_runs()) > 10, "work goes on")
@@ -185,14 +191,15 @@ async def test_a_broker_that_restarts_while_runs_are_under_way_loses_nothing(tmp
     data, tag = tmp_path / "kafka", unique_id("restart")
     runs = [a_document(f"{tag}-{n}", spec=("fibre-line", "copper-line", "fibre-quick")[n % 3]) for n in range(300)]
     with ExitStack() as brokers:
-        bootstrap = brokers.enter_context(jvm_broker(print, folder=data)).bootstrap
+        port = a_quiet_port()
+        bootstrap = brokers.enter_context(jvm_broker(print, folder=data, port=port)).bootstrap
         async with a_deployment(bootstrap, tmp_path, script=script, profile=polled) as deployment:
             service, process = deployment.service, await deployment.start(with_listener=True)
             await service.request(*runs)
             await service.wait_until(lambda: len(deployment.ended_runs()) > 30, "work goes on")
             brokers.close()
             assert await send_callback(deployment) == (503, "2")
-            brokers.enter_context(jvm_broker(print, folder=data, port=int(bootstrap.partition(":")[2])))
+            brokers.enter_context(jvm_broker(print, folder=data, port=port))
             await wait_until_finished(deployment, *(run.run_id for run in runs))
             assert unexplained_posts(deployment) == []
             assert service.dead_letters() == []

@@ -41,7 +41,7 @@ class CallbackSink:
 
     async def wait_for(self, state: str) -> dict[str, Any]:
         """Wait for an event that reports a test in this state, and return the test as it is in that event."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 for test in (event["event"]["serviceTest"] for event in self.events):
                     if test.get("state") == state:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from southbound.simulator.behaviours import Behaviour
     from southbound.simulator.request_log import ReceivedRequest
 
-DEADLINE = 10  # seconds
+DEADLINE = 60  # seconds
 
 
 class SimulatedSystem(FakeSystem):

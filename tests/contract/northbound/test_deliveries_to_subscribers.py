@@ -109,14 +109,14 @@ class HubUnderTest:
 
     async def until(self, condition: Callable[[RunSubscription], bool], subscription_id: str = "S1") -> RunSubscription:
         """Return the subscription as soon as the condition holds of it."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not condition(found := await self.find(subscription_id)):
             assert time.monotonic() < deadline
         return found
 
     @asynccontextmanager
     async def running(
-        self, owner: str = "one", *, patience: float = 5.0, park_after: float = 3600.0, keep: int = 1000
+        self, owner: str = "one", *, patience: float = 10.0, park_after: float = 3600.0, keep: int = 1000
     ) -> AsyncIterator[None]:
         settings = DeliverySettings(
             timeout=patience, park_after=park_after, retry=Backoff(initial_interval=0.05, max_interval=0.2)
@@ -199,7 +199,7 @@ async def test_what_becomes_of_a_specification_arrives_signed_and_in_order_beyon
 
 
 async def test_a_dead_and_a_hanging_subscriber_harm_nobody(hub: HubUnderTest) -> None:
-    async with a_subscriber() as healthy, a_subscriber() as hanging, hub.running(patience=2.0):
+    async with a_subscriber() as healthy, a_subscriber() as hanging, hub.running():
         hanging.status = lambda _: HANG
         dead = Subscriber(callback="http://127.0.0.1:9/listener")
         await hub.subscribe(dead, "dead")
@@ -330,7 +330,7 @@ async def test_a_name_that_leads_inside_later_is_not_called() -> None:
         resolver = ChangingResolver("8.8.8.8", "127.0.0.1")
         callback = f"http://orders.example:{port}/listener"
         await check_leads_outside(callback, PolicyResolver(strict, resolver))  # type: ignore[arg-type] # quacks like one
-        client = CallbackClient(callback, strict, timeout=2.0, concurrency=1, resolver=resolver)  # type: ignore[arg-type] # quacks like one
+        client = CallbackClient(callback, strict, timeout=60.0, concurrency=1, resolver=resolver)  # type: ignore[arg-type] # quacks like one
         reply = await client.post({}, b"{}")
         await client.close()
         assert isinstance(reply, NoResponse)
@@ -344,7 +344,7 @@ async def test_no_way_to_write_this_machine_is_called(host: str) -> None:
     strict = AddressPolicy(allows_http=True)
     async with a_subscriber() as inside:
         port = inside.callback.rpartition(":")[2].partition("/")[0]
-        client = CallbackClient(f"http://{host}:{port}/listener", strict, timeout=2.0, concurrency=1)
+        client = CallbackClient(f"http://{host}:{port}/listener", strict, timeout=60.0, concurrency=1)
         reply = await client.post({}, b"{}")
         await client.close()
         assert isinstance(reply, NoResponse)

@@ -23,7 +23,7 @@ async def provider() -> AsyncIterator[IdentityProvider]:
         yield started
 
 
-async def reason(url: str, seconds: float = 5.0) -> str:
+async def reason(url: str, seconds: float = 60.0) -> str:
     with pytest.raises(KeysNotFetchedError) as raised:
         await JwksFetcher(url, seconds=seconds).fetch()
     return str(raised.value)

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 NO_PARTITIONS: frozenset[Partition] = frozenset()
 ASK_FOR_RECORDS = FlowControl(pause=NO_PARTITIONS, resume=NO_PARTITIONS, poll=True)
-FAST_GROUP_SETTINGS = {"heartbeat.interval.ms": 200, "session.timeout.ms": 6_000, "fetch.wait.max.ms": 20}
+SESSION = 45.0  # seconds: a busy machine must not end it, because records would be read again
+FAST_GROUP_SETTINGS = {"heartbeat.interval.ms": 200, "session.timeout.ms": int(SESSION * 1000), "fetch.wait.max.ms": 20}
 
 
 class ConsumerRig(Protocol):
@@ -96,7 +97,7 @@ class KafkaConsumerRig:
         self._other = threading.Thread(target=self._join_as_other_member)
 
     def _a_client(self) -> KafkaGroupConsumer:
-        return KafkaGroupConsumer(self._settings, [self.topic], session_timeout=6.0, revoke_timeout=10.0)
+        return KafkaGroupConsumer(self._settings, [self.topic], session_timeout=SESSION, revoke_timeout=60.0)
 
     def replace_client(self) -> None:
         self.client.close()
@@ -107,7 +108,7 @@ class KafkaConsumerRig:
 
     def append(self, number: int, value: bytes, *, key: bytes | None = None) -> None:
         self._producer.produce(self.topic, value, key, partition=number)
-        assert self._producer.flush(10) == 0
+        assert self._producer.flush(60) == 0
 
     def take_one_away(self) -> None:
         self._other.start()
@@ -125,7 +126,7 @@ class KafkaConsumerRig:
     def _read_committed(self, partition: Partition) -> int:
         reader = Consumer({"bootstrap.servers": self._settings["bootstrap.servers"], "group.id": self._policy.group})
         try:
-            (found,) = reader.committed([TopicPartition(partition.topic, partition.number)], timeout=10)
+            (found,) = reader.committed([TopicPartition(partition.topic, partition.number)], timeout=60)
             return found.offset
         finally:
             reader.close()

@@ -103,7 +103,7 @@ async def test_one_failed_check_makes_it_not_ready_and_its_message_is_reported()
 
 async def test_a_check_that_hangs_fails_after_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "CHECK_TIMEOUT", 0.05)
-    async with a_probe(store=hangs, routing=fails) as probe, asyncio.timeout(5):
+    async with a_probe(store=hangs, routing=fails) as probe, asyncio.timeout(60):
         assert await probe.ready() == (
             503,
             {
@@ -129,7 +129,7 @@ async def test_checks_may_be_replaced_while_the_server_runs() -> None:
 
 
 async def test_it_is_live_even_when_it_is_not_ready() -> None:
-    async with a_probe(store=hangs) as probe, asyncio.timeout(5):
+    async with a_probe(store=hangs) as probe, asyncio.timeout(60):
         assert await probe.get("/health/live") == (200, '{"status": "live"}')
 
 
@@ -187,7 +187,7 @@ async def test_health_answers_while_slow_half_requests_are_held(monkeypatch: pyt
         opened = [await asyncio.open_connection("127.0.0.1", probe.server.port) for _ in range(40)]
         for _, writer in opened:
             writer.write(b"GET /health/ready HTTP/1.1\r\nX: ")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert (await probe.get("/health/live"))[0] == 200
             assert (await probe.ready())[0] == 200
         for _, writer in opened:

@@ -68,7 +68,7 @@ class SpokeAndSystem:
         return replace(row, external_id=report.external_id, external_href=report.href)
 
     async def wait_for_report(self, state: RunState) -> ExternalReport:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 for report in map(self.spoke.read_callback, self.publisher.callbacks()):
                     if report.state is state:
@@ -161,7 +161,7 @@ async def test_after_a_reset_the_look_up_knows_whether_the_post_arrived(*, store
 async def test_a_change_is_accepted_and_comes_back_in_the_result() -> None:
     slow, fast = (Characteristic(name="profile", value=value) for value in ("slow", "fast"))
     document = a_document(characteristic=(slow,), measures=("M1",), description="old")
-    async with a_spoke_and_system(stays_pending(0.2, echo_characteristics=True)) as rig:
+    async with a_spoke_and_system(stays_pending(0.2, echo_characteristics=True, waits_for={"profile": "fast"})) as rig:
         row = await rig.accepted(document)
         changes = [
             FieldChange(field="characteristic", old=(slow,), new=(fast,)),

@@ -27,6 +27,7 @@ from southbound.simulator.script import Script
 from southbound.simulator.tmf_definition import official_definition
 from tests.fakes.callback_sink import CallbackSink
 from tests.harness.repeated_posts import repeated_posts
+from tests.harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -69,7 +70,7 @@ class SystemClient:
         return await self.request("POST", "/serviceTest", body or a_body(), **headers)
 
     async def wait_for_state(self, identity: str, state: str) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (test := (await self.request("GET", f"/serviceTest/{identity}")).content)["state"] != state:  # noqa: ASYNC110 - it happens at the other end of a socket
                 await asyncio.sleep(0.01)
             return dict(test)
@@ -181,9 +182,9 @@ async def test_a_busy_system_refuses_each_command_the_configured_number_of_times
 
 
 async def test_a_slow_answer_comes_after_the_test_was_created() -> None:
-    async with a_system(completes_immediately(response_delay=0.2)) as client:
+    async with a_system(completes_immediately(response_delay=3.0)) as client:
         posting = asyncio.create_task(client.post())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not (await client.request("GET", "/serviceTest")).content:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
         assert not posting.done()
@@ -230,7 +231,8 @@ async def test_a_pending_test_is_cancelled_on_request() -> None:
 
 
 async def test_a_cancelled_test_does_not_go_on() -> None:
-    async with CallbackSink() as sink, a_system(stays_pending(0.1), callback_url=sink.url) as client:
+    # It is pending for seconds, so that it does not go on before it is cancelled.
+    async with CallbackSink() as sink, a_system(stays_pending(3.0), callback_url=sink.url) as client:
         identity = (await client.post()).content["id"]
         await sink.wait_for("pending")
         await client.request("PATCH", f"/serviceTest/{identity}", {"state": "cancelled"})
@@ -249,7 +251,7 @@ async def test_what_cannot_be_cancelled_goes_on() -> None:
 
 
 async def test_a_change_is_accepted_notified_and_shown_in_the_result() -> None:
-    behaviour = Behaviour(transitions=stays_pending(0.05).transitions, echo_characteristics=True)
+    behaviour = stays_pending(0.05, echo_characteristics=True, waits_for={"url": "http://b.example"})
     async with CallbackSink() as sink, a_system(behaviour, callback_url=sink.url) as client:
         url = {"name": "url", "value": "http://a.example"}
         identity = (await client.post(a_body(characteristic=[url]))).content["id"]
@@ -375,14 +377,17 @@ async def test_a_deleted_test_is_gone() -> None:
 
 
 async def test_subscribers_of_the_hub_get_what_their_query_selects() -> None:
-    async with CallbackSink() as all_events, CallbackSink() as changes, a_system(completes_by_callback(0.1)) as client:
+    behaviour = completes_by_callback(0.1, waits_for={"go": "on"})
+    async with CallbackSink() as all_events, CallbackSink() as changes, a_system(behaviour) as client:
         query = "eventType=ServiceTestAttributeValueChangeEvent"
         first = await client.request("POST", "/hub", {"callback": all_events.url})
         await client.request("POST", "/hub", {"callback": changes.url, "query": query})
         assert (first.status, first.content["callback"]) == (201, all_events.url)
         identity = (await client.post()).content["id"]
-        await client.request("PATCH", f"/serviceTest/{identity}", {"description": "new"})
+        go_on = {"characteristic": [{"name": "go", "value": "on"}]}
+        await client.request("PATCH", f"/serviceTest/{identity}", go_on)
         await all_events.wait_for("completed")
+        await wait_until(lambda: changes.types)  # the other subscriber may be served later
     assert changes.types == ["ServiceTestAttributeValueChangeEvent"]
     assert sorted(set(all_events.types)) == ["ServiceTestAttributeValueChangeEvent", "ServiceTestStateChangeEvent"]
 

@@ -25,7 +25,7 @@ FILES = Path(__file__).parents[2] / "data" / "tls"
 SECRET = "s3cret-word"  # noqa: S105 - nobody else's
 ENVIRONMENT = {"LAB_TOKEN": SECRET}
 BEARER = {"kind": "bearer", "token": "env:LAB_TOKEN"}
-TIMEOUTS = {"connect": 2, "read": 2, "total": 5}
+TIMEOUTS = {"connect": 20, "read": 30, "total": 60}
 
 
 async def steps_to(address: str, **profile: Any) -> list[ProbeStep]:  # noqa: ANN401 - any field of a profile

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 FILES = Path(__file__).parents[2] / "data" / "tls"
-TIMEOUTS = {"connect": 2, "read": 2, "total": 5}
+TIMEOUTS = {"connect": 20, "read": 30, "total": 60}
 
 
 @dataclass(slots=True)

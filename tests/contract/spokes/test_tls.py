@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FILES = Path(__file__).parents[2] / "data" / "tls"
 CA = str(FILES / "ca.pem")
-TIMEOUTS = {"connect": 2, "read": 2, "total": 5}
+TIMEOUTS = {"connect": 20, "read": 30, "total": 60}
 
 
 def server_context() -> ssl.SSLContext:

@@ -50,9 +50,9 @@ def settings(kafka_bootstrap: str) -> Iterator[Settings]:
     """Settings with a prefix under which only the lifecycle topic exists."""
     settings = Settings(kafka=KafkaSettings(bootstrap=kafka_bootstrap, prefix=f"b{uuid.uuid4().hex[:8]}."))
     admin, topic = AdminClient({"bootstrap.servers": kafka_bootstrap}), topic_of(settings)
-    admin.create_topics([NewTopic(topic, num_partitions=3, replication_factor=1)])[topic].result(20)
+    admin.create_topics([NewTopic(topic, num_partitions=3, replication_factor=1)])[topic].result(60)
     yield settings
-    admin.delete_topics([topic])[topic].result(20)
+    admin.delete_topics([topic])[topic].result(60)
 
 
 def topic_of(settings: Settings) -> str:
@@ -67,7 +67,7 @@ def produce(settings: Settings, *messages: EventData | bytes, ago: int = 0) -> N
         value, headers = (message, ()) if isinstance(message, bytes) else envelope.encode(an_event(message))
         at = int((time.time() - ago) * 1000)
         producer.produce(topic_of(settings), value, partition=number % 3, headers=list(headers), timestamp=at)
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
 
 
 def an_event(message: EventData) -> Event:
@@ -196,7 +196,7 @@ def test_a_topic_that_does_not_exist_is_named(settings: Settings, tmp_path: Path
     elsewhere = {
         "SOUTHBOUND_KAFKA__BOOTSTRAP": settings.kafka.servers,
         "SOUTHBOUND_KAFKA__PREFIX": "nowhere.",
-        "SOUTHBOUND_KAFKA__START_TIMEOUT": "0.5",
+        "SOUTHBOUND_KAFKA__START_TIMEOUT": "3",
     }
     result = southbound("tables", "backtest", str(tmp_path / "draft.yaml"), **elsewhere)
     assert result.exit_code == ExitCode.UNREACHABLE

@@ -23,6 +23,7 @@ from southbound.simulator.behaviours import completes_immediately
 from southbound.simulator.external_system import ExternalSystem
 from southbound.simulator.script import Script
 from tests.fixtures.command_shell import COMMAND_TIMEOUT, CommandShell
+from tests.harness.ports import a_quiet_port
 
 if TYPE_CHECKING:
     import subprocess
@@ -182,7 +183,7 @@ def test_run_waits_for_kafka_and_gives_up_in_the_end(empty_shell: CommandShell) 
 
 
 def test_missing_topics_are_named_with_the_command_that_creates_them(empty_shell: CommandShell) -> None:
-    result = empty_shell.southbound("run", SOUTHBOUND_KAFKA__PREFIX="nowhere.", SOUTHBOUND_KAFKA__START_TIMEOUT="0.5")
+    result = empty_shell.southbound("run", SOUTHBOUND_KAFKA__PREFIX="nowhere.", SOUTHBOUND_KAFKA__START_TIMEOUT="3")
     assert result.returncode == ExitCode.UNREACHABLE
     sentence = result.stderr.splitlines()[-1]
     assert "nowhere.testrun.lifecycle" in sentence
@@ -254,7 +255,7 @@ def test_a_demo_that_is_interrupted_deletes_its_topics(shell: CommandShell) -> N
     admin = AdminClient({"bootstrap.servers": shell.bootstrap})
 
     def topics_of_a_demo() -> list[str]:
-        return [name for name in admin.list_topics(timeout=10).topics if name.startswith(f"{shell.prefix}demo-")]
+        return [name for name in admin.list_topics(timeout=60).topics if name.startswith(f"{shell.prefix}demo-")]
 
     with shell.started("demo") as demo:
         demo.wait_until(lambda: bool(topics_of_a_demo()), "topics of the demo")
@@ -289,8 +290,7 @@ async def test_run_exits_unclean_when_something_under_way_did_not_finish(
 
 
 def test_the_external_systems_run_until_they_are_stopped(shell: CommandShell) -> None:
-    with reserve_port() as first:
-        port = first.port
+    port = a_quiet_port(neighbours=3)
     with shell.started("simulate", "--port", str(port)) as systems:
         systems.wait_for_output(f"copper-lab\thttp://127.0.0.1:{port + 1}/tmf-api")
         assert systems.stop_with_signal(signal.SIGTERM) == ExitCode.SUCCESS
@@ -306,8 +306,7 @@ def test_the_systems_of_a_scenario_run_until_they_are_stopped(empty_shell: Comma
 
 
 def test_a_broker_runs_until_it_is_stopped(empty_shell: CommandShell) -> None:
-    with reserve_port() as free:
-        port = free.port
+    port = a_quiet_port()
     with empty_shell.started("broker", "--port", str(port)) as broker:
         broker.wait_for_output(f"127.0.0.1:{port}\n")
         here = {"SOUTHBOUND_KAFKA__BOOTSTRAP": f"127.0.0.1:{port}"}
@@ -334,9 +333,9 @@ def a_listening_port() -> Iterator[int]:
 def group_member_count(shell: CommandShell, group: str) -> int:
     """Return the number of members of a consumer group; 0 while its coordinator is being found."""
     admin = AdminClient({"bootstrap.servers": shell.bootstrap})
-    [future] = admin.describe_consumer_groups([group], request_timeout=10).values()
+    [future] = admin.describe_consumer_groups([group], request_timeout=60).values()
     try:
-        return len(future.result(10).members)
+        return len(future.result(60).members)
     except KafkaException:
         return 0
 

@@ -61,7 +61,7 @@ def publish_and_commit_nothing(bootstrap: str, topic: str, group: str) -> None:
     """Make the group one that Kafka knows, with a record that waits for it."""
     producer = Producer({"bootstrap.servers": bootstrap})
     producer.produce(topic, b"x", partition=0)
-    producer.flush(10)
+    assert producer.flush(60) == 0
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
     with closing(consumer):
         consumer.commit(offsets=[TopicPartition(topic, 0, 0)], asynchronous=False)
@@ -142,7 +142,7 @@ async def test_what_waits_on_the_topics_of_streams_is_explained_as_for_other_rol
             "SOUTHBOUND_STREAMS__DESTINATIONS": f"{tmp_path}/destinations",
         }
         admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
-        admin.create_topics([NewTopic(orders, num_partitions=1, replication_factor=1)])[orders].result(30)
+        admin.create_topics([NewTopic(orders, num_partitions=1, replication_factor=1)])[orders].result(60)
         publish_and_commit_nothing(kafka_bootstrap, orders, f"{group}.ingress.desk")
         publish_and_commit_nothing(kafka_bootstrap, service.topics.results, f"{group}.egress.lake")
         for words in (("--topic", orders), ("--topic", "ingress.desk")):

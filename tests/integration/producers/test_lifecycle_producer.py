@@ -39,9 +39,9 @@ def read_events(bootstrap: str, topic: str, count: int) -> list[tuple[bytes, Eve
     """Read this many events from the beginning, in the order of their partition."""
     settings = {"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex}
     with closing(Consumer(settings)) as consumer:
-        partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        partitions = consumer.list_topics(topic, timeout=60).topics[topic].partitions
         consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
-        return list(_events(consumer.consume(count, 20)))
+        return list(_events(consumer.consume(count, 60)))
 
 
 def _events(messages: list[Any]) -> Iterator[tuple[bytes, Event]]:

@@ -1,6 +1,7 @@
-"""A worker that a test can kill. It appends one line per finished record to a file.
+"""A worker that a test can kill. It appends one line per finished record to a file: key, number, ownership.
 
-It also writes "yes" or "no" to FILE.sure again and again: whether the worker may send.
+It also appends to FILE.sure again and again whether the worker may send, "yes" or "no", and when its membership was
+proven last.
 
 python killable_worker.py BOOTSTRAP TOPIC GROUP FILE SESSION_SECONDS STUCK_KEY [INSTANCE]
 """
@@ -41,15 +42,17 @@ class Journal:
         await asyncio.sleep(0.002)
         if record.key == self._stuck or not self.may_write():
             return RetryLater(0.1, FROZEN_PROBLEM)
-        os.write(self._file, b"%s %s\n" % (record.key, record.value))
+        os.write(self._file, b"%s %s %d\n" % (record.key, record.value, record.partition.epoch))
         return Done()
 
 
-async def write_may_send(worker: Worker, path: Path) -> None:
-    """Write repeatedly whether the worker may send."""
-    while True:
-        path.write_text("yes" if worker.may_send() else "no")  # noqa: ASYNC240 - a few bytes, in a test's process
-        await asyncio.sleep(0.05)
+async def write_may_send(worker: Worker, proven_at: Callable[[], float], path: Path) -> None:
+    """Write repeatedly whether the worker may send, and a proof of its membership that is not older than its reason."""
+    with path.open("a", buffering=1) as file:
+        while True:
+            answer = "yes" if worker.may_send() else "no"
+            file.write(f"{answer} {proven_at()}\n")
+            await asyncio.sleep(0.05)
 
 
 async def main(bootstrap: str, topic: str, group: str, path: str, session: str, stuck: str, instance: str = "") -> None:
@@ -64,7 +67,7 @@ async def main(bootstrap: str, topic: str, group: str, path: str, session: str, 
     journal = Journal(Path(path), stuck.encode())
     worker = Worker(consumer=client, handler=journal, publisher=publisher, config=policy)
     journal.may_write = worker.may_send
-    telling = asyncio.create_task(write_may_send(worker, Path(f"{path}.sure")))
+    telling = asyncio.create_task(write_may_send(worker, client.membership_proven_at, Path(f"{path}.sure")))
     await worker.run()
     telling.cancel()
 

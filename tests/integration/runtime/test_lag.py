@@ -22,25 +22,26 @@ if TYPE_CHECKING:
     from consumers.runtime.handler import Attempt, Outcome, Record
 
 KAFKA_TIMEOUT = 60.0  # seconds until something that must happen is a failure
+SESSION = 45.0  # seconds: a busy machine must not end it, because records would be read again
 
 
 def begin(bootstrap: str, topic: str, *values: bytes) -> Producer:
     """Write records in a transaction that is still open."""
     producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": f"writer-of-{topic}"})
-    producer.init_transactions(20)
+    producer.init_transactions(KAFKA_TIMEOUT)
     producer.begin_transaction()
     for value in values:
         producer.produce(topic, value, b"k")
-    assert producer.flush(10) == 0
+    assert producer.flush(KAFKA_TIMEOUT) == 0
     return producer
 
 
 def commit_records(bootstrap: str, topic: str) -> None:
-    begin(bootstrap, topic, b"1", b"2").commit_transaction(20)
+    begin(bootstrap, topic, b"1", b"2").commit_transaction(KAFKA_TIMEOUT)
 
 
 def abort_all(bootstrap: str, topic: str) -> None:
-    begin(bootstrap, topic, b"never", b"sent").abort_transaction(20)
+    begin(bootstrap, topic, b"never", b"sent").abort_transaction(KAFKA_TIMEOUT)
 
 
 def commit_then_abort(bootstrap: str, topic: str) -> None:
@@ -58,14 +59,14 @@ def delete_all(bootstrap: str, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     end = TopicPartition(topic, 0, end_offset(bootstrap, topic))
     for future in admin.delete_records([end]).values():
-        future.result(20)
+        future.result(KAFKA_TIMEOUT)
 
 
 def end_offset(bootstrap: str, topic: str) -> int:
     # As tools do that show the lag: the end counts what is never delivered, too.
     reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused", "isolation.level": "read_uncommitted"})
     try:
-        return reader.get_watermark_offsets(TopicPartition(topic, 0), 10)[1]
+        return reader.get_watermark_offsets(TopicPartition(topic, 0), KAFKA_TIMEOUT)[1]
     finally:
         reader.close()
 
@@ -87,9 +88,9 @@ class Consuming:
         self.bootstrap, self.topic = bootstrap, topic
         self.group = f"group-of-{topic}"
         self.seen: list[bytes] = []
-        config = WorkerConfig(role="test", group=self.group, dead_letter_topic="none", session_timeout=6.0)
+        config = WorkerConfig(role="test", group=self.group, dead_letter_topic="none", session_timeout=SESSION)
         client = KafkaGroupConsumer(
-            consumer_settings(bootstrap, config), [topic], session_timeout=6.0, revoke_timeout=10.0
+            consumer_settings(bootstrap, config), [topic], session_timeout=SESSION, revoke_timeout=10.0
         )
         self.worker = Worker(consumer=client, handler=self._handle, publisher=RecordingPublisher(), config=config)
 
@@ -152,7 +153,7 @@ async def test_an_open_transaction_is_waited_for(kafka_bootstrap: str, fresh_top
 
     await wait_until(reached, KAFKA_TIMEOUT)
     assert consuming.seen == [b"1", b"2"]
-    await asyncio.to_thread(producer.commit_transaction, 20)
+    await asyncio.to_thread(producer.commit_transaction, KAFKA_TIMEOUT)
     await consuming.until_lag_is_0()
     consuming.worker.stop()
     assert await running is True

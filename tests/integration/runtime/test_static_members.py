@@ -6,7 +6,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["publisher"]  # a fixture
 
 PROGRAM = Path(__file__).with_name("killable_worker.py")
-SESSION = 25.0  # seconds: without static membership, nothing of a killed member is processed for so long
-WITHIN = 12.0  # seconds for the restart of a process on a busy machine
+SESSION = 75.0  # seconds: without static membership, nothing of a killed member is processed for so long
+WITHIN = 60.0  # seconds for the restart of a process on a busy machine
 PARTITIONS = 4
 
 
@@ -85,10 +84,8 @@ async def test_a_static_member_that_is_killed_and_restarted_keeps_its_partitions
         before, held = epochs(staying), await asyncio.to_thread(holders, kafka_bootstrap, topic)
     seen = len(journal_entries(journal))
     produce(kafka_bootstrap, topic, 200)
-    killed_at = time.monotonic()
     with a_process(kafka_bootstrap, topic, journal, "bounced"):
-        await wait_until(lambda: len(journal_entries(journal)) > seen, SESSION - 2)
-        assert time.monotonic() - killed_at < WITHIN
+        await wait_until(lambda: len(journal_entries(journal)) > seen, WITHIN)
         assert await asyncio.to_thread(holders, kafka_bootstrap, topic) == held
     assert epochs(staying) == before
     staying.stop()

@@ -48,7 +48,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 KEYS = 40
-SESSION_TIMEOUT = 3.0  # seconds
+SESSION_TIMEOUT = 3.0  # seconds, of a process that is killed or frozen
+# Of a worker that nothing disturbs: a busy machine must not end its session, after which records are read again.
+UNDISTURBED = 45.0
 KAFKA_TIMEOUT = 90.0  # seconds until something that must happen is a failure
 # The first group of a new broker waits for its coordinator.
 NO_COORDINATOR_YET = {
@@ -94,18 +96,18 @@ def expected(records: int) -> dict[bytes, list[int]]:
     return numbers_per_key((b"key-%d" % (n % KEYS), n) for n in range(records))
 
 
-def produce(bootstrap: str, topic: str, records: int, keys: int = KEYS) -> None:
+def produce(bootstrap: str, topic: str, records: int, keys: int = KEYS, first: int = 0) -> None:
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
-    for n in range(records):
+    for n in range(first, first + records):
         producer.produce(topic, str(n), b"key-%d" % (n % keys))
-    assert producer.flush(20) == 0
+    assert producer.flush(KAFKA_TIMEOUT) == 0
 
 
 def committed(bootstrap: str, group: str, topic: str, partitions: int = 1) -> list[int]:
     reader = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
     try:
         partitions_asked = [TopicPartition(topic, number) for number in range(partitions)]
-        return [found.offset for found in reader.committed(partitions_asked, timeout=10)]
+        return [found.offset for found in reader.committed(partitions_asked, timeout=KAFKA_TIMEOUT)]
     except KafkaException as error:
         if error.args[0].code() not in NO_COORDINATOR_YET:
             raise
@@ -120,7 +122,7 @@ def read_all(bootstrap: str, topic: str, count: int) -> list[Message]:
         reader.assign([TopicPartition(topic, 0, 0)])
         found: list[Message] = []
         while len(found) < count:
-            batch = reader.consume(count - len(found), 10)
+            batch = reader.consume(count - len(found), KAFKA_TIMEOUT)
             assert batch, f"only {len(found)} of {count} records came"
             found.extend(batch)
     finally:
@@ -146,7 +148,7 @@ class WorkerGroup:
             group=self.name,
             dead_letter_topic=dead_letters,
             max_in_flight=16,
-            session_timeout=SESSION_TIMEOUT,
+            session_timeout=UNDISTURBED,
         )
 
     def worker(
@@ -154,7 +156,7 @@ class WorkerGroup:
     ) -> Worker:
         """Return a worker that is one more member of the group."""
         settings = consumer_settings(self.bootstrap, self.policy, overrides or PROTOCOLS["cooperative"])
-        client = KafkaGroupConsumer(settings, [self.topic], session_timeout=SESSION_TIMEOUT, revoke_timeout=10.0)
+        client = KafkaGroupConsumer(settings, [self.topic], session_timeout=UNDISTURBED, revoke_timeout=10.0)
         return Worker(consumer=client, handler=handler, publisher=self.publisher, config=self.policy, observer=observer)
 
     async def run_until(self, handler: Handler, done: Callable[[], object], observer: Observer | None = None) -> None:
@@ -166,27 +168,52 @@ class WorkerGroup:
         assert await running is True
 
 
+class LastingLoad:
+    """Produces more records whenever few are left, so that workers have some however long a rebalance takes."""
+
+    def __init__(self, bootstrap: str, topic: str, recorder: RecordingHandler) -> None:
+        self.total = 0
+        self._topic, self._recorder = topic, recorder
+        self._producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Produce until the condition holds."""
+
+        def reached() -> object:
+            self._produce()
+            return condition()
+
+        await wait_until(reached, KAFKA_TIMEOUT)
+        assert self._producer.flush(KAFKA_TIMEOUT) == 0
+
+    def _produce(self) -> None:
+        if self.total - len(self._recorder.seen) < 2_000:
+            for n in range(self.total, self.total + 500):
+                self._producer.produce(self._topic, str(n), b"key-%d" % (n % KEYS))
+            self.total += 500
+        self._producer.poll(0)
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 async def test_members_come_and_go_under_load_and_every_record_is_handled_once_in_order(
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher, protocol: str
 ) -> None:
-    topic, recorder, total = fresh_topics("lifecycle", partitions=4), RecordingHandler(), 6_000
-    group = WorkerGroup(kafka_bootstrap, topic, publisher)
-    produce(kafka_bootstrap, topic, total)
+    topic, recorder = fresh_topics("lifecycle", partitions=4), RecordingHandler()
+    group, load = WorkerGroup(kafka_bootstrap, topic, publisher), LastingLoad(kafka_bootstrap, topic, recorder)
     first, second = (group.worker(recorder, PROTOCOLS[protocol]) for _ in range(2))
     staying = asyncio.create_task(first.run())
-    await wait_until(lambda: len(recorder.seen) > 100, KAFKA_TIMEOUT)
+    await load.until(lambda: len(recorder.seen) > 100)
     visiting = asyncio.create_task(second.run())
-    await wait_until(lambda: second.figures().partitions == 2 and second.figures().running, KAFKA_TIMEOUT)
+    await load.until(lambda: second.figures().partitions == 2 and second.figures().running)
     before = len(recorder.seen)
-    await wait_until(lambda: len(recorder.seen) > before + 200, KAFKA_TIMEOUT)
+    await load.until(lambda: len(recorder.seen) > before + 200)
     second.stop()
     assert await visiting is True
-    await wait_until(lambda: len(recorder.seen) >= total, KAFKA_TIMEOUT)
+    await wait_until(lambda: len(recorder.seen) >= load.total, KAFKA_TIMEOUT)
     first.stop()
     assert await staying is True
-    assert recorder.per_key() == expected(total)
-    assert sum(committed(kafka_bootstrap, group.name, topic, 4)) == total
+    assert recorder.per_key() == expected(load.total)
+    assert sum(committed(kafka_bootstrap, group.name, topic, 4)) == load.total
 
 
 @contextlib.contextmanager
@@ -205,25 +232,38 @@ def killable(bootstrap: str, topic: str, journal: Path, stuck: bytes = b"no key"
 
 
 def journal_entries(journal: Path) -> list[tuple[bytes, int]]:
+    return [(key, number) for key, number, _ in _journal_lines(journal)]
+
+
+def entries_per_ownership(journal: Path) -> list[list[tuple[bytes, int]]]:
+    """Return the entries of each ownership of a partition: one that was lost is read again from its last commit."""
+    found: dict[bytes, list[tuple[bytes, int]]] = defaultdict(list)
+    for key, number, ownership in _journal_lines(journal):
+        found[ownership].append((key, number))
+    return list(found.values())
+
+
+def _journal_lines(journal: Path) -> list[tuple[bytes, int, bytes]]:
     text = journal.read_bytes() if journal.exists() else b""
-    return [(key, int(number)) for key, number in (line.split() for line in text.splitlines())]
+    return [(key, int(number), ownership) for key, number, ownership in (line.split() for line in text.splitlines())]
 
 
 async def test_a_killed_worker_loses_nothing_and_repeats_only_what_it_had_not_committed(
     kafka_bootstrap: str, fresh_topics: Callable[..., str], publisher: KafkaPublisher, tmp_path: Path
 ) -> None:
-    topic, total = fresh_topics("lifecycle", partitions=2), 3_000
+    topic, of_each, total = fresh_topics("lifecycle", partitions=2), 1_000, 3_000
     group, recorder = WorkerGroup(kafka_bootstrap, topic, publisher), RecordingHandler()
-    produce(kafka_bootstrap, topic, total)
-    for number in (1, 2):
-        journal = tmp_path / f"life-{number}"
+    lives = [tmp_path / f"life-{number}" for number in (1, 2)]
+    for number, journal in enumerate(lives):
+        produce(kafka_bootstrap, topic, of_each, first=number * of_each)  # each life finds something to do
         with killable(kafka_bootstrap, topic, journal):
             await wait_until(lambda: len(journal_entries(journal)) > 400, KAFKA_TIMEOUT)  # noqa: B023 - awaited in the same iteration
-    journals = [journal_entries(tmp_path / "life-1"), journal_entries(tmp_path / "life-2")]
+    produce(kafka_bootstrap, topic, of_each, first=2 * of_each)
+    journals = [journal_entries(journal) for journal in lives]
     await group.run_until(recorder, lambda: _all_seen([*journals, recorder.seen], total))
-    journals.append(recorder.seen)
-    for seen in journals:
+    for seen in (*(part for journal in lives for part in entries_per_ownership(journal)), recorder.seen):
         assert all(numbers == sorted(set(numbers)) for numbers in numbers_per_key(seen).values()), "out of order"
+    journals.append(recorder.seen)
     assert sum(committed(kafka_bootstrap, group.name, topic, 2)) == total
     repeated = sum(times - 1 for times in Counter(entry for entries in journals for entry in entries).values())
     # Commits are made every 0.2 s; 8 concurrent records of 2 ms make at most 800 in that time.
@@ -261,20 +301,26 @@ async def test_an_idle_worker_that_was_frozen_may_send_again_without_a_new_recor
     may_send = tmp_path / "idle.sure"
     with killable(kafka_bootstrap, topic, journal) as process:
         await wait_until(lambda: _members(kafka_bootstrap, f"group-of-{topic}") == 1, KAFKA_TIMEOUT)
-        await wait_until(lambda: _contains(may_send, "yes"), KAFKA_TIMEOUT)
+        await wait_until(lambda: any(sure for sure, _ in _answers(may_send)), KAFKA_TIMEOUT)
         process.send_signal(signal.SIGSTOP)
         await wait_until(lambda: _is_frozen(process), KAFKA_TIMEOUT)
-        may_send.unlink()
-        wakes_at = time.monotonic() + sessions * SESSION_TIMEOUT
-        await wait_until(lambda: time.monotonic() >= wakes_at, KAFKA_TIMEOUT)
+        frozen_at, before = time.monotonic(), len(_answers(may_send))
+        await wait_until(lambda: time.monotonic() >= frozen_at + sessions * SESSION_TIMEOUT, KAFKA_TIMEOUT)
         process.send_signal(signal.SIGCONT)
-        await wait_until(lambda: _contains(may_send, "no"), KAFKA_TIMEOUT)
-        await wait_until(lambda: _contains(may_send, "yes"), seconds=5 * SESSION_TIMEOUT)
+
+        def since() -> list[tuple[bool, float]]:
+            return _answers(may_send)[before + 1 :]  # the first one may have been found before it froze
+
+        await wait_until(lambda: any(sure for sure, _ in since()), KAFKA_TIMEOUT)
+        # What was proven before is too old: it said "no" until it had a new proof, be it for an instant only.
+        assert [proof for sure, proof in since() if sure and proof <= frozen_at] == []
         assert process.poll() is None
 
 
-def _contains(file: Path, text: str) -> bool:
-    return file.exists() and file.read_text() == text
+def _answers(file: Path) -> list[tuple[bool, float]]:
+    """Return whether the worker was sure, and its last proof, each time that it was asked."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [(sure == "yes", float(proof)) for sure, proof in map(str.split, lines)]
 
 
 def _is_frozen(process: subprocess.Popen[bytes]) -> bool:
@@ -284,7 +330,7 @@ def _is_frozen(process: subprocess.Popen[bytes]) -> bool:
 def _members(bootstrap: str, group: str) -> int:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     try:
-        return len(admin.describe_consumer_groups([group])[group].result(10).members)
+        return len(admin.describe_consumer_groups([group])[group].result(KAFKA_TIMEOUT).members)
     except KafkaException:  # the first group of a new broker waits for its coordinator
         return 0
 
@@ -300,7 +346,7 @@ async def test_a_stop_leaves_committed_what_was_consumed_and_an_empty_group(
     (stopped_at,) = committed(kafka_bootstrap, group.name, topic)
     assert 0 < stopped_at <= len(recorder.seen)
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
-    state = admin.describe_consumer_groups([group.name])[group.name].result(10).state
+    state = admin.describe_consumer_groups([group.name])[group.name].result(KAFKA_TIMEOUT).state
     assert state is ConsumerGroupState.EMPTY
     await group.run_until(recorder, lambda: _all_seen([recorder.seen], 2_000))
     assert committed(kafka_bootstrap, group.name, topic) == [2_000]
@@ -311,18 +357,18 @@ async def test_offsets_with_gaps_from_transactions_are_committed_to_the_end(
 ) -> None:
     topic, recorder = fresh_topics("lifecycle"), RecordingHandler()
     producer = Producer({"bootstrap.servers": kafka_bootstrap, "transactional.id": topic})
-    producer.init_transactions(30)
+    producer.init_transactions(KAFKA_TIMEOUT)
     for first, ends_well in ((0, True), (10, False), (20, True)):
         producer.begin_transaction()
         for n in range(first, first + 10):
             producer.produce(topic, str(n), b"key-%d" % n)
-        assert producer.flush(20) == 0
-        (producer.commit_transaction if ends_well else producer.abort_transaction)(30)
+        assert producer.flush(KAFKA_TIMEOUT) == 0
+        (producer.commit_transaction if ends_well else producer.abort_transaction)(KAFKA_TIMEOUT)
     group = WorkerGroup(kafka_bootstrap, topic, publisher)
     await group.run_until(recorder, lambda: len(recorder.seen) == 20)
     assert sorted(n for _, n in recorder.seen) == [*range(10), *range(20, 30)]
-    # 0-9, marker, 11-20 aborted, marker, 22-31, marker
-    assert committed(kafka_bootstrap, group.name, topic) == [32]
+    # 0-9, marker, 11-20 aborted, marker, 22-31, marker: whether the worker sees the last one before it stops is open.
+    assert committed(kafka_bootstrap, group.name, topic)[0] in {32, 33}
 
 
 async def test_unusual_records_reach_the_handler_and_the_dead_letters_unchanged(
@@ -342,7 +388,7 @@ async def test_unusual_records_reach_the_handler_and_the_dead_letters_unchanged(
     producer = Producer({"bootstrap.servers": kafka_bootstrap, "message.max.bytes": 4 * 2**20})
     for key, value in odd:
         producer.produce(topic, value, key, headers=headers)
-    assert producer.flush(20) == 0
+    assert producer.flush(KAFKA_TIMEOUT) == 0
 
     async def refuse(record: Record, attempt: Attempt) -> Outcome:
         return DeadLetter(Problem(code="RUBBISH", sentence="Nobody can read this."))
@@ -378,7 +424,7 @@ async def test_the_largest_record_that_fits_its_topic_fits_the_dead_letters_as_w
 
     producer = Producer({"bootstrap.servers": kafka_bootstrap, "message.max.bytes": 4 * 2**20})
     producer.produce(names.inbound, largest, b"key")
-    assert producer.flush(20) == 0
+    assert producer.flush(KAFKA_TIMEOUT) == 0
     group = WorkerGroup(kafka_bootstrap, names.inbound, publisher, names.dlq)
     await group.run_until(refuse, lambda: committed_by(group) == 1)
     (letter,) = read_all(kafka_bootstrap, names.dlq, 1)
@@ -428,16 +474,18 @@ async def test_waiting_for_kafka_ends_with_a_sentence_that_names_the_missing_top
     sentences: list[str] = []
     with pytest.raises(KafkaNotReadyError, match="topics b-missing, c-missing: run `southbound topics apply`"):
         await wait_for_kafka(
-            {"bootstrap.servers": kafka_bootstrap}, ["c-missing", "b-missing"], max_wait=0.5, on_reason=sentences.append
+            {"bootstrap.servers": kafka_bootstrap}, ["c-missing", "b-missing"], max_wait=3, on_reason=sentences.append
         )
-    assert len(sentences) == 1
+    assert [sentence for sentence in sentences if "b-missing" in sentence] == sentences[-1:]  # told once
 
 
 async def test_waiting_for_kafka_returns_as_soon_as_the_topic_is_there(
     kafka_bootstrap: str, fresh_topics: Callable[..., str]
 ) -> None:
     topic = fresh_topics("there")
-    await wait_for_kafka({"bootstrap.servers": kafka_bootstrap}, [topic], max_wait=10, on_reason=pytest.fail)
+    reasons: list[str] = []
+    await wait_for_kafka({"bootstrap.servers": kafka_bootstrap}, [topic], max_wait=30, on_reason=reasons.append)
+    assert not [reason for reason in reasons if topic in reason]  # a busy broker may have been waited for
 
 
 async def test_an_unreachable_kafka_is_named_with_what_to_check() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from consumers.inbound.listen_socket import bound_port, open_port
+from tests.harness.ports import a_quiet_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,18 +24,8 @@ PAGE = (ROOT / "docs" / "how-to" / "connect-a-system.md").read_text(encoding="ut
 BLOCK = re.compile(r"^```(yaml|console)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 STAYS_OPEN = ("simulate", "run")
 SYSTEM_PORT = "8704"  # on the page
-WITHIN = 60.0  # seconds
+WITHIN = 120.0  # seconds
 ENTRY = "from southbound.cli.entry import main; main()"
-
-
-def free_port() -> int:
-    """Return a port with three free ports before it, which the other simulated systems use."""
-    for _ in range(20):
-        with open_port("127.0.0.1", 0) as one:
-            port = bound_port(one)
-        if port > 2000:
-            return port
-    raise AssertionError("no port is free")
 
 
 class Follower:
@@ -43,8 +33,9 @@ class Follower:
 
     def __init__(self, folder: Path, bootstrap: str, prefix: str) -> None:
         self.folder = folder
-        self.port = free_port()
-        listener, health = free_port(), free_port()
+        first = a_quiet_port(neighbours=6)
+        self.port = first + 3  # the other simulated systems use the three before it
+        listener, health = first + 4, first + 5
         self.environment = os.environ | {
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "200",
@@ -110,7 +101,7 @@ class Follower:
         for process in self.open:
             process.send_signal(signal.SIGTERM)
         for process in self.open:
-            process.wait(30)
+            process.wait(90)
 
 
 @pytest.fixture

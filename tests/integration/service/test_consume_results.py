@@ -52,9 +52,9 @@ async def test_results_are_plain_json_unless_there_is_a_registry(
     run, request = found["southbound.RunResult"], found["southbound.RequestResult"]
     assert (run["run_id"], run["state"], run["test_measure"][0]["id"]) == ("TR1", "completed", "TM1")
     assert request["counts"] == {"completed": 1}
-    (event,) = [
+    event = next(
         event for event in service.reader.on(service.topics.results) if b'"test_measure"' in (event.value or b"")
-    ]
+    )
     assert typed["describe"](event.value, event.headers).startswith("TR1 is completed: ")
     for update in service.reader.on(service.topics.inflight):
         assert orjson.loads(update.value or b"")["kind"] in set(UpdateKind)

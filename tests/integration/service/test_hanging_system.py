@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import aiohttp
 
+from consumers.spokes.profile import Timeouts
 from southbound.simulator.behaviours import completes_by_callback
 from southbound.simulator.script import Script
 from tests.builders.runs import a_document
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from tests.fixtures.service import ServiceUnderTest
 
 HANGING_RUNS = 400
-WITHIN = 10.0  # seconds; a GET that hangs takes 15
+# Seconds: a GET that hangs lasts longer than anything else may take on a busy machine, and than the test.
+HANGS, WITHIN = 600.0, 60.0
 
 
 async def send_thin_events(service: ServiceUnderTest) -> None:
@@ -46,8 +47,9 @@ async def test_one_hanging_system_of_two_delays_neither_the_other_nor_its_own_po
         a_service(kafka_bootstrap, tmp_path, script=script, started=False) as service,
         a_hanging_system() as system,
     ):
+        hanging = {"base_url": system.base_url, "timeouts": Timeouts(connect=60, read=HANGS, total=HANGS)}
         profiles = tuple(
-            profile.model_copy(update={"base_url": system.base_url}) if profile.name == "fibre-lab" else profile
+            profile.model_copy(update=hanging) if profile.name == "fibre-lab" else profile
             for profile in service.rules.profiles
         )
         service.rules = replace(service.rules, profiles=profiles)
@@ -56,7 +58,6 @@ async def test_one_hanging_system_of_two_delays_neither_the_other_nor_its_own_po
         await service.wait_until(lambda: len(service.updates()) >= HANGING_RUNS, "the runs of the hanging system")
         await send_thin_events(service)
         await service.wait_until(lambda: system.reads >= 10, "GETs that hang")
-        began = time.monotonic()
         others = [f"OTHER-{number}" for number in range(20)]
         await service.request(*(a_document(run, spec="copper-line") for run in others), a_document("LATE"))
         ended = {*others}
@@ -64,4 +65,4 @@ async def test_one_hanging_system_of_two_delays_neither_the_other_nor_its_own_po
             lambda: ended <= {result.run_id for result in service.results()}, "the results of the other system", WITHIN
         )
         await service.wait_until(lambda: service.updates("LATE"), "a POST to the hanging system", WITHIN)
-        assert time.monotonic() - began < WITHIN
+        assert system.unanswered >= 10  # still

@@ -41,7 +41,7 @@ async def test_runs_are_ordered_answered_and_captured_in_the_table(
     # Without the look at the run store that stands in for Kafka: every answer comes because of what is published.
     waking = partial(SpokeRequestSettings, read_again_after=3_600)
     monkeypatch.setattr("southbound.service.composition.servicenow.SpokeRequestSettings", waking)
-    settings = ServiceNowSettings(requests=True, paths=True, time_limit=60)
+    settings = ServiceNowSettings(requests=True, paths=True, time_limit=120)
     async with (
         ServiceNowInstance() as instance,
         a_service(kafka_bootstrap, tmp_path, started=False, api=ApiSettings(port=0), servicenow=settings) as service,
@@ -98,7 +98,7 @@ async def run_commands(block: str, address: str) -> Sequence[Any]:
     process = await asyncio.create_subprocess_exec(
         "bash", "-e", "-c", block.replace(ADDRESS, address), stdout=asyncio.subprocess.PIPE
     )
-    printed, _ = await asyncio.wait_for(process.communicate(), 60)
+    printed, _ = await asyncio.wait_for(process.communicate(), 180)
     assert process.returncode == 0
     text, found = printed.decode(), []
     while text:

@@ -25,7 +25,7 @@ SCOPE = TopicScope(names=TopicNames("p."), spokes=["fibre-lab"])
 
 def get_json(port: int, path: str) -> tuple[int, dict[str, object]]:
     try:
-        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+        with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
             return answer.status, json.load(answer)
     except HTTPError as refusal:
         return refusal.code, json.load(refusal)
@@ -43,7 +43,7 @@ async def wait_for_response(port: int, path: str) -> tuple[int, dict[str, object
 async def test_probes_are_answered_while_the_service_waits_for_kafka(tmp_path: Path) -> None:
     with reserve_port() as unused, reserve_port() as health:
         settings = Settings(
-            kafka=KafkaSettings(bootstrap=unused.address, start_timeout=4.0),
+            kafka=KafkaSettings(bootstrap=unused.address, start_timeout=600.0),
             store=StoreSettings(url=SecretStr(f"sqlite:///{tmp_path}/runs.db")),
             health=HealthSettings(port=health.port),
         )
@@ -52,8 +52,11 @@ async def test_probes_are_answered_while_the_service_waits_for_kafka(tmp_path: P
         status, answer = await asyncio.to_thread(get_json, health.port, "/health/ready")
         assert status == 503
         assert "waiting" in json.dumps(answer)
+        serving.cancel()
+        await asyncio.wait([serving])
+        soon = settings.kafka.model_copy(update={"start_timeout": 0.5})
         with pytest.raises(NotReachableError, match=unused.address):
-            await serving
+            await serve(settings.model_copy(update={"kafka": soon}), [Role.ROUTING], stop=asyncio.Event())
 
 
 def test_a_role_needs_only_the_topics_that_it_reads_and_writes() -> None:

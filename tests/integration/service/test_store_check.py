@@ -69,14 +69,14 @@ def reset_offsets(service: ServiceUnderTest) -> None:
     """Commit the beginning of each partition, as `kafka-consumer-groups --reset-offsets --to-earliest` does."""
     for group, topic in groups(service).items():
         with closing(Consumer({"bootstrap.servers": service.settings.kafka.servers, "group.id": group})) as consumer:
-            numbers = consumer.list_topics(topic, timeout=10).topics[topic].partitions
+            numbers = consumer.list_topics(topic, timeout=60).topics[topic].partitions
             consumer.commit(offsets=[TopicPartition(topic, number, 0) for number in numbers], asynchronous=False)
 
 
 def delete_groups(service: ServiceUnderTest) -> None:
     admin = AdminClient({"bootstrap.servers": service.settings.kafka.servers})
     for deleted in admin.delete_consumer_groups([*groups(service)]).values():
-        deleted.result(10)
+        deleted.result(60)
 
 
 async def test_an_empty_store_is_refused_whatever_became_of_the_offsets(kafka_bootstrap: str, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ async def test_an_accepted_empty_store_looks_runs_up_before_it_sends_them(kafka_
     async with a_stopped_service(kafka_bootstrap, tmp_path) as service:
         use_store(service, tmp_path / "empty.db")
         await asyncio.to_thread(reset_offsets, service)
-        await service.wait_until(lambda: len(service.request_results()) == len(RUNS), "all have ended")
+        await service.wait_until(lambda: len(service.request_results()) >= len(RUNS), "all have ended")
         await service.start(accept_empty_store=True)
         await service.wait_until(lambda: len(service.request_results()) >= 2 * len(RUNS), "all have ended again")
         await service.request(a_document("TR4"))
@@ -187,11 +187,11 @@ async def test_new_runs_are_sent_at_once_when_the_topic_is_made_anew_after_an_ac
 def make_anew(servers: str, topic: str) -> None:
     """Delete a topic and create it again."""
     admin = AdminClient({"bootstrap.servers": servers})
-    admin.delete_topics([topic])[topic].result(10)
-    deadline = time.monotonic() + 30
+    admin.delete_topics([topic])[topic].result(60)
+    deadline = time.monotonic() + 60
     while True:
         try:
-            admin.create_topics([NewTopic(topic, 3, 1)])[topic].result(10)
+            admin.create_topics([NewTopic(topic, 3, 1)])[topic].result(60)
         except KafkaException as error:  # it is still being deleted
             if time.monotonic() > deadline or error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise

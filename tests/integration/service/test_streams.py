@@ -70,7 +70,7 @@ def create_topics(bootstrap: str, names: tuple[str, ...], hours: float) -> None:
         [NewTopic(name, num_partitions=2, replication_factor=1, config=kept) for name in names]
     )
     for future in created.values():
-        future.result(30)
+        future.result(60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +177,7 @@ async def test_orders_in_avro_of_a_registry_are_taken_and_only_the_results_of_th
             order = {"id": "NORTH", "name": "Line test NORTH", **ORDER}
             await desk.order(framed_avro(SERVICE_TEST, order))
             await service.wait_until(desk.ended, "the result of the tenant on the other cluster")
+            await service.result_of("NORTH")  # this test may read it later than the copy
             assert {result.run_id for result in service.results()} == {"SOUTH", "NORTH"}
             assert desk.ended() == ["NORTH"]
             assert service.dead_letters() == []

@@ -33,7 +33,7 @@ async def test_a_refused_cancellation_and_a_violation(kafka_bootstrap: str, tmp_
         await service.wait_until(lambda: kinds(service) or None, "the run is accepted")
         await service.publish(RunCancelled(run_id="TR1", root_run_id="TR1"))
         await service.wait_until(lambda: UpdateKind.CANCEL_REFUSED in kinds(service) or None, "the refusal")
-        refusal = service.updates("TR1")[-1]
+        refusal = next(each for each in service.updates("TR1") if each.kind is UpdateKind.CANCEL_REFUSED)
         result = await service.result_of("TR2")
     assert kinds(service)[:2] == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_ACCEPTED]
     assert "cannot be cancelled" in refusal.reasons[0].message

@@ -67,7 +67,7 @@ async def row_with(service: ServiceUnderTest, run_id: str, phase: Phase, number:
     """Wait for the row of a run in a phase, after at least so many attempts."""
     store = await service.store()
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             while True:
                 row = await store.run(run_id)
                 if row and row.phase is phase and row.failed_attempt and row.failed_attempt.number >= number:
@@ -93,7 +93,7 @@ async def printed(service: ServiceUnderTest, command: str, run_id: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     return done.stdout

@@ -38,8 +38,10 @@ def target_folder(folder: Path, instance: ServiceNowInstance) -> Path:
     profile: dict[str, Any] = {
         "name": "desk",
         "base_url": instance.base_url,
-        "timeouts": {"connect": 0.5, "read": 1.0, "total": 1.0},
-        "settle_time": 1.0,
+        # The instance is in the process of the test: if that stands still for longer than both together, a POST that
+        # was given up is stored after the look-up that did not show it.
+        "timeouts": {"connect": 3, "read": 4, "total": 4},
+        "settle_time": 4,
         "retry": {"initial_interval": 0.1, "max_interval": 0.5},
         "concurrency": 4,
     }

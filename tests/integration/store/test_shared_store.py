@@ -93,12 +93,11 @@ def cluster() -> Iterator[tuple[PostgresCluster, int]]:
 def _running(cluster: PostgresCluster) -> Iterator[tuple[PostgresCluster, int]]:
     cluster.create()
     with reserve_port() as reserved:
-        port = reserved.port
-    cluster.start(port)
-    try:
-        yield cluster, port
-    finally:
-        cluster.stop()
+        cluster.start(reserved.port)
+        try:
+            yield cluster, reserved.port
+        finally:
+            cluster.stop()
 
 
 async def test_a_server_that_restarts_has_every_run_that_was_saved(
@@ -130,9 +129,7 @@ async def _save_until_refused(store: SqlRunStore, saved: list[str]) -> None:
 
 
 async def test_an_unreachable_server_is_named_without_its_password() -> None:
-    with reserve_port() as reserved:
-        port = reserved.port
-    with pytest.raises(StoreUnavailableError) as refused:
-        await open_store(f"postgresql://someone:s3cret@127.0.0.1:{port}/runs")
-    assert f"127.0.0.1:{port}/runs" in str(refused.value)
+    with reserve_port() as reserved, pytest.raises(StoreUnavailableError) as refused:  # nobody listens there
+        await open_store(f"postgresql://someone:s3cret@{reserved.address}/runs")
+    assert f"{reserved.address}/runs" in str(refused.value)
     assert "s3cret" not in str(refused.value)

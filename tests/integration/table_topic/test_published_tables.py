@@ -15,7 +15,7 @@ from schemas.lifecycle import RunChanged
 from southbound.service.roles import Role
 from southbound.service.serve import NotReachableError, serve
 from southbound.settings.settings import RoutingSettings
-from southbound.simulator.behaviours import completes_by_callback
+from southbound.simulator.behaviours import completes_by_callback, stays_pending
 from southbound.simulator.script import Script
 from tests.builders.runs import a_document, a_tree
 from tests.fixtures.published_tables import POLICY, SELECTOR, publish_tables, roll_back_table
@@ -70,7 +70,7 @@ async def readiness(running: RunningService) -> dict[str, Any]:
 
 def _fetch_readiness(port: int) -> dict[str, Any]:
     try:
-        with urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
+        with urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=60) as answer:
             found = json.load(answer)
     except HTTPError as refusal:
         found = json.load(refusal)
@@ -80,7 +80,7 @@ def _fetch_readiness(port: int) -> dict[str, Any]:
 
 async def metrics_text(running: RunningService) -> str:
     def ask() -> str:
-        with urlopen(f"http://127.0.0.1:{running.health_port}/metrics", timeout=5) as answer:
+        with urlopen(f"http://127.0.0.1:{running.health_port}/metrics", timeout=60) as answer:
             return str(answer.read().decode())
 
     return await asyncio.to_thread(ask)
@@ -173,13 +173,13 @@ async def test_a_service_without_published_tables_ends_with_the_remedy(kafka_boo
 async def test_a_run_under_way_keeps_its_decision_whatever_is_published_meanwhile(
     kafka_bootstrap: str, tmp_path: Path
 ) -> None:
-    slow = Script(
-        specifications={"fibre-tree": completes_by_callback(10.0), "fibre-tree-child": completes_by_callback(10.0)}
-    )
-    async with a_running_service(kafka_bootstrap, tmp_path, slow) as (service, running, (policy, selector)):
+    # The root does not end by itself: it is under way however long the publishing takes.
+    script = Script(specifications={"fibre-tree": stays_pending(None), "fibre-tree-child": completes_by_callback(1.0)})
+    async with a_running_service(kafka_bootstrap, tmp_path, script) as (service, running, (policy, selector)):
         tree = a_tree("TREE", children=2)
         await service.request(tree)
-        await service.wait_until(lambda: len(service.systems["fibre-lab"].request_log.posts()) == 3, "the tree is out")
+        posted = service.systems["fibre-lab"].request_log.posted_names
+        await service.wait_until(lambda: len({*posted()}) == 3, "the tree is out")
         # The new tables send only the root of a tree, to another system.
         alone = without_tests(POLICY).replace("{hierarchical: true,", "{hierarchical: false,")
         moved = without_tests(SELECTOR).replace("spoke: fibre-lab", "spoke: copper-lab")
