@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "r0022"
+revision = "r0021"
 down_revision = "r0019"
 
 MOMENT = sa.Text().with_variant(sa.DateTime(timezone=True), "postgresql")
