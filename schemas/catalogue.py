@@ -41,11 +41,11 @@ class EventType:
 
 
 CATALOGUE = (
-    EventType(model=RunRequested, versions=3, travels_on="lifecycle"),
-    EventType(model=RunChanged, versions=3, travels_on="lifecycle"),
+    EventType(model=RunRequested, versions=4, travels_on="lifecycle"),
+    EventType(model=RunChanged, versions=4, travels_on="lifecycle"),
     EventType(model=RunCancelled, versions=1, travels_on="lifecycle"),
-    EventType(model=SendRun, versions=3, travels_on="dispatch"),
-    EventType(model=ChangeRun, versions=3, travels_on="dispatch"),
+    EventType(model=SendRun, versions=4, travels_on="dispatch"),
+    EventType(model=ChangeRun, versions=4, travels_on="dispatch"),
     EventType(model=CancelRun, versions=1, travels_on="dispatch"),
     EventType(model=InboundReceived, versions=1, travels_on="inbound"),
     EventType(model=RunUpdate, versions=6, travels_on="inflight"),

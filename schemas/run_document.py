@@ -176,13 +176,21 @@ class AppliedSpecification(Model):
     time_out: WholeSeconds | None = None
 
 
+class ValidityPeriod(Model):
+    """When results are valid (TMF653 `TimePeriod`); an end that is None is open."""
+
+    start_date_time: Timestamp | None = None
+    end_date_time: Timestamp | None = None
+
+
 class RunDocument(Model):
     """The whole desired state of one run; a root may embed its child documents as a flat list.
 
     `version` grows with every change. `order` is the position among the children of one parent.
     `child_run_ids` names children that arrive as their own `RunRequested` events instead. `expected_duration` is in
     seconds, and so is `time_out`, after which a run that has not ended ends as timed out. `specification` is filled in
-    by Southbound; what an ordering service writes there is ignored.
+    by Southbound; what an ordering service writes there is ignored. `other_attributes` are those of an ordered
+    `ServiceTest` that have no field of their own: they are shown again, and sent to no one.
     """
 
     run_id: NonEmptyStr
@@ -204,6 +212,8 @@ class RunDocument(Model):
     test_measure: tuple[RequestedMeasure, ...] = ()
     start_date_time: Timestamp | None = None
     end_date_time: Timestamp | None = None
+    valid_for: ValidityPeriod | None = None
+    other_attributes: JsonText | None = None
     expected_duration: WholeSeconds | None = None
     time_out: WholeSeconds | None = None
     specification: AppliedSpecification | None = None

@@ -248,6 +248,7 @@ Patchable = Literal[
     "mode",
     "startDateTime",
     "endDateTime",
+    "validFor",
     "characteristic",
     "relatedParty",
     "relatedService",

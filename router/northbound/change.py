@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
+from router.northbound.other_attributes import merged_attributes
 from router.northbound.patches.patch import json_patch, merge_patch, touched_names
 from router.northbound.patches.patch_query import json_patch_query, without_query
 from router.runs.pending import is_pending, with_changed_child, without_children
@@ -37,6 +38,7 @@ CHANGEABLE = frozenset(
         "testMeasure",
         "startDateTime",
         "endDateTime",
+        "validFor",
     }
 )
 
@@ -204,6 +206,7 @@ def _changed_document(
     kept_names = CHANGEABLE.difference(names) - _REQUIRED
     read = reader.read_document({name: value for name, value in patched.items() if name not in kept_names}, known)
     kept = {ours: getattr(known, ours) for tmf, ours in _OURS.items() if tmf not in names}
+    kept["other_attributes"] = merged_attributes(known.other_attributes, read.other_attributes, names)
     document = read.model_copy(update=kept)
     return None if document == known else document
 
@@ -220,4 +223,5 @@ _OURS = {
     "testMeasure": "test_measure",
     "startDateTime": "start_date_time",
     "endDateTime": "end_date_time",
+    "validFor": "valid_for",
 }

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from router.northbound.api_version import ApiVersion
+from router.northbound.other_attributes import other_attributes_of
 from router.runs.hierarchy import child_ids
 from schemas.characteristic_types import characteristic_type
 from schemas.results import AppliedConsequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from router.northbound.order import RunView
     from router.runs.run import RunRow
     from schemas.results import Reason, ReportedMeasure, RuleViolation
-    from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure, RunDocument
+    from schemas.run_document import RelatedParty, RequestedMeasure, RunDocument
 
 Resource = dict[str, object]
 
@@ -54,7 +55,8 @@ def to_resource(view: RunView, version: ApiVersion, base_url: str = "") -> Resou
         "mode": None if document.mode is Mode.UNKNOWN else document.mode.value,
         "startDateTime": _moment(document.start_date_time),
         "endDateTime": _moment(document.end_date_time),
-        "characteristic": [*_characteristics(document.characteristic, version), *_our_characteristics(view, version)],
+        "validFor": _valid_for(document),
+        "characteristic": [*_characteristics(document, version), *_our_characteristics(view, version)],
         "relatedParty": [_related_party(party, version) for party in document.related_party],
         "testMeasure": _measures(view, version),
         "externalIdentifier": _external_identifiers(view, version),
@@ -68,7 +70,7 @@ def to_resource(view: RunView, version: ApiVersion, base_url: str = "") -> Resou
 def href_of(resource_id: str, version: ApiVersion, base_url: str = "", resource: str = "serviceTest") -> str:
     """Return the address of a run."""
     # Run ids of other services may have any character.
-    return f"{base_url}{version.base}/{resource}/{_percent_encoded(resource_id)}"
+    return f"{base_url}{version.base}/{resource}/{percent_encoded(resource_id)}"
 
 
 def kept_resource(kept: Mapping[str, object], version: ApiVersion) -> Mapping[str, object]:
@@ -93,7 +95,8 @@ def select_fields(resource: Resource, fields: Collection[str] | None) -> Resourc
     return {name: value for name, value in resource.items() if name in fields or name in ALWAYS_SHOWN}
 
 
-def _percent_encoded(text: str) -> str:
+def percent_encoded(text: str) -> str:
+    """Return a text with every character percent-encoded that RFC 3986 §2.3 does not leave as it is."""
     if _UNRESERVED.fullmatch(text):
         return text
     return "".join(
@@ -132,8 +135,27 @@ def _specification(document: RunDocument, version: ApiVersion) -> Resource:
     return _without_nulls(plain) | _typed(version, "ServiceTestSpecificationRef")
 
 
-def _characteristics(characteristics: Iterable[Characteristic], version: ApiVersion) -> list[Resource]:
-    return [_characteristic(each.name, value_to_json(each.value), each.value_type, version) for each in characteristics]
+def _valid_for(document: RunDocument) -> Resource | None:
+    period = document.valid_for
+    if period is None:
+        return None
+    return _without_nulls(
+        {"startDateTime": _moment(period.start_date_time), "endDateTime": _moment(period.end_date_time)}
+    )
+
+
+def _characteristics(document: RunDocument, version: ApiVersion) -> list[Resource]:
+    shown = [
+        _characteristic(each.name, value_to_json(each.value), each.value_type, version)
+        for each in document.characteristic
+    ]
+    return shown if document.other_attributes is None else _with_others(shown, document, "characteristic")
+
+
+def _with_others(shown: list[Resource], document: RunDocument, name: str) -> list[Resource]:
+    """Return entries with the attributes that a document has no field for."""
+    others = other_attributes_of(document).get(name, {})
+    return [{**entry, **others.get(str(place), {})} for place, entry in enumerate(shown)]
 
 
 def _characteristic(name: str, value: object, value_type: str | None, version: ApiVersion) -> Resource:
@@ -217,7 +239,8 @@ def _measures(view: RunView, version: ApiVersion) -> list[Resource]:
     reported = {measure.id: measure for measure in (view.row.measures if view.row else ())}
     requested = {measure.id: measure for measure in view.document.test_measure}
     ids = (*requested, *(measure_id for measure_id in reported if measure_id not in requested))
-    return [_measure(requested.get(each), reported.get(each), version) for each in ids]
+    shown = [_measure(requested.get(each), reported.get(each), version) for each in ids]
+    return shown if view.document.other_attributes is None else _with_others(shown, view.document, "testMeasure")
 
 
 def _measure(requested: RequestedMeasure | None, reported: ReportedMeasure | None, version: ApiVersion) -> Resource:

@@ -12,8 +12,11 @@ import orjson
 from pydantic import ValidationError
 
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode
+from router.northbound.other_attributes import OTHER_ATTRIBUTES, other_attributes_text
 from router.northbound.resource import OUR_PREFIX
 from router.runs.ids import nested_run_id, requested_measure_id
+from router.specifications.checks import moment_of
+from router.specifications.tmf_types import MAX_TEXT_LENGTH
 from schemas.run_document import JsonText, RunDocument
 from schemas.text.json_pointer import pointer_to
 from schemas.vocabulary import Mode
@@ -31,6 +34,7 @@ ROOT_RUN_ID = "rootTestRunId"
 CHILDREN = "childServiceTest"
 RELATIONSHIPS = "serviceTestRelationship"
 MAX_ITEMS = 1_000  # in one list
+MAX_RELATIONSHIPS = 100  # of one characteristic
 MAX_ID_LENGTH = 255  # characters of an id that a client chooses
 _COMPARATORS = (
     ("conformanceTargetLower", "conformanceComparatorLower"),
@@ -44,6 +48,7 @@ _TMF_NAMES = {
     "test_measure": "testMeasure",
     "start_date_time": "startDateTime",
     "end_date_time": "endDateTime",
+    "valid_for": "validFor",
     "value_type": "valueType",
     "metric_name": "metricName",
     "metric_href": "metricHref",
@@ -192,6 +197,8 @@ class BodyReader:
             "test_measure": [*self._measures(test, run_id, at, mistakes)],
             "start_date_time": test.get("startDateTime"),
             "end_date_time": test.get("endDateTime"),
+            "valid_for": _validity(test.get("validFor"), at, mistakes),
+            "other_attributes": _other_attributes(test, at, mistakes),
         }
         if test.get("name") is None:
             mistakes.missing("the name of the run", (*at, "name"))
@@ -219,7 +226,7 @@ class BodyReader:
                 mistakes.missing("the metricName of a measure", (*here, "metricName"))
             if href is None and not self.version.is_v5:
                 mistakes.missing("the metricHref of a measure", (*here, "metricHref"))
-            _check_violations(measure, here, mistakes)
+            _check_results(measure, here, mistakes)
             own_id = measure.get("id", definition)
             if own_id is None:
                 own_id = requested_measure_id(run_id, str(name), str(href or ""))
@@ -327,13 +334,72 @@ def _characteristics(test: JsonMapping, at: BodyPath, mistakes: _Mistakes) -> It
             mistakes.missing("the name of a characteristic", (*here, "name"))
         if "value" not in characteristic:
             mistakes.missing("the value of a characteristic", (*here, "value"))
-        if isinstance(name, str) and (name.startswith(OUR_PREFIX) or name in {PARENT_RUN_ID, ROOT_RUN_ID}):
+        if _is_left_out(name):
             continue
         yield {
             "name": name,
             "value": _value(characteristic.get("value")),
             "value_type": characteristic.get("valueType"),
         }
+
+
+def _validity(value: object, at: BodyPath, mistakes: _Mistakes) -> dict[str, object] | None:
+    """Return a `TimePeriod` as it is read into a document; None if it says nothing."""
+    if value is None:
+        return None
+    here = (*at, "validFor")
+    period = _object(value, "validFor", here, mistakes)
+    read = {
+        ours: period.get(tmf) for ours, tmf in (("start_date_time", "startDateTime"), ("end_date_time", "endDateTime"))
+    }
+    start, end = map(moment_of, read.values())
+    if start is not None and end is not None and end < start:
+        sentence = "the endDateTime of validFor is before its startDateTime"
+        mistakes.add(MistakeCode.INVALID_VALUE, sentence, (*here, "endDateTime"))
+    return read if any(one is not None for one in read.values()) else None
+
+
+def _other_attributes(test: JsonMapping, at: BodyPath, mistakes: _Mistakes) -> JsonText | None:
+    """Return the attributes of entries that have no field of their own. The entries themselves are checked before."""
+    found: dict[str, dict[str, dict[str, object]]] = {}
+    for name, attributes in OTHER_ATTRIBUTES.items():
+        entries, place = test.get(name), 0
+        for position, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if not isinstance(entry, dict) or (name == "characteristic" and _is_left_out(entry.get("name"))):
+                continue
+            kept = {one: entry[one] for one in attributes if entry.get(one) is not None}
+            for one, value in kept.items():
+                _check_other_attribute(one, value, (*at, name, position, one), mistakes)
+            if kept:
+                found.setdefault(name, {})[str(place)] = kept
+            place += 1
+    return other_attributes_text(found) if found else None
+
+
+def _check_other_attribute(name: str, value: object, at: BodyPath, mistakes: _Mistakes) -> None:
+    if name != "characteristicRelationship":
+        _check_text(value, name, at, mistakes)
+        return
+    if not isinstance(value, list) or len(value) > MAX_RELATIONSHIPS:
+        sentence = f"{name} must be a list of at most {MAX_RELATIONSHIPS} entries"
+        mistakes.add(MistakeCode.INVALID_FORMAT, sentence, at)
+        return
+    for position, entry in enumerate(value):
+        relationship = _object(entry, f"an entry of {name}", (*at, position), mistakes)
+        for one in ("id", "href", "relationshipType"):
+            if relationship.get(one) is not None:
+                _check_text(relationship[one], one, (*at, position, one), mistakes)
+
+
+def _check_text(value: object, name: str, at: BodyPath, mistakes: _Mistakes) -> None:
+    if not isinstance(value, str) or len(value) > MAX_TEXT_LENGTH or "\x00" in value:
+        sentence = f"{name} must be a text of at most {MAX_TEXT_LENGTH} characters, without NUL"
+        mistakes.add(MistakeCode.INVALID_FORMAT, sentence, at)
+
+
+def _is_left_out(name: object) -> bool:
+    """Return whether a characteristic is one of ours, which is shown and not ordered."""
+    return isinstance(name, str) and (name.startswith(OUR_PREFIX) or name in {PARENT_RUN_ID, ROOT_RUN_ID})
 
 
 def _value(value: object) -> object:
@@ -357,6 +423,22 @@ def _related_parties(test: JsonMapping, at: BodyPath, mistakes: _Mistakes) -> It
             "href": reference.get("href"),
             "role": party.get("role"),
         }
+
+
+def _check_results(measure: JsonMapping, at: BodyPath, mistakes: _Mistakes) -> None:
+    """Check the results of a measure, which are not kept."""
+    value, accuracy, captured = measure.get("value"), measure.get("accuracy"), measure.get("captureDateTime")
+    if value is not None and not (isinstance(value, dict) and {"name", "value"} <= value.keys()):
+        sentence = "the value of a measure must be a characteristic, an object with name and value"
+        mistakes.add(MistakeCode.INVALID_FORMAT, sentence, (*at, "value"))
+    if accuracy is not None and (isinstance(accuracy, bool) or not isinstance(accuracy, int | float)):
+        mistakes.add(MistakeCode.INVALID_FORMAT, "the accuracy of a measure must be a number", (*at, "accuracy"))
+    if captured is not None and moment_of(captured) is None:
+        sentence = "captureDateTime must be a date and time such as 2026-01-31T09:35:43Z"
+        mistakes.add(MistakeCode.INVALID_FORMAT, sentence, (*at, "captureDateTime"))
+    if not isinstance(measure.get("captureMethod"), str | None):
+        mistakes.add(MistakeCode.INVALID_FORMAT, "captureMethod must be a text", (*at, "captureMethod"))
+    _check_violations(measure, at, mistakes)
 
 
 def _check_violations(measure: JsonMapping, at: BodyPath, mistakes: _Mistakes) -> None:

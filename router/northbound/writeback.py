@@ -142,6 +142,7 @@ def whole_body(form: TargetFormat, writable: WritableRun) -> Body:
         "description": _cut(run.description, MAX_DESCRIPTION_LENGTH if form.is_servicenow else None),
         "mode": run.mode.value if run.mode in _MODES else Mode.ONDEMAND.value,
         "startDateTime": _moment(form, run.start_date_time),
+        "validFor": _valid_for(form, run),
         "characteristic": [_characteristic(one.name, one.value, one.value_type) for one in run.characteristic],
     }
     return _without_empty(body | _progress(form, writable))
@@ -408,6 +409,14 @@ def _moment(form: TargetFormat, at: datetime | None) -> str | None:
     except OverflowError:  # a zone west or east of UTC at the edge of the calendar
         local = at
     return local.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
+
+
+def _valid_for(form: TargetFormat, run: RunDocument) -> Body | None:
+    period = run.valid_for
+    if period is None:
+        return None
+    moments = {"startDateTime": period.start_date_time, "endDateTime": period.end_date_time}
+    return {name: _moment(form, at) for name, at in moments.items() if at is not None}
 
 
 def _cut(text: str | None, limit: int | None) -> str | None:

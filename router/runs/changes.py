@@ -18,6 +18,7 @@ from schemas.run_document import (
     RequestedMeasure,
     ServiceRef,
     SpecificationRef,
+    ValidityPeriod,
     value_to_json,
 )
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 FieldValue = (
     str
     | datetime
+    | ValidityPeriod
     | ServiceRef
     | SpecificationRef
     | tuple[Characteristic, ...]
@@ -52,6 +54,7 @@ CHANGEABLE_FIELDS: Mapping[str, str] = {
     "testSpecification": "test_specification",
     "startDateTime": "start_date_time",
     "endDateTime": "end_date_time",
+    "validFor": "valid_for",
 }
 MEASURES_FIELD = "testMeasure"
 FIELDS_THAT_ARE_SENT: Mapping[str, str] = {**CHANGEABLE_FIELDS, MEASURES_FIELD: "test_measure"}

@@ -102,6 +102,10 @@ def management_schemas() -> dict[str, object]:
         "mode": {"enum": ["ONDEMAND", "PROACTIVE", "ondemand", "proactive", "", None]},
         "startDateTime": _LOCAL_MOMENT,
         "endDateTime": _LOCAL_MOMENT,
+        "validFor": {
+            "type": ["object", "null"],
+            "properties": {"startDateTime": _LOCAL_MOMENT, "endDateTime": _LOCAL_MOMENT},
+        },
         "testMeasure": {"type": ["array", "null"], "maxItems": MAX_ITEMS, "items": _measure()},
     }
     children: Schema = {"type": ["array", "null"], "maxItems": MAX_ITEMS, "items": reference(_NEW_RUN)}

@@ -45,6 +45,7 @@ _COMMON: dict[str, FieldTree] = {
     "state": LEAF,
     "startDateTime": LEAF,
     "endDateTime": LEAF,
+    "validFor": {"startDateTime": LEAF, "endDateTime": LEAF},
     "relatedService": _REFERENCE,
     "testSpecification": _REFERENCE,
     "characteristic": [_CHARACTERISTIC],

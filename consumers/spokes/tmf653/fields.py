@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from consumers.spokes.tmf653.versions import TmfVersion
-    from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure, RunDocument
+    from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure, RunDocument, ValidityPeriod
 
 CHILDREN = "childServiceTest"
 RUN_ID = "testRunId"
@@ -106,6 +106,15 @@ def _requested_measure(
     return without_nulls(**fields) | version.type_of("TestMeasure")
 
 
+def valid_for(period: ValidityPeriod | None) -> dict[str, object] | None:
+    """Write a `TimePeriod`."""
+    if period is None:
+        return None
+    return without_nulls(
+        startDateTime=format_rfc3339(period.start_date_time), endDateTime=format_rfc3339(period.end_date_time)
+    )
+
+
 def related_service(version: TmfVersion, run: RunDocument) -> dict[str, object]:
     """Write a `ServiceRef`."""
     service = run.related_service
@@ -135,6 +144,7 @@ PLAIN_FIELDS: Mapping[str, Callable[[TmfVersion, RunDocument], object]] = {
     "mode": lambda _, run: None if run.mode is Mode.UNKNOWN else run.mode.value,
     "startDateTime": lambda _, run: format_rfc3339(run.start_date_time),
     "endDateTime": lambda _, run: format_rfc3339(run.end_date_time),
+    "validFor": lambda _, run: valid_for(run.valid_for),
     "relatedService": related_service,
     "testSpecification": specification,
     "relatedParty": lambda version, run: [related_party(version, one) for one in run.related_party],

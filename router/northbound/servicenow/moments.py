@@ -33,7 +33,16 @@ def read_moment(value: object, zone: tzinfo) -> object:
         return value
 
 
+def read_period(value: object, zone: tzinfo) -> object:
+    """Return a `TimePeriod` with date-times as RFC 3339 has them, without empty ones; None for an empty text."""
+    if isinstance(value, str) and not value.strip():
+        return None
+    return with_moments(value, zone) if isinstance(value, dict) else value
+
+
 def with_moments(body: Mapping[str, object], zone: tzinfo) -> dict[str, object]:
     """Return a `ServiceTest` as ServiceNow writes it with moments that TMF653 knows, without those that are empty."""
     read = {name: read_moment(value, zone) if name in MOMENTS else value for name, value in body.items()}
+    if "validFor" in body:
+        read["validFor"] = read_period(body["validFor"], zone)
     return {name: value for name, value in read.items() if name not in MOMENTS or value is not None}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from router.northbound.change import CHANGEABLE
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
-from router.northbound.servicenow.moments import MOMENTS, read_moment
+from router.northbound.servicenow.moments import MOMENTS, read_moment, read_period
 from router.runs.states import normalise_state
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ _REFERENCES = {
     "testSpecification": ("id", "href", "name", "version", "@referredType"),
 }
 # Results in a body come from the test system and are not kept, so their rules do not apply either.
-_MEASURE_FIELDS = ("id", "metricName", "metricHref", "unitOfMeasure", "testMeasureDefinitionId")
+_MEASURE_FIELDS = ("id", "metricName", "metricHref", "metricDescription", "unitOfMeasure", "testMeasureDefinitionId")
 _NEVER_REMOVED = frozenset({"characteristic", "mode", "relatedParty", "testMeasure"})
-_CHARACTERISTIC_FIELDS = ("name", "valueType", "value")
+_CHARACTERISTIC_FIELDS = ("id", "name", "valueType", "value")
 
 
 def read_new_run(body: object, zone: tzinfo) -> object:
@@ -154,6 +154,8 @@ def _name_of(characteristic: JsonMapping) -> str | None:
 def _translated(name: str, value: object, zone: tzinfo) -> object:
     if name in MOMENTS:
         return read_moment(value, zone)
+    if name == "validFor":
+        return read_period(value, zone)
     if name == "mode":
         return None if _is_empty(value) else value
     if name in _REFERENCES and isinstance(value, dict):

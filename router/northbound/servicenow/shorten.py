@@ -17,7 +17,7 @@ SHORTENED = "shortened"
 _ELLIPSIS = "…"
 _SHORT_TEXT, _SHORT_VALUE = 80, 40  # characters
 _LISTS = ("testMeasure", "childServiceTest", "errors")
-_DETAILS = frozenset({"description", "characteristic", "mode", "startDateTime"})
+_DETAILS = frozenset({"description", "characteristic", "mode", "startDateTime", "validFor"})
 _MEASURE_DETAILS = frozenset({"metricHref", "accuracy", "captureDateTime", "captureMethod"})
 _VIOLATION_FIELDS = ("id", "name", "thresholdRuleSeverity")
 

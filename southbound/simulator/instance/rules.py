@@ -26,6 +26,7 @@ _RUN_FIELDS = frozenset(
         "state",
         "startDateTime",
         "endDateTime",
+        "validFor",
         "relatedService",
         "testSpecification",
         "characteristic",
@@ -93,8 +94,18 @@ def _mistakes(body: AnyJson) -> Iterator[tuple[str, str]]:
         yield "/mode", "must be ONDEMAND or PROACTIVE"
     for field in ("startDateTime", "endDateTime"):
         yield from _moment(body, field, "")
+    yield from _period(body)
     for number, measure in enumerate(_list(body, "testMeasure")):
         yield from _measure(measure, f"/testMeasure/{number}")
+
+
+def _period(body: AnyJson) -> Iterator[tuple[str, str]]:
+    period = body.get("validFor", {})
+    if not isinstance(period, dict):
+        yield "/validFor", "must be an object"
+        return
+    for field in ("startDateTime", "endDateTime"):
+        yield from _moment(period, field, "/validFor")
 
 
 def _measure(measure: object, at: str) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ import pytest
 
 from consumers.northbound.api import cancel_service_test
 from router.northbound.api_version import ApiVersion
+from router.northbound.not_kept import NOT_KEPT_HEADER
 from router.northbound.principal import Principal, Scope
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.results import Reason, ReportedMeasure, RuleViolation
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 LIFECYCLE = TopicNames().lifecycle
 MERGE, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 EVERYTHING = frozenset(Scope)
+LOSS = {"metricName": "loss", "metricHref": "urn:loss"}
 
 
 @pytest.fixture
@@ -70,6 +72,21 @@ async def test_a_run_that_is_ordered_is_answered_with_201_and_what_was_sent(api:
         (an_order_body(testMeasure=[{"metricHref": "urn:loss"}]), "/testMeasure/0/metricName"),
         (an_order_body(relatedParty=[{"id": "P1"}]), "/relatedParty/0/@referredType"),
         (an_order_body(startDateTime="tomorrow"), "/startDateTime"),
+        (an_order_body(validFor="always"), "/validFor"),
+        (an_order_body(validFor={"startDateTime": "tomorrow"}), "/validFor/startDateTime"),
+        (
+            an_order_body(validFor={"startDateTime": "2026-02-01T00:00:00Z", "endDateTime": "2026-01-01T00:00:00Z"}),
+            "/validFor/endDateTime",
+        ),
+        (an_order_body(characteristic=[{"name": "a", "value": 1, "id": 7}]), "/characteristic/0/id"),
+        (
+            an_order_body(characteristic=[{"name": "a", "value": 1, "characteristicRelationship": ["b"]}]),
+            "/characteristic/0/characteristicRelationship/0",
+        ),
+        (an_order_body(testMeasure=[LOSS | {"metricDescription": ["x"]}]), "/testMeasure/0/metricDescription"),
+        (an_order_body(testMeasure=[LOSS | {"value": "3000"}]), "/testMeasure/0/value"),
+        (an_order_body(testMeasure=[LOSS | {"accuracy": True}]), "/testMeasure/0/accuracy"),
+        (an_order_body(testMeasure=[LOSS | {"captureDateTime": "now"}]), "/testMeasure/0/captureDateTime"),
         (an_order_body(mode="SOMETIMES"), "/mode"),
         ([], ""),
     ],
@@ -616,6 +633,99 @@ async def test_a_list_of_cancellations_that_is_longer_than_what_is_searched_has_
     assert "X-Total-Count" not in page.headers
     [oldest] = (await api.call("GET", f"{V5}/cancelServiceTest?id={runs[0]['id']}")).body
     assert oldest["id"] == runs[0]["id"]
+
+
+# What is kept of an order
+
+
+VALID = {"startDateTime": "2026-11-23T10:00:00.000Z", "endDateTime": "2026-12-23T10:00:00.000Z"}
+
+
+async def test_the_validity_of_the_results_is_kept_published_and_changed(api: NorthboundServer) -> None:
+    run = await api.order(validFor=VALID)
+    assert run["validFor"] == VALID
+    [event] = api.events
+    assert isinstance(event.data, RunRequested)
+    assert event.data.run.valid_for is not None
+    await routed(api, run["id"])
+    changed = await api.call("PATCH", run["id"], {"validFor": {"endDateTime": None}})
+    assert changed.body["validFor"] == {"startDateTime": VALID["startDateTime"]}
+    assert NOT_KEPT_HEADER not in changed.headers
+    removed = await api.call("PATCH", run["id"], {"validFor": None})
+    assert "validFor" not in removed.body
+    assert len(api.events) == 3
+
+
+@pytest.mark.parametrize("path", ["", f"{V5}/serviceTest"])
+async def test_what_names_and_describes_a_part_of_an_order_is_kept(api: NorthboundServer, path: str) -> None:
+    relationship = [{"id": "c-2", "relationshipType": "dependency"}]
+    url = {"id": "c-1", "name": "url", "value": "x", "characteristicRelationship": relationship}
+    ours = {"name": "southbound.phase", "value": "x"}
+    described = {"metricName": "delay", "metricHref": "urn:delay", "metricDescription": "there and back"}
+    body = an_order_body(characteristic=[{"name": "a", "value": 1}, ours, url], testMeasure=[LOSS, described])
+    answer = await api.call("POST", path, body)
+    assert (answer.status, answer.headers.get(NOT_KEPT_HEADER)) == (201, None)
+    run = answer.body
+
+    def parts(shown: Any) -> tuple[object, ...]:  # noqa: ANN401 - JSON
+        named = {each["name"]: each for each in shown["characteristic"]}
+        last = {each["metricName"]: each for each in shown["testMeasure"]}["delay"]
+        return named["a"].get("id"), url.items() <= named["url"].items(), last["metricDescription"]
+
+    assert parts(run) == (None, True, "there and back")
+    await routed(api, run["id"])
+    changed = (await api.call("PATCH", run["id"], {"description": "again"})).body
+    assert parts(changed) == (None, True, "there and back")
+    other = [{**url, "id": "c-9"}]
+    patched = (await api.call("PATCH", run["id"], {"characteristic": other})).body
+    assert patched["characteristic"][0]["id"] == "c-9"
+    assert patched["testMeasure"][1]["metricDescription"] == "there and back"
+
+
+async def test_what_is_not_kept_of_an_order_is_named(api: NorthboundServer) -> None:
+    result = {"value": {"name": "loss", "value": 3}, "accuracy": 0.5, "ruleViolation": []}
+    body = an_order_body(
+        state="completed",
+        priority="höher",
+        relatedService={"id": "PI0001", "serial": "7"},
+        testMeasure=[LOSS | result],
+        serviceTestRelationship=[{"id": "x", "relationshipType": "substitution"}],
+        externalIdentifier=[{"id": "mine", "owner": "us"}, {"id": "other"}],
+        childServiceTest=[an_order_body(colour="red")],
+    )
+    answer = await api.call("POST", "", body)
+    assert answer.status == 201
+    assert answer.headers[NOT_KEPT_HEADER].split(", ") == [
+        "/priority",
+        "/state",
+        "/relatedService/serial",
+        "/testMeasure/0/accuracy",
+        "/testMeasure/0/ruleViolation",
+        "/testMeasure/0/value",
+        "/externalIdentifier/0/owner",
+        "/externalIdentifier/1",
+        "/serviceTestRelationship/0",
+        "/childServiceTest/0/colour",
+    ]
+    many = await api.call("POST", "", an_order_body(**{f"x{number:02}\n,ü": 1 for number in range(30)}))
+    named = many.headers[NOT_KEPT_HEADER].split(", ")
+    assert (len(named), named[0], named[-1]) == (21, "/x00%0A%2C%C3%BC", "...")
+
+
+async def test_what_a_patch_names_and_does_not_change_is_named_unless_it_is_as_it_was_shown(
+    api: NorthboundServer,
+) -> None:
+    run = await api.order(id="mine", testMeasure=[LOSS])
+    reported = ReportedMeasure(
+        id=run["testMeasure"][0]["id"], id_origin=MeasureIdOrigin.REPORTED, metric_name="loss", value=3
+    )
+    await routed(api, run["id"], measures=(reported,))
+    shown = (await api.call("GET", run["id"])).body
+    echo = {name: value for name, value in shown.items() if name not in ("id", "href", "state")}
+    same = await api.call("PATCH", run["id"], echo)
+    assert (same.status, same.headers.get(NOT_KEPT_HEADER)) == (200, None)
+    other = await api.call("PATCH", run["id"], {"colour": "red", "externalIdentifier": []})
+    assert (other.status, other.headers[NOT_KEPT_HEADER]) == (200, "/colour")
 
 
 # Hierarchies

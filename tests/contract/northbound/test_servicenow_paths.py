@@ -71,6 +71,25 @@ async def test_the_result_has_ids_of_measures_violations_and_consequences(desk: 
         check_run(run)
 
 
+async def test_the_validity_of_results_and_what_names_a_part_of_a_run_are_kept(desk: ServiceNowServer) -> None:
+    valid = {"startDateTime": "2026-07-01 10:00:00", "endDateTime": ""}
+    characteristic = {"id": "c-1", "name": "url", "value": "x"}
+    await desk.call("POST", "", a_servicenow_body(id="sys-1", validFor=valid, characteristic=[characteristic]))
+    shown = (await desk.call("GET", "/sys-1")).body
+    assert shown["validFor"] == {"startDateTime": "2026-07-01 10:00:00"}
+    check_run(shown)
+    as_tmf = (await desk.api.call("GET", await run_id_of(desk, "sys-1"))).body
+    assert (as_tmf["validFor"], as_tmf["characteristic"][0]["id"]) == (
+        {"startDateTime": "2026-07-01T08:00:00.000Z"},
+        "c-1",
+    )
+    before = len(desk.resources.publisher.published)
+    await desk.call("PATCH", "/sys-1", a_servicenow_body(**{**shown, "id": "sys-1"}))
+    assert len(desk.resources.publisher.published) == before
+    later = await desk.call("PATCH", "/sys-1", a_servicenow_body(validFor={"endDateTime": "2026-07-02 10:00:00"}))
+    assert later.body["validFor"]["endDateTime"] == "2026-07-02 10:00:00"
+
+
 async def test_a_list_has_pages_and_one_filter(desk: ServiceNowServer) -> None:
     for number in range(23):
         await desk.call("POST", "", a_servicenow_body(id=f"sys-{number}"))

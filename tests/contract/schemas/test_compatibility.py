@@ -135,7 +135,7 @@ def test_a_recursive_schema_is_found_in_every_version() -> None:
 def test_the_catalogue_and_the_folder_must_agree() -> None:
     sentences = history.missing({SUBJECT: [V1]})
     assert f"{SUBJECT}: the catalogue lists 0 versions, the folder has 1" in sentences
-    assert "southbound.testrun.SendRun: the catalogue lists 3 versions, the folder has 0" in sentences
+    assert "southbound.testrun.SendRun: the catalogue lists 4 versions, the folder has 0" in sentences
 
 
 def test_violations_end_with_exit_code_one(

@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import orjson
 import pytest
 
 from southbound.service.roles import Role
@@ -72,9 +73,11 @@ async def test_an_order_is_read_at_once_and_shows_its_result(kafka_bootstrap: st
         base = f"http://127.0.0.1:{running.api_port}{SERVICE_TEST}"
         children = [{**ORDER, "name": f"Child {n}", "testMeasure": []} for n in (1, 2)]
         async with aiohttp.ClientSession() as http:
-            async with http.post(base, json={**ORDER, "id": "SN-1"}) as response:
+            valid = {"endDateTime": "2027-01-31T09:35:43.000Z"}
+            async with http.post(base, json={**ORDER, "id": "SN-1", "validFor": valid, "state": "failed"}) as response:
                 assert response.status == 201, await response.text()
                 ordered = await response.json()
+                assert (ordered["validFor"], response.headers["Southbound-Not-Kept"]) == (valid, "/state")
             async with http.get(f"{base}/SN-1") as response:
                 assert (response.status, (await response.json())["id"]) == (200, ordered["id"])
             tree = {**ORDER, "testSpecification": {"id": "fibre-tree"}, "childServiceTest": children}
@@ -85,6 +88,10 @@ async def test_an_order_is_read_at_once_and_shows_its_result(kafka_bootstrap: st
             assert (shown["southbound.spoke"], shown["southbound.result"]) == ("fibre-lab", "pass")
             assert [measure["id"] for measure in done["testMeasure"]] == ["TM1"]
             assert done["testMeasure"][0]["value"]["value"] is not None
+            assert done["validFor"] == valid
+            requests = [each for system in service.systems.values() for each in system.request_log.requests]
+            sent = [orjson.loads(each.body) for each in requests if each.method == "POST" and b"TM1" in each.body]
+            assert valid in [body.get("validFor") for body in sent]
             related = [each["id"] for each in root["serviceTestRelationship"]]
             for run_id in (root["id"], *related):
                 await wait_for_state(http, f"{base}/{run_id}", service, "completed")

@@ -22,6 +22,7 @@ from schemas.run_document import (
     RunDocument,
     ServiceRef,
     SpecificationRef,
+    ValidityPeriod,
 )
 from schemas.vocabulary import Mode
 from tests.builders.runs import NOON, a_document
@@ -42,6 +43,7 @@ FIELD_CHANGES: dict[str, tuple[str, Any]] = {
     "testSpecification": ("test_specification", SpecificationRef(id="copper-line")),
     "startDateTime": ("start_date_time", NOON),
     "endDateTime": ("end_date_time", NOON + timedelta(hours=1)),
+    "validFor": ("valid_for", ValidityPeriod(end_date_time=NOON)),
 }
 
 

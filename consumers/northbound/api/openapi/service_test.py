@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from router.northbound.lists.query import MAX_OFFSET, MAX_VALUE_LENGTH
 from router.northbound.lists.sort import MAX_SORT_KEYS, SORTABLE_RUN_ATTRIBUTES
+from router.northbound.not_kept import NOT_KEPT_HEADER
 from router.northbound.patches.patch import MAX_OPERATIONS
 from router.northbound.patches.patch_query import MAX_QUERY_OPERATIONS
-from router.northbound.service_test_body import MAX_ID_LENGTH, MAX_ITEMS
+from router.northbound.service_test_body import MAX_ID_LENGTH, MAX_ITEMS, MAX_RELATIONSHIPS
+from router.specifications.tmf_types import MAX_TEXT_LENGTH
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -27,6 +29,12 @@ NAMED_MEASURE: list[Schema] = [
 ]
 OPTIONAL_NAME: Schema = {**NAME, "type": ["string", "null"]}
 MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
+_VALID_FOR: Schema = {
+    "type": ["object", "null"],
+    "description": "When the results are valid.",
+    "properties": {"startDateTime": MOMENT, "endDateTime": MOMENT},
+}
+_BOUNDED_TEXT: Schema = {"type": ["string", "null"], "maxLength": MAX_TEXT_LENGTH, "pattern": "^[^\\u0000]*$"}
 _KEY: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^([!#-~]|[!-~][ -~]*[!-~])$"}
 _REFUSALS = {
     "400": "The request is wrong; `propertyPath` is the JSON pointer of the mistake.",
@@ -91,8 +99,8 @@ def service_test_paths(version: ApiVersion) -> dict[str, object]:
                 tag,
                 [{**_header("Idempotency-Key", "Repeating a POST with the same key orders one run."), "schema": _KEY}],
                 {
-                    "201": {**response_with_etag("Kafka has the order.", shown), "links": next_ones},
-                    "202": response_with_etag("The order is stored, and published once Kafka is available.", shown),
+                    "201": {**_response_to_body("Kafka has the order.", shown), "links": next_ones},
+                    "202": _response_to_body("The order is stored, and published once Kafka is available.", shown),
                 },
                 refusals("400", "408", "409", "413", "415", "422"),
                 {"application/json": {"schema": reference(schema_name(version, "ServiceTest_Create"))}},
@@ -117,8 +125,8 @@ def service_test_paths(version: ApiVersion) -> dict[str, object]:
                 tag,
                 [_header("If-Match", "412 if the run has another entity tag.")],
                 {
-                    "200": response_with_etag("Kafka has the change, or nothing was to be changed.", shown),
-                    "202": response_with_etag("The change is stored, and published once Kafka is available.", shown),
+                    "200": _response_to_body("Kafka has the change, or nothing was to be changed.", shown),
+                    "202": _response_to_body("The change is stored, and published once Kafka is available.", shown),
                 },
                 refusals("400", "404", "408", "409", "412", "413", "415"),
                 _patch_bodies(version),
@@ -183,6 +191,16 @@ def response_with_etag(description: str, schema: Schema) -> Schema:
     """Return the response that shows one resource, with its entity tag."""
     headers = {"ETag": {"schema": {"type": "string"}}}
     return {"description": description, "headers": headers, "content": {"application/json": {"schema": schema}}}
+
+
+def _response_to_body(description: str, schema: Schema) -> Schema:
+    """Return the response to a body of which some attributes may not be kept."""
+    response = response_with_etag(description, schema)
+    not_kept: Schema = {
+        "description": "JSON pointers to what was sent and is not kept, percent-encoded; 20 at most, then `...`.",
+        "schema": {"type": "string"},
+    }
+    return {**response, "headers": {**_mapping(response["headers"]), NOT_KEPT_HEADER: not_kept}}
 
 
 def _list_response(description: str, schema: Schema) -> Schema:
@@ -281,6 +299,7 @@ def _create(version: ApiVersion) -> Schema:
             "testSpecification": _service_reference("version"),
             "startDateTime": MOMENT,
             "endDateTime": MOMENT,
+            "validFor": _VALID_FOR,
             "characteristic": _items(_characteristic()),
             "relatedParty": _items(_related_party(version)),
             "testMeasure": _items(_requested_measure(version)),
@@ -302,7 +321,21 @@ def _items(schema: Schema) -> Schema:
 
 def _characteristic() -> Schema:
     value: Schema = {"description": "Any JSON; numbers that 64 bits hold exactly."}
-    properties = {"name": NAME, "valueType": TEXT, "value": value}
+    relationship: Schema = {
+        "type": "object",
+        "properties": dict.fromkeys(("id", "href", "relationshipType"), _BOUNDED_TEXT),
+    }
+    properties = {
+        "id": _BOUNDED_TEXT,
+        "name": NAME,
+        "valueType": TEXT,
+        "value": value,
+        "characteristicRelationship": {
+            "type": ["array", "null"],
+            "maxItems": MAX_RELATIONSHIPS,
+            "items": relationship,
+        },
+    }
     return {"type": "object", "required": ["name", "value"], "properties": properties}
 
 
@@ -318,8 +351,18 @@ def _related_party(version: ApiVersion) -> Schema:
 
 
 def _requested_measure(version: ApiVersion) -> Schema:
-    texts = ("metricDescription", "unitOfMeasure", "captureMethod")
-    properties = {"id": NAME, "metricName": NAME, "metricHref": {"type": "string"}, **dict.fromkeys(texts, TEXT)}
+    properties = {
+        "id": NAME,
+        "metricName": NAME,
+        "metricHref": {"type": "string"},
+        "metricDescription": _BOUNDED_TEXT,
+        "unitOfMeasure": TEXT,
+        # Results are checked and not kept: they come from the test system.
+        "accuracy": {"type": ["number", "null"]},
+        "captureDateTime": MOMENT,
+        "captureMethod": TEXT,
+        "value": {"type": ["object", "null"], "required": ["name", "value"]},
+    }
     if not version.is_v5:
         return {"type": "object", "required": ["metricName", "metricHref"], "properties": properties}
     properties |= {"metricName": OPTIONAL_NAME, "testMeasureDefinitionId": TEXT}
@@ -342,6 +385,7 @@ def _shown(version: ApiVersion) -> Schema:
             "relatedService": {"type": "object", "required": ["id"]},
             "testSpecification": {"type": "object", "required": ["id"]},
             "@type": {"type": "string"},
+            "validFor": {"type": "object"},
             **{name: {"type": "string"} for name in texts},
             **{name: {"type": "array", "items": {"type": "object"}} for name in lists},
         },

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from router.responses import Purpose
 from router.runs.changes import find_field_changes
 from schemas.characteristic_types import UNTYPED, characteristic_type
-from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure, RunDocument, value_to_json
+from schemas.run_document import (
+    Characteristic,
+    RelatedParty,
+    RequestedMeasure,
+    RunDocument,
+    ValidityPeriod,
+    value_to_json,
+)
 from schemas.vocabulary import Mode, Phase
 from tests.builders.runs import NOON, SINGLE, TREE, a_document, a_run, a_tree
 from tests.builders.spokes import a_command, a_spoke, json_of, violations
@@ -30,6 +37,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=5,
 )
+moments = st.none() | st.datetimes(timezones=st.just(UTC))
 documents = st.builds(
     a_document,
     words,
@@ -39,8 +47,9 @@ documents = st.builds(
     measures=st.lists(words, max_size=3, unique=True).map(tuple),
     characteristic=st.lists(st.builds(Characteristic, name=words, value=json_values), max_size=3).map(tuple),
     related_party=st.lists(st.builds(RelatedParty, id=words, referred_type=words), max_size=2).map(tuple),
-    start_date_time=st.none() | st.datetimes(timezones=st.just(UTC)),
-    end_date_time=st.none() | st.datetimes(timezones=st.just(UTC)),
+    start_date_time=moments,
+    end_date_time=moments,
+    valid_for=st.none() | st.builds(ValidityPeriod, start_date_time=moments, end_date_time=moments),
 )
 
 
@@ -191,6 +200,7 @@ def test_a_post_carries_the_whole_run() -> None:
         measures=("TM0007",),
         start_date_time=NOON,
         end_date_time=datetime(2026, 11, 23, 12, 30, 0, 250_000, tzinfo=UTC),
+        valid_for=ValidityPeriod(end_date_time=NOON),
     )
     assert sent_json(run) == {
         "name": "Line test TR0001",
@@ -198,6 +208,7 @@ def test_a_post_carries_the_whole_run() -> None:
         "mode": "ONDEMAND",
         "startDateTime": "2026-11-23T12:00:00.000Z",
         "endDateTime": "2026-11-23T12:30:00.250Z",
+        "validFor": {"endDateTime": "2026-11-23T12:00:00.000Z"},
         "relatedService": {"id": "PI0001"},
         "testSpecification": {"id": "fibre-line"},
         "relatedParty": [{"id": "C1", "role": "customer", "@referredType": "Customer"}],
