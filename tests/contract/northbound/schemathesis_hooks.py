@@ -29,6 +29,9 @@ RULES_BEYOND_SCHEMAS = {
     "which name the relationships of a specification have depends on the resource that is patched": (
         r"is the name that version 5 has for"
     ),
+    "a schema does not bound the texts and names of attributes that it does not list": (
+        r"holds a NUL character|has a name that is no text"
+    ),
     "a schema bounds a number, and does not say which fractions a binary number holds": (
         r"64 bits do not hold the number"
     ),
