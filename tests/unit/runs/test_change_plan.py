@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from router.runs.changes import FIELDS_THAT_ARE_SENT, find_field_changes, measures_refusal
 from router.runs.revisions.change_plan import ChangePlan, ChangeRules, plan_change, without_ignored
 from schemas.results import Reason
-from schemas.run_document import Characteristic, RelatedParty, RequestedMeasure, ServiceRef, SpecificationRef
+from schemas.run_document import (
+    Characteristic,
+    RelatedParty,
+    RequestedMeasure,
+    ServiceRef,
+    SpecificationRef,
+    ValidityPeriod,
+)
 from schemas.vocabulary import Mode, RunState
 from tests.builders.runs import NOON, a_document
 
@@ -26,6 +33,7 @@ NEW: dict[str, Any] = {
     "testSpecification": SpecificationRef(id="copper-line"),
     "startDateTime": NOON,
     "endDateTime": NOON + timedelta(hours=1),
+    "validFor": ValidityPeriod(end_date_time=NOON),
     "testMeasure": (RequestedMeasure(id="TM1", metric_name="speed"),),
 }
 FIELDS = st.frozensets(st.sampled_from(sorted(NEW)))
