@@ -18,6 +18,7 @@ from tests.integration.runtime.test_worker import (
     RecordingHandler,
     WorkerGroup,
     committed,
+    committed_positions,
     journal_entries,
     killable,
     produce,
@@ -62,26 +63,18 @@ async def test_a_kill_during_an_outage_repeats_nothing_that_was_committed_as_fin
 
 def _has_committed(bootstrap: str, group: str, topic: str, end: int) -> bool:
     """Return whether the metadata of the commit covers everything up to the last record."""
-    return "finished=1." in _metadata(bootstrap, group, topic) and _finished_end(bootstrap, group, topic) == end
+    (position,) = committed_positions(bootstrap, group, topic)
+    return "finished=1." in (position.metadata or "") and read_metadata(position.metadata, position.offset).end == end
 
 
 def _metadata(bootstrap: str, group: str, topic: str) -> str:
-    return str(_position(bootstrap, group, topic).metadata or "")
+    (position,) = committed_positions(bootstrap, group, topic)
+    return position.metadata or ""
 
 
 def _finished_end(bootstrap: str, group: str, topic: str) -> int:
-    # One request for both: between two, the group may commit, and the metadata be of another offset.
-    position = _position(bootstrap, group, topic)
+    (position,) = committed_positions(bootstrap, group, topic)
     return read_metadata(position.metadata, position.offset).end
-
-
-def _position(bootstrap: str, group: str, topic: str) -> TopicPartition:
-    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
-    try:
-        (found,) = reader.committed([TopicPartition(topic, 0)], timeout=10)
-        return found
-    finally:
-        reader.close()
 
 
 class Outage:
