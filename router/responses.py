@@ -21,11 +21,8 @@ if TYPE_CHECKING:
 
 # A response that counts as success and cannot be read: whether the call had an effect is unknown.
 RESPONSE_UNREADABLE = "RESPONSE_UNREADABLE"
-_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
-
-
 ACCEPTED_FOR_LATER = HTTPStatus.ACCEPTED  # the body may show what holds until then
-NO_CONTENT = HTTPStatus.NO_CONTENT
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 class Purpose(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.find_external_id import ExternalIdFinder
@@ -19,7 +20,7 @@ from consumers.dispatch.follow_up import (
 from consumers.problems import CANCEL_NOT_SHOWN
 from consumers.spokes.port import AnotherRunError, ErrorInSuccessError, NotUnderstoodError
 from consumers.spokes.profile import CancelMethod
-from router.responses import ACCEPTED_FOR_LATER, NO_CONTENT, Verdict, says_nothing
+from router.responses import ACCEPTED_FOR_LATER, Verdict, says_nothing
 from router.runs.reports.cancel_task import TaskState
 from router.runs.reports.report import ExternalReport, not_found_as_cancelled
 from router.runs.states import RANK, TERMINAL
@@ -133,7 +134,7 @@ class Cancellation(ABC):
     def _is_done_by(self, row: RunRow, response: HttpResponse) -> bool:
         """Return whether a success means that the run has ended; its body may show what was deleted."""
         deletes = self.caller.spoke(row.spoke).profile.cancel is CancelMethod.DELETE
-        return deletes or (response.status == NO_CONTENT and not self._cancels_by_task(row))
+        return deletes or (response.status == HTTPStatus.NO_CONTENT and not self._cancels_by_task(row))
 
     async def ambiguous(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """GET the run, because the response to the cancellation shows a run that goes on, or no run."""

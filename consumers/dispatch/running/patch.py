@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.attempts import wait_for_unanswered
@@ -23,7 +24,7 @@ from consumers.dispatch.follow_up import (
 from consumers.runtime.handler import Done
 from consumers.spokes.port import ChangesInRoot, ErrorInSuccessError, FollowsChanges, NotUnderstoodError
 from consumers.spokes.profile import ChildChange
-from router.responses import ACCEPTED_FOR_LATER, NO_CONTENT, Purpose, Verdict, says_nothing
+from router.responses import ACCEPTED_FOR_LATER, Purpose, Verdict, says_nothing
 from router.runs.events import ChangeAccepted, ChangeRefused, RunMissing
 from router.runs.reports.cancel_task import TaskState
 from router.runs.revisions.bundled_children import children_at_system
@@ -265,4 +266,4 @@ class ChangeAttempt:
 
 def _should_show_the_run(response: HttpResponse) -> bool:
     """Return whether a success says nothing, and its status does not mean that either."""
-    return response.status not in (ACCEPTED_FOR_LATER, NO_CONTENT) and says_nothing(response)
+    return response.status not in (ACCEPTED_FOR_LATER, HTTPStatus.NO_CONTENT) and says_nothing(response)

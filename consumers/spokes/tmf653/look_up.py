@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from consumers.spokes.port import Call, ListedReferences, LookUpPage, NotUnderstoodError
 from consumers.spokes.tmf653.lenient_json import as_mapping, first_text, parse_json
 from consumers.spokes.tmf653.replies import echoed_run_id, json_type_name, run_ids_in, to_report
-from router.responses import NO_CONTENT, Purpose
+from router.responses import Purpose
 from router.runs.reports.identity import may_be
 from router.runs.states import normalise_state
 from schemas.vocabulary import RunState
@@ -92,7 +93,7 @@ def _only_ours(
 
 def _runs_in(response: HttpResponse) -> list[Json]:
     """Return the runs of a list, or the one run that a system returns instead of a list of one."""
-    if response.status == NO_CONTENT or not response.body.strip():
+    if response.status == HTTPStatus.NO_CONTENT or not response.body.strip():
         raise NotUnderstoodError("the look-up was answered without a body, which does not say that there is no run")
     found = parse_json(response.body, response.headers.get("content-type"))
     if isinstance(found, dict) and "id" in found:

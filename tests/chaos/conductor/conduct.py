@@ -177,14 +177,14 @@ async def _disturb_while_loading(world: World, scenario: ChaosScenario, load: Lo
 async def _publish(world: World, load: Load, extent: Extent) -> None:
     """Publish at a steady rate while not too much is open, and for no longer than was asked for."""
     began = started = time.monotonic()
+    at_once = min(MAX_AT_ONCE, int(extent.rate * TICK)) or 1
     while not _is_over(world, extent, started):
         if (ahead := began + world.published / extent.rate - time.monotonic()) > 0:
             await asyncio.sleep(ahead)
         while world.open_results() > MAX_OPEN and not _is_over(world, extent, started):
             await asyncio.sleep(0.1)
             began += 0.1
-        at_once = range(min(MAX_AT_ONCE, int(extent.rate * TICK)) or 1)
-        await asyncio.gather(*[world.publish(load.draw(world.oracle)) for _ in at_once])
+        await asyncio.gather(*[world.publish(load.draw(world.oracle)) for _ in range(at_once)])
     world.is_loaded = True
 
 

@@ -182,7 +182,7 @@ def read_committed(
     """Return the committed offsets by topic and partition; nothing while the broker does not answer."""
     found: dict[tuple[str, int], int] = {}
     for group, topic in groups.items():
-        with closing(Consumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0})) as consumer:
+        with closing(_asking_consumer(bootstrap, group)) as consumer:
             try:
                 places = consumer.committed([TopicPartition(topic, n) for n in range(partitions)], timeout=timeout)
             except KafkaException:
@@ -195,7 +195,7 @@ def read_lag(bootstrap: str, groups: Mapping[str, str], partitions: int) -> dict
     """Return the number of uncommitted records of each topic that has some."""
     committed = read_committed(bootstrap, groups, partitions, timeout=10.0)
     lags: dict[str, int] = {}
-    with closing(Consumer({"bootstrap.servers": bootstrap, "group.id": "conductor", "log_level": 0})) as consumer:
+    with closing(_asking_consumer(bootstrap)) as consumer:
         for topic in groups.values():
             for number in range(partitions):
                 low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=10.0)
@@ -206,10 +206,15 @@ def read_lag(bootstrap: str, groups: Mapping[str, str], partitions: int) -> dict
 
 def count_records(bootstrap: str) -> int:
     """Return how many records were published to all topics but Kafka's own; 0 if no broker answers."""
-    with closing(Consumer({"bootstrap.servers": bootstrap, "group.id": "conductor", "log_level": 0})) as consumer:
+    with closing(_asking_consumer(bootstrap)) as consumer:
         try:
             topics = consumer.list_topics(timeout=10.0).topics
             places = [TopicPartition(name, n) for name in topics if name[:2] != "__" for n in topics[name].partitions]
             return sum(consumer.get_watermark_offsets(place, timeout=10.0)[1] for place in places)
         except KafkaException:
             return 0
+
+
+def _asking_consumer(bootstrap: str, group: str = "conductor") -> Consumer:
+    """Return a consumer that only asks: it is assigned nothing, and joins no group."""
+    return Consumer({"bootstrap.servers": bootstrap, "group.id": group, "log_level": 0})

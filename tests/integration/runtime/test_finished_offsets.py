@@ -18,6 +18,7 @@ from tests.integration.runtime.test_worker import (
     RecordingHandler,
     WorkerGroup,
     committed,
+    committed_positions,
     journal_entries,
     killable,
     produce,
@@ -68,13 +69,8 @@ def _has_committed(bootstrap: str, group: str, topic: str, end: int) -> bool:
 
 def _finished(bootstrap: str, group: str, topic: str) -> tuple[str, int]:
     """Return the metadata of the commit, and the end of what it says was finished."""
-    # One request for all: between two, the group may commit, and the metadata be of another offset.
-    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
-    try:
-        (found,) = reader.committed([TopicPartition(topic, 0)], timeout=KAFKA_TIMEOUT)
-    finally:
-        reader.close()
-    return str(found.metadata or ""), read_metadata(found.metadata, found.offset).end
+    (position,) = committed_positions(bootstrap, group, topic)
+    return position.metadata or "", read_metadata(position.metadata, position.offset).end
 
 
 class Outage:

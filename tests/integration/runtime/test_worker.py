@@ -104,14 +104,19 @@ def produce(bootstrap: str, topic: str, records: int, keys: int = KEYS, first: i
 
 
 def committed(bootstrap: str, group: str, topic: str, partitions: int = 1) -> list[int]:
+    return [position.offset for position in committed_positions(bootstrap, group, topic, partitions)]
+
+
+def committed_positions(bootstrap: str, group: str, topic: str, partitions: int = 1) -> list[TopicPartition]:
+    """Return offsets with their metadata, of one request: between two, the group may commit."""
     reader = Consumer({"bootstrap.servers": bootstrap, "group.id": group})
+    asked = [TopicPartition(topic, number, OFFSET_INVALID) for number in range(partitions)]
     try:
-        partitions_asked = [TopicPartition(topic, number) for number in range(partitions)]
-        return [found.offset for found in reader.committed(partitions_asked, timeout=KAFKA_TIMEOUT)]
+        return reader.committed(asked, timeout=KAFKA_TIMEOUT)
     except KafkaException as error:
         if error.args[0].code() not in NO_COORDINATOR_YET:
             raise
-        return [OFFSET_INVALID] * partitions
+        return asked
     finally:
         reader.close()
 
