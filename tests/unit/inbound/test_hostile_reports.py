@@ -43,7 +43,7 @@ async def test_many_unreadable_measures_are_few_reasons_with_a_count() -> None:
 
 async def test_many_measures_in_the_answer_to_a_post_make_a_small_row() -> None:
     gateway = InMemoryGateway()
-    body = orjson.dumps({"id": "ext-TR0001", "state": "inProgress", "testMeasure": [1] * 2_000_000})
+    body = orjson.dumps({"id": "ext-TR0001", "state": "inProgress", "testMeasure": [1] * 400_000})
     gateway.system.plan(Purpose.SEND, HttpResponse(status=201, body=body))
     await gateway.process_request(a_document(measures=("TM1",)))
     assert len(gateway.row().reasons) == MAX_REASONS_OF_REPORT
