@@ -32,15 +32,17 @@ class Acknowledgements:
 
     def __init__(self) -> None:
         self.process_id = uuid4().hex
-        self._open: dict[Key, asyncio.Future[None]] = {}
+        self._open: dict[Key, list[_Publishing]] = {}
         self._republished: OrderedDict[Key, None] = OrderedDict()
 
     def publishing(self, cause: str, updates: Sequence[RowUpdate]) -> _Publishing:
         """Keep what these updates lead to open, until the block ends without an exception."""
         # Before it is stored: whoever reads the stored row must find it open.
-        loop = asyncio.get_running_loop()
         keys = [(row.run_id, row.revision + 1, cause) for row, _ in updates]
-        return _Publishing(self._open, keys, [self._open.setdefault(key, loop.create_future()) for key in keys])
+        publishing = _Publishing(self._open, keys, asyncio.get_running_loop().create_future())
+        for key in keys:
+            self._open.setdefault(key, []).append(publishing)
+        return publishing
 
     def is_acknowledged(self, row: RunRow) -> bool:
         """Return whether Kafka certainly has what was published last about a run."""
@@ -55,36 +57,30 @@ class Acknowledgements:
 
     async def becomes_acknowledged(self, row: RunRow) -> bool:
         """Wait for an acknowledgement that is under way; return whether Kafka certainly has what was published last."""
-        under_way = self._open.get(_key(row))
-        if under_way is not None and not under_way.done():
-            await asyncio.wait([under_way], timeout=MAX_WAIT)
+        under_way = [each.ended for each in self._open.get(_key(row), ()) if not each.ended.done()]
+        if under_way:
+            await asyncio.wait(under_way, timeout=MAX_WAIT)
         return self.is_acknowledged(row)
 
     def acknowledge(self, rows: Iterable[RunRow]) -> None:
         """Record that Kafka has what was published last about these runs."""
         for row in rows:
             key = _key(row)
-            self._close([key])
+            self._open.pop(key, None)
             self._republished[key] = None
             if len(self._republished) > MAX_REPUBLISHED:
                 self._republished.popitem(last=False)
 
-    def _close(self, keys: Iterable[Key]) -> None:
-        for key in keys:
-            self._open.pop(key, None)
-
 
 class _Publishing:
-    """A context manager that ends the waiting for what was opened, and closes what is known to be published or not."""
+    """A context manager around storing and publishing. `ended` has a result when the block has ended, however."""
 
-    __slots__ = ("_keys", "_open", "_under_way")
+    __slots__ = ("_keys", "_open", "ended")
 
-    def __init__(
-        self, all_open: dict[Key, asyncio.Future[None]], keys: list[Key], under_way: list[asyncio.Future[None]]
-    ) -> None:
+    def __init__(self, all_open: dict[Key, list[_Publishing]], keys: list[Key], ended: asyncio.Future[None]) -> None:
         self._open = all_open
         self._keys = keys
-        self._under_way = under_way
+        self.ended = ended
 
     def __enter__(self) -> None:
         """Begin to publish."""
@@ -93,12 +89,21 @@ class _Publishing:
         self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Leave the keys open if what was stored was perhaps not published."""
-        for future in self._under_way:
-            if not future.done():
-                future.set_result(None)
-        if error_type is None or issubclass(error_type, _NOT_STORED):
+        self.ended.set_result(None)
+        if error_type is None:
             for key in self._keys:
                 self._open.pop(key, None)
+        elif issubclass(error_type, _NOT_STORED):
+            for key in self._keys:
+                self._withdraw(key)
+
+    def _withdraw(self, key: Key) -> None:
+        """Close a key, unless the same update was also stored by another block, which was perhaps ended by force."""
+        others = [each for each in self._open.get(key, ()) if each is not self]
+        if others:
+            self._open[key] = others
+        else:
+            self._open.pop(key, None)
 
 
 def _key(row: RunRow) -> Key:
