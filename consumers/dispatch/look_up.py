@@ -31,6 +31,8 @@ MAX_POSSIBLE = 10_000  # runs that are compared with our run store, by their ids
 _CONTROL_RUNS = 50  # recent runs of a system, among which one is chosen that a look-up has to find
 _EXACT_DIGITS = 15  # of a number that a system stores as a float
 _LIST_LAG = timedelta(seconds=10)  # after which a run that was accepted is in the list
+_BEGUN_RUNS, _TIMES_SLOWEST = 10, 2  # twice as long as the slowest of ten took, and a run would have begun
+_BEGUN = frozenset({RunState.IN_PROGRESS, RunState.COMPLETED, RunState.FAILED})
 _MAX_CONTROLS = 3  # a run may have been deleted at the system meanwhile
 
 
@@ -111,7 +113,8 @@ class LookUp:
     An empty answer proves absence only if the same question finds another run that the system has; else the whole
     list is read, which must show another run that the system has. A system may ignore the filter, store another name,
     or return only a part of what it has, or nothing. It may show only runs that have begun: what it shows proves
-    something about ours only if it shows runs that have not, or one that it took after ours.
+    something about ours only if it shows runs that have not, or one that it took after ours, or once ours would have
+    begun as all others have.
     """
 
     caller: Caller
@@ -164,7 +167,8 @@ class LookUp:
         """Return whether the look-up finds another run that the system has, with a name as difficult as ours."""
         spoke = self.caller.spoke(row.spoke)
         recent = await self.store.list_runs(spoke=row.spoke, limit=_CONTROL_RUNS)
-        if not self._lists_waiting_runs(row.spoke):
+        shows_waiting = self._lists_waiting_runs(row.spoke) or _would_have_begun(row, recent, self.caller.now())
+        if not shows_waiting:
             recent = [each for each in recent if _tells_of(row, each, frozenset())]
         for control in _controls(recent, posted):
             sent = control.sent or control.requested
@@ -172,7 +176,7 @@ class LookUp:
             answer = await self._page(row, call, sent) if call else None
             if isinstance(answer, tuple) and _shows(answer[0], control):
                 page = answer[0]
-                if self._lists_waiting_runs(row.spoke) or _tells_of(row, control, page.begun):
+                if shows_waiting or self._lists_waiting_runs(row.spoke) or _tells_of(row, control, page.begun):
                     return True
         return False
 
@@ -222,9 +226,11 @@ class LookUp:
             return NotProven(result=result.as_unknown_outcome(_ALL_BEGUN))
         return self._absent(listing.as_of)
 
-    def _would_list(self, row: RunRow, listing: _Listing, recent: Iterable[RunRow]) -> bool:
-        """Return whether the list would show our run also if it had not begun."""
+    def _would_list(self, row: RunRow, listing: _Listing, recent: Collection[RunRow]) -> bool:
+        """Return whether the list would show our run also if it had not begun, or our run would have begun."""
         if self._lists_waiting_runs(row.spoke):
+            return True
+        if listing.as_of is not None and _would_have_begun(row, recent, listing.as_of):
             return True
         ours = [each for each in recent if each.run_id != row.run_id and each.external_id in listing.ids]
         return not ours or any(_tells_of(row, each, listing.begun) for each in ours)
@@ -291,10 +297,27 @@ def _tells_of(row: RunRow, control: RunRow, begun: Collection[str]) -> bool:
 
     `begun` are the ids of runs that the system shows as begun, which the run store may not know yet.
     """
-    earlier = row.doubt.earlier_post_at if row.doubt is not None else None
-    posted_at = row.sent_at or earlier or row.created_at
     waits = _has_not_begun(control) and control.external_id not in begun
-    return waits or (control.accepted_at is not None and control.accepted_at > posted_at)
+    return waits or (control.accepted_at is not None and control.accepted_at > _posted_at(row))
+
+
+def _would_have_begun(row: RunRow, recent: Iterable[RunRow], as_of: datetime) -> bool:
+    """Return whether the run has been out for twice as long as the slowest of the last runs took to begin.
+
+    Of a run that has begun is known when it was heard of last, and not when it began: that is longer.
+    """
+    begun = [
+        (each.accepted_at, each.finished_at or each.updated_at)
+        for each in recent
+        if each.run_id != row.run_id and each.accepted_at is not None and each.state in _BEGUN
+    ]
+    took = [heard_at - accepted_at for accepted_at, heard_at in sorted(begun)[-_BEGUN_RUNS:]]
+    return bool(took) and as_of - _posted_at(row) > _TIMES_SLOWEST * max(took)
+
+
+def _posted_at(row: RunRow) -> datetime:
+    earlier = row.doubt.earlier_post_at if row.doubt is not None else None
+    return row.sent_at or earlier or row.created_at
 
 
 _NOT_WHOLE = (

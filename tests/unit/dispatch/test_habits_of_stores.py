@@ -199,11 +199,16 @@ def as_it_is(call: Call, runs: ListedRuns) -> HttpResponse:
 
 
 async def a_begun_run(
-    listing: Callable[[Call, ListedRuns], HttpResponse], state: str = "inProgress", **profile: object
+    listing: Callable[[Call, ListedRuns], HttpResponse],
+    state: str = "inProgress",
+    *,
+    took: timedelta = timedelta(hours=1),
+    **profile: object,
 ) -> InMemoryGateway:
     """Return a gateway one of whose runs has begun, or ended, at a system that answers look-ups in its own way."""
     gateway = InMemoryGateway(profile=profile, system=OddListing(listing))
     await gateway.process_request(a_document("TR9"))
+    gateway.clock.at += took
     await report(gateway, "TR9", state)
     return gateway
 
@@ -221,6 +226,17 @@ async def test_where_every_other_run_has_begun_a_list_of_begun_runs_does_not_pro
     await lose_response(gateway)
     assert (gateway.row("TR1").phase, gateway.dead_letter_codes()) == (Phase.FALLOUT, ["IN_DOUBT"])
     assert len(gateway.system.calls_made(Purpose.SEND)) == 2
+
+
+async def test_once_a_run_would_have_begun_as_all_others_have_a_list_of_begun_runs_proves_that_it_is_absent() -> None:
+    gateway = await a_begun_run(as_it_is, "completed", took=timedelta(seconds=1))
+    posted_at = gateway.clock.at
+    gateway.system.plan(Purpose.SEND, CallFault.REQUEST_LOST)
+    await gateway.process_request(a_document("TR1"))
+    row = gateway.row("TR1")
+    assert row.phase is Phase.ACCEPTED
+    assert row.accepted_at is not None
+    assert row.accepted_at - posted_at > timedelta(seconds=2)
 
 
 async def test_a_begun_run_whose_begin_was_not_reported_proves_nothing_either() -> None:
