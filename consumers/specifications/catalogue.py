@@ -14,6 +14,7 @@ from consumers.specifications.published_specifications import (
 from consumers.store.specifications.port import SpecificationChanges
 from consumers.table_topic.port import PlanOutdatedError
 from consumers.table_topic.publish_plan import Authorship
+from router.specifications.checks import check_stored_specification
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -81,7 +82,9 @@ class SpecificationCatalogue:
             published: PublishedSpecifications, known: SpecificationRecord | None
         ) -> tuple[PublishPlan, SpecificationRecord]:
             authorship = Authorship(author=author[:200], at=self.now())
-            planned, written = plan_apply(published, [edit(known)], authorship, above=last)
+            planned, written = plan_apply(
+                published, [edit(known)], authorship, above=last, check=check_stored_specification
+            )
             record = written[0] if written else known
             if record is None:
                 raise TypeError("a specification that is not on the topic is written")

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from consumers.table_topic.latest_records import with_later_records
 from consumers.table_topic.publish_plan import PublishPlan
 from consumers.table_topic.published_tables import UnreadableRecord
-from router.specifications.checks import check_specification
+from router.specifications.checks import check_specification, check_stored_specification
 from router.specifications.definition import SpecificationError, read_specification
 from schemas.published_tables import SpecificationRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from consumers.table_topic.port import Entry
     from consumers.table_topic.publish_plan import Authorship
@@ -36,7 +36,7 @@ class PublishedSpecification(NamedTuple):
     def mistake(self) -> str | None:
         """The first mistake for which it would be refused if it was written now; runs take from it all the same."""
         try:
-            check_specification(self.record.document)
+            check_stored_specification(self.record.document)
         except SpecificationError as error:
             return error.sentences[0]
         return None
@@ -79,6 +79,7 @@ def plan_apply(
     authorship: Authorship,
     *,
     above: int = 0,
+    check: Callable[[Mapping[str, object]], AppliedSpecification] = check_specification,
 ) -> tuple[PublishPlan, list[SpecificationRecord]]:
     """Plan writing specifications together; those that are on the topic already as they are here are left out.
 
@@ -92,7 +93,7 @@ def plan_apply(
     sentences: list[str] = []
     for number, document in enumerate(documents, start=1):
         try:
-            spec_id = check_specification(document).id
+            spec_id = check(document).id
         except SpecificationError as error:
             sentences += [f"specification {_name_of(document, number)}: {sentence}" for sentence in error.sentences]
             continue

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from router.specifications.definition import MAX_MISTAKES, SpecificationError, read_specification
 from router.specifications.durations import MAX_AMOUNT, UNITS, duration_of
 from router.specifications.tmf_types import MAX_ID_LENGTH, MAX_TEXT_LENGTH, PARTY, ROOT, TYPES, Leaf
-from router.specifications.views import NEWER_NAME, OLDER_NAME, OUTER_PARTY, fits_type
+from router.specifications.views import NEWER_NAME, OLDER_NAME, OUTER_PARTY, as_version_4, fits_type
 from schemas.base import LONG_MAX, LONG_MIN
 from schemas.text.json_pointer import pointer_to
 
@@ -54,6 +54,15 @@ def check_specification(document: Mapping[str, object]) -> AppliedSpecification:
     if found:
         raise SpecificationError(f"{pointer_to(at) or '/'}: {sentence}" for at, sentence in found)
     return read_specification(document)
+
+
+def check_stored_specification(document: Mapping[str, object]) -> AppliedSpecification:
+    """Return what a run takes from a specification in its stored form: 5.0 lets parties have no `@referredType`.
+
+    Raises:
+        SpecificationError: as of `check_specification`.
+    """
+    return check_specification(as_version_4(document))
 
 
 def _first(found: FoundMistakes) -> FoundMistakes:

@@ -254,6 +254,15 @@ RELATED = [{"id": "copper-line", "relationshipType": "substitution"}]
 PARTY = {"id": "P1", "@referredType": "Customer", "role": "owner"}
 
 
+async def test_a_party_of_version_5_needs_no_type_that_only_version_4_requires(served: Served) -> None:
+    party = {"@type": "RelatedPartyRefOrPartyRoleRef", "role": "owner", "partyOrPartyRole": {"id": "P1"}}
+    added = await served.call_v5("POST", json={**NEW, "relatedParty": [party]}, status=201)
+    shown = await served.call("GET", f"/{added['id']}")
+    assert shown["relatedParty"] == [{"id": "P1", "@referredType": "Party", "role": "owner"}]
+    changed = await served.call_v5("PATCH", f"/{added['id']}", json={"version": "2"})
+    assert changed["relatedParty"][0]["partyOrPartyRole"]["id"] == "P1"
+
+
 async def test_each_version_shows_the_same_specification_in_its_form(served: Served) -> None:
     more = {"serviceTestSpecRelationship": RELATED, "relatedParty": [PARTY]}
     await served.add("A", testMeasureDefinition=[{"metricName": "speed", "metricHref": "urn:m:1"}], **more)

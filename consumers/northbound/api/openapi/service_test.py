@@ -308,15 +308,15 @@ def _create(version: ApiVersion) -> Schema:
 
 
 def _in_merge_patch(schema: object) -> Schema:
-    """Return the schema of a field in a merge patch: null removes a list, and an object changes parts of the other."""
+    """Return the schema of a field in a merge patch: an object changes parts of the other."""
     field = _mapping(schema)
-    if field.get("type") == "array":
-        return {**field, "type": ["array", "null"]}
+    if field.get("type") == ["array", "null"]:
+        return field
     return {key: value for key, value in field.items() if key != "required"}
 
 
 def _items(schema: Schema) -> Schema:
-    return {"type": "array", "maxItems": MAX_ITEMS, "items": schema}
+    return {"type": ["array", "null"], "maxItems": MAX_ITEMS, "items": schema}
 
 
 def _characteristic() -> Schema:

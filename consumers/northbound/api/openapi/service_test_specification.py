@@ -241,7 +241,7 @@ def _nested_party() -> Schema:
         "additionalProperties": False,
         "properties": {
             "role": _LEAVES[Leaf.TEXT],
-            "@type": {"enum": [OUTER_PARTY]},
+            "@type": {"enum": [OUTER_PARTY, None]},
             "partyOrPartyRole": {
                 "type": "object",
                 "required": ["id"],
