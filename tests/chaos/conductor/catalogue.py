@@ -68,6 +68,18 @@ def _churn() -> list[ChaosScenario]:
             mix={Disturbance.BURST: 1},
         ),
         ChaosScenario(
+            name="paused-hierarchies",
+            group="churn",
+            disturbance="SIGSTOP past the session timeout, then SIGCONT, while many hierarchies are stored",
+            expectation=ONCE,
+            setup=Setup(),
+            shapes={Shape.TREE: 1},
+            mix={Disturbance.PAUSE: 1},
+            pause=(3.0, 6.0),
+            events=1200,
+            rate=60.0,
+        ),
+        ChaosScenario(
             name="pauses",
             group="churn",
             disturbance="SIGSTOP past the session timeout, then SIGCONT",

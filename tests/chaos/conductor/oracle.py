@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 LOOK_UPS = 3  # conclusive answers "not there" that a second POST needs, docs/guarantees.md
 # Seconds from the write of a POST to its record here: a busy system reads late. Longer stalls are recorded.
 TRANSIT_TOLERANCE = 0.5
-LINGER = 5.0  # seconds for which a disturbance explains what begins after it: a session has to end, members rejoin
+# Seconds for which a disturbance explains what begins after it: a session has to end, or a client connects again after
+# up to 5 seconds (`reconnect.backoff.max.ms`), and then members rejoin.
+LINGER = 8.0
 MAX_TRACED = 20_000  # runs whose requests are kept, for the words of a violation
 MAX_NAMED = 20  # violations of one kind that are kept with their words; the others are counted
 
@@ -265,6 +267,7 @@ class Oracle:
     def judge_end(self) -> None:
         """Record as lost what has no result."""
         for run in sorted(self.open_runs()):
-            self.breach(Breach.LOST, f"{run}: no result; {self.traced(run) or 'never POSTed'}")
+            seen = self.traced(run) or ("POSTed, longer ago than is kept" if run in self.runs else "never POSTed")
+            self.breach(Breach.LOST, f"{run}: no result; {seen}")
         for root in sorted(self.expected - self.parents.keys() - self.request_results.keys()):
             self.breach(Breach.LOST, f"{root}: no result of the request")
