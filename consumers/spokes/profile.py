@@ -300,19 +300,23 @@ def _check_fixed_value(value: str) -> str:
 FixedHeaderValue = Annotated[str, Field(pattern=r"^[ -~]{0,1000}$"), AfterValidator(_check_fixed_value)]
 
 
-def _check_state(state: RunState) -> RunState:
-    if state is RunState.UNKNOWN:
-        raise ValueError("must be a state of a run, and 'unknown' is none")
+_STATES = tuple(sorted(each.value for each in RunState if each is not RunState.UNKNOWN))
+
+
+def _check_state(state: object) -> object:
+    if state not in _STATES:
+        raise ValueError(f"must be one of {', '.join(_STATES)}")
     return state
 
 
-KnownState = Annotated[RunState, AfterValidator(_check_state)]
+KnownState = Annotated[RunState, BeforeValidator(_check_state)]
 
 
 def _check_spelled(state: object) -> object:
-    known = sorted(each.value for each in RunState if each is not RunState.UNKNOWN)
-    if state not in known:
-        raise ValueError(f"must be one of our states, after the system's ({{running: inProgress}}): {', '.join(known)}")
+    if state not in _STATES:
+        raise ValueError(
+            f"must be one of our states, after the system's ({{running: inProgress}}): {', '.join(_STATES)}"
+        )
     return state
 
 
@@ -455,7 +459,7 @@ class Profile(SystemProfile):
         default=frozenset(),
         description="Fields that a change may carry in a PATCH, spelled as in TMF653. All others are refused.",
     )
-    reposted: frozenset[Patchable | Literal["testMeasure"]] = Field(
+    reposted: frozenset[Literal[Patchable, "testMeasure"]] = Field(
         default=frozenset(),
         description=(
             "Fields that are changed by another POST: the run is cancelled at the system, and once that has ended the"
