@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -18,6 +18,7 @@ from consumers.spokes.port import UnknownSpokeError, admit_all, do_nothing
 from consumers.spokes.security.client_proxy import ProxySecretMissingError
 from consumers.spokes.transport import HttpRequest, origin_of
 from router.responses import NoResponse, Purpose
+from schemas.text.json_body import in_ascii, with_charset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -40,6 +41,7 @@ class SpokeConnection:
     limit: SlotLimit
     rate: RateLimit | None
     adaptive: AdaptiveLimit | None
+    charset: str | None  # of bodies that name none
 
     async def send(self, call: Call, before: BeforeCall, admit: Admit) -> HttpResponse | NoResponse:
         """Make one attempt when it is the call's turn."""
@@ -53,7 +55,7 @@ class SpokeConnection:
             )
             if self.adaptive is not None:
                 self.adaptive.ended(began, None if isinstance(response, NoResponse) else response.status)
-            return response
+            return response if self.charset is None else _in_charset(response, self.charset)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -71,6 +73,7 @@ def _connection(profile: SystemProfile, authentication: Authentication, transpor
         limit=limit,
         rate=RateLimit(rate.calls_per_second, rate.burst) if rate else None,
         adaptive=AdaptiveLimit(limit, profile.concurrency) if profile.adaptive_concurrency else None,
+        charset=profile.media_types.charset,
     )
 
 
@@ -171,8 +174,16 @@ def _build_request(connection: SpokeConnection, call: Call) -> HttpRequest:
         method=call.method,
         url=f"{origin_of(connection.base_url) if call.from_root else connection.base_url}{call.path}{query}",
         headers=connection.headers | _call_headers(call),
-        body=call.body,
+        body=in_ascii(call.body) if connection.charset and call.body else call.body,
     )
+
+
+def _in_charset(response: HttpResponse | NoResponse, charset: str) -> HttpResponse | NoResponse:
+    """Return the response with the charset that its system does not name, which every reader of the body looks for."""
+    if isinstance(response, NoResponse):
+        return response
+    content_type = with_charset(response.headers.get("content-type"), charset)
+    return replace(response, headers={**response.headers, "content-type": content_type})
 
 
 def _call_headers(call: Call) -> dict[str, str]:

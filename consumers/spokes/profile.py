@@ -36,6 +36,7 @@ from consumers.spokes.tmf653.versions import VERSIONS, path_mistake, with_defaul
 from router.runs.deadlines.deadline import DEFAULT_PENDING_TIME_OUT, DEFAULT_TIME_OUT, MAX_SECONDS, TimeLimits
 from router.runs.measures.thresholds import ComparatorMeaning
 from router.runs.revisions.change_plan import ChangeRules
+from schemas.text.json_body import check_charset
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ TimeLimit = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
 MediaType = Annotated[str, Field(pattern=r"^[!-~]+/[ -~]+$")]
+Charset = Annotated[str, AfterValidator(check_charset)]
 
 
 class MediaTypes(ProfileModel):
@@ -88,6 +90,14 @@ class MediaTypes(ProfileModel):
         ),
     )
     accept: MediaType = Field(default="application/json", description="`Accept` of every request.")
+    charset: Charset | None = Field(
+        default=None,
+        description=(
+            "Charset of responses and callbacks whose `Content-Type` names none, such as `iso-8859-1`. None: UTF-8."
+            " With it, characters beyond ASCII are sent as escapes of JSON (`\\u00e4`), which are the same in every"
+            " charset."
+        ),
+    )
 
 
 class Timeouts(ProfileModel):
