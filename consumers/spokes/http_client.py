@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.authentication import authentication_for
@@ -42,6 +42,7 @@ class SpokeConnection:
     rate: RateLimit | None
     adaptive: AdaptiveLimit | None
     charset: str | None  # of bodies that name none
+    query: tuple[tuple[str, str], ...]  # of every request
 
     async def send(self, call: Call, before: BeforeCall, admit: Admit) -> HttpResponse | NoResponse:
         """Make one attempt when it is the call's turn."""
@@ -74,6 +75,7 @@ def _connection(profile: SystemProfile, authentication: Authentication, transpor
         rate=RateLimit(rate.calls_per_second, rate.burst) if rate else None,
         adaptive=AdaptiveLimit(limit, profile.concurrency) if profile.adaptive_concurrency else None,
         charset=profile.media_types.charset,
+        query=tuple(profile.query_parameters.items()),
     )
 
 
@@ -169,13 +171,21 @@ def _kind_of(call: Call) -> CallKind:
 
 
 def _build_request(connection: SpokeConnection, call: Call) -> HttpRequest:
-    query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
+    parameters = _with_fixed(call, connection.query) if connection.query else call.query
+    begins = "&" if call.from_root and "?" in call.path else "?"
+    query = f"{begins}{urlencode(parameters, quote_via=quote)}" if parameters else ""
     return HttpRequest(
         method=call.method,
         url=f"{origin_of(connection.base_url) if call.from_root else connection.base_url}{call.path}{query}",
         headers=connection.headers | _call_headers(call),
         body=in_ascii(call.body) if connection.charset and call.body else call.body,
     )
+
+
+def _with_fixed(call: Call, fixed: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return the query of a call with the parameters of every request that it does not have itself."""
+    named = {name for name, _ in (*call.query, *parse_qsl(call.path.partition("?")[2]))}
+    return (*call.query, *(each for each in fixed if each[0] not in named))
 
 
 def _in_charset(response: HttpResponse | NoResponse, charset: str) -> HttpResponse | NoResponse:

@@ -23,6 +23,8 @@ from consumers.spokes.conventions.http_conventions import (
     Method,
     Paths,
     ProxySettings,
+    QueryName,
+    QueryParameter,
     RunHeaders,
     meanings_by_call,
 )
@@ -249,6 +251,7 @@ class CancelMethod(StrEnum):
 
     PATCH = "patch"
     DELETE = "delete"
+    POST = "post"
     TASK = "task"
 
 
@@ -356,6 +359,11 @@ class SystemProfile(NamedProfile):
     proxy: ProxySettings = ProxySettings()
     headers: dict[FixedHeaderName, FixedHeaderValue] = Field(
         default_factory=dict, max_length=20, description="Headers of every request, such as the name of a tenant."
+    )
+    query_parameters: dict[QueryName, FixedHeaderValue] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="Query parameters of every request, such as `{api-version: '2'}`.",
     )
     media_types: MediaTypes = MediaTypes()
     success_codes: frozenset[SuccessCode] = Field(
@@ -523,8 +531,8 @@ class Profile(SystemProfile):
     cancel: CancelMethod = Field(
         default=CancelMethod.PATCH,
         description=(
-            "How a run is cancelled: by a PATCH of its state, by DELETE, or by a task at `/cancelServiceTest`, the"
-            " default for 5.0."
+            "How a run is cancelled: by a PATCH of its state, by DELETE, by a POST of its state to `paths.cancel`, or"
+            " by a task at `/cancelServiceTest`, the default for 5.0."
         ),
     )
     cancelable_states: frozenset[KnownState] = Field(
@@ -540,6 +548,20 @@ class Profile(SystemProfile):
         description=(
             "`measures`: a run has also ended once all mandatory measures, or all if none is mandatory, have values:"
             " for a system that never sets `state`."
+        ),
+    )
+    query_names: dict[QueryParameter, QueryName] = Field(
+        default_factory=dict,
+        description=(
+            "Other names of the query parameters of look-ups and lists, such as `{name: title, offset: start}`: of"
+            " `name`, `relatedService.id`, `externalIdentifier.id`, `offset` and `limit`."
+        ),
+    )
+    empty_list_status: Annotated[int, Field(ge=400, le=499)] | None = Field(
+        default=None,
+        description=(
+            "Status with which the system answers a look-up or a page of the list that has no entries, such as 404."
+            " None: it answers with an empty list."
         ),
     )
     paging: ListPaging = Field(
@@ -686,6 +708,12 @@ class Profile(SystemProfile):
     def _changes_each_field_in_one_way(self) -> Self:
         if both := sorted(self.patchable & self.reposted):
             raise ValueError(f"patchable and reposted both have {', '.join(both)}: a field is changed in one way")
+        return self
+
+    @model_validator(mode="after")
+    def _cancels_at_an_address(self) -> Self:
+        if self.cancel is CancelMethod.POST and self.paths.cancel is None:
+            raise ValueError("cancel: post needs paths.cancel, such as /serviceTest/{id}/cancel")
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from consumers.inbound.authentication.signature import MAX_SIGNATURES
 from consumers.inbound.listener import ListenerLimits
+from consumers.spokes.conventions.http_conventions import Paths
 from consumers.spokes.credentials import (
     ApiKeyAuth,
     ApiKeyQueryAuth,
@@ -318,6 +319,13 @@ def _calls(profile: Profile) -> Iterator[tuple[str, Call]]:
     )
     yield "A cancellation", spoke.to_cancel(row, None, "K3")
     yield "A cancellation with `cancel: delete`", deleting.to_cancel(row, None, "K3")
+    stopping = profile.model_copy(
+        update={"cancel": CancelMethod.POST, "paths": Paths(cancel="/serviceTest/{id}/cancel")}
+    )
+    yield (
+        "A cancellation with `cancel: post` and `paths: {cancel: /serviceTest/{id}/cancel}`",
+        spoke_for(stopping).to_cancel(row, None, "K3"),
+    )
     tasks = spoke_for(profile.model_copy(update={"cancel": CancelMethod.TASK}))
     yield "A cancellation with `cancel: task`, for TMF653 5.0", tasks.to_cancel(row, "The fault is gone", "K3")
 

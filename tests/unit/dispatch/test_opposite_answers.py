@@ -266,6 +266,26 @@ async def test_a_system_that_says_not_found_with_success_has_lost_what_it_cannot
     assert [result.state for result in gateway.results()] == [RunState.CANCELLED]
 
 
+@pytest.mark.parametrize(
+    ("answer", "kind", "results"),
+    [
+        (shown(state="cancelled"), UpdateKind.CANCEL_ACCEPTED, [RunState.CANCELLED]),
+        (HttpResponse(status=202), UpdateKind.CANCEL_ACCEPTED, []),
+        (json_answer(409, {"code": "tooLate", "reason": "it is nearly done"}), UpdateKind.CANCEL_REFUSED, []),
+    ],
+)
+async def test_a_cancellation_by_post_is_judged_by_what_the_system_shows(
+    answer: HttpResponse, kind: UpdateKind, results: list[RunState]
+) -> None:
+    gateway = await a_run_that_is_out(cancel="post", paths={"cancel": "/serviceTest/{id}/cancel"})
+    gateway.system.plan(Purpose.CANCEL, answer)
+    await gateway.process_cancellation("TR0001")
+    (call,) = gateway.system.calls_made(Purpose.CANCEL)
+    assert (call.method, call.path) == ("POST", f"/serviceTest/{TEST}/cancel")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, kind]
+    assert [result.state for result in gateway.results()] == results
+
+
 async def test_a_run_that_is_cancelled_already_is_told_as_cancelled() -> None:
     gateway = await a_run_that_is_out(cancel="delete")
     gateway.system.tests[TEST]["state"] = "cancelled"

@@ -82,6 +82,19 @@ async def test_a_query_is_encoded() -> None:
     assert transport.requests[0].url.endswith("/serviceTest?name=TR0001%20up%20%26%20down%2B%C3%BC")
 
 
+async def test_the_parameters_of_the_profile_are_in_every_query_once() -> None:
+    transport = FakeTransport([OK, OK, OK])
+    client = a_client(transport, query_parameters={"api-version": "2", "view": "all"})
+    followed = replace(GET, path="/jobs?view=one", from_root=True)
+    for call in (GET, replace(GET, query=(("view", "mine"),)), followed):
+        await client.call("fibre-lab", call)
+    assert [request.url.partition("?")[2] for request in transport.requests] == [
+        "api-version=2&view=all",
+        "view=mine&api-version=2",
+        "view=one&api-version=2",
+    ]
+
+
 async def test_no_more_calls_than_allowed_run_at_once() -> None:
     gate, full, running, most = asyncio.Event(), asyncio.Event(), 0, 0
 
