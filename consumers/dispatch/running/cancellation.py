@@ -24,6 +24,7 @@ from router.responses import ACCEPTED_FOR_LATER, Verdict, says_nothing
 from router.runs.reports.cancel_task import TaskState
 from router.runs.reports.report import ExternalReport, not_found_as_cancelled
 from router.runs.states import RANK, TERMINAL
+from router.runs.transitions import ENDED_PHASES
 from schemas.results import Reason
 from schemas.vocabulary import RunState
 
@@ -101,7 +102,11 @@ class Cancellation(ABC):
         """Refuse what the system has no such address or task for, unless it does not have the run either."""
         read, report = await read_run(self, event, row)
         if read.meaning.verdict is not Verdict.ACCEPTED:
-            return await act_on_failure(self, event, row, read, attempt)
+            # For a run that has timed out nobody waits until its system answers a GET again.
+            has_ended = row.phase in ENDED_PHASES and read.meaning.verdict is not Verdict.LOST
+            return await (
+                self.lost(event, row, result, attempt) if has_ended else act_on_failure(self, event, row, read, attempt)
+            )
         if report is None and not self._shows_a_run(row, read):
             return await self.lost(event, row, result, attempt)
         if report is not None and report.state is RunState.CANCELLED:

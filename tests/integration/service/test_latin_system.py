@@ -1,4 +1,4 @@
-"""A system with words, a charset, numbers and lists of its own is served by a profile alone, also after a lost answer."""
+"""A system with words, a charset, numbers and lists of its own is served by a profile alone."""
 
 from __future__ import annotations
 
