@@ -201,11 +201,12 @@ def cancellation_not_shown(row: RunRow, state: str, seconds: float) -> Problem:
 
 def cancel_method_unsupported(profile: Profile, status: int) -> Reason:
     """Return what to do where a system has no such method as the profile says that it is cancelled by."""
-    others = " or ".join(method.value for method in CancelMethod if method is not profile.cancel)
+    *others, last = (method.value for method in CancelMethod if method is not profile.cancel)
     return Reason(
         code="CANCEL_METHOD_UNSUPPORTED",
         message=f"{profile.name} answers {status} to a cancellation by {profile.cancel.value}: if its interface names "
-        f"another way, write {others} as `cancel` in its profile; if it has none, wait for the end of the run.",
+        f"another way, write {', '.join(others)} or {last} as `cancel` in its profile, or correct `paths.cancel`; if it "
+        "has none, wait for the end of the run.",
     )
 
 

@@ -21,6 +21,7 @@ from router.runs.failed_attempt import with_unanswered
 from schemas.problem import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from consumers.dispatch.call import Caller, CallResult
@@ -32,11 +33,13 @@ if TYPE_CHECKING:
     from schemas.codec.envelope import Event
     from schemas.results import Reason
 
+    ActOnResult = Callable[[Event, RunRow, CallResult, Attempt], Awaitable[Outcome]]
+
 # The same call each, until a change or cancellation that a system never shows counts as refused.
 MAX_ATTEMPTS_NOT_SHOWN = 3
 MAX_READS = 3  # of a run whose state cannot be read
 REFUSALS = (Verdict.REFUSED, Verdict.CONFLICT)
-_NO_SUCH_METHOD = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)  # 404 of the tasks
+_NO_SUCH_METHOD = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 _MAX_DELAY = 60.0  # seconds between two questions about what was accepted for later
 _MAX_DOUBLINGS = 6
 _PERHAPS_UNDER_WAY = (408, 460, 499, 502, 504)  # somebody did not wait for the system, which goes on perhaps
@@ -79,11 +82,18 @@ class FollowUp(Protocol):
         """GET the run, and store why the command was refused, unless the run shows what was requested."""
 
 
-async def call_about_run(command: FollowUp, event: Event, row: RunRow, call: Call, attempt: Attempt) -> Outcome:
-    """Make one attempt and act on the response: store it, wait for the next attempt, or give up."""
+async def call_about_run(
+    command: FollowUp, event: Event, row: RunRow, call: Call, attempt: Attempt, after_404: ActOnResult | None = None
+) -> Outcome:
+    """Make one attempt and act on the response: store it, wait for the next attempt, or give up.
+
+    `after_404` decides instead of the command what a 404 or 410 means.
+    """
     result = await command.caller.call_about(row, call, event)
     if result.meaning.verdict is Verdict.ACCEPTED:
         return await command.accepted(event, row, result, attempt)
+    if result.meaning.verdict is Verdict.LOST and after_404 is not None:
+        return await after_404(event, row, result, attempt)
     if result.meaning.verdict in REFUSALS and attempt.number > 1:
         # An earlier attempt, whose response was lost, may have done it: then there is nothing left to do.
         return await command.refuse_unless_done(event, row, refusal_reasons(command, row, result), attempt)

@@ -29,6 +29,7 @@ from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.inbound import InboundReceived
 from schemas.partition_keys import key_of
+from schemas.text.json_body import with_charset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -69,6 +70,7 @@ class CallbackConfig:
 
     `check` raises `NotUnderstoodError` for a callback that its spoke certainly cannot read. `url_token` checks the
     token in the path of an address that was registered at a hub with its token; None: there is no such address.
+    `charset` is that of bodies which do not name theirs; None: UTF-8.
     """
 
     success_status: Literal[201, 204] = 201
@@ -76,6 +78,7 @@ class CallbackConfig:
     check: Callable[[InboundReceived], None] = accept_any
     limits: CallbackLimits = NO_CALLBACK_LIMITS
     url_token: TokenAuthenticator | None = None
+    charset: str | None = None
 
     def accepts(self, request: web.Request) -> bool:
         """Return whether a request carries the credentials, in its headers or in its path."""
@@ -254,7 +257,7 @@ class Listener:
         self, request: web.Request, spoke: CallbackConfig, name: str, body: bytes
     ) -> list[tuple[Event, CallbackOutcome]]:
         """Return every event of a request and what becomes of it; one that cannot be read refuses all of them."""
-        limits, kind = spoke.limits, _content_type(request)
+        limits, kind = spoke.limits, _content_type(request, spoke.charset)
         try:
             events = read_events(body, kind, request.headers, max_events=limits.max_events, max_depth=limits.max_depth)
         except EventsUnreadableError as error:
@@ -314,10 +317,11 @@ def _check(spoke: CallbackConfig, received: InboundReceived) -> CallbackOutcome:
     return "stored"
 
 
-def _content_type(request: web.Request) -> str:
+def _content_type(request: web.Request, charset: str | None) -> str:
     """Return the header with its charset, which the reader needs."""
     written = request.headers.get("Content-Type", request.content_type)
-    return written.encode("ascii", "replace").decode()[:_MAX_CONTENT_TYPE]
+    named = written.encode("ascii", "replace").decode()[:_MAX_CONTENT_TYPE]
+    return with_charset(named, charset) if charset else named
 
 
 def _event(received: InboundReceived, event_id: str, request: web.Request) -> Event:

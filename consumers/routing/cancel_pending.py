@@ -67,6 +67,14 @@ class PendingRunCanceller:
         went_on = root is not None and is_pending(root) and has_led_to(root, event.id, CHANGE)
         return await self.assembler.route_if_complete(event, root) if root is not None and went_on else Done()
 
+    async def handle_redelivery_of_left_out(self, event: Event, root: RunRow) -> Outcome:
+        """Publish again that a child which has not arrived is left out, and continue without it."""
+        await self.updater.republish(event, root)
+        if is_pending(root):
+            return await self.assembler.route_if_complete(event, root)
+        await self.assembler.commands.publish_again(event, await self.updater.store.runs_of_request(root.request_id))
+        return Done()
+
     async def _cancel_request(self, event: Event, root: RunRow) -> Outcome:
         known = await self.assembler.children(root)
         new = [embedded_child_row(root, child) for child in root.requested.children if child.run_id not in known]

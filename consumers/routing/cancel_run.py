@@ -12,7 +12,7 @@ from consumers.routing.embedded_children import EmbeddedChildren
 from consumers.runtime.handler import DeadLetter, Done
 from router.runs.events import CancelRefused, CancelRequested
 from router.runs.pending import is_pending
-from router.runs.processed_events import CANCEL, has_led_to
+from router.runs.processed_events import CANCEL, CHANGE, has_led_to
 from router.runs.transitions import ENDED_PHASES
 from schemas.results import Reason
 from schemas.vocabulary import RunState
@@ -61,9 +61,12 @@ class RunCancelledHandler:
         children = EmbeddedChildren(updater=self.updater, assembler=self.assembler)
         root = await children.find_pending_root(cancelled.run_id, cancelled.root_run_id)
         root = root or await self._find_naming_root(cancelled)
-        if root is None:
+        if root is not None:
+            return await self._pending_canceller.cancel_child(event, root, cancelled.run_id)
+        root = await self.updater.store.run(cancelled.root_run_id)
+        if root is None or not has_led_to(root, event.id, CHANGE):
             return DeadLetter(run_unknown(cancelled.run_id, "cancel"))
-        return await self._pending_canceller.cancel_child(event, root, cancelled.run_id)
+        return await self._pending_canceller.handle_redelivery_of_left_out(event, root)
 
     async def _find_naming_root(self, cancelled: RunCancelled) -> RunRow | None:
         """Return the pending root that waits for this child, which has not arrived."""

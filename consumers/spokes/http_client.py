@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from consumers.spokes.aiohttp_transport import AiohttpTransport
 from consumers.spokes.authentication import authentication_for
@@ -18,6 +18,7 @@ from consumers.spokes.port import UnknownSpokeError, admit_all, do_nothing
 from consumers.spokes.security.client_proxy import ProxySecretMissingError
 from consumers.spokes.transport import HttpRequest, origin_of
 from router.responses import NoResponse, Purpose
+from schemas.text.json_body import in_ascii, with_charset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -40,6 +41,8 @@ class SpokeConnection:
     limit: SlotLimit
     rate: RateLimit | None
     adaptive: AdaptiveLimit | None
+    charset: str | None  # of bodies that name none
+    query: tuple[tuple[str, str], ...]  # of every request
 
     async def send(self, call: Call, before: BeforeCall, admit: Admit) -> HttpResponse | NoResponse:
         """Make one attempt when it is the call's turn."""
@@ -53,7 +56,7 @@ class SpokeConnection:
             )
             if self.adaptive is not None:
                 self.adaptive.ended(began, None if isinstance(response, NoResponse) else response.status)
-            return response
+            return response if self.charset is None else _in_charset(response, self.charset)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -71,6 +74,8 @@ def _connection(profile: SystemProfile, authentication: Authentication, transpor
         limit=limit,
         rate=RateLimit(rate.calls_per_second, rate.burst) if rate else None,
         adaptive=AdaptiveLimit(limit, profile.concurrency) if profile.adaptive_concurrency else None,
+        charset=profile.media_types.charset,
+        query=tuple(profile.query_parameters.items()),
     )
 
 
@@ -166,13 +171,29 @@ def _kind_of(call: Call) -> CallKind:
 
 
 def _build_request(connection: SpokeConnection, call: Call) -> HttpRequest:
-    query = f"?{urlencode(call.query, quote_via=quote)}" if call.query else ""
+    parameters = _with_fixed(call, connection.query) if connection.query else call.query
+    begins = "&" if call.from_root and "?" in call.path else "?"
+    query = f"{begins}{urlencode(parameters, quote_via=quote)}" if parameters else ""
     return HttpRequest(
         method=call.method,
         url=f"{origin_of(connection.base_url) if call.from_root else connection.base_url}{call.path}{query}",
         headers=connection.headers | _call_headers(call),
-        body=call.body,
+        body=in_ascii(call.body) if connection.charset and call.body else call.body,
     )
+
+
+def _with_fixed(call: Call, fixed: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return the query of a call with the parameters of every request that it does not have itself."""
+    named = {name for name, _ in (*call.query, *parse_qsl(call.path.partition("?")[2]))}
+    return (*call.query, *(each for each in fixed if each[0] not in named))
+
+
+def _in_charset(response: HttpResponse | NoResponse, charset: str) -> HttpResponse | NoResponse:
+    """Return the response with the charset that its system does not name, which every reader of the body looks for."""
+    if isinstance(response, NoResponse):
+        return response
+    content_type = with_charset(response.headers.get("content-type"), charset)
+    return replace(response, headers={**response.headers, "content-type": content_type})
 
 
 def _call_headers(call: Call) -> dict[str, str]:

@@ -23,6 +23,8 @@ from consumers.spokes.conventions.http_conventions import (
     Method,
     Paths,
     ProxySettings,
+    QueryName,
+    QueryParameter,
     RunHeaders,
     meanings_by_call,
 )
@@ -36,6 +38,7 @@ from consumers.spokes.tmf653.versions import VERSIONS, path_mistake, with_defaul
 from router.runs.deadlines.deadline import DEFAULT_PENDING_TIME_OUT, DEFAULT_TIME_OUT, MAX_SECONDS, TimeLimits
 from router.runs.measures.thresholds import ComparatorMeaning
 from router.runs.revisions.change_plan import ChangeRules
+from schemas.text.json_body import check_charset
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -74,6 +77,7 @@ TimeLimit = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
 MediaType = Annotated[str, Field(pattern=r"^[!-~]+/[ -~]+$")]
+Charset = Annotated[str, AfterValidator(check_charset)]
 
 
 class MediaTypes(ProfileModel):
@@ -88,6 +92,14 @@ class MediaTypes(ProfileModel):
         ),
     )
     accept: MediaType = Field(default="application/json", description="`Accept` of every request.")
+    charset: Charset | None = Field(
+        default=None,
+        description=(
+            "Charset of responses and callbacks whose `Content-Type` names none, such as `iso-8859-1`. None: UTF-8."
+            " With it, characters beyond ASCII are sent as escapes of JSON (`\\u00e4`), which are the same in every"
+            " charset."
+        ),
+    )
 
 
 class Timeouts(ProfileModel):
@@ -239,6 +251,7 @@ class CancelMethod(StrEnum):
 
     PATCH = "patch"
     DELETE = "delete"
+    POST = "post"
     TASK = "task"
 
 
@@ -300,19 +313,23 @@ def _check_fixed_value(value: str) -> str:
 FixedHeaderValue = Annotated[str, Field(pattern=r"^[ -~]{0,1000}$"), AfterValidator(_check_fixed_value)]
 
 
-def _check_state(state: RunState) -> RunState:
-    if state is RunState.UNKNOWN:
-        raise ValueError("must be a state of a run, and 'unknown' is none")
+_STATES = tuple(sorted(each.value for each in RunState if each is not RunState.UNKNOWN))
+
+
+def _check_state(state: object) -> object:
+    if state not in _STATES:
+        raise ValueError(f"must be one of {', '.join(_STATES)}")
     return state
 
 
-KnownState = Annotated[RunState, AfterValidator(_check_state)]
+KnownState = Annotated[RunState, BeforeValidator(_check_state)]
 
 
 def _check_spelled(state: object) -> object:
-    known = sorted(each.value for each in RunState if each is not RunState.UNKNOWN)
-    if state not in known:
-        raise ValueError(f"must be one of our states, after the system's ({{running: inProgress}}): {', '.join(known)}")
+    if state not in _STATES:
+        raise ValueError(
+            f"must be one of our states, after the system's ({{running: inProgress}}): {', '.join(_STATES)}"
+        )
     return state
 
 
@@ -342,6 +359,11 @@ class SystemProfile(NamedProfile):
     proxy: ProxySettings = ProxySettings()
     headers: dict[FixedHeaderName, FixedHeaderValue] = Field(
         default_factory=dict, max_length=20, description="Headers of every request, such as the name of a tenant."
+    )
+    query_parameters: dict[QueryName, FixedHeaderValue] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="Query parameters of every request, such as `{api-version: '2'}`.",
     )
     media_types: MediaTypes = MediaTypes()
     success_codes: frozenset[SuccessCode] = Field(
@@ -455,7 +477,7 @@ class Profile(SystemProfile):
         default=frozenset(),
         description="Fields that a change may carry in a PATCH, spelled as in TMF653. All others are refused.",
     )
-    reposted: frozenset[Patchable | Literal["testMeasure"]] = Field(
+    reposted: frozenset[Literal[Patchable, "testMeasure"]] = Field(
         default=frozenset(),
         description=(
             "Fields that are changed by another POST: the run is cancelled at the system, and once that has ended the"
@@ -509,8 +531,8 @@ class Profile(SystemProfile):
     cancel: CancelMethod = Field(
         default=CancelMethod.PATCH,
         description=(
-            "How a run is cancelled: by a PATCH of its state, by DELETE, or by a task at `/cancelServiceTest`, the"
-            " default for 5.0."
+            "How a run is cancelled: by a PATCH of its state, by DELETE, by a POST of its state to `paths.cancel`, or"
+            " by a task at `/cancelServiceTest`, the default for 5.0."
         ),
     )
     cancelable_states: frozenset[KnownState] = Field(
@@ -526,6 +548,20 @@ class Profile(SystemProfile):
         description=(
             "`measures`: a run has also ended once all mandatory measures, or all if none is mandatory, have values:"
             " for a system that never sets `state`."
+        ),
+    )
+    query_names: dict[QueryParameter, QueryName] = Field(
+        default_factory=dict,
+        description=(
+            "Other names of the query parameters of look-ups and lists, such as `{name: title, offset: start}`: of"
+            " `name`, `relatedService.id`, `externalIdentifier.id`, `offset` and `limit`."
+        ),
+    )
+    empty_list_status: Annotated[int, Field(ge=400, le=499)] | None = Field(
+        default=None,
+        description=(
+            "Status with which the system answers a look-up or a page of the list that has no entries, such as 404."
+            " None: it answers with an empty list."
         ),
     )
     paging: ListPaging = Field(
@@ -672,6 +708,12 @@ class Profile(SystemProfile):
     def _changes_each_field_in_one_way(self) -> Self:
         if both := sorted(self.patchable & self.reposted):
             raise ValueError(f"patchable and reposted both have {', '.join(both)}: a field is changed in one way")
+        return self
+
+    @model_validator(mode="after")
+    def _cancels_at_an_address(self) -> Self:
+        if self.cancel is CancelMethod.POST and self.paths.cancel is None:
+            raise ValueError("cancel: post needs paths.cancel, such as /serviceTest/{id}/cancel")
         return self
 
     @model_validator(mode="after")

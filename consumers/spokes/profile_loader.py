@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from consumers.spokes.profile import NamedProfile, Profile
 from consumers.spokes.registry import DialectError, spoke_factory
+from schemas.files.mistakes import sentence_of
 from schemas.files.yaml_file import YamlFileError, read_yaml_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -42,11 +43,18 @@ class ProfileKind(Generic[P]):
     check: Callable[[Path, object, YamlFile], list[tuple[int, str]]] = lambda *_: []
 
     def field_names(self) -> tuple[str, ...]:
-        """Return the names of all fields, for "did you mean"."""
-        fields = self.model.model_fields
-        parts = (fields[part].default for part in ("media_types", "timeouts", "retry") if part in fields)
-        inner = (name for part in parts for name in type(part).model_fields)
-        return (*fields, *inner, "kind", "username", "password", "token", "header", "key")
+        """Return the names of all fields, also of the groups and lists in it, for "did you mean"."""
+        return tuple(dict.fromkeys(_names_in(self.model)))
+
+
+def _names_in(kind: object) -> Iterator[str]:
+    """Yield the names of the fields of a model, and of the models that its fields are made of."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for attribute, field in kind.model_fields.items():
+            yield field.alias or attribute
+            yield from _names_in(field.annotation)
+    for part in get_args(kind):
+        yield from _names_in(part)
 
 
 def profile_files(folder: Path) -> list[Path]:
@@ -118,7 +126,6 @@ def _mistake(kind: ProfileKind[P], path: Path, name: object, yaml: YamlFile, err
 
 
 def _sentence(kind: ProfileKind[P], error: ErrorDetails, field: str) -> str:
-    # What was found is never repeated: it may be a secret in the wrong place.
     if error["type"] == "extra_forbidden":
         return f"no such field{_did_you_mean(kind, field)}"
     if error["type"] == "missing":
@@ -126,7 +133,7 @@ def _sentence(kind: ProfileKind[P], error: ErrorDetails, field: str) -> str:
     if error["type"].startswith("union_tag"):
         expected = error["ctx"]["expected_tags"] if "expected_tags" in error.get("ctx", {}) else ""
         return f"needs a 'kind'{', one of ' + expected if expected else ' that says which'}"
-    return error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return sentence_of(error)
 
 
 def _did_you_mean(kind: ProfileKind[P], field: str) -> str:

@@ -30,7 +30,7 @@ mapping:
   receive:
     - {from: /status, to: /state, values: {2: inProgress, 3: completed}, otherwise: failed}
     - {from: /readings/*/what, to: /testMeasure/*/metricName}
-    - {from: /readings/*/number, to: /testMeasure/*/value/value}
+    - {from: /readings/*/number, to: /testMeasure/*/value/value, decimal: ","}
     - {from: /readings/*/at, to: /testMeasure/*/captureDateTime, date: epochSeconds}
   run_at: /data
 """

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from consumers.inbound.authentication.signature import MAX_SIGNATURES
 from consumers.inbound.listener import ListenerLimits
+from consumers.spokes.conventions.http_conventions import Paths
 from consumers.spokes.credentials import (
     ApiKeyAuth,
     ApiKeyQueryAuth,
@@ -93,8 +94,9 @@ POST http://HOST:PORT/NAME/listener/EVENT-TYPE
 - Enter the address at the system, or let Southbound [register it at the system's hub](#registration-at-the-hub).
 - The body is a TMF653 event (`{{"eventType": …, "event": {{"serviceTest": {{…}}}}}}`) or the run itself, as JSON of at
   most {body:,} bytes: in UTF-8 with or without a byte order mark, in UTF-16, or in the charset of `Content-Type`.
-  A body in another charset that does not declare it is answered 400: RFC 8259 wants UTF-8, and a guess would change
-  names without a word. What an event is about may also stand beside its own fields, without `event`.
+  A body in another charset that does not declare it is read as `media_types.charset` says, and answered 400 without
+  that: RFC 8259 wants UTF-8, and a guess would change names without a word. What an event is about may also stand
+  beside its own fields, without `event`.
   An event about a run without state or measures is thin: the run is read with a GET.
 - The body may be a list of events: each is stored as a record of its own, all of them or none. The body, or each event
   of the list, may be a CloudEvent around such an event or run (structured mode; a single one also in binary mode, with
@@ -317,6 +319,13 @@ def _calls(profile: Profile) -> Iterator[tuple[str, Call]]:
     )
     yield "A cancellation", spoke.to_cancel(row, None, "K3")
     yield "A cancellation with `cancel: delete`", deleting.to_cancel(row, None, "K3")
+    stopping = profile.model_copy(
+        update={"cancel": CancelMethod.POST, "paths": Paths(cancel="/serviceTest/{id}/cancel")}
+    )
+    yield (
+        "A cancellation with `cancel: post` and `paths: {cancel: /serviceTest/{id}/cancel}`",
+        spoke_for(stopping).to_cancel(row, None, "K3"),
+    )
     tasks = spoke_for(profile.model_copy(update={"cancel": CancelMethod.TASK}))
     yield "A cancellation with `cancel: task`, for TMF653 5.0", tasks.to_cancel(row, "The fault is gone", "K3")
 

@@ -6,6 +6,8 @@ import hashlib
 import json
 import re
 
+from schemas.text.json_body import to_utf8
+
 MAX_BODY_LENGTH = 16_000  # characters of a body that is kept
 MASK = "***"
 _DIGEST_LENGTH = 32  # hexadecimal digits
@@ -28,13 +30,20 @@ def digest_of(body: bytes | None) -> str | None:
     return hashlib.sha256(body).hexdigest()[:_DIGEST_LENGTH] if body else None
 
 
-def masked_body(body: bytes | None) -> str | None:
+def masked_body(body: bytes | None, content_type: str | None = None) -> str | None:
     """Return the text of a body, shortened, without the values of fields that are named like secrets."""
     if not body:
         return None
     # JSON may name half of a surrogate pair, which no database stores.
-    text = _masked_text(body).encode("utf-8", "replace").decode()
+    text = _masked_text(_in_utf8(body, content_type)).encode("utf-8", "replace").decode()
     return text if len(text) <= MAX_BODY_LENGTH else f"{text[:MAX_BODY_LENGTH]}…"
+
+
+def _in_utf8(body: bytes, content_type: str | None) -> bytes:
+    try:
+        return to_utf8(body, content_type)
+    except ValueError:  # not in the charset that it names
+        return body
 
 
 def _masked_text(body: bytes) -> str:

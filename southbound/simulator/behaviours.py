@@ -73,6 +73,9 @@ class Behaviour(Model):
             " them, and then the transitions begin."
         ),
     )
+    ends_after_children: bool = Field(
+        default=False, description="Whether the transitions of a bundle's root begin once its children have ended."
+    )
     changeable: bool = Field(default=True, description="`false`: a change is refused.")
     values: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="The measured values, by the name of the metric."

@@ -41,6 +41,7 @@ class ServiceTest:
     asked_for: set[str] = field(default_factory=set)  # the first-level fields that the system still needs
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)  # to what its behaviour waits for
+    has_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def id(self) -> str:
@@ -117,12 +118,16 @@ class TestExecution:
             self._apply_patch(test, change)
 
     def change_children(self, root: ServiceTest, body: Json) -> None:
-        """Change the nested tests that a PATCH of their root names by their ids."""
+        """Change the nested tests that a PATCH of their root names by their ids; one that has ended stays as it is."""
         if "childServiceTest" not in body:
             return
-        children = [self.tests[str(each["id"])] for each in objects_in(body, "childServiceTest") if "id" in each]
-        for child, change in zip(children, objects_in(body, "childServiceTest"), strict=False):
-            child.resource.update(change)
+        changes = [each for each in objects_in(body, "childServiceTest") if str(each.get("id")) in self.tests]
+        children = [self.tests[str(each["id"])] for each in changes]
+        for child, change in zip(children, changes, strict=True):
+            self.change_children(child, change)
+            own = {name: value for name, value in change.items() if name not in {"id", "childServiceTest"}}
+            if not child.ended and any(child.resource.get(name) != value for name, value in own.items()):
+                self._apply_patch(child, MergePatch(own))
         root.resource["childServiceTest"] = [child.resource for child in children]
 
     def delete(self, test: ServiceTest) -> None:
@@ -141,6 +146,7 @@ class TestExecution:
     def _start(self, test: ServiceTest) -> None:
         if test.ended:
             self._fill_measures(test)
+            test.has_ended.set()
         elif test.behaviour.transitions or test.behaviour.asks_for or test.is_awaited:
             test.transitions_task = asyncio.create_task(self._run_transitions(test))
 
@@ -151,6 +157,9 @@ class TestExecution:
         if test.is_awaited:
             self._set_state(test, RunState.PENDING)
             await test.changed.wait()
+        if test.behaviour.ends_after_children:
+            for child in objects_in(test.resource, "childServiceTest"):
+                await self.tests[str(child["id"])].has_ended.wait()
         for step in test.behaviour.transitions:
             await asyncio.sleep(step.after)
             self._set_state(test, step.state)
@@ -171,6 +180,8 @@ class TestExecution:
         if state is RunState.COMPLETED and test.behaviour.separate_measures_event:
             self._notify(test, notifications.ATTRIBUTE_CHANGED, only=MEASURE_FIELDS, path="testMeasure")
         test.resource["state"] = state.value
+        if test.ended:
+            test.has_ended.set()
         self._notify(
             test,
             notifications.STATE_CHANGED,

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 TREE_SIZE = 3  # a root and two children
 IN_HIERARCHIES, CHANGED, CANCELLED = 0.3, 0.3, 0.1  # shares of all runs
 REPOSTED = "reposted"
-SERVICES = ("fibre", "copper", "slice", "bundled", REPOSTED)
+ROOTED = "rooted"  # a child is changed by a PATCH of its root
+SERVICES = ("fibre", "copper", "slice", "bundled", ROOTED, REPOSTED)
 CHARACTERISTIC = "profile"
 LAST_VERSION = 3  # of a run that is changed: twice
 
@@ -98,7 +99,8 @@ def planned_requests(seed: int, runs: int) -> list[PlannedRequest]:
     dice = Random(f"{seed}/load")  # noqa: S311 - no secret
     trees = round(runs * IN_HIERARCHIES / TREE_SIZE)
     sizes = [TREE_SIZE] * trees + [1] * (runs - trees * TREE_SIZE)
-    planned = [_planned(number, size, fate, dice) for number, (size, fate) in enumerate(_with_fates(sizes))]
+    decks = _Decks(dice)
+    planned = [_planned(number, size, fate, decks) for number, (size, fate) in enumerate(_with_fates(sizes))]
     dice.shuffle(planned)
     return planned
 
@@ -111,14 +113,29 @@ def _with_fates(sizes: Sequence[int]) -> Iterator[tuple[int, Fate]]:
         yield size, Fate.CHANGED if place < changed else Fate.CANCELLED if place < ended else Fate.LEFT_ALONE
 
 
-def _planned(number: int, size: int, fate: Fate, dice: Random) -> PlannedRequest:
+class _Decks:
+    """Deals the services: among requests of one kind, each has its turn before the first one comes again."""
+
+    def __init__(self, dice: Random) -> None:
+        self.dice = dice
+        self._left: dict[tuple[bool, Fate], list[str]] = {}
+
+    def deal(self, size: int, fate: Fate) -> str:
+        deck = self._left.setdefault((size > 1, fate), [])
+        if not deck:
+            deck += _services_of(size, fate)
+            self.dice.shuffle(deck)
+        return deck.pop()
+
+
+def _planned(number: int, size: int, fate: Fate, decks: _Decks) -> PlannedRequest:
     root = f"R{number:05}"
     return PlannedRequest(
         root_run_id=root,
         children=tuple(f"{root}-{child}" for child in range(1, size)),
-        service=dice.choice(_services_of(size, fate)),
+        service=decks.deal(size, fate),
         fate=fate,
-        early=dice.random() < 0.5,
+        early=decks.dice.random() < 0.5,
     )
 
 

@@ -18,12 +18,13 @@ from consumers.dispatch.follow_up import (
     wait_until_shown,
 )
 from consumers.problems import CANCEL_NOT_SHOWN
-from consumers.spokes.port import AnotherRunError, ErrorInSuccessError, NotUnderstoodError
+from consumers.spokes.port import AnotherRunError, ErrorInSuccessError, NoRunShownError, NotUnderstoodError
 from consumers.spokes.profile import CancelMethod
 from router.responses import ACCEPTED_FOR_LATER, Verdict, says_nothing
 from router.runs.reports.cancel_task import TaskState
 from router.runs.reports.report import ExternalReport, not_found_as_cancelled
 from router.runs.states import RANK, TERMINAL
+from router.runs.transitions import ENDED_PHASES
 from schemas.results import Reason
 from schemas.vocabulary import RunState
 
@@ -68,7 +69,7 @@ class Cancellation(ABC):
         call = self.caller.spoke(row.spoke).to_cancel(row, reason, event.id)
         if self._cancels_by_task(row):
             return await self._create_task(event, row, call, attempt)
-        return await call_about_run(self, event, row, call, attempt)
+        return await call_about_run(self, event, row, call, attempt, self._after_404)
 
     async def refuse_unless_done(
         self, event: Event, row: RunRow, reasons: tuple[Reason, ...], attempt: Attempt
@@ -98,11 +99,31 @@ class Cancellation(ABC):
         return await act_on_failure(self, event, row, result, attempt)
 
     async def _after_404(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
-        """Refuse what the system has no such tasks for, unless it does not have the run either."""
-        read = await self.caller.fetch_run(row, event)
-        if read.meaning.verdict is Verdict.ACCEPTED:
-            return await self.refused(event, row, refusal_reasons(self, row, result))
-        return await act_on_failure(self, event, row, read, attempt)
+        """Refuse what the system has no such address or task for, unless it does not have the run either."""
+        read, report = await read_run(self, event, row)
+        if read.meaning.verdict is not Verdict.ACCEPTED:
+            # For a run that has timed out nobody waits until its system answers a GET again.
+            has_ended = row.phase in ENDED_PHASES and read.meaning.verdict is not Verdict.LOST
+            return await (
+                self.lost(event, row, result, attempt) if has_ended else act_on_failure(self, event, row, read, attempt)
+            )
+        if report is None and not self._shows_a_run(row, read):
+            return await self.lost(event, row, result, attempt)
+        if report is not None and report.state is RunState.CANCELLED:
+            return await self.ended(event, row, report, attempt)
+        return await self.refused(event, row, refusal_reasons(self, row, result))
+
+    def _shows_a_run(self, row: RunRow, read: CallResult) -> bool:
+        """Return whether an answer to GET is perhaps about a run: some systems say "not found" with success."""
+        if says_nothing(read.accepted_response()):
+            return False
+        try:
+            self.caller.read_run_as_of(row, read)
+        except NoRunShownError:
+            return False
+        except NotUnderstoodError:
+            return True
+        return True
 
     async def accepted(self, event: Event, row: RunRow, result: CallResult, attempt: Attempt) -> Outcome:
         """Store what was accepted, and what the response reports, unless the system shows that the run goes on."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -53,7 +53,7 @@ class Paths(ProfileModel):
     run: RunPath = Field(default="/serviceTest/{id}", description="Path of one run, below `base_url`.")
     change: RunPath | None = Field(default=None, description="Path of a PATCH that changes a run. None: `paths.run`.")
     cancel: RunPath | None = Field(
-        default=None, description="Path of the PATCH or DELETE that cancels a run. None: `paths.run`."
+        default=None, description="Path of the PATCH, DELETE or POST that cancels a run. None: `paths.run`."
     )
 
     def of_run(self, external_id: str) -> str:
@@ -67,6 +67,11 @@ class Paths(ProfileModel):
     def of_cancellation(self, external_id: str) -> str:
         """Return the path of a cancellation."""
         return path_with_id(self.cancel or self.run, external_id)
+
+
+# Of look-ups and lists: the filters that TMF653 servers have, and where a page begins.
+QueryParameter = Literal["name", "relatedService.id", "externalIdentifier.id", "offset", "limit"]
+QueryName = Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
 
 
 def path_with_id(path: str, external_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -19,6 +20,20 @@ if TYPE_CHECKING:
 
     MappingStep = Callable[[Json], None]
     Translate = Callable[[object], object]
+
+
+_MAX_WRITTEN = 100  # characters of a number
+_EXACT_DIGITS = 15  # of a float
+_SPACES = " '\u00a0\u202f"  # between groups of thousands, in all countries
+
+
+def _written_numbers(sign: str, group: str) -> re.Pattern[str]:
+    """Return the pattern of numbers with this sign before the fraction, written together or in groups of three."""
+    grouped = rf"[0-9]{{1,3}}(?P<group>[{group}{_SPACES}])[0-9]{{3}}(?:(?P=group)[0-9]{{3}})*"
+    return re.compile(rf"(?P<whole>[+-]?(?:[0-9]+|{grouped}))(?:[{sign}](?P<fraction>[0-9]+))?")
+
+
+_WRITTEN = {",": _written_numbers(",", "."), ".": _written_numbers(".", ",")}
 
 
 def compile_rules(rules: Iterable[MappingRule], *, writes: bool) -> Callable[[Json], Json]:
@@ -68,6 +83,8 @@ def _translation(rule: MappingRule, *, writes: bool) -> Translate:
         form, zone = rule.date, ZoneInfo(rule.zone)
         convert = _to_system if writes else _from_system
         steps.append(lambda value: convert(value, form, zone))
+    if (sign := rule.decimal) is not None:
+        steps.append((lambda value: _to_written(value, sign)) if writes else (lambda value: _from_written(value, sign)))
 
     def translate(value: object) -> object:
         for step in steps:
@@ -95,6 +112,22 @@ def _from_system(value: object, form: str, zone: ZoneInfo) -> object:
     except (ValueError, OverflowError, OSError):
         return value
     return format_rfc3339(moment.astimezone(UTC)) if moment else value
+
+
+def _to_written(value: object, sign: str) -> object:
+    """Return a number as a text with this sign before its fraction; anything else stays as it is."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return str(value).replace(".", sign) if is_number else value
+
+
+def _from_written(value: object, sign: str) -> object:
+    """Return the number that a text shows; a text that shows none, or more digits than a number keeps, stays."""
+    if not isinstance(value, str) or not (found := _WRITTEN[sign].fullmatch(value.strip()[:_MAX_WRITTEN])):
+        return value
+    whole = re.sub(r"[^0-9+-]", "", found["whole"])
+    if len(whole) + len(found["fraction"] or "") > _EXACT_DIGITS:
+        return value
+    return float(f"{whole}.{found['fraction']}") if found["fraction"] else int(whole)
 
 
 def _moment(value: object, form: str, zone: ZoneInfo) -> datetime | None:

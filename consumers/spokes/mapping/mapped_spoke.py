@@ -10,6 +10,7 @@ import orjson
 from consumers.spokes.mapping.compiled import compile_rules
 from consumers.spokes.mapping.pointers import find, parse_pointer
 from consumers.spokes.port import FollowsChanges, FollowsLocation, NotUnderstoodError
+from consumers.spokes.profile import CancelMethod
 from consumers.spokes.tmf653.envelopes import open_envelope
 from consumers.spokes.tmf653.fields import CHILDREN
 from consumers.spokes.tmf653.lenient_json import parse_json
@@ -53,9 +54,9 @@ class MappedSpoke:
         return _with_body(self._inner.to_change(row, changes, idempotency_key), self._change)
 
     def to_cancel(self, row: RunRow, reason: str | None, idempotency_key: str) -> Call:
-        """Cancel; the body of a PATCH is mapped."""
+        """Cancel; a body with the state is mapped, and that of a task is not."""
         call = self._inner.to_cancel(row, reason, idempotency_key)
-        return _with_body(call, self._change) if call.method == "PATCH" else call
+        return call if self.profile.cancel is CancelMethod.TASK else _with_body(call, self._change)
 
     def to_read_cancellation(self, task_id: str) -> Call | None:
         """GET the task that cancels a run, if the spoke has one."""
@@ -115,7 +116,7 @@ class MappedSpoke:
         Raises:
             NotUnderstoodError: the body is not usable.
         """
-        if not response.body.strip():
+        if not response.body.strip() or response.status == self.profile.empty_list_status:
             return self._inner.read_page(response, run, replaced)
         body = self._at(parse_json(response.body, response.headers.get("content-type")), self._runs_at)
         mapped = [self._run(each) for each in body] if isinstance(body, list) else self._run(body)

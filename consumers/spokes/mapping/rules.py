@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -58,6 +58,13 @@ class MappingRule(ProfileModel):
     date: Annotated[str, AfterValidator(_check_date_format)] | None = Field(
         default=None, description="The system's format of the moment, as of `strptime`, or `epochSeconds`."
     )
+    decimal: Literal[",", "."] | None = Field(
+        default=None,
+        description=(
+            "The sign before the fraction in numbers that the system writes as texts: with `,` the text `1.234,5` is"
+            " read as 1234.5, and a number is sent as such a text."
+        ),
+    )
     zone: Annotated[str, AfterValidator(check_time_zone)] = Field(
         default="UTC", description="Time zone of a format without one."
     )
@@ -69,7 +76,7 @@ class MappingRule(ProfileModel):
         if len(kinds) != 1:
             raise ValueError("must have one of 'from', 'constant' and 'drop'")
         allowed = {
-            "source": {"source", "to", "keep", "values", "otherwise", "date", "zone"},
+            "source": {"source", "to", "keep", "values", "otherwise", "date", "zone", "decimal"},
             "constant": {"constant", "to"},
             "drop": {"drop"},
         }[kinds[0]]
@@ -79,6 +86,8 @@ class MappingRule(ProfileModel):
             raise ValueError("a rule with 'constant' needs 'to'")
         if "otherwise" in given and self.values is None:
             raise ValueError("'otherwise' needs 'values'")
+        if self.date is not None and self.decimal is not None:
+            raise ValueError("a value is a moment or a number: 'date' and 'decimal' exclude each other")
         return self
 
     @model_validator(mode="after")

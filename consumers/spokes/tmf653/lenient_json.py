@@ -12,7 +12,7 @@ from consumers.spokes.conventions.body_limits import check_values
 from consumers.spokes.port import NotUnderstoodError
 from schemas.run_document import JsonText
 from schemas.text.exact_numbers import WrittenNumber
-from schemas.text.json_body import read_json_body
+from schemas.text.json_body import NOT_UTF8, read_json_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LONG_LIMIT = 2**63  # Avro's long
 _MAX_FLOAT_DIGITS = 300
+_CHARSET_HINT = "; media_types.charset of its profile can say it for a system that does not"
 _MAX_WRAPPERS = 5  # objects around one value
 UNIT_FIELDS = ("unitOfMeasure", "unit", "units", "uom")
 _TRUTH_VALUES = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -38,7 +39,8 @@ def parse_json(body: bytes, content_type: str | None) -> object:
     try:
         return read_json_body(body, content_type)
     except ValueError as error:
-        raise NotUnderstoodError(f"the body is not JSON: {error}") from None
+        hint = _CHARSET_HINT if NOT_UTF8 in str(error) else ""
+        raise NotUnderstoodError(f"the body is not JSON: {error}{hint}") from None
 
 
 def first_text(thing: Mapping[str, object], *keys: str) -> str | None:

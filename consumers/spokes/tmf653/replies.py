@@ -139,7 +139,9 @@ def _run_inside(inner: object, envelope: str) -> Json | None:
 
 def json_type_name(found: object) -> str:
     """Return what JSON that should have been something else is, as a sentence names it."""
-    return {list: "a list", str: "a text", type(None): "null"}.get(type(found), "a number or truth value")
+    return {dict: "an object", list: "a list", str: "a text", type(None): "null"}.get(
+        type(found), "a number or truth value"
+    )
 
 
 def _raw_state(state: object) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, assert_never
 
 import orjson
@@ -16,7 +17,7 @@ from consumers.spokes.tmf653.requests import OutboundIds
 from consumers.spokes.tmf653.v5.cancel_task import TASKS_PATH, cancel_task_body
 from consumers.spokes.tmf653.v5.patches import patch_body
 from consumers.spokes.tmf653.versions import VERSIONS
-from router.responses import Purpose
+from router.responses import HttpResponse, Purpose
 from router.runs.changes import FIELDS_THAT_ARE_SENT, MEASURES_FIELD
 from router.runs.reports.report import ExternalReport
 from router.runs.states import merge_spellings
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from consumers.spokes.port import ChangeProcess, LookUpPage
     from consumers.spokes.profile import Profile
-    from router.responses import HttpResponse
     from router.runs.changes import FieldChange, FieldValue
     from router.runs.run import RunRow
     from schemas.commands import SendRun
@@ -45,6 +45,9 @@ class Tmf653Spoke:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self._spellings = merge_spellings(profile.state_spellings)
+        self._query_names: Mapping[str, str] = {str(name): other for name, other in profile.query_names.items()}
+        empty = profile.empty_list_status
+        self._empty_list = frozenset() if empty is None else frozenset({empty})
 
     def to_send(self, command: SendRun, parent: RunRow | None) -> Call:
         """POST of a run, or of a root with its children below it (payload `bundle`)."""
@@ -98,6 +101,15 @@ class Tmf653Spoke:
             case CancelMethod.PATCH:
                 cancelled: requests.RequestBody = {"state": self._cancelled_spelling()}
                 return self._patch(Purpose.CANCEL, row, {"state": "acknowledged"}, cancelled, idempotency_key)
+            case CancelMethod.POST:
+                return Call(
+                    purpose=Purpose.CANCEL,
+                    method="POST",
+                    path=self.profile.paths.of_cancellation(row.external_id or ""),
+                    body=orjson.dumps({"state": self._cancelled_spelling()}),
+                    content_type=self.profile.media_types.send,
+                    idempotency_key=idempotency_key,
+                )
             case CancelMethod.TASK:
                 return Call(
                     purpose=Purpose.CANCEL,
@@ -127,7 +139,7 @@ class Tmf653Spoke:
             by = (("externalIdentifier.id", run.run_id),)
         if self.profile.look_up is LookUpMethod.NAME_AND_SERVICE:
             by += (("relatedService.id", run.related_service.id),)
-        return Call(purpose=Purpose.LOOK_UP, method="GET", path=self.profile.paths.search, query=by) if by else None
+        return self._search(by) if by else None
 
     def to_read(self, external_id: str) -> Call:
         """GET one run."""
@@ -175,7 +187,16 @@ class Tmf653Spoke:
     def to_list(self, offset: int) -> Call:
         """GET a page of all runs, without a filter."""
         page = (("offset", str(offset)), ("limit", str(look_up.PAGE_SIZE)))
-        return Call(purpose=Purpose.LOOK_UP, method="GET", path=self.profile.paths.search, query=page)
+        return self._search(page)
+
+    def _search(self, query: tuple[tuple[str, str], ...]) -> Call:
+        return Call(
+            purpose=Purpose.LOOK_UP,
+            method="GET",
+            path=self.profile.paths.search,
+            query=tuple((self._query_names.get(name, name), value) for name, value in query),
+            also_success=self._empty_list,
+        )
 
     def read_page(self, response: HttpResponse, run: RunDocument, replaced: Sequence[str] = ()) -> LookUpPage:
         """Read the response to a look-up or to a page of the list.
@@ -183,6 +204,8 @@ class Tmf653Spoke:
         Raises:
             NotUnderstoodError: the body is not a list of runs.
         """
+        if response.status in self._empty_list:
+            response = HttpResponse(status=HTTPStatus.OK, body=b"[]")
         name = requests.outbound_name(self.profile, run) if self.profile.look_up in LOOK_UPS_BY_NAME else None
         page = look_up.read_page(self._spellings, response, name, run, self.profile.paths.search, replaced)
         whole = self.profile.paging is ListPaging.NONE and page.total is None

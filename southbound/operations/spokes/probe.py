@@ -15,9 +15,12 @@ import orjson
 from consumers.inbound.registration.progress import Answer, HubPhase
 from consumers.spokes.credentials import NoAuth, SecretMissingError
 from consumers.spokes.http_client import SpokeClient
+from consumers.spokes.port import NotUnderstoodError
+from consumers.spokes.profile import LookUpMethod
 from consumers.spokes.registry import spoke_for
 from consumers.spokes.security.client_tls import client_tls
 from router.responses import NoResponse
+from schemas.run_document import RunDocument, ServiceRef, SpecificationRef
 from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_text
 from southbound.operations.spokes.profiles import one_profile
@@ -26,10 +29,17 @@ from southbound.service.composition.callback_addresses import hub_dialect, regis
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from consumers.spokes.port import Call
     from consumers.spokes.profile import Profile
     from router.responses import HttpResponse
     from southbound.settings.settings import Settings
 
+_SOME_RUN = RunDocument(
+    run_id="probe",
+    name="probe",
+    test_specification=SpecificationRef(id="probe"),
+    related_service=ServiceRef(id="probe"),
+)
 _CREDENTIALS_REFUSED = (401, 403, 407)
 
 
@@ -83,9 +93,11 @@ async def probe(
             yield step
             if not step.ok:
                 return
-        called = await _call(profile, client)
-        yield called
-        if called.ok and profile.hub.registers:
+        async for step in _list_steps(profile, client):
+            yield step
+            if not step.ok:
+                return
+        if profile.hub.registers:
             yield await probe_hub(profile, client, environment, public_url)
     finally:
         await client.close()
@@ -142,21 +154,30 @@ async def _connect(host: str, port: int, seconds: float, context: ssl.SSLContext
     return version or ""
 
 
-async def _call(profile: Profile, client: SpokeClient) -> ProbeStep:
-    """Return what a GET of the list of runs shows: credentials, and the path."""
-    began, call = time.monotonic(), spoke_for(profile).to_list(0)
+async def _list_steps(profile: Profile, client: SpokeClient) -> AsyncIterator[ProbeStep]:
+    """Yield what a GET of the list of runs shows: credentials and the path, and whether the answer is no list."""
+    spoke = spoke_for(profile)
+    began, call = time.monotonic(), spoke.to_list(0)
     response = await client.call(profile.name, call)
     if isinstance(response, NoResponse):
         # A client certificate that is missing, or a token endpoint that refuses, shows here.
-        return _step("credentials" if response.lacks_credentials else "answer", began, response.cause, ok=False)
-    return _answer_step(profile, f"GET {call.path}", began, response)
+        yield _step("credentials" if response.lacks_credentials else "answer", began, response.cause, ok=False)
+        return
+    yield _answer_step(profile, call, began, response)
+    if profile.look_up is LookUpMethod.NONE:
+        return
+    try:
+        spoke.read_page(response, _SOME_RUN)
+    except NotUnderstoodError as error:
+        yield _step("list", began, f"{error}: correct paths.search, or mapping.runs_at", ok=False)
 
 
-def _answer_step(profile: Profile, what: str, began: float, response: HttpResponse) -> ProbeStep:
+def _answer_step(profile: Profile, call: Call, began: float, response: HttpResponse) -> ProbeStep:
+    what = f"GET {call.path}"
     if response.status in _CREDENTIALS_REFUSED and ("GET", response.status) not in profile.meanings:
         sent = "without credentials" if isinstance(profile.auth, NoAuth) else f"with auth {profile.auth.kind}"
         return _step("credentials", began, f"{what} {sent} was refused with {response.status}", ok=False)
-    if response.status not in profile.success_codes_of("GET"):
+    if response.status not in profile.success_codes_of("GET") | call.also_success:
         # The body is not repeated: a system may repeat there what it was sent.
         return _step("answer", began, f"{what} was answered with {response.status}{_hint(response)}", ok=False)
     sent = "without credentials" if isinstance(profile.auth, NoAuth) else f"with auth {profile.auth.kind}"
@@ -165,7 +186,7 @@ def _answer_step(profile: Profile, what: str, began: float, response: HttpRespon
 
 def _hint(response: HttpResponse) -> str:
     if response.status in (404, 405, 410):
-        return ": correct base_url, or paths.search"
+        return ": correct base_url, or paths.search (a system that says so of an empty list needs empty_list_status)"
     return ": correct base_url, as the system redirects" if 300 <= response.status < 400 else ""  # noqa: PLR2004
 
 

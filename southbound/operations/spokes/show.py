@@ -100,7 +100,10 @@ def _as_text(value: object) -> str:
         return "-"
     if isinstance(value, frozenset):
         return ", ".join(sorted(map(str, value)))
-    return orjson.dumps(value, default=_dump).decode() if isinstance(value, dict | tuple) else str(value)
+    if not isinstance(value, dict | tuple):
+        return str(value)
+    # Methods and statuses are keys that are no plain texts.
+    return orjson.dumps(value, default=_dump, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _dump(value: object) -> object:

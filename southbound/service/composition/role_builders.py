@@ -135,6 +135,7 @@ def callback_config(
         check=check,
         url_token=TokenAuthenticator(token=token) if (token := url_token(profile, environment)) else None,
         limits=profile.callback_limits,
+        charset=profile.media_types.charset,
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import ValidationError
 
 from schemas.base import Model
+from schemas.files.mistakes import sentence_of
 from schemas.files.yaml_file import YamlFile, YamlFileError, read_yaml_file
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ def _mistakes(
 
 
 def _sentence(mistake: ErrorDetails, field: str, fields: Sequence[str]) -> str:
-    # What was found is never repeated: it may be a secret in the wrong place.
     if mistake["type"] == "extra_forbidden":
         close = get_close_matches(field.rpartition(".")[2], fields, n=1)
         return f"no such field: {f'did you mean {close[0]!r}?' if close else 'remove it or correct its name'}"
@@ -63,4 +63,4 @@ def _sentence(mistake: ErrorDetails, field: str, fields: Sequence[str]) -> str:
         return "must be fields with values, such as {busy_times: 1}"
     if mistake["type"].startswith("union_tag"):
         return "needs a 'kind' that says which"
-    return mistake["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return sentence_of(mistake)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,8 +19,10 @@ from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.listen_socket import CannotListenError
 from consumers.inbound.listener import CallbackConfig, Listener, ListenerLimits, accept_any
 from consumers.spokes.security.callback_credentials import CallbackCertificate, CallbackSignature
+from consumers.spokes.tmf653.spoke import Tmf653Spoke
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
+from southbound.service.composition.role_builders import callback_config
 from tests.builders.spokes import a_spoke
 from tests.fakes.recording_inbound_publisher import RecordingInboundPublisher
 from tests.harness.waiting import wait_until
@@ -526,3 +529,17 @@ async def test_a_certificate_in_a_header_counts_only_from_a_proxy_of_the_profile
     async with a_listener(spokes=spokes) as rig:
         statuses = [(await rig.post(f"/{name}/listener", EVENT, **{"X-Subject": "CN=lab"}))[0] for name in spokes]
     assert statuses == [201, 401]
+
+
+@pytest.mark.parametrize("as_list", [False, True], ids=["one event", "list"])
+async def test_fault_a_callback_in_a_charset_that_only_the_profile_names_is_refused(as_list: bool) -> None:  # noqa: FBT001
+    spoke = a_spoke(media_types={"charset": "iso-8859-1"}, state_spellings={"läuft": "inProgress"})
+    config = callback_config(spoke.profile, {}, spoke.check_callback)
+    event = EVENT | {"event": {"serviceTest": {"id": "Prüfung-1", "state": "läuft"}}}
+    text = json.dumps([event, event | {"eventId": "e-2"}] if as_list else event, ensure_ascii=False)
+    async with a_listener(spokes={"fibre-lab": config}) as rig:
+        assert (await rig.post("/fibre-lab/listener", text.encode("iso-8859-1")))[0] == 201
+        received, *_ = rig.publisher.callbacks()
+    # What reads the topic knows nothing of the profile.
+    assert received.external_id == "Prüfung-1"
+    assert Tmf653Spoke(spoke.profile).read_callback(received).state == "inProgress"

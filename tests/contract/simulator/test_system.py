@@ -353,6 +353,30 @@ async def test_a_bundle_is_acknowledged_with_an_id_per_test() -> None:
     assert len(ids) == 4
 
 
+async def test_fault_a_child_that_is_changed_in_its_root_does_not_go_on() -> None:
+    behaviour = completes_by_callback(0.02, waits_for={"go": "on"}, ends_after_children=True)
+    go_on = {"characteristic": [{"name": "go", "value": "on"}]}
+    async with CallbackSink() as sink, a_system(behaviour, callback_url=sink.url) as client:
+        root = (await client.post(a_body("root", childServiceTest=[a_body("a"), a_body("b")]))).content
+        first, second = (child["id"] for child in root["childServiceTest"])
+        path = f"/serviceTest/{root['id']}"
+        await client.request("PATCH", path, go_on)
+        changed = [a_body("a") | go_on | {"id": first}, a_body("b") | {"id": second}]
+        answer = await client.request("PATCH", path, {"childServiceTest": changed})
+        assert [child.get("characteristic") for child in answer.content["childServiceTest"]] == [
+            go_on["characteristic"],
+            None,
+        ]
+        await client.wait_for_state(first, "completed")
+        # Its other child goes on, and so does the root, which can be changed for it.
+        both = [changed[0] | {"description": "too late"}, changed[1] | go_on]
+        assert (await client.request("PATCH", path, {"childServiceTest": both})).status == 200
+        await client.wait_for_state(root["id"], "completed")
+        tests = (await client.request("GET", "/serviceTest")).content
+    assert {test["state"] for test in tests} == {"completed"}
+    assert "description" not in next(test for test in tests if test["id"] == first)
+
+
 async def test_tests_are_found_by_name_and_service_and_counted() -> None:
     async with a_system() as client:
         for number in range(3):

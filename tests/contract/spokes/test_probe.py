@@ -168,3 +168,28 @@ async def test_a_system_whose_name_has_a_token_in_it_is_no_matter_of_credentials
     async with serving(answering(200)) as server:
         steps = await steps_to(f"http://127.0.0.1:{server.port}/v4")
     assert names(steps)[-1] == ("answer", False)
+
+
+async def test_fault_an_answer_that_is_no_list_of_runs_is_told_as_fine() -> None:
+    async with serving(answering(200, b'{"items": [{"id": "1", "state": "completed"}]}')) as server:
+        address = f"http://127.0.0.1:{server.port}/v4"
+        steps = await steps_to(address)
+        assert names(steps)[-2:] == [("credentials", True), ("list", False)]
+        assert "no list of runs but an object: correct paths.search, or mapping.runs_at" in steps[-1].detail
+        assert names(await steps_to(address, mapping={"runs_at": "/items"}))[-1] == (
+            "credentials",
+            True,
+        )
+        assert names(await steps_to(address, look_up="none"))[-1] == ("credentials", True)
+
+
+async def test_fault_404_for_an_empty_list_is_told_as_a_wrong_address() -> None:
+    async with serving(answering(404, b'{"error": "nothing found"}')) as server:
+        address = f"http://127.0.0.1:{server.port}/v4"
+        steps = await steps_to(address)
+        assert names(steps)[-1] == ("answer", False)
+        assert "empty_list_status" in steps[-1].detail
+        assert names(await steps_to(address, empty_list_status=404))[-1] == (
+            "credentials",
+            True,
+        )

@@ -23,6 +23,7 @@ from tests.fixtures.faulty_systems import (
     SECRET,
     SECRET_NAME,
     a_service_and_faulty_systems,
+    children_changed_in_roots,
     faults_of,
     stored_rows,
     stored_tests,
@@ -30,6 +31,7 @@ from tests.fixtures.faulty_systems import (
 from tests.generators.in_flight_load import (
     CHARACTERISTIC,
     REPOSTED,
+    ROOTED,
     Fate,
     content,
     interleaved,
@@ -72,13 +74,16 @@ async def test_each_run_has_one_active_test_with_the_last_content_and_one_result
         print(faults)  # noqa: T201 - as above
         assert await service.stop()
         rows = await stored_rows(service)
-        tests = stored_tests(service)
+        tests, changed_in_roots = stored_tests(service), children_changed_in_roots(service, f"{ROOTED}-lab")
         published.read_new()
         assert [str(rows.get(run_id)) for run_id in missing[:3]] == [], (SEED, len(missing))
         letters = [letter for letter in service.dead_letters() if letter.header("southbound-dlq-code") not in EARLY]
         assert [letter.header("southbound-dlq-reason") for letter in letters] == []
     wrong = [line for each in planned for line in _judge(each, tests, rows, published)]
     assert not wrong, "\n".join([f"seed {SEED}: {len(wrong)} violations", *wrong[:SHOWN]])
+    for each in planned:  # a change that is not early finds the request at its system
+        if (each.service, each.fate, each.early) == (ROOTED, Fate.CHANGED, False):
+            assert changed_in_roots.issuperset(tests[run_id][0].id for run_id in each.children), each
     drawn = {fault for counts in faults.values() for fault in (*counts["requests"], *counts["callbacks"])}
     assert {*RequestFault, *CallbackFault} - RARE <= drawn
     assert any(counts["tokens"]["refused"] for counts in faults.values())  # the first one of a system ends after 7 s

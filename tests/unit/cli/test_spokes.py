@@ -62,6 +62,17 @@ def test_a_profile_is_shown_with_what_it_sets_and_the_defaults() -> None:
     assert Profile.model_validate(as_json).paging == "none"
 
 
+def test_fault_a_profile_with_statuses_or_methods_is_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yaml"
+    said = "status_meanings: {403: busy, POST 404: refused}\nsuccess_codes_by_method: {PATCH: [202, 201]}\n"
+    file.write_text(f"name: lab\nbase_url: http://lab\n{said}", encoding="utf-8")
+    result = southbound("spokes", "show", str(file))
+    assert result.exit_code == 0
+    shown = {line.split()[0]: line for line in result.stdout.splitlines()}
+    assert '{"403":"busy","POST 404":"refused"}' in shown["status_meanings"]
+    assert '{"PATCH":[201,202]}' in shown["success_codes_by_method"]
+
+
 def test_an_unknown_spoke_is_answered_with_those_that_exist() -> None:
     error = southbound("spokes", "show", "moon-lab").stderr
     assert "there is no spoke 'moon-lab'" in error

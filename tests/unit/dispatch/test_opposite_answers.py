@@ -237,10 +237,62 @@ async def test_a_delete_that_succeeds_ends_the_run_as_cancelled(answer: HttpResp
 async def test_a_repeated_cancellation_that_finds_nothing_is_success(method: str, status: int) -> None:
     gateway = await a_run_that_is_out(cancel=method)
     gateway.system.plan(Purpose.CANCEL, CallFault.RESPONSE_LOST, HttpResponse(status=status))
+    gateway.system.plan(Purpose.READ, HttpResponse(status=status))
     await gateway.process_cancellation("TR0001")
     assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_ACCEPTED]
     (result,) = gateway.results()
     assert (result.state, result.reasons[0].code) == (RunState.CANCELLED, "CANCELLED_NOT_FOUND")
+
+
+@pytest.mark.parametrize("method", ["delete", "patch"])
+@pytest.mark.parametrize("status", [404, 410])
+async def test_fault_an_address_that_cancels_nothing_tells_a_run_as_cancelled(method: str, status: int) -> None:
+    # A misspelt `paths.cancel`, or a gateway that answers 404 to a method which it does not route.
+    gateway = await a_run_that_is_out(cancel=method, paths={"cancel": "/serviceTest/{id}/cancle"})
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=status))
+    await gateway.process_cancellation("TR0001")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_REFUSED]
+    assert gateway.row().phase is Phase.ACCEPTED
+    if status == 404:
+        assert "correct `paths.cancel`" in gateway.last_update().reasons[-1].message
+
+
+@pytest.mark.parametrize("answer", [HttpResponse(status=200), NULL, ERROR_IN_SUCCESS])
+async def test_a_system_that_says_not_found_with_success_has_lost_what_it_cannot_cancel(answer: HttpResponse) -> None:
+    gateway = await a_run_that_is_out(cancel="delete")
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=404))
+    gateway.system.plan(Purpose.READ, answer, answer, answer)
+    await gateway.process_cancellation("TR0001")
+    assert [result.state for result in gateway.results()] == [RunState.CANCELLED]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "results"),
+    [
+        (shown(state="cancelled"), UpdateKind.CANCEL_ACCEPTED, [RunState.CANCELLED]),
+        (HttpResponse(status=202), UpdateKind.CANCEL_ACCEPTED, []),
+        (json_answer(409, {"code": "tooLate", "reason": "it is nearly done"}), UpdateKind.CANCEL_REFUSED, []),
+    ],
+)
+async def test_a_cancellation_by_post_is_judged_by_what_the_system_shows(
+    answer: HttpResponse, kind: UpdateKind, results: list[RunState]
+) -> None:
+    gateway = await a_run_that_is_out(cancel="post", paths={"cancel": "/serviceTest/{id}/cancel"})
+    gateway.system.plan(Purpose.CANCEL, answer)
+    await gateway.process_cancellation("TR0001")
+    (call,) = gateway.system.calls_made(Purpose.CANCEL)
+    assert (call.method, call.path) == ("POST", f"/serviceTest/{TEST}/cancel")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, kind]
+    assert [result.state for result in gateway.results()] == results
+
+
+async def test_a_run_that_is_cancelled_already_is_told_as_cancelled() -> None:
+    gateway = await a_run_that_is_out(cancel="delete")
+    gateway.system.tests[TEST]["state"] = "cancelled"
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=404))
+    await gateway.process_cancellation("TR0001")
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_ACCEPTED]
+    assert [result.state for result in gateway.results()] == [RunState.CANCELLED]
 
 
 @pytest.mark.parametrize("still_shown", [False, True])

@@ -171,9 +171,21 @@ async def test_a_test_that_is_gone_has_ended() -> None:
     gateway = await a_run_that_is_out()
     gateway.system.tests[FIRST]["state"] = "completed"
     gateway.system.plan(Purpose.CANCEL, HttpResponse(status=404))
+    gateway.system.plan(Purpose.READ, HttpResponse(status=404))
     await gateway.process_change(a_document(version=2, description="fast"))
     assert gateway.last_update().kind is UpdateKind.CHANGE_ACCEPTED
     assert active_tests(gateway) == [SECOND]
+
+
+@pytest.mark.parametrize("method", ["delete", "patch"])
+async def test_fault_a_wrong_address_of_the_cancellation_leads_to_a_second_active_test(method: str) -> None:
+    gateway = await a_run_that_is_out(cancel=method, paths={"cancel": "/serviceTest/{id}/cancle"})
+    gateway.system.plan(Purpose.CANCEL, HttpResponse(status=404))
+    await gateway.process_change(a_document(version=2, description="fast"))
+    assert active_tests(gateway) == [FIRST]
+    assert gateway.last_update().kind is UpdateKind.CHANGE_REFUSED
+    assert "CANCEL_METHOD_UNSUPPORTED" in codes(gateway)
+    assert (gateway.row().phase, gateway.row().external_id) == (Phase.ACCEPTED, FIRST)
 
 
 async def test_a_cancellation_that_was_lost_is_repeated_before_the_post() -> None:

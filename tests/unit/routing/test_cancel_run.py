@@ -58,9 +58,9 @@ async def test_a_system_without_such_a_method_says_what_to_write_in_its_profile(
     await gateway.process_cancellation("TR0001")
     *_, reason = gateway.last_update().reasons
     assert (gateway.last_update().kind, reason.code) == (UpdateKind.CANCEL_REFUSED, "CANCEL_METHOD_UNSUPPORTED")
-    others = [other for other in ("patch", "delete", "task") if other != method]
+    *others, last = (other for other in ("patch", "delete", "post", "task") if other != method)
     assert f"fibre-lab answers {status} to a cancellation by {method}" in reason.message
-    assert f"write {' or '.join(others)} as `cancel` in its profile" in reason.message
+    assert f"write {', '.join(others)} or {last} as `cancel` in its profile" in reason.message
 
 
 async def test_a_cancellation_is_sent_again_to_a_busy_system() -> None:

@@ -127,6 +127,21 @@ def test_a_crash_that_was_once_visible_is_no_longer_visible(name: str) -> None:
 @pytest.mark.filterwarnings(
     "ignore:coroutine 'CrashingPublisher.publish' was never awaited"
 )  # the crash ends the caller
+@pytest.mark.parametrize("events", [(G[0], _cancel("G-1")), (G[0], G[2], _cancel("G-1"))], ids=["waits", "complete"])
+def test_fault_a_crash_makes_a_dead_letter_of_a_child_that_is_cancelled_before_it_arrives(
+    events: tuple[Any, ...],
+) -> None:
+    scenario = CrashScenario(
+        events=events, max_requests=None, faults=(), crash_at=0, crash_after=False, reread_records=0
+    )
+    actions = asyncio.run(run_scenario(scenario, CrashPoint())).crash_point.actions
+    for moment, after in product(range(actions), (False, True)):
+        asyncio.run(_check_crash_is_invisible(replace(scenario, crash_at=moment, crash_after=after)))
+
+
+@pytest.mark.filterwarnings(
+    "ignore:coroutine 'CrashingPublisher.publish' was never awaited"
+)  # the crash ends the caller
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("loses_response", [False, True])
 def test_a_crash_at_each_point_of_a_change_by_another_post_changes_nothing_visible(

@@ -10,7 +10,7 @@ import pytest
 
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import Call, UnknownSpokeError, do_nothing
-from router.responses import HttpResponse, NoResponse, Purpose
+from router.responses import HttpResponse, NoResponse, Purpose, reasons_in
 from tests.builders.runs import a_document
 from tests.builders.spokes import a_command, a_profile, a_spoke
 from tests.fakes.transport import FakeTransport
@@ -82,6 +82,19 @@ async def test_a_query_is_encoded() -> None:
     assert transport.requests[0].url.endswith("/serviceTest?name=TR0001%20up%20%26%20down%2B%C3%BC")
 
 
+async def test_the_parameters_of_the_profile_are_in_every_query_once() -> None:
+    transport = FakeTransport([OK, OK, OK])
+    client = a_client(transport, query_parameters={"api-version": "2", "view": "all"})
+    followed = replace(GET, path="/jobs?view=one", from_root=True)
+    for call in (GET, replace(GET, query=(("view", "mine"),)), followed):
+        await client.call("fibre-lab", call)
+    assert [request.url.partition("?")[2] for request in transport.requests] == [
+        "api-version=2&view=all",
+        "view=mine&api-version=2",
+        "view=one&api-version=2",
+    ]
+
+
 async def test_no_more_calls_than_allowed_run_at_once() -> None:
     gate, full, running, most = asyncio.Event(), asyncio.Event(), 0, 0
 
@@ -140,3 +153,27 @@ async def test_closing_closes_every_transport() -> None:
     transport = FakeTransport([OK])
     await a_client(transport).close()
     assert transport.closed
+
+
+async def test_fault_a_system_that_declares_no_charset_cannot_be_read() -> None:
+    shown = '{"id": "7", "state": "läuft", "code": "E1", "message": "Dämpfung"}'.encode("iso-8859-1")
+    answers = [
+        HttpResponse(status=status, headers={"content-type": "application/json"}, body=shown) for status in (201, 400)
+    ]
+    transport = FakeTransport(answers)
+    spoke = a_spoke(media_types={"charset": "iso-8859-1"}, state_spellings={"läuft": "inProgress"})
+    client = a_client(transport, media_types={"charset": "iso-8859-1"})
+    post = replace(a_post("key-1"), body='{"name":"Dämpfung \U0001d11e"}'.encode())
+    accepted, refused = await client.call("fibre-lab", post), await client.call("fibre-lab", post)
+    assert isinstance(accepted, HttpResponse)
+    assert spoke.read_reply(accepted).state == "inProgress"
+    assert isinstance(refused, HttpResponse)
+    assert reasons_in(refused)[0].message == "Dämpfung"
+    # It may read what it is sent in another charset, too.
+    assert transport.requests[0].body == rb'{"name":"D\u00e4mpfung \ud834\udd1e"}'
+
+
+async def test_a_declared_charset_of_a_response_is_kept() -> None:
+    declared = HttpResponse(status=200, headers={"content-type": "application/json; charset=utf-8"}, body=b"{}")
+    client = a_client(FakeTransport([declared]), media_types={"charset": "iso-8859-1"})
+    assert await client.call("fibre-lab", GET) == declared

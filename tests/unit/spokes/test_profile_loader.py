@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from typing import TYPE_CHECKING
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from consumers.spokes.profile import Profile
 from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     Mistakes = Callable[[str], tuple[str, ...]]
@@ -179,3 +181,55 @@ def test_fault_a_character_that_nobody_sees_in_a_profile_is_refused_with_its_lin
     file.write_text(f"name: a\nbase_url: http://127.0.0.1:1\n{line}\n", encoding="utf-8")
     with pytest.raises(ProfilesWrongError, match=r"a\.yaml:3: the character U\+.* which nobody sees"):
         load_profiles([file])
+
+
+def _places(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for attribute, field in model.model_fields.items():
+        place = (*above, field.alias or attribute)
+        yield place
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _places(field.annotation, place)
+
+
+@pytest.mark.parametrize("value", [5, 1.5, True, "?", [], [1], {}, {"a": 1}, {"GET": 5}, None], ids=repr)
+def test_fault_a_value_of_a_wrong_kind_is_told_in_words_of_the_program(value: object, mistakes: Mistakes) -> None:
+    told: set[str] = set()
+    for place in [*_places(Profile), ("mapping", "send", "0")]:
+        fields: dict[str, object] = {"name": "lab", "base_url": "http://lab"}
+        group = fields
+        for name in place[:-1]:
+            group = group.setdefault(name, {})  # type: ignore[assignment]
+        group[place[-1]] = value
+        with contextlib.suppress(pytest.fail.Exception):  # some fields take the value
+            told.update(mistakes(json.dumps(fields)))
+    assert told
+    words = r"frozenset|tuple|dictionary|instance|boolean|integer|string|String|parse|should|Input|validation"
+    assert [sentence for sentence in sorted(told) if re.search(words, sentence)] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "suggestion"),
+    [
+        ("paths: {serch: /x}", "'search'"),
+        ("mapping: {recieve: []}", "'receive'"),
+        ("mapping: {send: [{form: /name}]}", "'from'"),
+        ("auth: {kind: oauth2, token_uri: x}", "'token_url'"),
+        ("hub: {registers: true}", "'register'"),
+    ],
+)
+def test_fault_a_misspelt_field_within_a_group_has_no_suggestion(
+    line: str, suggestion: str, mistakes: Mistakes
+) -> None:
+    found = mistakes(f"name: lab\nbase_url: http://lab\n{line}\n")
+    assert any(f"no such field: did you mean {suggestion}?" in mistake for mistake in found), found
+
+
+def test_fault_a_state_that_is_refused_is_offered(mistakes: Mistakes) -> None:
+    (mistake,) = mistakes("name: lab\nbase_url: http://lab\nchangeable_states: [waiting]\n")
+    assert mistake.endswith("must be one of acknowledged, cancelled, completed, failed, inProgress, pending, rejected")
+
+
+def test_fault_a_wrong_field_of_reposted_is_told_twice(mistakes: Mistakes) -> None:
+    (mistake,) = mistakes("name: lab\nbase_url: http://lab\nreposted: [characteristics]\n")
+    assert "'characteristic'" in mistake
+    assert "'testMeasure'" in mistake

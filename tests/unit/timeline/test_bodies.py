@@ -68,3 +68,9 @@ def test_a_hostile_text_takes_no_time() -> None:
 def test_a_long_body_is_shortened_and_a_deep_one_is_masked() -> None:
     assert len(masked_body(b"x" * 100_000) or "") == MAX_BODY_LENGTH + 1
     assert "1" not in (masked_body(b"[" * 500 + b"1" + b"]" * 500) or "")
+
+
+def test_a_body_is_kept_in_the_charset_that_its_content_type_names() -> None:
+    body = '{"state": "läuft"}'.encode("iso-8859-1")
+    assert masked_body(body, "application/json; charset=iso-8859-1") == '{"state": "läuft"}'
+    assert masked_body(body, "application/json; charset=utf-16") is not None

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from consumers.inbound.callback_parser import callback_event_id, parse_callback
+from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.tmf653.lenient_json import parse_json
 from router.responses import HttpResponse, reasons_in
-from schemas.text.json_body import read_json_body
+from schemas.text.json_body import check_charset, in_ascii, read_json_body, with_charset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,3 +55,32 @@ def test_an_id_of_more_than_64_bits_is_read_exactly() -> None:
     body = b'{"event": {"serviceTest": {"id": 12345678901234567890123}}}'
     received = parse_callback("fibre-lab", body, event_in_path="", content_type=None, at=NOW)
     assert received.external_id == "12345678901234567890123"
+
+
+@pytest.mark.parametrize("charset", ["ISO-8859-1", "windows-1252", "utf-16le", "gb18030", "euc-kr", "koi8-r"])
+def test_a_charset_that_a_profile_names_is_one_that_is_read(charset: str) -> None:
+    text = "fine" if charset in {"euc-kr", "koi8-r"} else "Prüfung"
+    body = f'{{"name": "{text}"}}'.encode(charset)
+    assert read_json_body(body, with_charset(None, check_charset(charset))) == {"name": text}
+
+
+@pytest.mark.parametrize("charset", ["", "utf-8", "utf-7", "klingon", "iso-8859-99", "rot13", "latin1\n"])
+def test_another_charset_is_refused(charset: str) -> None:
+    with pytest.raises(ValueError, match="must be a charset such as iso-8859-1"):
+        check_charset(charset)
+
+
+def test_a_declared_charset_counts_more_than_that_of_the_profile() -> None:
+    assert with_charset("application/json; charset=utf-8", "iso-8859-1") == "application/json; charset=utf-8"
+
+
+@given(value=st.dictionaries(st.text(max_size=5), st.text(max_size=20)))
+def test_what_is_sent_in_ascii_is_the_same_json(value: dict[str, str]) -> None:
+    body = in_ascii(orjson.dumps(value))
+    assert body.isascii()
+    assert orjson.loads(body) == value
+
+
+def test_what_a_system_says_in_an_undeclared_charset_is_answered_with_the_field_of_its_profile() -> None:
+    with pytest.raises(NotUnderstoodError, match=r"declare the charset.*; media_types\.charset of its profile can"):
+        parse_json(TEXT.encode("iso-8859-1"), "application/json")

@@ -15,11 +15,12 @@ from consumers.dispatch.call import CallResult
 from consumers.dispatch.correlation import with_run_headers
 from consumers.spokes.conventions.http_conventions import RunHeaders
 from consumers.spokes.port import Call
+from consumers.spokes.registry import spoke_for
 from consumers.spokes.tmf653.versions import VERSIONS
 from router.responses import DeclaredMeaning, HttpResponse, Purpose, Verdict, classify
 from router.runs.run import LastNotification
 from tests.builders.runs import NOON, a_document, a_run
-from tests.builders.spokes import a_command, a_profile, a_spoke
+from tests.builders.spokes import a_command, a_profile, a_spoke, json_of
 
 POST_BODY = HttpResponse(status=403, body=b'{"code": "1", "reason": "too many"}')
 
@@ -131,9 +132,43 @@ def test_calls_use_the_paths_of_the_profile() -> None:
     assert spoke.to_read("..").path == "/tests/%2E%2E"
 
 
+def test_a_run_is_cancelled_by_a_post_to_the_address_of_the_profile() -> None:
+    spoke = a_spoke(cancel="post", paths={"cancel": "/serviceTest/{id}/cancel"}, state_spellings={"STOP": "cancelled"})
+    call = spoke.to_cancel(replace(a_run(), external_id="89757"), None, "key")
+    assert (call.method, call.path, call.idempotency_key) == ("POST", "/serviceTest/89757/cancel", "key")
+    assert json_of(call) == {"state": "STOP"}
+
+
+def test_look_ups_and_lists_have_the_parameters_that_the_system_knows() -> None:
+    names = {"name": "title", "relatedService.id": "line", "offset": "start", "limit": "max"}
+    spoke = a_spoke(look_up="name_and_service", query_names=names)
+    look_up = spoke.to_look_up(a_document())
+    assert look_up is not None
+    assert [name for name, _ in look_up.query] == ["title", "line"]
+    assert spoke.to_list(100).query == (("start", "100"), ("max", "100"))
+
+
+@pytest.mark.parametrize("mapping", [{}, {"runs_at": "/items"}])
+def test_fault_404_for_a_list_without_entries_is_a_matter_of_configuration(mapping: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {"empty_list_status": 404, "mapping": mapping} if mapping else {"empty_list_status": 404}
+    spoke = spoke_for(a_profile(**fields))
+    call = spoke.to_look_up(a_document())
+    assert call is not None
+    assert call.also_success == spoke.to_list(0).also_success == {404}
+    answer = HttpResponse(status=404, body=b'{"items": "none", "error": "nothing found"}')
+    page = spoke.read_page(answer, a_document())
+    assert (page.found, page.shown, page.total) == (None, 0, None)
+    # It says nothing about a run that the system had.
+    assert spoke.to_read("89757").also_success == frozenset()
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
+        ({"cancel": "post"}, "cancel: post needs paths.cancel, such as /serviceTest/{id}/cancel"),
+        ({"query_names": {"title": "name"}}, "Input should be 'name', 'relatedService.id'"),
+        ({"query_parameters": {"key": "env:KEY"}}, "a secret belongs to 'auth'"),
+        ({"empty_list_status": 200}, "greater than or equal to 400"),
         ({"paths": {"run": "/tests"}}, "must contain {id} once"),
         ({"paths": {"create": "/tests/{id}"}}, "names all runs"),
         ({"paths": {"search": "tests"}}, "must begin with '/'"),

@@ -218,3 +218,41 @@ def test_a_mapping_needs_bodies_that_are_objects() -> None:
     patches = {"change": "application/json-patch+json"}
     with pytest.raises(ValueError, match="not a JSON patch"):
         a_profile(mapping={"send": [{"drop": "/mode"}]}, media_types=patches)
+
+
+@pytest.mark.parametrize(
+    ("sign", "written", "read"),
+    [
+        (",", "12,5", 12.5),
+        (",", "1.234.567,25", 1234567.25),
+        (",", "-1 234", -1234),
+        (",", "1\u202f234,5", 1234.5),
+        (",", " 7 ", 7),
+        (".", "1,234.5", 1234.5),
+        (",", "12.5", "12.5"),
+        (",", "1.23,4", "1.23,4"),
+        (",", "12,5 dB", "12,5 dB"),
+        (",", "1234567890123456,5", "1234567890123456,5"),
+        (",", "9" * 100_000, "9" * 100_000),
+        (",", True, True),
+        (",", 0.25, 0.25),
+    ],
+)
+def test_fault_a_number_with_a_decimal_comma_stays_a_text(sign: str, written: object, read: object) -> None:
+    apply = compile_rules([MappingRule(source="/value", decimal=sign)], writes=False)
+    found = apply({"value": written})["value"]
+    assert (type(found), found) == (type(read), read)
+
+
+@given(value=st.integers(-(10**12), 10**12) | st.decimals(-99_999, 99_999, places=3).map(float))
+def test_a_number_that_is_written_with_a_decimal_comma_is_read_again(value: float) -> None:
+    rule = MappingRule(source="/value", decimal=",")
+    written = compile_rules([rule], writes=True)({"value": value})
+    assert isinstance(written["value"], str)
+    assert "." not in written["value"]
+    assert compile_rules([rule], writes=False)(written) == {"value": value}
+
+
+def test_a_value_is_a_moment_or_a_number() -> None:
+    with pytest.raises(ValueError, match="'date' and 'decimal' exclude each other"):
+        MappingRule(source="/value", decimal=",", date="epochSeconds")
