@@ -15,7 +15,7 @@ from multidict import CIMultiDict
 
 from consumers.inbound.bounded_server import BoundedServer
 from consumers.inbound.callback_auth import AllowAnyone
-from consumers.inbound.callback_parser import NotACallbackError, callback_event_id, parse_callback
+from consumers.inbound.callback_parser import MAX_ID_LENGTH, NotACallbackError, callback_event_id, parse_callback
 from consumers.inbound.callback_responses import CallbackRefusedError, json_response
 from consumers.inbound.connection_gate import ConnectionLimits
 from consumers.inbound.event_ids import EventIdMemory
@@ -56,7 +56,7 @@ class CountCallback(Protocol):
         """Count one request."""
 
 
-def accept_any(received: InboundReceived) -> None:
+def accept_any(received: InboundReceived) -> str | None:
     """Refuse nothing."""
 
 
@@ -68,14 +68,15 @@ def ignore_callback(spoke: str, outcome: CallbackOutcome) -> None:
 class CallbackConfig:
     """How callbacks of one external system are received: TMF653 v4 expects 201, v5 expects 204.
 
-    `check` raises `NotUnderstoodError` for a callback that its spoke certainly cannot read. `url_token` checks the
-    token in the path of an address that was registered at a hub with its token; None: there is no such address.
-    `charset` is that of bodies which do not name theirs; None: UTF-8.
+    `check` raises `NotUnderstoodError` for a callback that its spoke certainly cannot read, and returns the external id
+    that the spoke reads there, by which the callbacks about one run keep their order. `url_token` checks the token in
+    the path of an address that was registered at a hub with its token; None: there is no such address. `charset` is
+    that of bodies which do not name theirs; None: UTF-8.
     """
 
     success_status: Literal[201, 204] = 201
     authenticator: CallbackAuthenticator
-    check: Callable[[InboundReceived], None] = accept_any
+    check: Callable[[InboundReceived], str | None] = accept_any
     limits: CallbackLimits = NO_CALLBACK_LIMITS
     url_token: TokenAuthenticator | None = None
     charset: str | None = None
@@ -282,7 +283,8 @@ class Listener:
         except NotACallbackError as error:
             raise CallbackRefusedError(400, "notACallback", str(error)) from error
         event_id = callback_event_id(received, self._new_id())
-        return _event(received, event_id, request), _check(spoke, received)
+        received, outcome = _check(spoke, received)
+        return _event(received, event_id, request), outcome
 
     async def _publish(self, events: Sequence[Event]) -> None:
         messages = []
@@ -306,15 +308,18 @@ def _unauthenticated(name: str, outcome: CallbackOutcome) -> CallbackRefusedErro
     return CallbackRefusedError(401, outcome, sentence, {"WWW-Authenticate": "Bearer"}, code="unauthenticated")
 
 
-def _check(spoke: CallbackConfig, received: InboundReceived) -> CallbackOutcome:
-    """Return the outcome of a callback that can be parsed."""
+def _check(spoke: CallbackConfig, received: InboundReceived) -> tuple[InboundReceived, CallbackOutcome]:
+    """Return a callback that can be parsed under the external id that its spoke reads, and its outcome."""
     try:
-        spoke.check(received)
+        external_id = spoke.check(received)
     except NotAboutARunError:
-        return "ignored"  # acknowledged, or its sender would repeat it
+        return received, "ignored"  # acknowledged, or its sender would repeat it
     except NotUnderstoodError as error:
         raise CallbackRefusedError(400, "notACallback", f"the callback cannot be read: {error}") from error
-    return "stored"
+    if external_id is None or external_id == received.external_id:
+        return received, "stored"
+    # Under no id, all callbacks of a system would wait for each other.
+    return received.model_copy(update={"external_id": external_id[:MAX_ID_LENGTH]}), "stored"
 
 
 def _content_type(request: web.Request, charset: str | None) -> str:

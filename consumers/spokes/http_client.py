@@ -16,6 +16,7 @@ from consumers.spokes.limits.rate_limit import RateLimit
 from consumers.spokes.limits.slot_limit import CallKind, SlotLimit
 from consumers.spokes.port import UnknownSpokeError, admit_all, do_nothing
 from consumers.spokes.security.client_proxy import ProxySecretMissingError
+from consumers.spokes.security.echoed_secrets import without_credentials
 from consumers.spokes.transport import HttpRequest, origin_of
 from router.responses import NoResponse, Purpose
 from schemas.text.json_body import in_ascii, with_charset
@@ -50,10 +51,12 @@ class SpokeConnection:
             if self.rate is not None:
                 await self.rate.take()
             admit()
-            began = time.monotonic()
-            response = await self.authentication.send(
-                _build_request(self, call), lambda request: self.transport.send(request, before)
-            )
+            began, plain = time.monotonic(), _build_request(self, call)
+
+            async def deliver(request: HttpRequest) -> HttpResponse | NoResponse:
+                return without_credentials(await self.transport.send(request, before), request, plain)
+
+            response = await self.authentication.send(plain, deliver)
             if self.adaptive is not None:
                 self.adaptive.ended(began, None if isinstance(response, NoResponse) else response.status)
             return response if self.charset is None else _in_charset(response, self.charset)

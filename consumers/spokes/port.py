@@ -175,8 +175,11 @@ class Spoke(Protocol):
             NotUnderstoodError: the body is not usable.
         """
 
-    def check_callback(self, received: InboundReceived) -> None:
-        """Return if `read_callback` can perhaps read it; called by the listener for every callback, so it is quick.
+    def check_callback(self, received: InboundReceived) -> str | None:
+        """Return the external id that `read_callback` reads, for the order of the callbacks about one run.
+
+        None: it is where the listener finds it by itself, or the callback has none. It is called by the listener for
+        every callback, so it is quick, and `read_callback` can only perhaps read what it takes.
 
         Raises:
             NotAboutARunError: it is an event about something else.

@@ -124,8 +124,8 @@ class JobsSpoke:
             begun=frozenset(job_id for job_id, state in states.items() if state not in {None, RunState.ACKNOWLEDGED}),
         )
 
-    def check_callback(self, received: InboundReceived) -> None:
-        """Return if a notification is about a job.
+    def check_callback(self, received: InboundReceived) -> str | None:
+        """Return the job that a notification is about.
 
         Raises:
             NotAboutARunError: it is an event of another kind.
@@ -134,6 +134,7 @@ class JobsSpoke:
         event = read(JobEvent, received.body)
         if not event.type.startswith(_ABOUT_JOBS):
             raise NotAboutARunError(f"the event {event.type[:100]} is about no job")
+        return event.job_id
 
     def read_callback(self, received: InboundReceived) -> ExternalReport:
         """Read a notification, or the job that a poll returned.

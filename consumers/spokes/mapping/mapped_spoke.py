@@ -122,13 +122,13 @@ class MappedSpoke:
         mapped = [self._run(each) for each in body] if isinstance(body, list) else self._run(body)
         return self._inner.read_page(_with_content(response, mapped), run, replaced)
 
-    def check_callback(self, received: InboundReceived) -> None:
-        """Return if the mapped notification perhaps names a run.
+    def check_callback(self, received: InboundReceived) -> str | None:
+        """Return the external id of a mapped notification that perhaps names a run.
 
         Raises:
             NotUnderstoodError: it certainly does not.
         """
-        self._inner.check_callback(self._mapped_event(received))
+        return self._inner.check_callback(self._mapped_event(received))
 
     def read_callback(self, received: InboundReceived) -> ExternalReport:
         """Read a notification or polled body, mapped.

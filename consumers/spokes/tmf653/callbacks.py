@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
 from consumers.spokes.tmf653.envelopes import open_envelope
+from consumers.spokes.tmf653.identities import id_of
 from consumers.spokes.tmf653.lenient_json import as_mapping, as_moment, first_text, parse_json
 from consumers.spokes.tmf653.replies import echoed_run_id, require_answer, require_run, to_report
-from consumers.spokes.tmf653.v5.cancel_task import CANCEL_TASK, to_task_report
+from consumers.spokes.tmf653.v5.cancel_task import CANCEL_TASK, is_cancel_task, to_task_report
 from consumers.spokes.tmf653.v5.information import asks_for_information, questions_in
 from router.runs.reports.information import CANCEL_INFORMATION_REQUIRED, INFORMATION_REQUIRED
 from router.runs.states import TERMINAL
@@ -70,17 +71,22 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
     return _add_ids(_timed(report, body, received), received)
 
 
-def check_callback(received: InboundReceived) -> None:
-    """Return if a notification names a run, in any way that `read_callback` reads.
+def check_callback(received: InboundReceived) -> str | None:
+    """Return the external id of a notification that names a run, in any way that `read_callback` reads.
+
+    None: it names the run otherwise, or it is about the task that cancels it, which has an id of its own.
 
     Raises:
         NotAboutARunError: it is an event about another resource of TMF653.
         NotUnderstoodError: it names no run.
     """
     body = _opened(received)
-    run = _named(body["event"], _event_type(body, received)) if "event" in body else body
+    event_type = _event_type(body, received)
+    task = _cancel_task(body["event"], event_type) if "event" in body else None
+    run = task or (_event_run(body["event"], event_type) if "event" in body else body)
     if not (received.external_id or first_text(run, "id", "href", "name") or echoed_run_id(run)):
         raise NotUnderstoodError("it names no run: it has neither an id, nor an href, a name or an external identifier")
+    return None if task is not None or is_cancel_task(run) else id_of(run)
 
 
 def _opened(received: InboundReceived) -> Json:
@@ -97,12 +103,6 @@ def _cancel_task(event: object, event_type: str) -> Json | None:
     if isinstance(event.get(CANCEL_TASK), dict):
         return as_mapping(event[CANCEL_TASK])
     return event if event_type.lower().startswith(CANCEL_TASK.lower()) and event.keys() & {"id", "href"} else None
-
-
-def _named(event: object, event_type: str) -> Json:
-    """Return what an event is about: a run, or the task that cancels one, whose run the task itself names."""
-    task = _cancel_task(event, event_type)
-    return _event_run(event, event_type) if task is None else task
 
 
 def _asking(spellings: Spellings, body: Json, event_type: str, questions: tuple[Reason, ...]) -> ExternalReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, TypeGuard
 
 import orjson
@@ -73,8 +74,14 @@ def as_number(value: object) -> float | None:
 
 def as_whole_number(value: object) -> int | None:
     """Read a whole number that 64 bits hold, also from a text; None if it is none."""
-    found = as_number(value)
-    return int(found) if found is not None and found.is_integer() and abs(found) < _LONG_LIMIT else None
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        found = Decimal(str(value).strip())  # a float holds 53 bits
+    except InvalidOperation:
+        return None
+    # An exponent without bounds would make a number of as many digits.
+    return int(found) if found.is_finite() and abs(found) < _LONG_LIMIT and found % 1 == 0 else None
 
 
 def as_truth_value(value: object) -> bool | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
+
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.tmf653.lenient_json import (
     UNIT_FIELDS,
@@ -21,18 +23,34 @@ from consumers.spokes.tmf653.lenient_json import (
     wrapped_in,
 )
 from router.runs.measures.bounds import MAX_MEASURES, measures_left_out
+from router.runs.reports.reasons import shortened_text
 from router.runs.reports.report import ExternalMeasure
 from schemas.results import AppliedConsequence, Reason, RuleViolation, TolerancePeriod
 from schemas.text.counts import count_noun
+from schemas.text.exact_numbers import is_exact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from schemas.run_document import JsonValue
     from schemas.text.json_types import Json
 
 _MAX_VIOLATIONS = 100  # of a measure; the first ones and the last
 _MAX_CONSEQUENCES = 20  # of a violation
+_MAX_UNREAD_PARTS = 10  # of a measure that are quoted
+_MAX_SHOWN = 60  # characters of each of them
+# What programs write in place of no violation.
+_NO_VIOLATION = frozenset({"", "false", "no", "none", "null", "nil", "n/a", "0", "[]", "{}", "-"})
+# Parts of a violation that are no texts, or that are texts and were written in another form.
+_PARTS_OF_VIOLATION: Mapping[str, Callable[[RuleViolation], object]] = {
+    "numberOfAllowedCrossing": lambda violation: violation.number_of_allowed_crossing,
+    "conformanceComparatorExact": lambda violation: violation.conformance_comparator_exact,
+    "conformanceComporatorExact": lambda violation: violation.conformance_comparator_exact,
+    "conformanceTargetLower": lambda violation: violation.conformance_target_lower,
+    "conformanceTargetUpper": lambda violation: violation.conformance_target_upper,
+    "conformanceTargetExact": lambda violation: violation.conformance_target_exact,
+    "tolerancePeriod": lambda violation: violation.tolerance_period,
+}
 
 
 def read_measures(run: Json, limit: int = MAX_MEASURES) -> tuple[tuple[ExternalMeasure, ...], tuple[Reason, ...]]:
@@ -55,9 +73,56 @@ def read_measures(run: Json, limit: int = MAX_MEASURES) -> tuple[tuple[ExternalM
             reasons.append(Reason(code="NUMBER_NOT_EXACT", message=message, property_path=where))
         if as_mapping(item).get("ruleViolation"):
             reasons += _left_out(as_mapping(item), where)
+        if unread := [*_unread_parts(as_mapping(item), measures[-1])]:
+            parts = ", ".join(unread[:_MAX_UNREAD_PARTS])
+            message = f"left out, or changed, because it cannot be read as it is written: {parts}"
+            reasons.append(Reason(code="MEASURE_UNREADABLE", message=message, property_path=where))
     if len(items) > limit:
         reasons.append(measures_left_out(len(items) - max(0, limit)))
     return tuple(measures), tuple(reasons)
+
+
+def _unread_parts(item: Json, measure: ExternalMeasure) -> Iterator[str]:
+    """Yield the parts of a measure that it has in another form than could be read, as they were written."""
+    value = _unwrapped_value(item.get("value"))
+    if isinstance(value, str) and "\x00" in value:  # databases refuse it
+        yield _quoted("value", value)
+    for name, read in (
+        ("accuracy", measure.accuracy),
+        ("captureDateTime", measure.capture_date_time),
+        ("metricName", measure.metric_name),
+        ("unitOfMeasure", measure.unit_of_measure),
+    ):
+        if name in item and read is None and not _is_empty(found := unwrapped(item[name])):
+            yield _quoted(name, found)
+    accuracy = unwrapped(item.get("accuracy"))
+    if isinstance(accuracy, str) and measure.accuracy is not None and not is_exact(accuracy.strip()):
+        yield _quoted("accuracy", accuracy)
+    if measure.rule_violation:
+        for rule, violation in zip(_violations(item), measure.rule_violation, strict=True):
+            if isinstance(rule, dict):
+                yield from _unread_parts_of_violation(rule, violation)
+
+
+def _unread_parts_of_violation(rule: Json, violation: RuleViolation) -> Iterator[str]:
+    for name, read in _PARTS_OF_VIOLATION.items():
+        if name in rule and read(violation) is None and not _is_empty(rule[name]):
+            yield _quoted(name, rule[name])
+    amount, period = as_mapping(rule.get("tolerancePeriod")).get("amount"), violation.tolerance_period
+    if period is not None and period.amount is None and not _is_empty(amount):
+        yield _quoted("amount", amount)
+    actions = [as_mapping(each) for each in as_list(rule.get("appliedConsequence"))[:_MAX_CONSEQUENCES]]
+    repeats = [each["repeatAction"] for each in actions if not _is_empty(each.get("repeatAction"))]
+    yield from [_quoted("repeatAction", each) for each in repeats if as_truth_value(each) is None]
+
+
+def _is_empty(found: object) -> bool:
+    return found in (None, [], {}) or (isinstance(found, str) and not found.strip())
+
+
+def _quoted(name: str, found: object) -> str:
+    written = str(found) if isinstance(found, str) else orjson.dumps(found, default=str).decode()
+    return f"{name} {shortened_text(written, _MAX_SHOWN)!r}"
 
 
 def _left_out(measure: Json, where: str) -> Iterable[Reason]:
@@ -94,7 +159,7 @@ def _measure(item: object) -> ExternalMeasure:
         accuracy=as_number(unwrapped(item.get("accuracy"))),
         capture_date_time=as_moment(unwrapped(item.get("captureDateTime"))),
         capture_method=first_text(item, "captureMethod"),
-        rule_violation=tuple(_violation(as_mapping(one)) for one in _violations(item)),
+        rule_violation=tuple(_violation_in(one) for one in _violations(item)),
     )
 
 
@@ -143,7 +208,16 @@ def _unit(thing: Json) -> str | None:
 
 def _violations(item: Json) -> Iterable[object]:
     found = as_list(item.get("ruleViolation"))
-    return [found[place] for place in _places(len(found), _MAX_VIOLATIONS) if found[place]]
+    return [found[place] for place in _places(len(found), _MAX_VIOLATIONS) if _is_violation(found[place])]
+
+
+def _is_violation(found: object) -> bool:
+    return bool(found) and not (isinstance(found, str) and found.strip().casefold() in _NO_VIOLATION)
+
+
+def _violation_in(found: object) -> RuleViolation:
+    """Read a violation; one that is a text instead of an object is known by it."""
+    return _violation(as_mapping(found)) if isinstance(found, dict) else RuleViolation(name=as_text(found))
 
 
 def _violation(rule: Json) -> RuleViolation:

@@ -211,13 +211,13 @@ class Tmf653Spoke:
         whole = self.profile.paging is ListPaging.NONE and page.total is None
         return replace(page, total=page.shown) if whole else page
 
-    def check_callback(self, received: InboundReceived) -> None:
-        """Return if a notification perhaps names a run.
+    def check_callback(self, received: InboundReceived) -> str | None:
+        """Return the external id of a notification that perhaps names a run.
 
         Raises:
             NotUnderstoodError: it certainly does not.
         """
-        callbacks.check_callback(received)
+        return callbacks.check_callback(received)
 
     def read_callback(self, received: InboundReceived) -> ExternalReport:
         """Read a notification or polled body.

@@ -126,7 +126,7 @@ def _hub_tasks(resources: SharedResources) -> BackgroundTasks:
 
 
 def callback_config(
-    profile: Profile, environment: Mapping[str, str], check: Callable[[InboundReceived], None]
+    profile: Profile, environment: Mapping[str, str], check: Callable[[InboundReceived], str | None]
 ) -> CallbackConfig:
     """Return how callbacks of a system are received: with the credentials and the response that its profile names."""
     return CallbackConfig(

@@ -74,7 +74,7 @@ async def a_listener(
     port: int = 0,
     limits: ListenerLimits = DEFAULTS,
     spokes: Mapping[str, CallbackConfig] | None = None,
-    check: Callable[[InboundReceived], None] = accept_any,
+    check: Callable[[InboundReceived], str | None] = accept_any,
 ) -> AsyncIterator[ListenerRig]:
     counts: list[tuple[str, CallbackOutcome]] = []
     reused: list[str] = []
