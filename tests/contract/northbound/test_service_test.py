@@ -621,6 +621,24 @@ async def test_a_page_of_cancellations_says_which_part_of_the_list_it_is(api: No
     assert (whole.status, whole.headers["Content-Range"]) == (200, "items 0-2/3")
 
 
+async def test_cancellations_are_found_by_the_states_of_tasks(api: NorthboundServer) -> None:
+    done, begun = await api.order(), await api.order()
+    for run in (done, begun):
+        await api.call("POST", f"{V5}/cancelServiceTest", {"serviceTest": {"id": run["id"]}})
+    await routed(api, done["id"], phase=Phase.CANCELLED, state=RunState.CANCELLED)
+    for query, expected in (("done", [done]), ("acknowledged,inProgress", [begun]), ("terminatedWithError", [])):
+        found = await api.call("GET", f"{V5}/cancelServiceTest?state={query}")
+        assert (found.status, [task["id"] for task in found.body]) == (200, [run["id"] for run in expected])
+    assert (await api.call("GET", f"{V5}/cancelServiceTest?state=completed")).status == 400
+
+
+async def test_a_run_is_found_by_a_name_with_a_comma(api: NorthboundServer) -> None:
+    await api.order(name="Line test, case 4711", id="a")
+    for query in ("name=Line%20test%2C%20case%204711", "name=other,Line%20test,%20case%204711"):
+        found = await api.call("GET", f"{V4}/serviceTest?{query}")
+        assert (found.status, len(found.body)) == (200, 1 if query.startswith("name=Line") else 0)
+
+
 async def test_a_list_of_cancellations_that_is_longer_than_what_is_searched_has_no_total(
     api: NorthboundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

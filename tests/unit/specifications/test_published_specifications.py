@@ -48,7 +48,9 @@ def test_what_is_there_already_is_not_written_again() -> None:
 
 
 def test_a_default_that_changes_from_1_to_true_is_written() -> None:
-    one, true = (a_specification_document("A", specCharacteristic=[{"name": "auto", "default": value}]) for value in (1, True))
+    one, true = (
+        a_specification_document("A", specCharacteristic=[{"name": "auto", "default": value}]) for value in (1, True)
+    )
     assert plan_apply(applied(one), [one], ANN)[1] == []
     assert [record.document for record in plan_apply(applied(one), [true], ANN)[1]] == [true]
 
