@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from consumers.table_topic.latest_records import with_later_records
 from consumers.table_topic.publish_plan import PublishPlan
 from consumers.table_topic.published_tables import UnreadableRecord
+from router.northbound.patches.patch import is_equal
 from router.specifications.checks import check_specification, check_stored_specification
 from router.specifications.definition import SpecificationError, read_specification
 from schemas.published_tables import SpecificationRecord
@@ -151,7 +152,8 @@ def _next_record(
 
 
 def _is_same(known: PublishedSpecification | UnreadableRecord | None, document: Mapping[str, object]) -> bool:
-    return isinstance(known, PublishedSpecification) and known.record.document == document
+    # As JSON: in Python, true is 1, and a default that changes from one to the other is a change.
+    return isinstance(known, PublishedSpecification) and is_equal(known.record.document, dict(document))
 
 
 def _name_of(document: Mapping[str, object], number: int) -> str:

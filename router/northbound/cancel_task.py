@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from router.northbound.resource import Resource
 
 MAX_REASON_LENGTH = 1_000
-TASK_ATTRIBUTES = frozenset({"id", "state", "serviceTest", "cancellationReason", "@type"})
+TASK_ATTRIBUTES = frozenset({"id", "href", "state", "serviceTest", "cancellationReason", "@type"})
+TASK_STATES = ("acknowledged", "rejected", "inProgress", "cancelled", "done", "terminatedWithError")
 
 
 def cancel_task_of(view: RunView, base_url: str = "") -> Resource:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
 from router.northbound.other_attributes import merged_attributes
-from router.northbound.patches.patch import json_patch, merge_patch, touched_names
+from router.northbound.patches.patch import is_equal, json_patch, merge_patch, touched_names
 from router.northbound.patches.patch_query import json_patch_query, without_query
 from router.runs.pending import is_pending, with_changed_child, without_children
 from router.runs.states import normalise_state
@@ -89,6 +89,11 @@ def apply_patch(resource: Resource, patch: object, version: ApiVersion, kind: Pa
     # An operation at the path "" names nothing, but replaces these too.
     refuse_other(NEVER_PATCHED | TYPE_FIELDS, resource, patched)
     return patched
+
+
+def changed_attributes(resource: Mapping[str, object], patched: Mapping[str, object]) -> dict[str, object]:
+    """Return the first-level attributes of a patched resource that are others than before, but for removed ones."""
+    return {name: value for name, value in patched.items() if not is_equal(value, resource.get(name))}
 
 
 def never_patched(version: ApiVersion) -> frozenset[str]:
@@ -197,7 +202,7 @@ def _wants_cancel(view: RunView, resource: Resource, patched: Mapping[str, objec
 def _changed_document(
     view: RunView, resource: Resource, patched: Mapping[str, object], reader: BodyReader
 ) -> RunDocument | None:
-    names = [name for name in CHANGEABLE if patched.get(name) != resource.get(name)]
+    names = [name for name in CHANGEABLE if not is_equal(patched.get(name), resource.get(name))]
     if not names:
         return None
     known = view.document
@@ -208,7 +213,12 @@ def _changed_document(
     kept = {ours: getattr(known, ours) for tmf, ours in _OURS.items() if tmf not in names}
     kept["other_attributes"] = merged_attributes(known.other_attributes, read.other_attributes, names)
     document = read.model_copy(update=kept)
-    return None if document == known else document
+    return None if _is_same(document, known) else document
+
+
+def _is_same(document: RunDocument, known: RunDocument) -> bool:
+    # True == 1 in Python, and a client may change one to the other: compared as JSON, too.
+    return document == known and is_equal(document.model_dump(mode="json"), known.model_dump(mode="json"))
 
 
 _REQUIRED = frozenset({"name", "relatedService", "testSpecification"})

@@ -15,7 +15,7 @@ from consumers.northbound.api.resource_routes import ResourceRoutes
 from consumers.northbound.api.responses import json_response
 from consumers.northbound.orders.change_order import OrderChanger
 from router.northbound.api_version import ApiVersion
-from router.northbound.cancel_task import TASK_ATTRIBUTES, cancel_task_of, read_cancellation
+from router.northbound.cancel_task import TASK_ATTRIBUTES, TASK_STATES, cancel_task_of, read_cancellation
 from router.northbound.errors import MistakeCode, refuse
 from router.northbound.lists.query import FilterComparison, read_fields, read_list_request
 from router.northbound.principal import Scope
@@ -60,6 +60,7 @@ class _CancelServiceTestHandler:
             default_limit=limits.default_page,
             max_limit=limits.max_page,
             attributes=TASK_ATTRIBUTES,
+            states=TASK_STATES,
         )
         ids = [
             value

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from consumers.store.port import StoreUnavailableError
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, error_document, refuse
+from router.northbound.not_kept import NOT_KEPT_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +35,11 @@ def json_response(status: int, content: object, headers: Mapping[str, str] | Non
     return web.Response(
         status=status, body=orjson.dumps(content), headers=headers, content_type="application/json", charset="utf-8"
     )
+
+
+def not_kept_header(pointers: str) -> dict[str, str]:
+    """Return the header that names what was sent and is not kept; none if there is nothing."""
+    return {NOT_KEPT_HEADER: pointers} if pointers else {}
 
 
 def error_response(status: int, mistakes: Sequence[Mistake], headers: Mapping[str, str] | None = None) -> web.Response:

@@ -20,14 +20,13 @@ from consumers.northbound.api.requests import (
     wrong_patch_type,
 )
 from consumers.northbound.api.resource_routes import ResourceRoutes
-from consumers.northbound.api.responses import json_response
+from consumers.northbound.api.responses import json_response, not_kept_header
 from consumers.northbound.orders.change_order import OrderChanger, PatchRequest
 from consumers.northbound.orders.place_order import OrderPlacer
 from router.northbound.api_version import ApiVersion
-from router.northbound.change import PatchKind
 from router.northbound.lists.query import read_fields, read_list_request
 from router.northbound.lists.sort import SORTABLE_RUN_ATTRIBUTES
-from router.northbound.not_kept import NOT_KEPT_HEADER, not_kept
+from router.northbound.not_kept import not_kept, not_kept_of_patch
 from router.northbound.principal import Scope
 from router.northbound.resource import select_fields, to_resource
 
@@ -107,7 +106,7 @@ class _ServiceTestHandler:
         resource = to_resource(outcome.view, call.version, self.reader.base_url(request))
         replayed = {"Idempotency-Replayed": "true"} if outcome.is_repeated else {}
         headers = {"Location": str(resource["href"]), "ETag": etag_of(outcome.view), **replayed}
-        headers |= _not_kept_header(body, resource)
+        headers |= not_kept_header(not_kept(body, resource))
         return json_response(201 if outcome.is_published else 202, resource, headers)
 
     async def change(self, request: web.Request) -> web.Response:
@@ -122,7 +121,7 @@ class _ServiceTestHandler:
             check=precondition(request),
         )
         outcome = await OrderChanger(book=self.book).change(call, request.match_info["id"], patch)
-        return self._shown(request, call, outcome, patch.patch if kind is PatchKind.MERGE else None)
+        return self._shown(request, call, outcome)
 
     async def delete(self, request: web.Request) -> web.Response:
         """Answer DELETE: the run is cancelled if it has not ended, and is shown no longer."""
@@ -136,14 +135,10 @@ class _ServiceTestHandler:
         call.require(*scopes)
         return call
 
-    def _shown(self, request: web.Request, call: ApiCall, outcome: OrderOutcome, merged: object = None) -> web.Response:
+    def _shown(self, request: web.Request, call: ApiCall, outcome: OrderOutcome) -> web.Response:
         view: RunView = outcome.view
         name_run(request, view.run_id)
         resource = to_resource(view, call.version, self.reader.base_url(request))
-        headers: Mapping[str, str] = {"ETag": etag_of(view), **_not_kept_header(merged, resource)}
+        lost = not_kept_header(not_kept_of_patch(outcome.changed, resource))
+        headers: Mapping[str, str] = {"ETag": etag_of(view), **lost}
         return json_response(200 if outcome.is_published else 202, resource, headers)
-
-
-def _not_kept_header(body: object, resource: Mapping[str, object]) -> dict[str, str]:
-    pointers = not_kept(body, resource)
-    return {NOT_KEPT_HEADER: pointers} if pointers else {}

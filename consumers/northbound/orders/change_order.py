@@ -12,6 +12,7 @@ from router.northbound.change import (
     DocumentWanted,
     Unchanged,
     apply_patch,
+    changed_attributes,
     next_version,
     plan_change,
     refuse_late_cancellation,
@@ -70,7 +71,7 @@ class OrderChanger:
             request.check(view)  # last: what is refused anyway is not refused because of a condition (RFC 9110 §13.2.1)
             outcome = await self.carry_out(call, view, plan)
             if outcome is not None:
-                return outcome
+                return replace(outcome, changed=changed_attributes(resource, patched))
         raise busy()
 
     async def cancel(

@@ -6,7 +6,7 @@ A process that ends in between leaves an order that is published later, by `publ
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from producers.publisher import PublishError, RecordTooLargeError
@@ -26,17 +26,22 @@ if TYPE_CHECKING:
     from router.northbound.errors import ApiRefusedError
     from router.northbound.order import Order, RunView
     from router.runs.hierarchy import HierarchyLimits
+    from schemas.text.json_types import JsonMapping
 
 MAX_ATTEMPTS = 5  # at a change that others change at the same time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderOutcome:
-    """The outcome of an order: the run, whether Kafka has its event, and whether the POST was a repetition."""
+    """The outcome of an order: the run, whether Kafka has its event, and whether the POST was a repetition.
+
+    `changed` has the attributes in which the patched run is another one than before, kept or not.
+    """
 
     view: RunView
     is_published: bool = True
     is_repeated: bool = False
+    changed: JsonMapping = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

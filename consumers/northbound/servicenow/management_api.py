@@ -11,7 +11,7 @@ from yarl import URL
 from consumers.northbound.access.request_keys import name_run
 from consumers.northbound.api.pages import Page, PageReader
 from consumers.northbound.api.resource_routes import ResourceRoutes
-from consumers.northbound.api.responses import json_response
+from consumers.northbound.api.responses import json_response, not_kept_header
 from consumers.northbound.orders.change_order import OrderChanger, PatchRequest
 from consumers.northbound.orders.order_book import MAX_ATTEMPTS, busy
 from consumers.northbound.orders.place_order import OrderPlacer
@@ -21,6 +21,7 @@ from consumers.store.orders.port import RunQuery
 from router.northbound.api_version import SERVICENOW_BASE
 from router.northbound.change import PatchKind
 from router.northbound.lists.query import read_fields
+from router.northbound.not_kept import not_kept, not_kept_of_patch
 from router.northbound.principal import Scope
 from router.northbound.resource import select_fields, to_resource
 from router.northbound.servicenow.list_query import read_list_query
@@ -99,10 +100,11 @@ class _ManagementHandler:
     async def order(self, request: web.Request) -> web.Response:
         """Answer POST: 200 once the order is durable; an `id` in the body is the external id of the run."""
         call = self._call(request, Scope.ORDER)
-        body = read_new_run(await self.reader.json_body(request), self.form.zone)
-        outcome = await OrderPlacer(book=self.book).place(call, body)
+        body = await self.reader.json_body(request)
+        outcome = await OrderPlacer(book=self.book).place(call, read_new_run(body, self.form.zone))
         name_run(request, outcome.view.run_id)
-        return json_response(200, self._shown(outcome.view, call))
+        shown = self._shown(outcome.view, call)
+        return json_response(200, shown, not_kept_header(not_kept(body, _typed(shown))))
 
     @with_its_statuses
     async def change(self, request: web.Request) -> web.Response:
@@ -116,7 +118,8 @@ class _ManagementHandler:
                 outcome = await self._change(call, view, body)
             except _ChangedMeanwhileError:
                 continue
-            return json_response(200, self._shown(outcome.view, call))
+            shown = self._shown(outcome.view, call)
+            return json_response(200, shown, not_kept_header(not_kept_of_patch(body, _typed(shown))))
         raise busy()
 
     async def _change(self, call: ApiCall, view: RunView, body: object) -> OrderOutcome:
@@ -142,3 +145,8 @@ class _ManagementHandler:
 
     def _shown(self, view: RunView, call: ApiCall, fields: frozenset[str] | None = None) -> Body:
         return select_fields(shown_run(view, self.form, call.client), fields)
+
+
+def _typed(shown: Body) -> dict[str, object]:
+    """Return a run with the type that ServiceNow does not show, so that a client which sends it loses nothing."""
+    return {"@type": "ServiceTest", **shown}

@@ -13,13 +13,14 @@ from aiohttp import web
 
 from consumers.northbound.access.request_keys import name_run
 from consumers.northbound.api.resource_routes import ResourceRoutes
-from consumers.northbound.api.responses import RETRY_AFTER, json_response
+from consumers.northbound.api.responses import RETRY_AFTER, json_response, not_kept_header
 from consumers.northbound.orders.place_order import OrderPlacer
 from consumers.northbound.servicenow.openapi import REQUESTS_PATH, request_paths, request_schemas
 from consumers.northbound.servicenow.run_signals import TooManyWaitingError
 from consumers.store.port import StoreUnavailableError
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import ApiRefusedError, MistakeCode, refuse
+from router.northbound.not_kept import not_kept
 from router.northbound.principal import Scope
 from router.northbound.resource import href_of
 from router.northbound.servicenow.read_body import read_new_run
@@ -34,6 +35,7 @@ from router.northbound.servicenow.service_test_request import (
     read_service_test_request,
     refusal_answer,
 )
+from router.northbound.servicenow.shown_run import shown_run
 from router.runs.ids import ordered_run_id
 
 if TYPE_CHECKING:
@@ -172,7 +174,9 @@ class _SpokeRequestHandler:
         is_final = bool(reasons) or is_settled(family)
         answer: RequestAnswer = answer_of(family, reasons, form) if is_final else later_answer(family, form)
         self.on_answer("later" if not is_final else "completed" if answer.status_code == "1" else "failed")
-        return json_response(200 if is_final else 202, answer.as_json(is_text=wanted.is_text))
+        shown = {"@type": "ServiceTest", **shown_run(family[0], self.settings.form, call.client)}
+        headers = not_kept_header(not_kept(wanted.body, shown, within="/request_body"))
+        return json_response(200 if is_final else 202, answer.as_json(is_text=wanted.is_text), headers)
 
 
 def _wait_of(request: web.Request, limit: float) -> float:

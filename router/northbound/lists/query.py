@@ -1,7 +1,8 @@
 """Read the query of a list (TMF630): filters, fields and the page; and decide which resources match.
 
 `name=a,b` is "or", several parameters are "and"; `path.gt`, `.gte`, `.lt` and `.lte` compare, `.regex` searches a text;
-a path leads through objects and lists, and matches if any value that it leads to does.
+a path leads through objects and lists, and matches if any value that it leads to does. A filter that no resource could
+pass is refused: to a client that looks for its run, an empty list would say that there is none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from router.northbound.lists.pattern_syntax import PatternError
 from router.northbound.lists.pushdown import DOCUMENT_PATHS, FieldIsOneOf, Pushdown
 from router.northbound.lists.sort import MAX_SORT_KEYS, read_sort
 from router.runs.states import normalise_state
+from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -53,6 +55,25 @@ ATTRIBUTES = frozenset(
         "@type",
         "@baseType",
         "@schemaLocation",
+    }
+)
+_TEXTS = frozenset(
+    {
+        *("id", "href", "name", "description", "mode", "state", "startDateTime", "endDateTime", "version"),
+        *("lifecycleStatus", "isBundle", "lastUpdate", "cancellationReason", "@type", "@baseType", "@schemaLocation"),
+    }
+)
+_REFERENCE = frozenset({"id", "href", "name", "@type", "@baseType", "@schemaLocation", "@referredType"})
+_PARTS = {
+    "relatedService": _REFERENCE,
+    "testSpecification": _REFERENCE | {"version"},
+    "serviceTest": _REFERENCE,
+    "validFor": frozenset({"startDateTime", "endDateTime", "@type"}),
+}
+_DATES = frozenset(
+    {
+        *(("startDateTime",), ("endDateTime",), ("lastUpdate",)),
+        *(("validFor", "startDateTime"), ("validFor", "endDateTime"), ("testMeasure", "captureDateTime")),
     }
 )
 
@@ -145,8 +166,11 @@ def read_list_request(
     max_limit: int,
     attributes: frozenset[str] = ATTRIBUTES,
     sortable: Collection[str] = (),
+    states: Collection[str] = (),
 ) -> ListRequest:
     """Parse the parameters of a list request; a `limit` above `max_limit` is lowered to it.
+
+    `states` are those of what is listed; empty: the states of runs, in any spelling.
 
     Raises:
         ApiRefusedError: 400 for a parameter that cannot be read, 501 for a JSONPath, or for a list without an order.
@@ -162,7 +186,7 @@ def read_list_request(
             case "offset":
                 offset = _whole(name, value, MAX_OFFSET)
             case "limit":
-                limit = min(_positive(name, value), max_limit)
+                limit = min(_whole(name, value, MAX_OFFSET, least=1), max_limit)
             case "sort":
                 sort += read_sort(value, sortable)
             case "filter":
@@ -170,6 +194,7 @@ def read_list_request(
                 raise ApiRefusedError(501, [Mistake(MistakeCode.OTHER, sentence)])
             case _:
                 filters.append(_read_filter(name, value, attributes, budget))
+                _check_filter(filters[-1], name, states)
     if len(filters) > MAX_FILTERS:
         raise _refused(f"a query may have {MAX_FILTERS} filters", MistakeCode.TOO_MANY)
     if len(sort) > MAX_SORT_KEYS:
@@ -200,14 +225,45 @@ def _read_filter(name: str, value: str, attributes: frozenset[str], budget: Patt
     path = parts[:-1] if len(parts) > 1 and parts[-1] in endings else parts
     if path[0] not in attributes or len(path) > _MAX_PATH:
         raise _refused(f"there is no attribute {name[:80]!r} to filter by")
-    if len(value) > MAX_VALUE_LENGTH or "\x00" in value:
+    if len(value) > MAX_VALUE_LENGTH:
         raise _refused(f"a filter may be {MAX_VALUE_LENGTH} characters long")
+    if "\x00" in value:
+        raise _refused(f"the filter {name[:80]} holds a NUL character (U+0000)")
     if comparison is FilterComparison.PATTERN:
         return Filter(path, comparison, (value,), _read_pattern(name, value, budget))
     values = tuple(value.split(","))
     if len(values) > MAX_ALTERNATIVES:
         raise _refused(f"a filter may have {MAX_ALTERNATIVES} alternatives", MistakeCode.TOO_MANY)
+    if len(values) > 1 and comparison is FilterComparison.EQUAL and path not in _DATES and path != ("state",):
+        values = (*values, value)  # a text may have a comma itself, which clients encode in either meaning
     return Filter(path, comparison, values)
+
+
+def _check_filter(wanted: Filter, name: str, states: Collection[str]) -> None:
+    """Refuse a filter that no resource could pass.
+
+    Raises:
+        ApiRefusedError: 400.
+    """
+    first, rest = wanted.path[0], wanted.path[1:]
+    if first in _TEXTS and rest:
+        endings = ", ".join(word.value for word in FilterComparison)
+        raise _refused(f"{name[:80]!r} is no filter: {first} has no attributes, and the comparisons are {endings}")
+    if first not in _TEXTS and not rest:
+        raise _refused(f"{first} is no text: filter by an attribute inside of it, as in relatedService.id")
+    if first in _PARTS and rest and (rest[0] not in _PARTS[first] or len(rest) > 1):
+        raise _refused(f"{name[:80]!r} is no filter: {first} has the attributes {', '.join(sorted(_PARTS[first]))}")
+    if wanted.pattern is not None:
+        return
+    if wanted.path in _DATES and not all(map(_as_span, wanted.values)):
+        raise _refused(f"{name[:80]} compares with a date or a date and time, such as 2026-01-31T09:35:43Z")
+    if wanted.path == ("state",) and not all(_is_state(value, states) for value in wanted.values):
+        known = ", ".join(states or (state.value for state in RunState if state is not RunState.UNKNOWN))
+        raise _refused(f"state names a state that there is not: it may be {known}")
+
+
+def _is_state(value: str, states: Collection[str]) -> bool:
+    return value in states if states else normalise_state(value) is not None
 
 
 def _read_pattern(name: str, value: str, budget: PatternBudget) -> Pattern:
@@ -221,22 +277,15 @@ def _refused(sentence: str, code: MistakeCode = MistakeCode.INVALID_VALUE) -> Ap
     return ApiRefusedError(400, [Mistake(code, sentence)])
 
 
-def _whole(name: str, value: str, most: int) -> int:
-    if not value.isascii() or not value.isdigit() or len(value) > len(str(most)) or int(value) > most:
-        raise _refused(f"{name} must be a whole number from 0 to {most}")
+def _whole(name: str, value: str, most: int, least: int = 0) -> int:
+    if not value.isascii() or not value.isdigit() or len(value) > len(str(most)) or not least <= int(value) <= most:
+        raise _refused(f"{name} must be a whole number from {least} to {most}")
     return int(value)
-
-
-def _positive(name: str, value: str) -> int:
-    number = _whole(name, value, MAX_OFFSET)
-    if number == 0:
-        raise _refused(f"{name} must be at least 1")
-    return number
 
 
 def _same_state(found: str, wanted: str) -> bool:
     state = normalise_state(wanted)
-    return state is not None and found == state.value
+    return found == wanted or (state is not None and found == state.value)
 
 
 def _equals(found: object, wanted: str) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.northbound.errors import MistakeCode, refuse
 from router.northbound.lists.query import read_list_request
-from router.runs.states import normalise_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +22,4 @@ def read_list_query(parameters: Iterable[tuple[str, str]]) -> ListRequest:
         ApiRefusedError: 400 for a parameter that cannot be read, or a state that does not exist.
     """
     known = [(name, value) for name, value in parameters if name in _PARAMETERS]
-    for name, value in known:
-        if name == "state" and any(normalise_state(each) is None for each in value.split(",")):
-            raise refuse(400, MistakeCode.INVALID_VALUE, "state names no state of a test run")
     return read_list_request(known, default_limit=DEFAULT_LIMIT, max_limit=MAX_LIMIT)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from router.northbound.change import CHANGEABLE
 from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refuse
+from router.northbound.patches.patch import is_equal
 from router.northbound.servicenow.moments import MOMENTS, read_moment, read_period
 from router.runs.states import normalise_state
 
@@ -79,7 +80,7 @@ def _is_shown(name: str, value: object, view: RunView, shown: JsonMapping) -> bo
         return normalise_state(value) is view.state
     if name == "mode" and isinstance(value, str):
         return value.strip().upper() in ("", str(shown.get(name)).upper())
-    return value == shown.get(name) or (value == "" and name not in shown)
+    return is_equal(value, shown.get(name)) or (value == "" and name not in shown)
 
 
 def _patch_of(name: str, value: object, shown: JsonMapping, resource: JsonMapping, zone: tzinfo) -> object:
@@ -122,7 +123,10 @@ def _upserted(
         picked = pick(item)
         seen = as_shown.get(key, {}) if key is not None else {}
         if key is not None and key in items:
-            items[key] = {**items[key], **{name: one for name, one in picked.items() if one != seen.get(name)}}
+            items[key] = {
+                **items[key],
+                **{name: one for name, one in picked.items() if not is_equal(one, seen.get(name))},
+            }
         else:
             new.append(picked)
     return [*items.values(), *new]

@@ -621,6 +621,24 @@ async def test_a_page_of_cancellations_says_which_part_of_the_list_it_is(api: No
     assert (whole.status, whole.headers["Content-Range"]) == (200, "items 0-2/3")
 
 
+async def test_cancellations_are_found_by_the_states_of_tasks(api: NorthboundServer) -> None:
+    done, begun = await api.order(), await api.order()
+    for run in (done, begun):
+        await api.call("POST", f"{V5}/cancelServiceTest", {"serviceTest": {"id": run["id"]}})
+    await routed(api, done["id"], phase=Phase.CANCELLED, state=RunState.CANCELLED)
+    for query, expected in (("done", [done]), ("acknowledged,inProgress", [begun]), ("terminatedWithError", [])):
+        found = await api.call("GET", f"{V5}/cancelServiceTest?state={query}")
+        assert (found.status, [task["id"] for task in found.body]) == (200, [run["id"] for run in expected])
+    assert (await api.call("GET", f"{V5}/cancelServiceTest?state=completed")).status == 400
+
+
+async def test_a_run_is_found_by_a_name_with_a_comma(api: NorthboundServer) -> None:
+    await api.order(name="Line test, case 4711", id="a")
+    for query in ("name=Line%20test%2C%20case%204711", "name=other,Line%20test,%20case%204711"):
+        found = await api.call("GET", f"{V4}/serviceTest?{query}")
+        assert (found.status, len(found.body)) == (200, 1 if query.startswith("name=Line") else 0)
+
+
 async def test_a_list_of_cancellations_that_is_longer_than_what_is_searched_has_no_total(
     api: NorthboundServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -633,6 +651,20 @@ async def test_a_list_of_cancellations_that_is_longer_than_what_is_searched_has_
     assert "X-Total-Count" not in page.headers
     [oldest] = (await api.call("GET", f"{V5}/cancelServiceTest?id={runs[0]['id']}")).body
     assert oldest["id"] == runs[0]["id"]
+
+
+@pytest.mark.parametrize(("old", "new"), [(1, True), (False, 0), ({"a": [1]}, {"a": [True]})])
+async def test_a_patch_from_1_to_true_is_a_change(api: NorthboundServer, old: object, new: object) -> None:
+    run = await api.order(characteristic=[{"name": "auto", "value": old}])
+    await routed(api, run["id"])
+    changed = await api.call("PATCH", run["id"], {"characteristic": [{"name": "auto", "value": new}]})
+    assert (changed.status, repr(changed.body["characteristic"][0]["value"])) == (200, repr(new))
+    event = api.events[-1]
+    assert isinstance(event.data, RunChanged)
+    assert event.data.run.model_dump(mode="json")["characteristic"][0]["value"] is not old
+    published = len(api.events)
+    same = await api.call("PATCH", run["id"], {"characteristic": [{"name": "auto", "value": new}]})
+    assert (same.status, len(api.events)) == (200, published)
 
 
 # What is kept of an order
@@ -725,7 +757,42 @@ async def test_what_a_patch_names_and_does_not_change_is_named_unless_it_is_as_i
     same = await api.call("PATCH", run["id"], echo)
     assert (same.status, same.headers.get(NOT_KEPT_HEADER)) == (200, None)
     other = await api.call("PATCH", run["id"], {"colour": "red", "externalIdentifier": []})
-    assert (other.status, other.headers[NOT_KEPT_HEADER]) == (200, "/colour")
+    assert (other.status, other.headers[NOT_KEPT_HEADER]) == (200, "/colour, /externalIdentifier")
+
+
+async def test_a_child_or_a_relationship_in_a_patch_is_not_left_out_without_a_word(api: NorthboundServer) -> None:
+    run = await api.order(id="mine")
+    await routed(api, run["id"])
+    patch = {
+        "childServiceTest": [an_order_body()],
+        "serviceTestRelationship": [{"id": "x", "role": "parent", "relationshipType": "dependency"}],
+        "externalIdentifier": [{"id": "other"}],
+    }
+    answer = await api.call("PATCH", run["id"], patch)
+    assert (answer.status, answer.headers[NOT_KEPT_HEADER].split(", ")) == (200, [f"/{name}" for name in sorted(patch)])
+
+
+@pytest.mark.parametrize("kind", ["json-patch", "json-patch-query"])
+async def test_what_is_not_kept_of_a_json_patch_is_named(api: NorthboundServer, kind: str) -> None:
+    run = await api.order(description="first", testMeasure=[LOSS, {"metricName": "delay", "metricHref": "urn:delay"}])
+    reported = ReportedMeasure(
+        id=run["testMeasure"][1]["id"], id_origin=MeasureIdOrigin.REPORTED, metric_name="delay", value=3
+    )
+    await routed(api, run["id"], measures=(reported,))
+    patch = [
+        {"op": "add", "path": "/colour", "value": "red"},
+        {"op": "replace", "path": "/description", "value": "again"},
+        {"op": "add", "path": "/testMeasure/0/value", "value": {"name": "loss", "value": 1}},
+    ]
+    headers = {"Content-Type": f"application/{kind}+json"}
+    answer = await api.call("PATCH", f"{V5}/serviceTest/{run['id']}", patch, headers=headers)
+    assert (answer.status, answer.body["description"]) == (200, "again"), answer.body
+    assert answer.headers[NOT_KEPT_HEADER] == "/colour, /testMeasure/0/value"
+    kept = [{"op": "replace", "path": "/description", "value": "once more"}]
+    again = await api.call("PATCH", f"{V5}/serviceTest/{run['id']}", kept, headers=headers)
+    assert (again.status, again.headers.get(NOT_KEPT_HEADER)) == (200, None)
+    cancelled = await api.call("PATCH", run["id"], {"state": "cancelled"})
+    assert (cancelled.status, cancelled.headers.get(NOT_KEPT_HEADER)) == (200, None)
 
 
 # Hierarchies

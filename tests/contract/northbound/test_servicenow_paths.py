@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import ClientSession
 
+from router.northbound.not_kept import NOT_KEPT_HEADER
 from router.northbound.principal import Principal, Scope
 from schemas.results import ReportedMeasure, RuleViolation
 from schemas.vocabulary import MeasureIdOrigin, Phase, RunState
@@ -88,6 +89,30 @@ async def test_the_validity_of_results_and_what_names_a_part_of_a_run_are_kept(d
     assert len(desk.resources.publisher.published) == before
     later = await desk.call("PATCH", "/sys-1", a_servicenow_body(validFor={"endDateTime": "2026-07-02 10:00:00"}))
     assert later.body["validFor"]["endDateTime"] == "2026-07-02 10:00:00"
+
+
+async def test_a_patch_from_1_to_true_is_a_change(desk: ServiceNowServer) -> None:
+    await desk.call("POST", "", a_servicenow_body(id="sys-1", characteristic=[{"name": "auto", "value": 1}]))
+    await desk.call("PATCH", "/sys-1", a_servicenow_body(characteristic=[{"name": "auto", "value": True}]))
+    shown = (await desk.call("GET", "/sys-1")).body["characteristic"]
+    assert [(each["name"], each["value"] is True) for each in shown] == [("auto", True)]
+
+
+async def test_what_is_not_kept_is_named_here_too(desk: ServiceNowServer) -> None:
+    result = {"value": "3000", "accuracy": "", "ruleViolation": [{"id": "v"}]}
+    body = {"id": "sys-1", "colour": "red", "state": "completed", "endDateTime": "", "@type": "ServiceTest"}
+    measures = [MEASURE | result, {"id": "TM2", "metricName": "Loss"}]
+    ordered = await desk.call("POST", "", a_servicenow_body(**body, testMeasure=measures))
+    lost = ["/colour", "/state", "/testMeasure/0/ruleViolation", "/testMeasure/0/value"]
+    assert (ordered.status, ordered.headers[NOT_KEPT_HEADER].split(", ")) == (200, lost)
+    shown = (await desk.call("GET", "/sys-1")).body
+    same = await desk.call("PATCH", "/sys-1", {**shown, "testMeasure": shown["testMeasure"][1:]})
+    assert (same.status, same.headers.get(NOT_KEPT_HEADER)) == (200, None)
+    other = await desk.call("PATCH", "/sys-1", a_servicenow_body(testMeasure=[{"id": "TM2", "value": "1"}], shape="x"))
+    assert (other.status, other.headers[NOT_KEPT_HEADER]) == (200, "/shape, /testMeasure/0/value")
+    request = a_servicenow_body(id="sys-2", colour="red", testMeasure=[MEASURE | {"value": "1"}])
+    answer = await desk.request(request, headers={"Prefer": "respond-async"})
+    assert answer.headers[NOT_KEPT_HEADER] == "/request_body/colour, /request_body/testMeasure/0/value"
 
 
 async def test_a_list_has_pages_and_one_filter(desk: ServiceNowServer) -> None:

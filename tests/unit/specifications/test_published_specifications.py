@@ -47,6 +47,14 @@ def test_what_is_there_already_is_not_written_again() -> None:
     assert [*plan.records] == ["B"] == [record.id for record in written]
 
 
+def test_a_default_that_changes_from_1_to_true_is_written() -> None:
+    one, true = (
+        a_specification_document("A", specCharacteristic=[{"name": "auto", "default": value}]) for value in (1, True)
+    )
+    assert plan_apply(applied(one), [one], ANN)[1] == []
+    assert [record.document for record in plan_apply(applied(one), [true], ANN)[1]] == [true]
+
+
 @given(st.lists(st.sampled_from(["apply", "delete"]), max_size=6), st.integers(-3, 3))
 def test_revisions_grow_also_over_deletions_and_if_the_clock_stands(steps: list[str], seconds: int) -> None:
     published, last = PublishedSpecifications(), -1

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 from consumers.northbound.api.openapi.service_test import NAME, links, reference, refusals
 from router.northbound.api_version import ApiVersion
-from router.northbound.cancel_task import MAX_REASON_LENGTH
+from router.northbound.cancel_task import MAX_REASON_LENGTH, TASK_STATES
 
 if TYPE_CHECKING:
     from consumers.northbound.api.openapi.service_test import Schema
-
-_STATES = ("acknowledged", "rejected", "inProgress", "cancelled", "done", "terminatedWithError")
 
 
 def cancel_paths() -> dict[str, object]:
@@ -71,7 +69,7 @@ def cancel_schemas() -> dict[str, object]:
         "CancelServiceTest": {
             "type": "object",
             "required": ["id", "href", "state", "serviceTest", "@type"],
-            "properties": {"state": {"type": "string", "enum": [*_STATES]}, "serviceTest": run},
+            "properties": {"state": {"type": "string", "enum": [*TASK_STATES]}, "serviceTest": run},
         },
         "CancelServiceTest_Create": {
             "type": "object",

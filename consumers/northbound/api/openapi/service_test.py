@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from router.northbound.lists.query import MAX_OFFSET, MAX_VALUE_LENGTH
+from router.northbound.lists.query import MAX_ALTERNATIVES, MAX_OFFSET, MAX_VALUE_LENGTH
 from router.northbound.lists.sort import MAX_SORT_KEYS, SORTABLE_RUN_ATTRIBUTES
 from router.northbound.not_kept import NOT_KEPT_HEADER
 from router.northbound.patches.patch import MAX_OPERATIONS
@@ -230,19 +230,25 @@ def _fields_parameter() -> Schema:
 def _list_parameters() -> list[Schema]:
     filters = {
         "name": "Runs with this name; several, separated by commas, mean any of them.",
-        "state": "Runs in this state.",
         "relatedService.id": "Runs that test this service.",
         "testSpecification.id": "Runs of this specification.",
     }
     offset: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0}
     limit: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_OFFSET}
     text: Schema = {"type": "string", "maxLength": MAX_VALUE_LENGTH, "pattern": "^[^\\u0000]*$"}
+    states: Schema = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_ALTERNATIVES,
+        "items": {"type": "string", "enum": _states()},
+    }
     return [
         _fields_parameter(),
         query_parameter("offset", "How many runs are skipped.", offset),
         query_parameter("limit", "How many runs are shown at most.", limit),
         sort_parameter(SORTABLE_RUN_ATTRIBUTES),
         *(query_parameter(name, description, text) for name, description in filters.items()),
+        {**query_parameter("state", "Runs in one of these states.", states), "style": "form", "explode": False},
     ]
 
 
