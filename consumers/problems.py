@@ -205,8 +205,8 @@ def cancel_method_unsupported(profile: Profile, status: int) -> Reason:
     return Reason(
         code="CANCEL_METHOD_UNSUPPORTED",
         message=f"{profile.name} answers {status} to a cancellation by {profile.cancel.value}: if its interface names "
-        f"another way, write {', '.join(others)} or {last} as `cancel` in its profile, or correct `paths.cancel`; if it "
-        "has none, wait for the end of the run.",
+        f"another way, write {', '.join(others)} or {last} as `cancel` in its profile, or correct `paths.cancel`; if "
+        "it has none, wait for the end of the run.",
     )
 
 
