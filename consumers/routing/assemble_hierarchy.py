@@ -15,6 +15,7 @@ from router.runs.events import CancelledBeforeSending, GivenUp
 from router.runs.hierarchy import HierarchyError, child_ids
 from router.runs.hierarchy_limits import check_size
 from router.runs.pending import is_pending, without_children
+from router.runs.processed_events import STORE, has_led_to, with_effect
 from router.runs.transitions import ENDED_PHASES
 from schemas.problem import Problem
 
@@ -132,12 +133,13 @@ class HierarchyAssembler:
         """Store a run that waits for others and return its row; None if a run of this id is stored already."""
         living = without_children(run, {row.run_id for row in await cancelled_children(self.updater.store, run)})
         row = build_run_row(living, None, self.updater.now(), maybe_sent=event.may_repeat)
+        row = with_effect(row, event.id, STORE)
         try:
             await self.updater.store_intentions(event, (), (row,))
         except ConflictError:
             known = await self.updater.store.run(run.run_id)
-            same = known is not None and not (
-                has_different_content(known, run) and has_different_content(known, living)
-            )
-            return known if same else None
+            if known is None or has_led_to(known, event.id, STORE):
+                return known
+            is_other = has_different_content(known, run) and has_different_content(known, living)
+            return None if is_other else known
         return row

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # What an event requests of a run and a command carries out.
 SEND, CHANGE, CANCEL = "send", "change", "cancel"
+STORE = "store"  # of a run that waits for others: it may be changed before its event is read again
 _COMMAND_OF_EVENT: Mapping[RunEventKind, str] = {
     RunEventKind.ROUTED: SEND,
     RunEventKind.CHANGE_REQUESTED: CHANGE,
@@ -113,7 +114,7 @@ def created_by(row: RunRow, event_id: str) -> RunRow:
 
 
 def with_effect(row: RunRow, event_id: str, effect: str) -> RunRow:
-    """Return the row with this effect of this event recorded: `SEND`, `CHANGE` or `CANCEL`."""
+    """Return the row with this effect of this event recorded: `SEND`, `CHANGE`, `CANCEL` or `STORE`."""
     return _with_event(row, event_id, [effect])
 
 

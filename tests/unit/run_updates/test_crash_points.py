@@ -128,11 +128,12 @@ def test_a_crash_that_was_once_visible_is_no_longer_visible(name: str) -> None:
     "ignore:coroutine 'CrashingPublisher.publish' was never awaited"
 )  # the crash ends the caller
 @pytest.mark.parametrize("events", [(G[0], _cancel("G-1")), (G[0], G[2], _cancel("G-1"))], ids=["waits", "complete"])
+@pytest.mark.parametrize("reread_records", [0, 3])
 def test_fault_a_crash_makes_a_dead_letter_of_a_child_that_is_cancelled_before_it_arrives(
-    events: tuple[Any, ...],
+    events: tuple[Any, ...], reread_records: int
 ) -> None:
     scenario = CrashScenario(
-        events=events, max_requests=None, faults=(), crash_at=0, crash_after=False, reread_records=0
+        events=events, max_requests=None, faults=(), crash_at=0, crash_after=False, reread_records=reread_records
     )
     actions = asyncio.run(run_scenario(scenario, CrashPoint())).crash_point.actions
     for moment, after in product(range(actions), (False, True)):
