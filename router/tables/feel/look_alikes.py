@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,32 @@ _SIGNS = {
     "\uff3b": "[",
     "\uff3d": "]",
 }
-_REMEDIES = _DOUBLE_QUOTES | _SINGLE_QUOTES | _DASHES | _SIGNS
+# What automatic correction makes of signs that are typed one after the other.
+_CORRECTED = {
+    "\u00a9": "(c)",
+    "\u00ae": "(r)",
+    "\u2122": "(tm)",
+    "\u00bd": "1/2",
+    "\u00bc": "1/4",
+    "\u00be": "3/4",
+    "\u2153": "1/3",
+    "\u2154": "2/3",
+    "\u2190": "<-",
+    "\u2192": "->",
+    "\u2194": "<->",
+    "\u21d0": "<=",
+    "\u21d2": "=>",
+    "\u21d4": "<=>",
+    "\u2639": ":(",
+    "\u263a": ":)",
+}
+_REMEDIES = _DOUBLE_QUOTES | _SINGLE_QUOTES | _DASHES | _SIGNS | _CORRECTED
+# In words; the sign for a long vowel is a part of Japanese ones.
+_TYPED_OTHERWISE = (
+    _DOUBLE_QUOTES.keys() | _SINGLE_QUOTES.keys() | _DASHES.keys() | _SIGNS.keys() | _CORRECTED.keys()
+) - {"'", "\u30fc"}
+# As Excel writes a number of more than 11 digits: the last ones are lost.
+_CUT_NUMBER = re.compile(r"-?[0-9](?:[.,][0-9]{1,5})?E\+[0-9]{2,3}")
 # Spaces of other widths, and the hyphen that Word puts where a line must not break.
 _PLAIN = str.maketrans(
     {space: " " for space in map(chr, range(0x80, 0x3001)) if unicodedata.category(space) == "Zs"} | {"\u2011": "-"}
@@ -74,7 +100,7 @@ def plain_spaces(text: str) -> str:
 def check_word(word: str) -> None:
     """Check a word that was written without quotes.
 
-    An apostrophe inside of a word and a dash between letters belong to it.
+    A straight apostrophe inside of a word belongs to it.
 
     Raises:
         CellError: a character of it looks like one that has a meaning in a cell, or cannot be seen.
@@ -91,12 +117,10 @@ def check_word(word: str) -> None:
             'or put the text in double quotes (") if it belongs to it'
         )
     check_visible(word)
-    for letter in word:
-        if letter in _DOUBLE_QUOTES or letter in _SIGNS:
-            raise CellError(_sentence(word, letter))
-    if "\u201a " in word:  # a low quote that looks like a comma
-        raise CellError(_sentence(word, "\u201a"))
     _check_ends(word)
+    for letter in word:
+        if letter in _TYPED_OTHERWISE:
+            raise CellError(_sentence(word, letter))
 
 
 def _check_ends(word: str) -> None:
@@ -106,7 +130,7 @@ def _check_ends(word: str) -> None:
         CellError: one looks like a quote, the sign for any value, a minus, or an entry of a list.
     """
     for letter in (word[0], word[-1]):
-        if letter in _SINGLE_QUOTES and not (letter == "\u2019" and word[0].isalnum()):
+        if letter in _SINGLE_QUOTES:
             raise CellError(_sentence(word, letter))
     if word[0] in _DASHES and (len(word) == 1 or word[1].isdigit() or word[1] in ". "):
         raise CellError(_sentence(word, word[0]))
@@ -163,8 +187,10 @@ def check_value(text: str) -> None:
     """Check an output value that was written without straight quotes. Quotes inside of it belong to it.
 
     Raises:
-        CellError: the whole value is in other quotes.
+        CellError: the whole value is in other quotes, or a number whose last digits a spreadsheet has cut.
     """
+    if _CUT_NUMBER.fullmatch(text):
+        raise CellError(_cut_number_sentence(text))
     if is_in_odd_quotes(text):
         raise CellError(_sentence(text, text[0] if not text[0].isascii() else text[-1]))
 
@@ -184,6 +210,11 @@ def _other_spelling(word: str) -> tuple[str, str] | None:
     differs = next((at for at, (a, b) in enumerate(zip(word, composed, strict=False)) if a != b), len(composed) - 1)
     following = word[differs + 1 : differs + 2]
     return (following if following and unicodedata.combining(following) else word[differs]), composed
+
+
+def _cut_number_sentence(text: str) -> str:
+    problem = "is what a spreadsheet makes of a long number, without its last digits"
+    return f"{text} {problem}: format the column as text and type the number again, or put the text in double quotes"
 
 
 def _sentence(text: str, letter: str) -> str:

@@ -6,6 +6,7 @@ import re
 from decimal import ROUND_HALF_UP, Decimal
 
 _GENERAL = frozenset({"", "general", "@"})
+_MAX_GENERAL = 10**11  # from which on the format General writes a whole number with an exponent
 _GENERAL_DIGITS = 10  # significant digits of a fraction that the format General shows
 # Colours, room for a character, and filling: they change nothing of the number.
 _WITHOUT_EFFECT = re.compile(
@@ -43,9 +44,15 @@ def shown_number(number: float, number_format: str) -> str | None:
 
 def _in_general(number: float) -> str:
     if number == int(number):
-        return str(int(number))
+        return str(int(number)) if abs(number) < _MAX_GENERAL else _with_exponent(number)
     shown = f"{number:.{_GENERAL_DIGITS}g}"
     return repr(number) if float(shown) == number else shown
+
+
+def _with_exponent(number: float) -> str:
+    """Return 1.23457E+11 for 123456789012."""
+    mantissa, _, exponent = f"{number:.5E}".partition("E")
+    return f"{mantissa.rstrip('0').rstrip('.')}E{exponent}"
 
 
 def _section(number: float, sections: list[str]) -> tuple[str, bool]:

@@ -270,14 +270,15 @@ def test_the_separator_line_of_other_programs_is_read(line: str) -> None:
 @pytest.mark.parametrize(
     "cell",
     [
-        "d’accord",
-        "Fibre–Copper",
-        "rue de l’Été",
+        "d'accord",
+        "'\"d’accord\"'",
+        "'\"Fibre–Copper\"'",
         "'\"“fibre”\"'",
+        "'\"8.94902E+19\"'",
         "émile",
-        "A–B",
         "•fibre",
         "‑‑‑x",
+        "サーバー",
         "光纤",
         "کابل",
         "⚡ speed",
@@ -285,6 +286,39 @@ def test_the_separator_line_of_other_programs_is_read(line: str) -> None:
 )
 def test_a_sign_that_belongs_to_a_word_is_kept(cell: str) -> None:
     assert sentences(cell) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "remedy"),
+    [
+        ("d’accord", "’ (U+2019, right single quotation mark)"),
+        ("rue de l’Été", "put straight double quotes around all of it"),
+        ("Fibre–Copper", "– (U+2013, en dash), which looks like -"),
+        ("fibre – lab", "which looks like -: write -"),
+        ("fibre—lab", "— (U+2014, em dash), which looks like -"),
+        ("fibre−lab", "which looks like -"),
+        ("line ©", "© (U+00A9, copyright sign), which looks like (c)"),
+        ("fibre®", "which looks like (r)"),
+        ("fibre™", "which looks like (tm)"),
+        ("½", "which looks like 1/2"),
+        ("a → b", "which looks like ->"),
+        ("⇒ a", "which looks like =>"),
+        ("fibre ☺", "which looks like :)"),
+    ],
+)
+def test_fault_what_automatic_correction_makes_of_a_word_is_refused_with_what_was_typed(cell: str, remedy: str) -> None:
+    (sentence,) = sentences(f"'{cell}'")
+    assert "column 'spec'" in sentence
+    assert remedy in sentence
+    assert "double quotes" in sentence
+
+
+@pytest.mark.parametrize("number", ["8.94902E+19", "9E+12", "-1,23457E+11"])
+def test_fault_a_long_number_that_a_spreadsheet_cut_is_no_output(number: str) -> None:
+    with pytest.raises(TableErrors, match=r"cell C6: row R, output 'o': .*without its last digits: format the column"):
+        table_from_tree(table_tree_from_csv(an_output_csv(number), "t.csv"), RUN_FACTS)
+    quoted = table_from_tree(table_tree_from_csv(an_output_csv(f'""{number}""'), "t.csv"), RUN_FACTS)
+    assert quoted.rows[0].outputs["o"] == number
 
 
 @pytest.mark.parametrize("cell", ["'≥ 5'", "'≤5'", "'≠ 5'", "−5", "'[1…5]'", "'5，6'", "'＞ 5'"])
@@ -365,6 +399,9 @@ def test_lines_below_a_separator_line_keep_their_numbers() -> None:
     ("number", "number_format", "shown"),
     [
         (7, "General", "7"),
+        (12_345_678_901, "General", "12345678901"),
+        (123_456_789_012, "General", "1.23457E+11"),
+        (-1_000_000_000_000, "General", "-1E+12"),
         (7, "000", "007"),
         (99.5, "0", "100"),
         (0.07, "0%", "7%"),
