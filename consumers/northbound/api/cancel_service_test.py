@@ -22,12 +22,16 @@ from router.northbound.principal import Scope
 from router.northbound.resource import select_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from consumers.northbound.api.requests import RequestReader
     from consumers.northbound.orders.api_call import ApiCall
     from consumers.northbound.orders.order_book import OrderBook
+    from router.northbound.resource import Resource
 
 # Of the newest cancellations, from which a page is taken; behind them, the total is unknown, as that of a list of runs.
 MAX_LISTED = 1_000
+BATCH = 100
 
 
 def cancel_service_test_resource(book: OrderBook, reader: RequestReader) -> ResourceRoutes:
@@ -68,14 +72,26 @@ class _CancelServiceTestHandler:
             if each.path in (("id",), ("serviceTest", "id")) and each.comparison is FilterComparison.EQUAL
             for value in each.values
         ]
-        views = await self.book.store.cancellations(call.principal.tenant, ids or None, MAX_LISTED + 1)
-        are_all, views = len(views) <= MAX_LISTED, views[:MAX_LISTED]
-        base_url = self.reader.base_url(request)
-        tasks = [task for view in views if wanted.matches(task := cancel_task_of(view, base_url))]
+        listed = await self._newest_tasks(call.principal.tenant, ids or None, self.reader.base_url(request))
+        are_all = len(listed) <= MAX_LISTED
+        tasks = [task for task in listed[:MAX_LISTED] if wanted.matches(task)]
         shown = [select_fields(task, wanted.fields) for task in tasks[wanted.offset : wanted.offset + wanted.limit]]
         page = Page(resources=shown, offset=wanted.offset, limit=wanted.limit, total=len(tasks) if are_all else None)
-        headers = page.headers(URL(base_url + request.path_qs, encoded=True))
+        headers = page.headers(URL(self.reader.base_url(request) + request.path_qs, encoded=True))
         return json_response(200 if page.is_whole else 206, shown, headers)
+
+    async def _newest_tasks(
+        self, tenant: str | None, run_ids: Collection[str] | None, base_url: str
+    ) -> Sequence[Resource]:
+        """Return the newest tasks, one more than are listed if there are more; of their runs, few are held at once."""
+        tasks: dict[str, Resource] = {}
+        offset, is_end = 0, False
+        while not is_end and offset <= MAX_LISTED:
+            limit = min(BATCH, MAX_LISTED + 1 - offset)
+            views = await self.book.store.cancellations(tenant, run_ids, limit, offset)
+            tasks.update((view.run_id, cancel_task_of(view, base_url)) for view in views)
+            offset, is_end = offset + limit, len(views) < limit
+        return [*tasks.values()]
 
     async def create(self, request: web.Request) -> web.Response:
         """Answer POST: 201 once Kafka has the cancellation, 202 if it is stored and Kafka is not available."""

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from consumers.store.orders.port import OrderStore
     from router.northbound.api_version import ApiVersion
     from router.northbound.lists.query import ListRequest
+    from router.northbound.lists.sort import SortKey
     from router.northbound.order import RunView
     from router.northbound.resource import Resource
 
 MAX_COUNTED_RUNS = 100_000  # a longer list has no total
 MAX_SCANNED_RUNS = 2_000  # that are read for filters which the database does not decide
 _BATCH = 100
+_MAX_SORT_TEXT = 1_000  # characters that are compared where the database does not sort
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,21 +103,45 @@ class PageReader:
         return await self.store.count_views(everything) <= MAX_SEARCHED_RUNS
 
     async def _scan(self, wanted: ListRequest, query: RunQuery, version: ApiVersion, base_url: str) -> Page:
-        found: list[tuple[RunView, Resource]] = []
+        # Documents may be large, so that of all runs that are found only those of the page are kept.
+        window: dict[str, Resource] = {}
+        found: list[_Found] = []
         after, scanned, is_end = None, 0, False
         while not is_end and scanned < MAX_SCANNED_RUNS:
             views = await self.store.list_views(
                 RunQuery(tenant=query.tenant, pushdown=query.pushdown, limit=_BATCH, after=after)
             )
             scanned, is_end = scanned + len(views), len(views) < _BATCH
-            shown = [(view, to_resource(view, version, base_url)) for view in views]
-            found += [(view, resource) for view, resource in shown if wanted.matches(resource)]
+            for view in views:
+                resource = to_resource(view, version, base_url)
+                if wanted.matches(resource):
+                    if not wanted.sort and wanted.offset <= len(found) < wanted.offset + wanted.limit:
+                        window[view.run_id] = resource
+                    found.append(_Found(view, wanted.sort))
             if views:
                 last = views[-1]
                 created_at = last.row.created_at if last.row is not None else last.created_at
                 after = ListPosition(created_at, last.run_id)
             await asyncio.sleep(0)  # other requests take their turn
         total = len(found) if is_end and await self._searches_all(query) else None
-        ordered = sorted_by(found, wanted.sort, lambda each, name: sort_text(each[0], name))
-        page = [resource for _, resource in ordered[wanted.offset : wanted.offset + wanted.limit]]
-        return Page(resources=page, offset=wanted.offset, limit=wanted.limit, total=total)
+        if wanted.sort:
+            ordered = sorted_by(found, wanted.sort, lambda each, name: each.texts[name])
+            run_ids = [each.run_id for each in ordered[wanted.offset : wanted.offset + wanted.limit]]
+            window = {view.run_id: to_resource(view, version, base_url) for view in await self._again(run_ids)}
+        return Page(resources=[*window.values()], offset=wanted.offset, limit=wanted.limit, total=total)
+
+    async def _again(self, run_ids: Sequence[str]) -> Sequence[RunView]:
+        """Return these runs, in this order and as they are by now, without those that are gone."""
+        query = RunQuery(pushdown=Pushdown(run_ids=tuple(run_ids)), limit=max(1, len(run_ids)))
+        places = {run_id: place for place, run_id in enumerate(run_ids)}
+        return sorted(await self.store.list_views(query), key=lambda view: places[view.run_id])
+
+
+class _Found:
+    """A run that was found, by what it is sorted by."""
+
+    __slots__ = ("run_id", "texts")
+
+    def __init__(self, view: RunView, keys: Sequence[SortKey]) -> None:
+        self.run_id = view.run_id
+        self.texts = {key.name: sort_text(view, key.name)[:_MAX_SORT_TEXT] for key in keys}

@@ -121,5 +121,7 @@ class OrderStore(OrderRefusals, Protocol):
     async def count_views(self, query: RunQuery) -> int:
         """Return the number of runs of all pages, as `list_views` finds them; at most about `limit`."""
 
-    async def cancellations(self, tenant: str | None, run_ids: Collection[str] | None, limit: int) -> Sequence[RunView]:
-        """Return runs whose cancellation was ordered here, newest first."""
+    async def cancellations(
+        self, tenant: str | None, run_ids: Collection[str] | None, limit: int, offset: int = 0
+    ) -> Sequence[RunView]:
+        """Return runs whose cancellation was ordered here, newest first, behind the first `offset` of them."""

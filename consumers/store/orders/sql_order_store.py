@@ -159,9 +159,11 @@ class SqlOrderStore:
         found = await self._database.read(lambda connection: _rows(connection.execute(wanted).all()))
         return cast("int", found[0][0])
 
-    async def cancellations(self, tenant: str | None, run_ids: Collection[str] | None, limit: int) -> Sequence[RunView]:
-        """Return runs whose cancellation was ordered here, newest first."""
-        wanted = cancelled_orders(tenant, run_ids, limit)
+    async def cancellations(
+        self, tenant: str | None, run_ids: Collection[str] | None, limit: int, offset: int = 0
+    ) -> Sequence[RunView]:
+        """Return runs whose cancellation was ordered here, newest first, behind the first `offset` of them."""
+        wanted = cancelled_orders(tenant, run_ids, limit).offset(offset)
         return await self._database.read(partial(self._select_views, statement=wanted))
 
     async def close(self) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import pytest
 
-from consumers.northbound.api import cancel_service_test
+from consumers.northbound.api import cancel_service_test, pages
 from router.northbound.api_version import ApiVersion
 from router.northbound.not_kept import NOT_KEPT_HEADER
 from router.northbound.principal import Principal, Scope
+from router.northbound.resource import to_resource
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.results import Reason, ReportedMeasure, RuleViolation
 from schemas.topics import TopicNames
@@ -22,6 +25,8 @@ from tests.fixtures.northbound_server import BODY_LIMIT, V4, V5, NorthboundServe
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from router.northbound.order import RunView
 
 LIFECYCLE = TopicNames().lifecycle
 MERGE, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
@@ -619,6 +624,44 @@ async def test_a_page_of_cancellations_says_which_part_of_the_list_it_is(api: No
     assert len({task["id"] for task in found}) == 3
     whole = await api.call("GET", f"{V5}/cancelServiceTest")
     assert (whole.status, whole.headers["Content-Range"]) == (200, "items 0-2/3")
+
+
+async def test_a_list_does_not_hold_the_documents_of_all_runs_that_it_finds(
+    api: NorthboundServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Shown(dict[str, object]):
+        """A resource that can be counted."""
+
+    made: list[ref[Shown]] = []
+    most = 0
+
+    def show(view: RunView, version: ApiVersion, base_url: str = "") -> Shown:
+        nonlocal most
+        resource = Shown(to_resource(view, version, base_url))
+        made.append(ref(resource))
+        most = max(most, sum(one() is not None for one in made))
+        return resource
+
+    monkeypatch.setattr(pages, "to_resource", show)
+    monkeypatch.setattr(pages, "_BATCH", 2)
+    for number in range(12):
+        await api.order(name=f"run {number:02}")
+    for sort, expected in (("", ["run 09", "run 08"]), ("&sort=name", ["run 02", "run 03"])):
+        answer = await api.call("GET", f"{V4}/serviceTest?mode=ONDEMAND&offset=2&limit=2{sort}")
+        assert [run["name"] for run in answer.body] == expected
+        assert answer.headers["X-Total-Count"] == "12"
+        gc.collect()
+    assert most <= 6  # of a batch and of the page
+
+
+async def test_cancellations_are_read_a_few_at_a_time(api: NorthboundServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancel_service_test, "BATCH", 2)
+    runs = [await api.order() for _ in range(5)]
+    for run in runs:
+        await api.call("POST", f"{V5}/cancelServiceTest", {"serviceTest": {"id": run["id"]}})
+    whole = await api.call("GET", f"{V5}/cancelServiceTest?limit=5")
+    assert (whole.status, whole.headers["Content-Range"]) == (200, "items 0-4/5")
+    assert [task["id"] for task in whole.body] == [run["id"] for run in reversed(runs)]
 
 
 async def test_cancellations_are_found_by_the_states_of_tasks(api: NorthboundServer) -> None:
