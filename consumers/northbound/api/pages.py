@@ -105,7 +105,7 @@ class PageReader:
     async def _scan(self, wanted: ListRequest, query: RunQuery, version: ApiVersion, base_url: str) -> Page:
         # Documents may be large, so that of all runs that are found only those of the page are kept.
         window: dict[str, Resource] = {}
-        found: list[_Found] = []
+        found: list[_FoundRun] = []
         after, scanned, is_end = None, 0, False
         while not is_end and scanned < MAX_SCANNED_RUNS:
             views = await self.store.list_views(
@@ -117,7 +117,7 @@ class PageReader:
                 if wanted.matches(resource):
                     if not wanted.sort and wanted.offset <= len(found) < wanted.offset + wanted.limit:
                         window[view.run_id] = resource
-                    found.append(_Found(view, wanted.sort))
+                    found.append(_FoundRun(view, wanted.sort))
             if views:
                 last = views[-1]
                 created_at = last.row.created_at if last.row is not None else last.created_at
@@ -137,7 +137,7 @@ class PageReader:
         return sorted(await self.store.list_views(query), key=lambda view: places[view.run_id])
 
 
-class _Found:
+class _FoundRun:
     """A run that was found, by what it is sorted by."""
 
     __slots__ = ("run_id", "texts")
