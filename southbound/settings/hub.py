@@ -41,7 +41,12 @@ class HubSettings(Section):
         description="`full`: an event has the whole run. `thin`: its id, address and what changed. A subscription whose"
         " query names `fields` gets these.",
     )
-    max_subscriptions: int = Field(100, ge=1, le=1_000, description="Largest number of subscriptions.")
+    max_subscriptions: int = Field(
+        100, ge=1, le=1_000, description="Largest number of subscriptions of all clients together."
+    )
+    max_subscriptions_per_client: int = Field(
+        20, ge=1, le=1_000, description="Largest number of subscriptions of one client, so that none takes all."
+    )
     concurrency: int = Field(4, ge=1, le=50, description="Runs whose events are sent to one subscriber at once.")
     timeout: float = Field(10.0, gt=0, le=10, description="Seconds to wait for a subscriber's response.")
     max_pause: float = Field(

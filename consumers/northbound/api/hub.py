@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from consumers.northbound.api.requests import RequestReader
     from consumers.northbound.orders.api_call import ApiCall
-    from consumers.store.subscriptions.port import SubscriptionStore
+    from consumers.store.subscriptions.port import SubscriptionLimits, SubscriptionStore
     from router.northbound.hub.address_policy import AddressPolicy
     from router.northbound.principal import Principal
 
@@ -47,7 +47,7 @@ class Subscribing:
 
     store: SubscriptionStore
     policy: AddressPolicy
-    limit: int
+    limits: SubscriptionLimits
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     secret_of: Callable[[str], bytes]
@@ -82,12 +82,14 @@ class _HubRequests:
         callback, query = _read_body(await self.reader.json_body(request))
         subscription = await self._subscription(call, callback, query)
         try:
-            await self.subscribing.store.add(subscription, _identity(subscription), self.subscribing.limit)
+            await self.subscribing.store.add(subscription, _identity(subscription), self.subscribing.limits)
         except DuplicateSubscriptionError as error:
             sentence = f"the subscription {error.subscription_id} has this callback and query: delete it first"
             raise refuse(409, MistakeCode.OTHER, sentence) from None
-        except TooManySubscriptionsError:
-            sentence = f"there are {self.subscribing.limit} subscriptions already: delete one first"
+        except TooManySubscriptionsError as error:
+            total, per_client = self.subscribing.limits
+            known = f"this client has {per_client}" if error.of_client else f"there are {total}"
+            sentence = f"{known} subscriptions already: delete one first"
             raise refuse(409, MistakeCode.TOO_MANY, sentence) from None
         secret = encode_secret(self.subscribing.secret_of(subscription.subscription_id))
         shown = {**self._shown(request, subscription), "southbound.secret": secret}

@@ -23,7 +23,18 @@ class DuplicateSubscriptionError(Exception):
 
 
 class TooManySubscriptionsError(Exception):
-    """No subscription can be added before another one is deleted."""
+    """No subscription can be added before another one is deleted; `of_client`: one of the same client."""
+
+    def __init__(self, *, of_client: bool) -> None:
+        super().__init__()
+        self.of_client = of_client
+
+
+class SubscriptionLimits(NamedTuple):
+    """How many subscriptions there may be, of all clients together and of one client."""
+
+    total: int
+    per_client: int
 
 
 class PlanRequest(NamedTuple):
@@ -62,12 +73,12 @@ class Failure(NamedTuple):
 class SubscriptionStore(Protocol):
     """Subscriptions, deliveries and announced runs. Every method raises StoreUnavailableError during an outage."""
 
-    async def add(self, subscription: RunSubscription, identity: str, limit: int) -> None:
+    async def add(self, subscription: RunSubscription, identity: str, limits: SubscriptionLimits) -> None:
         """Store a subscription.
 
         Raises:
             DuplicateSubscriptionError: there is one with the same identity.
-            TooManySubscriptionsError: there are `limit` already.
+            TooManySubscriptionsError: there are as many as the limits allow.
         """
 
     async def find(self, subscription_id: str) -> RunSubscription | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from consumers.store.databases.database import Database
     from consumers.store.row_mapping import MomentFormat
-    from consumers.store.subscriptions.port import Failure
+    from consumers.store.subscriptions.port import Failure, SubscriptionLimits
 
 _ADD_LOCK = 8_701_654  # names our advisory lock on PostgreSQL; any number, but always the same
 
@@ -32,14 +32,11 @@ class SqlSubscriptions:
         self._database = database
         self._moments = database.moments
 
-    async def add(self, subscription: RunSubscription, identity: str, limit: int) -> None:
+    async def add(self, subscription: RunSubscription, identity: str, limits: SubscriptionLimits) -> None:
         """Store a subscription."""
-        work = partial(_add, subscription=subscription, identity=identity, limit=limit, moments=self._moments)
-        found = await self._database.write(work)
-        if found == "":
-            raise TooManySubscriptionsError
-        if found is not None:
-            raise DuplicateSubscriptionError(found)
+        work = partial(_add, subscription=subscription, identity=identity, limits=limits, moments=self._moments)
+        if (refused := await self._database.write(work)) is not None:
+            raise refused
 
     async def find(self, subscription_id: str) -> RunSubscription | None:
         """Return one subscription."""
@@ -161,17 +158,28 @@ def subscription_of(row: RowMapping, moments: MomentFormat) -> RunSubscription:
 
 
 def _add(
-    connection: Connection, subscription: RunSubscription, identity: str, limit: int, moments: MomentFormat
-) -> str | None:
-    """Return None, the id of the equal subscription, or an empty text if there are too many."""
+    connection: Connection,
+    subscription: RunSubscription,
+    identity: str,
+    limits: SubscriptionLimits,
+    moments: MomentFormat,
+) -> DuplicateSubscriptionError | TooManySubscriptionsError | None:
+    """Return why the subscription is not added; None if it is."""
     # On SQLite the transaction holds the write lock already.
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADD_LOCK})")
     equal = select(subscriptions.c.subscription_id).where(subscriptions.c.identity == identity)
     if (found := connection.execute(equal).scalar()) is not None:
-        return str(found)
-    if (connection.execute(select(func.count()).select_from(subscriptions)).scalar() or 0) >= limit:
-        return ""
+        return DuplicateSubscriptionError(str(found))
+    count = select(func.count()).select_from(subscriptions)
+    # Their names alone: a client of another tenant may have the same one.
+    own = count.where(
+        subscriptions.c.principal == subscription.principal,
+        subscriptions.c.tenant.is_not_distinct_from(subscription.tenant),
+    )
+    for counted, limit in ((own, limits.per_client), (count, limits.total)):
+        if (connection.execute(counted).scalar() or 0) >= limit:
+            return TooManySubscriptionsError(of_client=counted is own)
     values = {
         "subscription_id": subscription.subscription_id,
         "identity": identity,

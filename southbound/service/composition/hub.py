@@ -17,6 +17,7 @@ from consumers.northbound.hub.callback_client import CallbackClient
 from consumers.northbound.hub.deliver import DeliverySettings, DeliveryTools
 from consumers.northbound.hub.hub import DeliveryHub, Retention
 from consumers.runtime.backoff import Backoff
+from consumers.store.subscriptions.port import SubscriptionLimits
 from router.northbound.hub.plan import DeliveryPlanner
 from router.northbound.hub.signature import SigningKey
 from router.northbound.hub.specification_changes import SpecificationPlanner
@@ -102,7 +103,7 @@ def hub_resources(resources: SharedResources, reader: RequestReader) -> list[Res
     subscribing = Subscribing(
         store=_subscriptions(resources),
         policy=hub.policy(),
-        limit=hub.max_subscriptions,
+        limits=SubscriptionLimits(hub.max_subscriptions, hub.max_subscriptions_per_client),
         now=utc_now,
         new_id=lambda: str(uuid.uuid4()),
         secret_of=lambda subscription_id: secrets_of(hub, subscription_id)[0],

@@ -19,7 +19,7 @@ from consumers.northbound.hub.hub import DeliveryHub, Retention
 from consumers.runtime.backoff import Backoff
 from consumers.store.specifications.port import SpecificationChanges
 from consumers.store.sql_store import open_store
-from consumers.store.subscriptions.port import PlanRequest
+from consumers.store.subscriptions.port import PlanRequest, SubscriptionLimits
 from router.northbound.hub.address_policy import AddressPolicy, parse_network
 from router.northbound.hub.delivery_result import MAX_REFUSALS
 from router.northbound.hub.plan import RunNotice
@@ -82,7 +82,8 @@ class HubUnderTest:
     async def subscribe(self, subscriber: Subscriber, subscription_id: str = "S1", **more: object) -> None:
         now = datetime.now(UTC)
         fields = {"callback": subscriber.callback, "next_attempt_at": now, **more}
-        await self.store.subscriptions.add(a_subscription(subscription_id, **fields), subscription_id, 100)  # type: ignore[arg-type] # any field
+        subscription = a_subscription(subscription_id, **fields)  # type: ignore[arg-type] # any field
+        await self.store.subscriptions.add(subscription, subscription_id, SubscriptionLimits(100, 100))
 
     async def publish(self, *run_ids: str, states: Sequence[RunState] = STATES) -> None:
         for run_id in run_ids:

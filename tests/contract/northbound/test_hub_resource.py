@@ -16,6 +16,7 @@ from consumers.northbound.api.hub import Subscribing, hub_resource
 from consumers.northbound.api.requests import RequestLimits, RequestReader
 from consumers.northbound.api.server import ApiServer
 from consumers.store.sql_store import open_store
+from consumers.store.subscriptions.port import SubscriptionLimits
 from router.northbound.api_version import ApiVersion
 from router.northbound.hub.address_policy import AddressPolicy, parse_network
 from router.northbound.principal import Principal, Scope
@@ -55,12 +56,12 @@ async def hub_store(tmp_path: Path) -> AsyncIterator[SqlRunStore]:
 
 
 @asynccontextmanager
-async def a_client(store: SqlRunStore, *, limit: int = 10) -> AsyncIterator[TestClient[Any, Any]]:
+async def a_client(store: SqlRunStore, *, limit: int = 10, per_client: int = 10) -> AsyncIterator[TestClient[Any, Any]]:
     ids = count(1)
     subscribing = Subscribing(
         store=store.subscriptions,
         policy=POLICY,
-        limit=limit,
+        limits=SubscriptionLimits(limit, per_client),
         now=lambda: datetime.now(UTC),
         new_id=lambda: f"S{next(ids)}",
         secret_of=lambda subscription_id: f"secret of {subscription_id}".encode(),
@@ -130,6 +131,16 @@ async def test_there_is_a_largest_number_of_subscriptions(hub_store: SqlRunStore
         assert (await client.post(f"{V4}/hub", json={"callback": CALLBACK})).status == 201
         refused = await client.post(f"{V4}/hub", json={"callback": f"{CALLBACK}/2"})
         assert (refused.status, (await refused.json())["code"]) == (409, "tooManyRecords")
+
+
+async def test_one_client_does_not_take_all_subscriptions(hub_store: SqlRunStore) -> None:
+    async with a_client(hub_store, per_client=1) as client:
+        for headers in ({"X-Client": "acme"}, {"X-Client": "other"}, {"X-Client": "operator"}):
+            taken = await client.post(f"{V4}/hub", json={"callback": CALLBACK}, headers=headers)
+            assert taken.status == 201
+            refused = await client.post(f"{V4}/hub", json={"callback": f"{CALLBACK}/2"}, headers=headers)
+            assert refused.status == 409
+            assert "this client has 1 subscriptions already" in (await refused.json())["reason"]
 
 
 @pytest.mark.parametrize(

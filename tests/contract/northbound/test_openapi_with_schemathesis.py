@@ -17,6 +17,7 @@ from consumers.northbound.api.service_test_specification import service_test_spe
 from consumers.northbound.servicenow.run_signals import RunSignals
 from consumers.northbound.servicenow.spoke_requests import SpokeRequestSettings
 from consumers.specifications.catalogue import SpecificationCatalogue
+from consumers.store.subscriptions.port import SubscriptionLimits
 from router.northbound.hub.address_policy import AddressPolicy, parse_network
 from router.northbound.servicenow.service_test_request import RUN_TABLE
 from tests.fakes.specification_store import InMemorySpecifications
@@ -49,7 +50,7 @@ def other_resources(store: SqlRunStore, reader: RequestReader) -> Sequence[Resou
         store=store.subscriptions,
         # No name is resolved: that would be a request to the outside for every generated one.
         policy=AddressPolicy(hosts=("127.0.0.1",), networks=(parse_network("127.0.0.0/8"),)),
-        limit=100_000,
+        limits=SubscriptionLimits(100_000, 100_000),
         now=lambda: datetime.now(UTC),
         new_id=lambda: f"subscription-{next(ids)}",
         secret_of=lambda _: b"secret",

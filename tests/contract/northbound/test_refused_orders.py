@@ -15,6 +15,7 @@ from consumers.run_updates.announce import Announcer
 from consumers.run_updates.updater import RunUpdater
 from consumers.runtime.handler import Attempt, Done, Partition, Record
 from consumers.store.orders.port import RefusedOrders, RunQuery
+from consumers.store.subscriptions.port import SubscriptionLimits
 from router.northbound.lists.pushdown import Pushdown
 from router.northbound.order import OrderRefusal
 from schemas.codec.codec import Codec
@@ -348,7 +349,7 @@ class AnnouncingHub:
 @pytest.fixture
 async def hub(api: NorthboundServer) -> AnnouncingHub:
     """The hub with one subscription to everything."""
-    await api.store.subscriptions.add(a_subscription(), "S1", 10)
+    await api.store.subscriptions.add(a_subscription(), "S1", SubscriptionLimits(10, 10))
     return AnnouncingHub(api.store)
 
 

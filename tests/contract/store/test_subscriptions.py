@@ -20,6 +20,7 @@ from consumers.store.subscriptions.port import (
     Failure,
     PlanRequest,
     Settlement,
+    SubscriptionLimits,
     TooManySubscriptionsError,
 )
 from router.northbound.hub.plan import Plan, RunNotice
@@ -53,7 +54,7 @@ async def hub_store(tmp_path: Path) -> AsyncIterator[SqlRunStore]:
 
 async def subscribe(store: SqlRunStore, *subscriptions: RunSubscription) -> None:
     for subscription in subscriptions:
-        await store.subscriptions.add(subscription, subscription.subscription_id, 10)
+        await store.subscriptions.add(subscription, subscription.subscription_id, SubscriptionLimits(10, 10))
 
 
 async def announce(store: SqlRunStore, notification: RunUpdate | RunResult, row: RunRow, *, wait: bool = True) -> Plan:
@@ -88,19 +89,22 @@ async def test_a_subscription_is_read_back_as_it_was(hub_store: SqlRunStore) -> 
 
 
 async def test_an_equal_subscription_and_one_too_many_are_refused(hub_store: SqlRunStore) -> None:
-    add = hub_store.subscriptions.add
-    await add(a_subscription("S1"), "same", 2)
+    add, two = hub_store.subscriptions.add, SubscriptionLimits(2, 2)
+    await add(a_subscription("S1"), "same", two)
     with pytest.raises(DuplicateSubscriptionError) as refused:
-        await add(a_subscription("S2"), "same", 2)
+        await add(a_subscription("S2"), "same", two)
     assert refused.value.subscription_id == "S1"
-    await add(a_subscription("S2"), "other", 2)
+    await add(a_subscription("S2"), "other", two)
     with pytest.raises(TooManySubscriptionsError):
-        await add(a_subscription("S3"), "third", 2)
+        await add(a_subscription("S3"), "third", two)
 
 
 async def test_equal_subscriptions_at_the_same_moment_are_one(hub_store: SqlRunStore) -> None:
     added = await asyncio.gather(
-        *[hub_store.subscriptions.add(a_subscription(f"S{number}"), "same", 10) for number in range(5)],
+        *[
+            hub_store.subscriptions.add(a_subscription(f"S{number}"), "same", SubscriptionLimits(10, 10))
+            for number in range(5)
+        ],
         return_exceptions=True,
     )
     assert sum(1 for each in added if each is None) == 1

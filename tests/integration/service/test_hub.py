@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from pydantic import SecretStr
 
+from consumers.store.subscriptions.port import SubscriptionLimits
 from southbound.service.roles import Role
 from southbound.settings.hub import HubSettings
 from southbound.settings.settings import ApiSettings
@@ -180,6 +181,6 @@ async def _subscribe(service: ServiceUnderTest, subscriber: Subscriber) -> None:
     try:
         now = datetime.now(UTC)
         subscription = a_subscription(callback=subscriber.callback, created_at=now, next_attempt_at=now)
-        await store.subscriptions.add(subscription, "S1", 10)
+        await store.subscriptions.add(subscription, "S1", SubscriptionLimits(10, 10))
     finally:
         await asyncio.shield(store.close())

@@ -18,6 +18,7 @@ from consumers.store.document_cache import DocumentCache
 from consumers.store.migrate import SchemaError, _config, check, upgrade
 from consumers.store.specifications.port import SpecificationChanges
 from consumers.store.sql_store import open_store
+from consumers.store.subscriptions.port import SubscriptionLimits
 from consumers.store.tables import metadata
 from router.runs.checks.watch import Missing
 from router.store_continuity import TopicEnds
@@ -158,7 +159,7 @@ async def test_a_specification_that_is_known_at_the_upgrade_is_not_announced_as_
     await database.write(_insert_specifications)
     await database.close()
     store = await open_store(address)
-    await store.subscriptions.add(a_subscription(), "S1", 1)
+    await store.subscriptions.add(a_subscription(), "S1", SubscriptionLimits(1, 1))
     await store.specifications.save(SpecificationChanges(deleted={"known": 1}))
     announced = await store.subscriptions.announce_specifications(partial(SPECIFICATIONS.plan, now=NOON), NOON, 10)
     deliveries = await store.subscriptions.first_deliveries("S1", NOON, 10)

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from consumers.store.sql_store import open_store
-from consumers.store.subscriptions.port import Failure
+from consumers.store.subscriptions.port import Failure, SubscriptionLimits
 from southbound.exit_codes import CommandFailedError
 from southbound.operations.subscriptions import (
     delete_subscription,
@@ -34,7 +34,7 @@ def settings(tmp_path: Path) -> Settings:
     async def prepare() -> None:
         store = await open_store(address)
         subscription = a_subscription(callback="https://orders.example/listener?token=hidden")
-        await store.subscriptions.add(subscription, "one", 10)
+        await store.subscriptions.add(subscription, "one", SubscriptionLimits(10, 10))
         await store.subscriptions.fail("S1", Failure("it answered with 410", 3, NOON, NOON, parked=True))
         await store.close()
 
@@ -63,7 +63,9 @@ def test_the_list_has_the_whole_id_of_a_subscription_on_a_narrow_terminal(
 
     async def prepare() -> None:
         store = await open_store(address)
-        await store.subscriptions.add(a_subscription("79a13d2f-6455-4671-b384-b75510ae7382"), "one", 10)
+        await store.subscriptions.add(
+            a_subscription("79a13d2f-6455-4671-b384-b75510ae7382"), "one", SubscriptionLimits(10, 10)
+        )
         await store.close()
 
     asyncio.run(prepare())
