@@ -23,7 +23,7 @@ from consumers.spokes.limits.name_resolver import OwnThreadResolver
 from consumers.store.subscriptions.port import DuplicateSubscriptionError, TooManySubscriptionsError
 from router.northbound.api_version import ApiVersion
 from router.northbound.errors import MistakeCode, refuse
-from router.northbound.hub.event_query import EventQueryError, canonical
+from router.northbound.hub.event_query import EventQueryError, canonical, check_states
 from router.northbound.hub.signature import encode_secret
 from router.northbound.hub.subscription import RunSubscription
 from router.northbound.principal import Scope
@@ -120,7 +120,7 @@ class _HubRequests:
         except CallbackError as error:
             raise refuse(400, MistakeCode.INVALID_VALUE, f"the callback {error}", "/callback") from None
         try:
-            read_query(query)
+            check_states(read_query(query))
         except EventQueryError as error:
             raise refuse(400, MistakeCode.INVALID_VALUE, str(error), "/query") from None
         # Events have milliseconds: one of this very millisecond is not older than the subscription.

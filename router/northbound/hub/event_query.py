@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.northbound.hub.run_changes import HubEventType
+from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -81,6 +82,17 @@ def event_query(pairs: Iterable[tuple[str, str]]) -> EventQuery:
         conditions={path: frozenset(values) for path, values in found.items()},
         fields=None if fields is None else tuple(dict.fromkeys(fields)),
     )
+
+
+def check_states(query: EventQuery) -> None:
+    """Return if every state in a new query is one that runs are shown in; older subscriptions are read all the same.
+
+    Raises:
+        EventQueryError: no event would ever match.
+    """
+    shown = [state.value for state in RunState if state is not RunState.UNKNOWN]
+    for state in sorted(query.conditions.get("state", frozenset()) - set(shown)):
+        raise EventQueryError(f"no run is ever in the state {state[:80]!r}: write one of {', '.join(shown)}")
 
 
 def canonical(query: EventQuery) -> str:

@@ -149,6 +149,7 @@ async def test_one_client_does_not_take_all_subscriptions(hub_store: SqlRunStore
         ([], None),
         ({}, "/callback"),
         ({"callback": 1}, "/callback"),
+        ({"callback": CALLBACK, "query": "state=completed,Canceled"}, "/query"),
         ({"callback": "http://127.0.0.1/listener"}, "/callback"),
         ({"callback": "https://10.0.0.1/listener"}, "/callback"),
         ({"callback": "https://[::ffff:169.254.169.254]/latest"}, "/callback"),
