@@ -92,7 +92,7 @@ def check_states(query: EventQuery) -> None:
     """
     shown = [state.value for state in RunState if state is not RunState.UNKNOWN]
     for state in sorted(query.conditions.get("state", frozenset()) - set(shown)):
-        raise EventQueryError(f"no run is ever in the state {state[:80]!r}: write one of {', '.join(shown)}")
+        raise EventQueryError(f"the query names {state[:80]!r}, which no run is in: write one of {', '.join(shown)}")
 
 
 def canonical(query: EventQuery) -> str:
