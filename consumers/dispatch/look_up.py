@@ -228,9 +228,9 @@ class LookUp:
 
     def _would_list(self, row: RunRow, listing: _Listing, recent: Collection[RunRow]) -> bool:
         """Return whether the list would show our run also if it had not begun, or our run would have begun."""
-        if self._lists_waiting_runs(row.spoke):
-            return True
-        if listing.as_of is not None and _would_have_begun(row, recent, listing.as_of):
+        if self._lists_waiting_runs(row.spoke) or (
+            listing.as_of is not None and _would_have_begun(row, recent, listing.as_of)
+        ):
             return True
         ours = [each for each in recent if each.run_id != row.run_id and each.external_id in listing.ids]
         return not ours or any(_tells_of(row, each, listing.begun) for each in ours)

@@ -38,6 +38,7 @@ from consumers.spokes.tmf653.versions import VERSIONS, path_mistake, with_defaul
 from router.runs.deadlines.deadline import DEFAULT_PENDING_TIME_OUT, DEFAULT_TIME_OUT, MAX_SECONDS, TimeLimits
 from router.runs.measures.thresholds import ComparatorMeaning
 from router.runs.revisions.change_plan import ChangeRules
+from router.runs.states import KNOWN_STATES
 from schemas.text.json_body import check_charset
 from schemas.vocabulary import RunState
 
@@ -313,7 +314,7 @@ def _check_fixed_value(value: str) -> str:
 FixedHeaderValue = Annotated[str, Field(pattern=r"^[ -~]{0,1000}$"), AfterValidator(_check_fixed_value)]
 
 
-_STATES = tuple(sorted(each.value for each in RunState if each is not RunState.UNKNOWN))
+_STATES = tuple(sorted(KNOWN_STATES))
 
 
 def _check_state(state: object) -> object:

@@ -9,6 +9,8 @@ from schemas.vocabulary import RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# All but the one for a spelling that nobody knows.
+KNOWN_STATES: Final = tuple([state.value for state in RunState if state is not RunState.UNKNOWN])
 TERMINAL: Final = frozenset({RunState.REJECTED, RunState.CANCELLED, RunState.COMPLETED, RunState.FAILED})
 
 # A reported state moves a run if its rank is not lower; pending and inProgress go both ways.

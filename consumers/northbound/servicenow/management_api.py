@@ -26,7 +26,7 @@ from router.northbound.principal import Scope
 from router.northbound.resource import select_fields, to_resource
 from router.northbound.servicenow.list_query import read_list_query
 from router.northbound.servicenow.read_body import read_change, read_new_run
-from router.northbound.servicenow.shown_run import shown_run
+from router.northbound.servicenow.shown_run import shown_run, with_type
 
 if TYPE_CHECKING:
     from consumers.northbound.api.requests import RequestReader
@@ -104,7 +104,7 @@ class _ManagementHandler:
         outcome = await OrderPlacer(book=self.book).place(call, read_new_run(body, self.form.zone))
         name_run(request, outcome.view.run_id)
         shown = self._shown(outcome.view, call)
-        return json_response(200, shown, not_kept_header(not_kept(body, _typed(shown))))
+        return json_response(200, shown, not_kept_header(not_kept(body, with_type(shown))))
 
     @with_its_statuses
     async def change(self, request: web.Request) -> web.Response:
@@ -119,7 +119,7 @@ class _ManagementHandler:
             except _ChangedMeanwhileError:
                 continue
             shown = self._shown(outcome.view, call)
-            return json_response(200, shown, not_kept_header(not_kept_of_patch(body, _typed(shown))))
+            return json_response(200, shown, not_kept_header(not_kept_of_patch(body, with_type(shown))))
         raise busy()
 
     async def _change(self, call: ApiCall, view: RunView, body: object) -> OrderOutcome:
@@ -145,8 +145,3 @@ class _ManagementHandler:
 
     def _shown(self, view: RunView, call: ApiCall, fields: frozenset[str] | None = None) -> Body:
         return select_fields(shown_run(view, self.form, call.client), fields)
-
-
-def _typed(shown: Body) -> dict[str, object]:
-    """Return a run with the type that ServiceNow does not show, so that a client which sends it loses nothing."""
-    return {"@type": "ServiceTest", **shown}

@@ -35,7 +35,7 @@ from router.northbound.servicenow.service_test_request import (
     read_service_test_request,
     refusal_answer,
 )
-from router.northbound.servicenow.shown_run import shown_run
+from router.northbound.servicenow.shown_run import shown_run, with_type
 from router.runs.ids import ordered_run_id
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class _SpokeRequestHandler:
         is_final = bool(reasons) or is_settled(family)
         answer: RequestAnswer = answer_of(family, reasons, form) if is_final else later_answer(family, form)
         self.on_answer("later" if not is_final else "completed" if answer.status_code == "1" else "failed")
-        shown = {"@type": "ServiceTest", **shown_run(family[0], self.settings.form, call.client)}
+        shown = with_type(shown_run(family[0], self.settings.form, call.client))
         headers = not_kept_header(not_kept(wanted.body, shown, within="/request_body"))
         return json_response(200 if is_final else 202, answer.as_json(is_text=wanted.is_text), headers)
 

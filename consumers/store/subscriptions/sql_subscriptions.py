@@ -172,7 +172,7 @@ def _add(
     if (found := connection.execute(equal).scalar()) is not None:
         return DuplicateSubscriptionError(str(found))
     count = select(func.count()).select_from(subscriptions)
-    # Their names alone: a client of another tenant may have the same one.
+    # Clients of two tenants may have the same name.
     own = count.where(
         subscriptions.c.principal == subscription.principal,
         subscriptions.c.tenant.is_not_distinct_from(subscription.tenant),

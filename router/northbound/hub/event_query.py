@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from router.northbound.hub.run_changes import HubEventType
-from schemas.vocabulary import RunState
+from router.runs.states import KNOWN_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,9 +90,10 @@ def check_states(query: EventQuery) -> None:
     Raises:
         EventQueryError: no event would ever match.
     """
-    shown = [state.value for state in RunState if state is not RunState.UNKNOWN]
-    for state in sorted(query.conditions.get("state", frozenset()) - set(shown)):
-        raise EventQueryError(f"the query names {state[:80]!r}, which no run is in: write one of {', '.join(shown)}")
+    for state in sorted(query.conditions.get("state", frozenset()) - {*KNOWN_STATES}):
+        raise EventQueryError(
+            f"the query names {state[:80]!r}, which no run is in: write one of {', '.join(KNOWN_STATES)}"
+        )
 
 
 def canonical(query: EventQuery) -> str:

@@ -17,8 +17,7 @@ from router.northbound.lists.pattern import Pattern, PatternBudget, PatternTooCo
 from router.northbound.lists.pattern_syntax import PatternError
 from router.northbound.lists.pushdown import DOCUMENT_PATHS, FieldIsOneOf, Pushdown
 from router.northbound.lists.sort import MAX_SORT_KEYS, read_sort
-from router.runs.states import normalise_state
-from schemas.vocabulary import RunState
+from router.runs.states import KNOWN_STATES, normalise_state
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -258,7 +257,7 @@ def _check_filter(wanted: Filter, name: str, states: Collection[str]) -> None:
     if wanted.path in _DATES and not all(map(_as_span, wanted.values)):
         raise _refused(f"{name[:80]} compares with a date or a date and time, such as 2026-01-31T09:35:43Z")
     if wanted.path == ("state",) and not all(_is_state(value, states) for value in wanted.values):
-        known = ", ".join(states or (state.value for state in RunState if state is not RunState.UNKNOWN))
+        known = ", ".join(states or KNOWN_STATES)
         raise _refused(f"state names a state that there is not: it may be {known}")
 
 

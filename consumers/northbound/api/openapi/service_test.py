@@ -10,8 +10,8 @@ from router.northbound.not_kept import NOT_KEPT_HEADER
 from router.northbound.patches.patch import MAX_OPERATIONS
 from router.northbound.patches.patch_query import MAX_QUERY_OPERATIONS
 from router.northbound.service_test_body import MAX_ID_LENGTH, MAX_ITEMS, MAX_RELATIONSHIPS
+from router.runs.states import KNOWN_STATES
 from router.specifications.tmf_types import MAX_TEXT_LENGTH
-from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -159,7 +159,7 @@ def service_test_schemas(version: ApiVersion) -> dict[str, object]:
         schema_name(version, "ServiceTest_Update"): {
             "type": "object",
             "description": "A JSON Merge Patch (RFC 7386) of a run: a list replaces the whole list.",
-            "properties": changeable | {"state": {"type": "string", "enum": _states()}},
+            "properties": changeable | {"state": {"type": "string", "enum": [*KNOWN_STATES]}},
             "not": {"anyOf": [{"required": ["id"]}, {"required": ["href"]}]},
         },
         "JsonPatch": _json_patch(),
@@ -240,7 +240,7 @@ def _list_parameters() -> list[Schema]:
         "type": "array",
         "minItems": 1,
         "maxItems": MAX_ALTERNATIVES,
-        "items": {"type": "string", "enum": _states()},
+        "items": {"type": "string", "enum": [*KNOWN_STATES]},
     }
     return [
         _fields_parameter(),
@@ -316,8 +316,6 @@ def _create(version: ApiVersion) -> Schema:
 def _in_merge_patch(schema: object) -> Schema:
     """Return the schema of a field in a merge patch: an object changes parts of the other."""
     field = _mapping(schema)
-    if field.get("type") == ["array", "null"]:
-        return field
     return {key: value for key, value in field.items() if key != "required"}
 
 
@@ -387,7 +385,7 @@ def _shown(version: ApiVersion) -> Schema:
             "id": {"type": "string"},
             "href": {"type": "string"},
             "name": {"type": "string"},
-            "state": {"type": "string", "enum": _states()},
+            "state": {"type": "string", "enum": [*KNOWN_STATES]},
             "relatedService": {"type": "object", "required": ["id"]},
             "testSpecification": {"type": "object", "required": ["id"]},
             "@type": {"type": "string"},
@@ -396,10 +394,6 @@ def _shown(version: ApiVersion) -> Schema:
             **{name: {"type": "array", "items": {"type": "object"}} for name in lists},
         },
     }
-
-
-def _states() -> list[str]:
-    return [state.value for state in RunState if state is not RunState.UNKNOWN]
 
 
 def _json_patch() -> Schema:
