@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _REREAD = Backoff(initial_interval=0.5, max_interval=8.0)
 MAX_SENTENCE_LENGTH = 500  # characters of the last failure, in what is said of calls that are not made
 NOT_SHOWN = "RUN_NOT_SHOWN"
+_JUST_AFTER = 0.05  # seconds
 _RATE_LIMITED = 429
 _BUSY_STATUSES = (_RATE_LIMITED, 502, 503, 504, 507)
 _READS = (Purpose.LOOK_UP, Purpose.READ)
@@ -210,6 +211,17 @@ class SystemCaller(ABC):
     def exclude_attempt(self, name: str, attempt: Attempt, event_id: str) -> None:
         """Do not count this attempt at a record towards the profile's limit of attempts and time."""
         self.outages.history_after(event_id, attempt, name, Purpose.LOOK_UP, out=True, busy=False)
+
+    def delay_until(self, name: str, at: datetime, attempt: Attempt, event_id: str) -> float | None:
+        """Return the seconds until the next attempt at what can succeed from `at` on; none until then counts.
+
+        None if that is longer than the profile retries. The last pause ends just after `at`.
+        """
+        policy, left = self.profile_of(name).retry.policy(), (at - self.now()).total_seconds() + _JUST_AFTER
+        if attempt.elapsed + left > policy.max_elapsed:
+            return None
+        self.exclude_attempt(name, attempt, event_id)
+        return max(min(outage_delay(policy, attempt.number, self.random(), None), left), _JUST_AFTER)
 
     def delay_of_reread(self, name: str, attempt: Attempt, event_id: str, max_reads: int) -> float | None:
         """Return the seconds until a run is read again because the answer is older than the event; None to stop."""

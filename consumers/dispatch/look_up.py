@@ -57,11 +57,12 @@ class Absent:
 class NotProven:
     """The answers neither show the run nor prove that it is absent; `result` says why.
 
-    `answered` is False if a call failed.
+    `answered` is False if a call failed. From `provable_at` on, the same answers will prove it; None if they never do.
     """
 
     result: CallResult
     answered: bool = True
+    provable_at: datetime | None = None
 
 
 LookUpAnswer = Found | Absent | NotProven
@@ -223,7 +224,7 @@ class LookUp:
         if not _lists_ours(row, listing, recent):
             return NotProven(result=result.as_unknown_outcome(_LISTS_NONE))
         if not self._would_list(row, listing, recent):
-            return NotProven(result=result.as_unknown_outcome(_ALL_BEGUN))
+            return NotProven(result=result.as_unknown_outcome(_ALL_BEGUN), provable_at=_begins_at(row, recent))
         return self._absent(listing.as_of)
 
     def _would_list(self, row: RunRow, listing: _Listing, recent: Collection[RunRow]) -> bool:
@@ -302,9 +303,15 @@ def _tells_of(row: RunRow, control: RunRow, begun: Collection[str]) -> bool:
 
 
 def _would_have_begun(row: RunRow, recent: Iterable[RunRow], as_of: datetime) -> bool:
-    """Return whether the run has been out for twice as long as the slowest of the last runs took to begin.
+    begins_at = _begins_at(row, recent)
+    return begins_at is not None and as_of > begins_at
 
-    Of a run that has begun is known when it was heard of last, and not when it began: that is longer.
+
+def _begins_at(row: RunRow, recent: Iterable[RunRow]) -> datetime | None:
+    """Return when the run will have been out for twice as long as the slowest of the last runs took to begin.
+
+    Of a run that has begun is known when it was heard of last, and not when it began: that is longer. None if no run
+    is known to have begun.
     """
     begun = [
         (each.accepted_at, each.finished_at or each.updated_at)
@@ -312,7 +319,7 @@ def _would_have_begun(row: RunRow, recent: Iterable[RunRow], as_of: datetime) ->
         if each.run_id != row.run_id and each.accepted_at is not None and each.state in _BEGUN
     ]
     took = [heard_at - accepted_at for accepted_at, heard_at in sorted(begun)[-_BEGUN_RUNS:]]
-    return bool(took) and as_of - _posted_at(row) > _TIMES_SLOWEST * max(took)
+    return _posted_at(row) + _TIMES_SLOWEST * max(took) if took else None
 
 
 def _posted_at(row: RunRow) -> datetime:

@@ -163,7 +163,7 @@ class PostAttempt:
             case Absent():
                 return await self._absent(rows, answer.as_of)
             case NotProven():
-                return await self._not_proven(rows, answer.result)
+                return await self._not_proven(rows, answer)
             case None:
                 return await self._give_up_in_doubt(rows, look_up_impossible(rows[0]))
             case _:
@@ -176,7 +176,7 @@ class PostAttempt:
             case Found():
                 return await self._adopt(rows, answer.report)
             case NotProven():
-                return await self._retry_look_up(rows, answer.result)
+                return await self._retry_look_up(rows, answer.result, answer.provable_at)
             case Absent() | None:
                 return await self.post(rows)
             case _:
@@ -218,10 +218,10 @@ class PostAttempt:
             return await self._give_up_in_doubt(rows, response_unreadable(rows[0]))
         return await self.post(rows)
 
-    async def _not_proven(self, rows: Rows, result: CallResult) -> Outcome:
-        if self._is_vouched_for(rows[0]) and result.meaning.verdict is Verdict.AMBIGUOUS:
+    async def _not_proven(self, rows: Rows, answer: NotProven) -> Outcome:
+        if self._is_vouched_for(rows[0]) and answer.result.meaning.verdict is Verdict.AMBIGUOUS:
             return await self.post(rows)
-        return await self._unknown_outcome(rows, result)
+        return await self._unknown_outcome(rows, answer.result, provable_at=answer.provable_at)
 
     async def _give_up_in_doubt(self, rows: Rows, problem: Problem) -> Outcome:
         return await (self.post(rows) if self._is_vouched_for(rows[0]) else self._give_up(rows, problem))
@@ -341,10 +341,12 @@ class PostAttempt:
             await self.updater.store_facts(self.event, [(rows[0], (Refused(reasons=reasons),)), *children])
         )
 
-    async def _unknown_outcome(self, rows: Rows, result: CallResult, *, was_accepted: bool = False) -> Outcome:
+    async def _unknown_outcome(
+        self, rows: Rows, result: CallResult, *, was_accepted: bool = False, provable_at: datetime | None = None
+    ) -> Outcome:
         if rows[0].phase not in (Phase.SENDING, Phase.ROUTED):  # routed: perhaps sent as a lost run store knew
-            return await self._retry_look_up(rows, result)
-        problem, delay = self._next_attempt(rows[0], result)
+            return await self._retry_look_up(rows, result, provable_at)
+        problem, delay = self._next_attempt(rows[0], result, provable_at)
         failed = self._failed(problem, delay)
         unknown = OutcomeUnknown(
             reasons=result.meaning.reasons,
@@ -368,15 +370,24 @@ class PostAttempt:
         failed = replace(self._failed(problem, delay), was_refused=was_refused, was_answered=was_answered)
         return await self._wait_or_give_up(await self._record_failed(rows, failed), problem, failed, delay)
 
-    async def _retry_look_up(self, rows: Rows, result: CallResult) -> Outcome:
+    async def _retry_look_up(self, rows: Rows, result: CallResult, provable_at: datetime | None) -> Outcome:
         """Wait for the next attempt, or give up, after a look-up that proved nothing."""
-        problem, delay = self._next_attempt(rows[0], result)
+        problem, delay = self._next_attempt(rows[0], result, provable_at)
         failed = self._failed(problem, delay)
         return await self._wait_or_give_up(await self._record_delay(rows, failed), problem, failed, delay)
 
-    def _next_attempt(self, row: RunRow, result: CallResult) -> tuple[Problem, float | None]:
-        """Return why the attempt failed, and the seconds until the next one; None if there is none."""
+    def _next_attempt(
+        self, row: RunRow, result: CallResult, provable_at: datetime | None = None
+    ) -> tuple[Problem, float | None]:
+        """Return why the attempt failed, and the seconds until the next one; None if there is none.
+
+        The attempts until `provable_at` do not count if it is near enough: only time is missing.
+        """
         problem = call_failed(result, f"Run {row.run_id} could not be sent to {row.spoke}")
+        if provable_at is not None:
+            delay = self.caller.delay_until(row.spoke, provable_at, self.attempt, self.event.id)
+            if delay is not None:
+                return problem, delay
         return problem, self.caller.delay_after(row.spoke, result, self.attempt, self.event.id)
 
     def _failed(self, problem: Problem, delay: float | None) -> FailedAttempt:

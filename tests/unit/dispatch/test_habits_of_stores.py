@@ -239,6 +239,28 @@ async def test_once_a_run_would_have_begun_as_all_others_have_a_list_of_begun_ru
     assert row.accepted_at - posted_at > timedelta(seconds=2)
 
 
+@pytest.mark.parametrize(
+    ("fault", "phase", "posts"),
+    [(CallFault.REQUEST_LOST, Phase.ACCEPTED, 3), (CallFault.RESPONSE_LOST, Phase.IN_PROGRESS, 2)],
+)
+async def test_attempts_do_not_count_until_a_run_would_have_begun_as_all_others_have(
+    fault: CallFault, phase: Phase, posts: int
+) -> None:
+    def begins_after_90_seconds(call: Call, runs: ListedRuns) -> HttpResponse:
+        if gateway.clock.at > posted_at + timedelta(seconds=90):
+            runs = [{**run, "state": "inProgress"} for run in runs]
+        return begun_only(call, runs)
+
+    few_attempts = {"max_attempts": 2, "max_interval": 10}
+    gateway = await a_begun_run(begins_after_90_seconds, "completed", took=timedelta(seconds=60), retry=few_attempts)
+    posted_at = gateway.clock.at
+    gateway.system.plan(Purpose.SEND, fault)
+    await gateway.process_request(a_document("TR1"))
+    assert (gateway.row("TR1").phase, gateway.dead_letter_codes()) == (phase, [])
+    assert gateway.clock.at > posted_at + timedelta(seconds=90)
+    assert len(gateway.system.calls_made(Purpose.SEND)) == posts
+
+
 async def test_a_begun_run_whose_begin_was_not_reported_proves_nothing_either() -> None:
     gateway = InMemoryGateway(system=OddListing(begun_only))
     await gateway.process_request(a_document("TR9"))
