@@ -12,7 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from schemas.lifecycle import RunCancelled, RunChanged
-from southbound.simulator.behaviours import completes_by_callback, completes_immediately
+from schemas.vocabulary import RunState
+from southbound.simulator.behaviours import Behaviour, BehaviourStep, completes_by_callback, completes_immediately
 from southbound.simulator.script import Script
 from tests.builders.runs import a_document, a_tree
 from tests.fixtures.processes import ROOT, a_deployment, describe_lost_runs, unexplained_posts, unique_id
@@ -28,6 +29,10 @@ SCRIPT = Script(
         "fibre-tree": completes_by_callback(2.0, response_delay=0.05),
         "fibre-tree-child": completes_by_callback(2.0, response_delay=0.05),
         "copper-line": completes_by_callback(2.0, response_delay=0.1),
+        # A list that shows a run which has not begun proves more.
+        "fibre-line": Behaviour(
+            transitions=(BehaviourStep(after=60, state=RunState.IN_PROGRESS), BehaviourStep(state=RunState.COMPLETED))
+        ),
     }
 )
 PROFILE = {"result_channels": ["sync", "callback", "poll"], "poll_interval": 0.5, "poll_after": 1.0, "settle_time": 2.0}
@@ -62,6 +67,7 @@ def _have_ended(deployment: Deployment, number: int) -> bool:
 async def test_a_lost_store_is_rebuilt_without_one_second_post(kafka_bootstrap: str, tmp_path: Path) -> None:
     tag = unique_id("lost")
     singles = [a_document(f"{tag}-{n}", spec=("fibre-quick", "copper-line")[n % 2]) for n in range(160)]
+    singles.append(a_document(f"{tag}-waiting", spec="fibre-line"))
     trees = [a_tree(f"{tag}-tree-{n}") for n in range(15)]
     ids = {run.run_id for root in (*singles, *trees) for run in (root, *root.children)}
     changed = a_document(singles[1].run_id, spec="copper-line", version=2, description="again")
@@ -83,7 +89,7 @@ async def test_a_lost_store_is_rebuilt_without_one_second_post(kafka_bootstrap: 
         assert (refused.returncode, "fills an empty store only" in refused.stderr) == (2, True), refused
         last = await deployment.start(with_listener=True)
         try:
-            await deployment.service.wait_until(lambda: ids <= deployment.ended_runs(), "all results")
+            await deployment.service.wait_until(lambda: ids <= deployment.ended_runs(), "all results", 240)
         except AssertionError as timeout:
             raise AssertionError(await describe_lost_runs(deployment, ids - deployment.ended_runs())) from timeout
         await deployment.service.wait_until(lambda: not deployment.consumer_lag(), "everything is committed")
