@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from consumers.runtime.handler import Record, StartGate
 
+MAX_POLL_INTERVAL_MS = 300_000  # a process that polls less often loses its partitions
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
@@ -52,7 +54,7 @@ def consumer_settings(
         "group.id": config.group,
         "client.id": f"southbound-{config.role}",
         "auto.offset.reset": "earliest",
-        "max.poll.interval.ms": 300_000,
+        "max.poll.interval.ms": MAX_POLL_INTERVAL_MS,
         # Small fetches, so that many partitions feed the lanes; a larger record is still fetched, alone.
         "fetch.message.max.bytes": 256 * 1024,
         "fetch.wait.max.ms": 100,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from consumers.runtime.config import MAX_POLL_INTERVAL_MS
 from southbound.settings.access import AccessSettings
 from southbound.settings.error_messages import error_messages
 from southbound.settings.hub import HubSettings
@@ -34,6 +35,7 @@ DEFAULT_FILE = Path("southbound.yaml")  # in the working directory; it may be ab
 MIN_KEEP_ENDED = 7  # days; see `schemas.topics`
 LOCAL_KAFKA = "127.0.0.1:9092"
 # The characters that Kafka allows in a topic name, and a length that leaves room for the longest name of ours.
+_POLL_INTERVAL = "max.poll.interval.ms"
 _INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,150}")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,150}")
 
@@ -393,6 +395,19 @@ class Settings(Section):
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
     broker: BrokerSettings = BrokerSettings()
+
+    @field_validator("worker")
+    @classmethod
+    def _validate_drain(cls, worker: WorkerSettings, info: ValidationInfo) -> WorkerSettings:
+        # Nothing is polled while records finish; Kafka gives the partitions to another process after this interval.
+        kafka: KafkaSettings | None = info.data.get("kafka")
+        interval = (kafka.client if kafka is not None else {}).get(_POLL_INTERVAL, MAX_POLL_INTERVAL_MS)
+        if isinstance(interval, int) and worker.drain * 1000 >= interval:
+            raise ValueError(
+                f"drain must be less than {interval / 1000:g}: after as many seconds ({_POLL_INTERVAL} of "
+                "kafka.client) Kafka gives the partitions to another process, while this one still finishes records"
+            )
+        return worker
 
 
 class SettingsError(Exception):

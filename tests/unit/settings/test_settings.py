@@ -285,3 +285,27 @@ def test_fault_a_character_that_nobody_sees_is_refused_in_the_file_and_in_the_en
     (in_variable,) = settings_errors({"SOUTHBOUND_KAFKA__BOOTSTRAP": "broker\u2060:9092"})
     assert in_variable.startswith("SOUTHBOUND_KAFKA__BOOTSTRAP: the value contains the character U+2060")
     assert "broker" not in in_variable
+
+
+@pytest.mark.parametrize(
+    "text", ["worker: {drain: 300}", "worker: {drain: 30}\nkafka: {client: {max.poll.interval.ms: 20000}}"]
+)
+def test_fault_a_process_that_finishes_its_records_for_longer_than_kafka_waits_for_a_poll(text: str) -> None:
+    (sentence,) = settings_errors({}, text)
+    assert "worker drain must be less than" in sentence
+    assert "max.poll.interval.ms" in sentence
+
+
+@pytest.mark.parametrize(
+    "text", ["worker: {drain: 299}", "worker: {drain: 300}\nkafka: {client: {max.poll.interval.ms: 600000}}"]
+)
+def test_records_may_take_as_long_as_kafka_waits_for_a_poll(text: str) -> None:
+    assert load_settings(write_settings(text), {}).worker.drain >= 299
+
+
+@pytest.mark.parametrize(
+    "text", ["worker: {commit_every: .inf}", "hub: {timeout: .inf}", "store: {lock_timeout: .nan}"]
+)
+def test_fault_a_number_without_an_end_is_refused(text: str) -> None:
+    (sentence,) = settings_errors({}, text)
+    assert sentence.endswith("must be a number")
