@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _REREAD = Backoff(initial_interval=0.5, max_interval=8.0)
 MAX_SENTENCE_LENGTH = 500  # characters of the last failure, in what is said of calls that are not made
 NOT_SHOWN = "RUN_NOT_SHOWN"
-_JUST_AFTER = 0.05  # seconds
+_JUST_AFTER = 0.05  # seconds, so that a call is made after the moment and not at it
 _RATE_LIMITED = 429
 _BUSY_STATUSES = (_RATE_LIMITED, 502, 503, 504, 507)
 _READS = (Purpose.LOOK_UP, Purpose.READ)

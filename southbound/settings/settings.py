@@ -34,8 +34,8 @@ DEFAULTS = Path(__file__).parents[1] / "defaults"
 DEFAULT_FILE = Path("southbound.yaml")  # in the working directory; it may be absent
 MIN_KEEP_ENDED = 7  # days; see `schemas.topics`
 LOCAL_KAFKA = "127.0.0.1:9092"
-# The characters that Kafka allows in a topic name, and a length that leaves room for the longest name of ours.
 _POLL_INTERVAL = "max.poll.interval.ms"
+# The characters that Kafka allows in a topic name, and a length that leaves room for the longest name of ours.
 _INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,150}")
 _PREFIX = re.compile(r"[A-Za-z0-9._-]{0,150}")
 
