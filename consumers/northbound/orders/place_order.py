@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PARENT_PLACE = "/serviceTestRelationship"
 _MICROSECOND = timedelta(microseconds=1)
+_UNAVAILABLE = 503  # Kafka does not have the order of the parent, which no repetition may overtake either
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,10 @@ class OrderPlacer:
         runs = _in_version(self.book.reader(call).read_order(body, self.book.new_id()), version)
         digest = _digest_of(body) if key is not None or runs.external_ids else None
         for _ in range(MAX_ATTEMPTS):
-            orders = await self._orders_of(call, runs, key=key, digest=digest)
+            try:
+                orders = await self._orders_of(call, runs, key=key, digest=digest)
+            except ApiRefusedError as refused:
+                return await self._repeat_refused(call, runs, refused, key=key, digest=digest)
             main = orders[0] if runs.parent is None else orders[-1]
             holder = await self.book.store.save(orders)
             if holder is None:
@@ -73,13 +77,27 @@ class OrderPlacer:
         is_own = holder.client == call.client
         has_same_key = is_own and order.idempotency_key is not None and order.idempotency_key == holder.idempotency_key
         has_same_id = is_own and order.external_id is not None and order.external_id == holder.external_id
-        if holder.body_digest != order.body_digest or not (has_same_key or has_same_id):
-            raise _refusal_of_other_body(has_same_key=has_same_key)
-        published = self.book.store.is_marked(holder) or await self.book.publish([holder])
+        if holder.body_digest != order.body_digest and has_same_key:
+            sentence = "this Idempotency-Key came with another body before: send a new key"
+            raise refuse(422, MistakeCode.OTHER, sentence)
         view = await self.book.store.view(holder.run_id)
         if view is None or view.is_deleted:
             raise refuse(409, MistakeCode.OTHER, "the run of this order was deleted: send another id or key")
+        if holder.body_digest != order.body_digest or not (has_same_key or has_same_id):
+            raise _refusal_of_other_body(order, holder if is_own else None)
+        published = self.book.store.is_marked(holder) or await self.book.publish([holder])
         return OrderOutcome(view=view, is_published=published, is_repeated=True)
+
+    async def _repeat_refused(
+        self, call: ApiCall, runs: OrderedRuns, refused: ApiRefusedError, *, key: str | None, digest: str | None
+    ) -> OrderOutcome:
+        """Answer a POST that is refused now as its first one was answered, if there was one; otherwise refuse it."""
+        own_id = runs.external_ids.get(runs.document.run_id)
+        order = new_order(self.book.cause(call), runs.document, own_id, key=key, digest=digest)
+        holder = None if digest is None or refused.status == _UNAVAILABLE else await self.book.store.holder(order)
+        if holder is None:
+            raise refused
+        return await self._repeat(call, order, holder)
 
     async def _orders_of(self, call: ApiCall, runs: OrderedRuns, *, key: str | None, digest: str | None) -> list[Order]:
         """Return the orders of a POST: a root before its children, or a child after its root."""
@@ -98,8 +116,7 @@ class OrderPlacer:
     async def _orders_below_parent(self, call: ApiCall, runs: OrderedRuns, reference: str) -> list[Order]:
         """Return the order of the child, after that of its root if the root has to name it first."""
         root, parent = await self._find_parent(call, reference)
-        if root.refusal is not None or parent.refusal is not None:
-            raise refuse(409, MistakeCode.OTHER, "the parent run is rejected: nothing can be added to it", PARENT_PLACE)
+        _refuse_without_living_parent(root, parent)
         siblings = await self.book.store.family(root)
         place = {
             "root_run_id": root.run_id,
@@ -110,17 +127,15 @@ class OrderPlacer:
         document, cause = runs.document.model_copy(update=place), self.book.cause(call)
         after = replace(self.book.cause(call), at=cause.at + _MICROSECOND)
         child = new_order(after, document, runs.external_ids.get(document.run_id))
-        if document.run_id in child_ids(root.document) or not _takes_children(root):
+        if document.run_id in child_ids(root.document):
             return [child]
-        self._check_root(root, siblings)
+        self._check_size(siblings)
         named = with_family(root, root.document, siblings)
         names = (*named.child_run_ids, document.run_id)
         named = named.model_copy(update={"version": next_version(root), "child_run_ids": names})
         return [changed_order(cause, root, named), child]
 
-    def _check_root(self, root: RunView, siblings: Sequence[RunView]) -> None:
-        if root.has_ended or root.is_cancelled:
-            raise refuse(409, MistakeCode.OTHER, "the root run has ended: nothing can be added to it", PARENT_PLACE)
+    def _check_size(self, siblings: Sequence[RunView]) -> None:
         most = self.book.limits.max_runs
         if len(siblings) >= most:
             raise refuse(409, MistakeCode.TOO_MANY, f"a hierarchy may have {most} runs", PARENT_PLACE)
@@ -154,14 +169,32 @@ def _in_version(runs: OrderedRuns, version: int) -> OrderedRuns:
     return replace(runs, document=runs.document.model_copy(update={"version": version, "children": children}))
 
 
-def _takes_children(root: RunView) -> bool:
-    """Return whether a child can still be sent: not if the decision was that the root is sent alone."""
+def _refuse_without_living_parent(root: RunView, parent: RunView) -> None:
+    """Refuse a child that would never be sent.
+
+    Raises:
+        ApiRefusedError: 409.
+    """
+    if root.refusal is not None or parent.refusal is not None:
+        raise _nothing_can_be_added("the parent run is rejected")
+    for run, name in ((root, "root"), (parent, "parent")):
+        if run.is_cancelled:
+            raise _nothing_can_be_added(f"the {name} run is cancelled")
+        if run.has_ended and (run is root or run.row is None or run.row.accepted_at is None):
+            raise _nothing_can_be_added(f"the {name} run has ended")
     row = root.row
-    return row is None or is_pending(row) or (row.decision is not None and row.decision.hierarchical)
+    if row is not None and not is_pending(row) and (row.decision is None or not row.decision.hierarchical):
+        raise _nothing_can_be_added("the decision table says that the root run is sent alone")
 
 
-def _refusal_of_other_body(*, has_same_key: bool) -> ApiRefusedError:
-    if has_same_key:
-        return refuse(422, MistakeCode.OTHER, "this Idempotency-Key came with another body before: send a new key")
-    sentence = "a run with this id was ordered with another body: change it with PATCH, or send another id"
-    return refuse(409, MistakeCode.INVALID_VALUE, sentence, "/id")
+def _nothing_can_be_added(because: str) -> ApiRefusedError:
+    sentence = f"{because}, and nothing can be added to it: order this run without a parent"
+    return refuse(409, MistakeCode.OTHER, sentence, PARENT_PLACE)
+
+
+def _refusal_of_other_body(order: Order, own: Order | None) -> ApiRefusedError:
+    """Return the refusal of an order whose id, or that of a nested run, stands for `own` or another client's run."""
+    is_nested = own is not None and own.external_id is not None and own.external_id != order.external_id
+    which = f"the id {own.external_id}" if own is not None and is_nested else "this id"
+    sentence = f"a run with {which} was ordered with another body: change it with PATCH, or send another id"
+    return refuse(409, MistakeCode.INVALID_VALUE, sentence, "/childServiceTest" if is_nested else "/id")

@@ -82,6 +82,9 @@ class OrderStore(OrderRefusals, Protocol):
             UnstorableError: the database will never take one of them.
         """
 
+    async def holder(self, order: Order) -> Order | None:
+        """Return the order that is stored under the run id, the `Idempotency-Key` or the external id of this one."""
+
     async def remove(self, order: Order) -> None:
         """Delete an order that Kafka will never take, with the orders of its children."""
 

@@ -61,6 +61,10 @@ class SqlOrderStore:
         """Write orders together or not at all, each over its predecessor."""
         return await self._saves.submit(orders)
 
+    async def holder(self, order: Order) -> Order | None:
+        """Return the order that is stored under the run id, the `Idempotency-Key` or the external id of this one."""
+        return await self._database.read(partial(self._holder, order=order))
+
     async def remove(self, order: Order) -> None:
         """Delete an order that Kafka will never take, with the orders of its children."""
         await self._database.write(partial(self._remove, order=order))
@@ -260,7 +264,7 @@ class SqlOrderStore:
         if refused:
             connection.exec_driver_sql("ROLLBACK TO SAVEPOINT changed_orders")
         connection.exec_driver_sql("RELEASE SAVEPOINT changed_orders")
-        return self._holder(connection, refused[0]) if refused else None
+        return (self._holder(connection, refused[0]) or refused[0]) if refused else None
 
     def _stored(self, connection: Connection, orders: Sequence[Order]) -> Mapping[str, tuple[str, int]]:
         ids = [order.run_id for order in orders]
@@ -275,12 +279,12 @@ class SqlOrderStore:
         written = [order.run_id for order in save if order not in refused]
         if written:
             connection.exec_driver_sql(self._sql.delete, (self._database.sql.id_list(written),))
-        return self._holder(connection, refused[0])
+        return self._holder(connection, refused[0]) or refused[0]
 
     def _stored_ids(self, connection: Connection, run_ids: Sequence[str]) -> Sequence[ColumnValues]:
         return self._fetch(connection, self._sql.revisions, run_ids)
 
-    def _holder(self, connection: Connection, order: Order) -> Order:
+    def _holder(self, connection: Connection, order: Order) -> Order | None:
         found = self._fetch(connection, self._sql.by_run, [order.run_id])
         for statement, key in (
             (self._sql.by_key, order.idempotency_key),
@@ -288,7 +292,7 @@ class SqlOrderStore:
         ):
             if not found and key is not None:
                 found = _rows(connection.exec_driver_sql(statement, (order.client, key)).all())
-        return self._to_order(found[0]) if found else order
+        return self._to_order(found[0]) if found else None
 
     def _remove(self, connection: Connection, order: Order) -> None:
         ids = self._database.sql.id_list([order.run_id])
