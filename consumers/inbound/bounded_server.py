@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from aiohttp.http_exceptions import ContentEncodingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from consumers.inbound.connection_gate import ConnectionGate, ConnectionLimits, peer_network
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
+
+    FormRefusal = Callable[[int, str], web.Response]  # of a status and a sentence
 
     class CountClosed(Protocol):
         """Counts connections that are closed, and requests that are not HTTP, before any handler sees a request."""
@@ -26,14 +30,24 @@ ClosedReason = Literal["tooSlow", "tooManyConnections", "notHttp"]
 # The kernel queues this many new connections, and the loop accepts as many at once before the gate closes any.
 _BACKLOG = 256
 _LINGERING_TIME = 2.0  # seconds for the rest of a body that was refused by its head
+UNKNOWN_CODING = "the body has a Content-Encoding that is not decoded here: send it without one, or in gzip or deflate"
+ACCEPTED_CODINGS = {"Accept-Encoding": "gzip, deflate"}  # RFC 9110 §15.5.16
 
 
 def ignore_closed(_reason: ClosedReason) -> None:
     """Count nothing."""
 
 
+def plain_refusal(status: int, sentence: str) -> web.Response:
+    """Return a refusal as a line of text."""
+    return web.Response(status=status, text=f"{sentence}\n")
+
+
 class BoundedServer:
-    """Serves an application over HTTP within `limits`."""
+    """Serves an application over HTTP within `limits`.
+
+    `form_refusal` writes the responses to requests that no handler sees, because they cannot be read.
+    """
 
     def __init__(
         self,
@@ -42,11 +56,13 @@ class BoundedServer:
         *,
         on_closed: CountClosed = ignore_closed,
         shutdown_timeout: float = 60.0,
+        form_refusal: FormRefusal = plain_refusal,
     ) -> None:
         app.on_response_prepare.append(_remove_server_header)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_timeout)
         self._limits = limits
         self._on_closed = on_closed
+        self._form_refusal = form_refusal
         self._server: asyncio.Server | None = None
 
     async def start(self, bound: socket.socket) -> None:
@@ -56,7 +72,7 @@ class BoundedServer:
         gate = ConnectionGate(limits)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: _BoundedConnection(self._runner.server, gate, limits, self._on_closed, loop),
+            lambda: _BoundedConnection(self._runner.server, gate, limits, self._on_closed, self._form_refusal, loop),
             sock=bound,
             backlog=_BACKLOG,
         )
@@ -71,7 +87,7 @@ class BoundedServer:
 class _BoundedConnection(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_gate", "_head_timeout", "_head_timer", "_on_closed", "peer")
+    __slots__ = ("_form_refusal", "_gate", "_head_timeout", "_head_timer", "_on_closed", "peer")
 
     def __init__(
         self,
@@ -79,6 +95,7 @@ class _BoundedConnection(RequestHandler):
         gate: ConnectionGate,
         limits: ConnectionLimits,
         on_closed: CountClosed,
+        form_refusal: FormRefusal,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         options: dict[str, Any] = {"access_log": None}
@@ -88,6 +105,7 @@ class _BoundedConnection(RequestHandler):
         self._gate = gate
         self._head_timeout = limits.head_timeout
         self._on_closed = on_closed
+        self._form_refusal = form_refusal
         self._head_timer: asyncio.TimerHandle | None = None
         self.peer = ""
 
@@ -138,9 +156,17 @@ class _BoundedConnection(RequestHandler):
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
         self._on_closed("notHttp")
-        response = _PlainResponse(status=status, text="the request is not HTTP: correct it\n")
+        status, sentence = _refusal_of(exc, status)
+        formed = self._form_refusal(status, sentence)
+        more = ACCEPTED_CODINGS if isinstance(exc, ContentEncodingError) else {}
+        response = _NamelessResponse(status=status, body=formed.body, headers={**formed.headers, **more})
         response.force_close()
         return response
+
+    def log_exception(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as aiohttp declares it
+        """Log what is not expected: not a body that is not as its headers say, which anyone can send at any rate."""
+        if not isinstance(more.get("exc_info"), web.RequestPayloadError):
+            super().log_exception(*args, **more)
 
     def _start_head_timer(self) -> None:
         self._head_timer = self._loop.call_later(self._head_timeout, self._on_head_timeout)
@@ -157,7 +183,16 @@ class _BoundedConnection(RequestHandler):
             self.force_close()
 
 
-class _PlainResponse(web.Response):
+def _refusal_of(error: HttpProcessingError, status: int) -> tuple[int, str]:
+    """Return the status and the sentence for a request that cannot be read; nothing of it is quoted."""
+    if isinstance(error, ContentEncodingError):  # Brotli and Zstandard, for which aiohttp lacks a decoder
+        return 415, UNKNOWN_CODING
+    if isinstance(error, LineTooLong):
+        return status, "a line of the head of the request is too long: shorten its URL or its headers"
+    return status, "the request is not HTTP: correct it"
+
+
+class _NamelessResponse(web.Response):
     """A response that no application prepares."""
 
     async def _prepare_headers(self) -> None:

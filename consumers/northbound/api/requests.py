@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
+from aiohttp.http_exceptions import ContentEncodingError
 
+from consumers.inbound.bounded_server import UNKNOWN_CODING
 from consumers.northbound.access.request_keys import PRINCIPAL
 from consumers.northbound.api.responses import error_response, not_acceptable
 from consumers.northbound.orders.api_call import ApiCall
@@ -30,6 +32,7 @@ _PATCHES_V4 = {
     "application/merge-patch+json": PatchKind.MERGE,
 }
 _PATCHES_V5 = {**_PATCHES_V4, "application/json-patch-query+json": PatchKind.JSON_QUERY}
+_CODINGS = frozenset({"", "identity", "gzip", "deflate"})
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
 
 
@@ -85,6 +88,8 @@ class RequestReader:
         try:
             content = read_json_body(body, request.headers.get("Content-Type"))
         except ValueError as error:
+            if _has_unknown_coding(request):  # which does no harm to a body that is JSON all the same
+                raise not_acceptable(UNKNOWN_CODING, 415) from error
             raise not_acceptable(f"the body is not JSON: {error}", 400) from error
         if _may_be_odd(body):
             check_json(content)
@@ -99,10 +104,22 @@ class RequestReader:
         except web.HTTPRequestEntityTooLarge as error:
             raise not_acceptable(f"the body is larger than {request.client_max_size} bytes", 413) from error
         except (web.RequestPayloadError, ConnectionError) as error:
-            raise not_acceptable("the body did not arrive whole: send it again", 400) from error
+            raise not_acceptable(_sentence_about(error), 400) from error
         except TimeoutError as error:
             sentence = f"the body did not arrive within {self.limits.body_timeout:g} s"
             raise not_acceptable(sentence, 408) from error
+
+
+def _has_unknown_coding(request: web.Request) -> bool:
+    """Return whether a body has a coding that nothing has decoded: several of them, or one that is not known."""
+    written = request.headers.getall("Content-Encoding", ())
+    return len(written) > 1 or any(one.strip().lower() not in _CODINGS for one in written)
+
+
+def _sentence_about(error: Exception) -> str:
+    if isinstance(error.__cause__, ContentEncodingError):
+        return "the body is not in the coding that its Content-Encoding names: correct it"
+    return "the body did not arrive whole, or not as its headers say: send it again"
 
 
 def _may_be_odd(body: bytes) -> bool:

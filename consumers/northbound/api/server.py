@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from consumers.inbound.bounded_server import BoundedServer
 from consumers.inbound.connection_gate import ConnectionLimits
@@ -82,7 +82,10 @@ class ApiServer:
         bound = open_port(self._host, self._port, "api.port")
         self._port = bound_port(bound)
         self._server = BoundedServer(
-            self.application(), self._limits.connections, shutdown_timeout=self._limits.shutdown_timeout
+            self.application(),
+            self._limits.connections,
+            shutdown_timeout=self._limits.shutdown_timeout,
+            form_refusal=_form_refusal,
         )
         await self._server.start(bound)
 
@@ -104,7 +107,7 @@ class ApiServer:
             middlewares=[self._counting(), *self._forming(), self._authenticate, tmf_errors, self._bounding()],
         )
         for resource in self._resources:
-            app.router.add_routes(resource.routes)
+            app.router.add_routes(map(_with_expectations, resource.routes))
         return app
 
     def _counting(self) -> Middleware:
@@ -133,3 +136,26 @@ class ApiServer:
                 self._under_way -= 1
 
         return bound
+
+
+def _form_refusal(status: int, sentence: str) -> web.Response:
+    return error_response(status, [Mistake(MistakeCode.INVALID_FORMAT, sentence)])
+
+
+def _with_expectations(route: web.AbstractRouteDef) -> web.AbstractRouteDef:
+    """Return a route that refuses expectations as TMF errors: aiohttp reads them before any middleware."""
+    if not isinstance(route, web.RouteDef):
+        return route
+    more = {**route.kwargs, "expect_handler": _answer_expectation}
+    return web.RouteDef(route.method, route.path, route.handler, more)
+
+
+async def _answer_expectation(request: web.Request) -> web.StreamResponse | None:
+    if request.version < HttpVersion11:  # it has no expectations (RFC 9110 §10.1.1)
+        return None
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        sentence = "Expect can only be 100-continue: send the request without it"
+        return error_response(417, [Mistake(MistakeCode.INVALID_VALUE, sentence)])
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # of the response, which follows
+    return None
