@@ -26,7 +26,8 @@ environment variables, or from both; a variable overrides the file.
 - The file is the one given with `--config`, else the one that `SOUTHBOUND_CONFIG` names, else `southbound.yaml` in the
   working directory. Relative paths in the file are relative to the folder of the file.
 - The name of a variable is `SOUTHBOUND_`, the group, two underscores and the setting, in capitals. An empty variable
-  counts as not set. `kafka.client` is a JSON object in its variable; its entries override those of the file one by one.
+  counts as not set. A list is separated by commas in its variable, such as `10.20.0.0/16,10.30.0.0/16`, and replaces
+  that of the file. `kafka.client` is a JSON object in its variable; its entries override those of the file one by one.
 - Unknown names are refused, in the file and in the environment. Exceptions are `SOUTHBOUND_TEST_…` (the test suite),
   `SOUTHBOUND_SECRET_…` (secrets to which spoke profiles and the file of API keys refer with `env:`), and the
   variables that Kubernetes sets for services whose names begin with `southbound`.
@@ -87,14 +88,18 @@ def _kind(field: FieldInfo) -> str:
         return " or ".join(f"`{word}`" for word in get_args(annotation))
     if get_origin(annotation) is dict:
         return "names and values"
+    if get_origin(annotation) is tuple:
+        return "list of texts"
     words = {bool: "true or false", int: "whole number", float: "number", Path: "path", SecretStr: "secret text"}
     return words.get(annotation, "text") if isinstance(annotation, type) else "text"
 
 
 def _default(field: FieldInfo) -> str:
     match field.get_default(call_default_factory=True):
-        case None | {} | "":
+        case None | {} | "" | ():
             return "none"
+        case tuple() as texts:
+            return f"`{', '.join(texts)}`"
         case Path() as path:
             # The folder of the package differs from machine to machine.
             return f"shipped: `{path.relative_to(DEFAULTS).as_posix()}`"

@@ -33,6 +33,7 @@ PARENT_RUN_ID = "parentTestRunId"
 ROOT_RUN_ID = "rootTestRunId"
 CHILDREN = "childServiceTest"
 RELATIONSHIPS = "serviceTestRelationship"
+ENDS_BEFORE_START = "the endDateTime is before startDateTime"
 MAX_ITEMS = 1_000  # in one list
 MAX_RELATIONSHIPS = 100  # of one characteristic
 MAX_ID_LENGTH = 255  # characters of an id that a client chooses
@@ -206,11 +207,14 @@ class BodyReader:
         if len(mistakes.found) > before:
             return None
         try:
-            return RunDocument.model_validate(fields)
+            document = RunDocument.model_validate(fields)
         except ValidationError as error:
             for wrong in error.errors(include_url=False, include_context=False, include_input=False):
                 _add_model_mistake(wrong["type"], wrong["msg"], wrong["loc"], at, mistakes)
             return None
+        if ends_before_start(document):
+            mistakes.add(MistakeCode.INVALID_VALUE, ENDS_BEFORE_START, (*at, "endDateTime"))
+        return document
 
     def _measures(
         self, test: JsonMapping, run_id: str, at: BodyPath, mistakes: _Mistakes
@@ -240,6 +244,12 @@ class BodyReader:
                 "definition_id": definition,
                 "unit_of_measure": measure.get("unitOfMeasure"),
             }
+
+
+def ends_before_start(document: RunDocument) -> bool:
+    """Return whether the planned window of a run ends before it starts."""
+    start, end = document.start_date_time, document.end_date_time
+    return start is not None and end is not None and end < start
 
 
 def _object(value: object, what: str, at: BodyPath, mistakes: _Mistakes) -> JsonMapping:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+_POINTER = re.compile(r"(/([^/~]|~[01])*)*", re.DOTALL)
+
+
+def is_pointer(text: str) -> bool:
+    """Return whether a text is a JSON pointer: every `~` in it begins `~0` or `~1` (RFC 6901 §3)."""
+    # Most have no tilde, and then nothing is to be matched.
+    return text[:1] in ("", "/") and ("~" not in text or _POINTER.fullmatch(text) is not None)
 
 
 def pointer_to(parts: Iterable[str | int]) -> str:

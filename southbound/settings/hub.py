@@ -70,13 +70,6 @@ class HubSettings(Section):
             raise ValueError(f"must have at least {MIN_KEY_LENGTH} characters")
         return key
 
-    @field_validator("allowed_hosts", "allowed_networks", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
     @field_validator("allowed_networks")
     @classmethod
     def _validate_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:

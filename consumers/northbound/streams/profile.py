@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from consumers.spokes.credentials import SecretReference, fetch_secret
 from consumers.spokes.profile import KnownState, NamedProfile, check_spoke_name
 from consumers.spokes.profile_loader import ProfileKind, load_profiles_of
+from schemas.text.json_pointer import is_pointer
 from schemas.text.time_zones import check_time_zone
 from schemas.vocabulary import RunState
 
@@ -58,8 +59,11 @@ def _check_addresses(text: str) -> str:
 
 
 def _check_pointer(pointer: str) -> str:
-    if pointer and not pointer.startswith("/"):
-        raise ValueError("must be a JSON pointer, which begins with '/', or empty for the whole value")
+    if not is_pointer(pointer):
+        raise ValueError(
+            "must be a JSON pointer, which begins with '/' and has '~' only in '~0' and '~1',"
+            " or empty for the whole value"
+        )
     return pointer
 
 
@@ -166,7 +170,8 @@ class StreamSource(StreamProfile):
     @field_validator("time")
     @classmethod
     def _check_time(cls, time: str | None) -> str | None:
-        if time is not None and not _TIME.fullmatch(time):
+        is_place = time is None or (_TIME.fullmatch(time) and (time.startswith("header:") or is_pointer(time)))
+        if not is_place:
             raise ValueError("must be a JSON pointer such as /sys_updated_on, or header:<name>")
         return time
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from schemas.text.json_pointer import unescape
+from schemas.text.json_pointer import is_pointer, unescape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +43,11 @@ def parse_pointer(text: str) -> tuple[PointerToken, ...]:
     Raises:
         ValueError: it is no pointer.
     """
-    if not text.startswith("/") or text == "/":
-        raise ValueError(f"'{text[:100]}' must be a JSON pointer that begins with '/', such as /relatedService/id")
+    if not is_pointer(text) or text in ("", "/"):
+        raise ValueError(
+            f"'{text[:100]}' must be a JSON pointer that begins with '/' and has '~' only in '~0' and '~1',"
+            " such as /relatedService/id"
+        )
     tokens = [_token(each) for each in text[1:].split("/")]
     if len(tokens) > MAX_TOKENS:
         raise ValueError(f"a pointer has at most {MAX_TOKENS} parts")

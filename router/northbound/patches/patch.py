@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Never
 
 from router.northbound.errors import MistakeCode, refuse
 from router.northbound.json_limits import MAX_DEPTH
-from schemas.text.json_pointer import pointer_to, unescape
+from schemas.text.json_pointer import is_pointer, pointer_to, unescape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,8 +106,8 @@ class _Operation:
 
     def _pointer(self, name: str) -> list[str]:
         pointer = self._fields.get(name)
-        if not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
-            self._refuse(f"{name} must be a JSON pointer, which begins with a slash")
+        if not isinstance(pointer, str) or not is_pointer(pointer):
+            self._refuse(f"{name} must be a JSON pointer, which begins with a slash and has ~ only in ~0 and ~1")
         return [unescape(part) for part in pointer.split("/")[1:]]
 
     def _find(self, target: JsonNode, path: Sequence[str]) -> JsonNode:

@@ -89,7 +89,7 @@ async def test_a_coding_without_decoder_is_415(api: NorthboundServer, coding: st
         (["Expect: 200-ok"], BODY, 417, "Expect can only be 100-continue"),
     ],
 )
-async def test_what_no_handler_reads_is_a_tmf_error(  # noqa: PLR0913 - one argument per column
+async def test_what_no_handler_reads_is_a_tmf_error(
     api: NorthboundServer,
     caplog: pytest.LogCaptureFixture,
     headers: list[str],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from schemas.vocabulary import Phase, RunState
-from tests.builders.runs import SINGLE, TREE, a_run
+from tests.builders.runs import SINGLE, TREE, a_document, a_run
 from tests.fixtures.northbound_server import NorthboundServer, a_northbound_server, an_order_body
 
 if TYPE_CHECKING:
@@ -122,3 +123,40 @@ async def test_the_refusal_of_a_taken_id_names_the_nested_run_that_has_it(api: N
     assert (answer.status, answer.body["propertyPath"]) == (409, "/childServiceTest")
     assert "the id ONE was ordered" in answer.body["reason"]
     assert [event.data.run.name for event in api.events if hasattr(event.data, "run")] == ["Line test"]
+
+
+@pytest.mark.parametrize(
+    ("patch", "status"),
+    [
+        ({"endDateTime": "2026-01-01T09:59:59Z"}, 400),
+        ({"startDateTime": "2026-01-01T11:00:01Z"}, 400),
+        ({"endDateTime": "2026-01-01T10:00:00Z"}, 200),
+        ({"startDateTime": "2026-01-02T10:00:00Z", "endDateTime": "2026-01-02T11:00:00Z"}, 200),
+        ({"startDateTime": None, "endDateTime": "2025-01-01T10:00:00Z"}, 200),
+    ],
+)
+async def test_one_end_of_the_window_is_compared_with_the_other_that_stays(
+    api: NorthboundServer, patch: dict[str, Any], status: int
+) -> None:
+    await api.order(id="ONE", startDateTime="2026-01-01T10:00:00Z", endDateTime="2026-01-01T11:00:00Z")
+    answer = await api.call("PATCH", "ONE", patch)
+    assert answer.status == status
+    assert status == 200 or answer.body["propertyPath"] == "/endDateTime"
+
+
+async def test_a_window_that_came_over_kafka_hinders_no_other_change(api: NorthboundServer) -> None:
+    noon, eleven = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2026, 1, 1, 11, tzinfo=UTC)
+    document = a_document("TR1", start_date_time=noon, end_date_time=eleven)
+    await api.store.save(a_run(document=document, phase=Phase.ACCEPTED, external_id="X"))
+    assert (await api.call("PATCH", "TR1", {"description": "changed"})).status == 200
+
+
+@pytest.mark.parametrize("pointer", ["/~2", "/description~", "/characteristic/~/a"])
+@pytest.mark.parametrize("member", ["path", "from"])
+async def test_a_pointer_with_another_escape_is_no_pointer(api: NorthboundServer, pointer: str, member: str) -> None:
+    await api.order(id="ONE")
+    operation = {"op": "copy", "from": "/name", "path": "/description"} | {member: pointer}
+    headers = {"Content-Type": "application/json-patch+json"}
+    answer = await api.call("PATCH", "ONE", [operation], headers=headers)
+    assert (answer.status, answer.body["propertyPath"]) == (400, "/0"), answer.body
+    assert f"{member} must be a JSON pointer" in answer.body["reason"]

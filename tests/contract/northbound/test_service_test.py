@@ -77,6 +77,19 @@ async def test_a_run_that_is_ordered_is_answered_with_201_and_what_was_sent(api:
         (an_order_body(testMeasure=[{"metricHref": "urn:loss"}]), "/testMeasure/0/metricName"),
         (an_order_body(relatedParty=[{"id": "P1"}]), "/relatedParty/0/@referredType"),
         (an_order_body(startDateTime="tomorrow"), "/startDateTime"),
+        (an_order_body(startDateTime="2026-02-01T00:00:00Z", endDateTime="2026-01-01T00:00:00Z"), "/endDateTime"),
+        (
+            an_order_body(startDateTime="2026-02-01T00:00:00+02:00", endDateTime="2026-01-31T21:59:59Z"),
+            "/endDateTime",
+        ),
+        (
+            an_order_body(
+                childServiceTest=[
+                    an_order_body(startDateTime="2026-02-01T00:00:00Z", endDateTime="2026-01-01T00:00:00Z")
+                ]
+            ),
+            "/childServiceTest/0/endDateTime",
+        ),
         (an_order_body(validFor="always"), "/validFor"),
         (an_order_body(validFor={"startDateTime": "tomorrow"}), "/validFor/startDateTime"),
         (

@@ -10,6 +10,12 @@ from pydantic import ValidationError
 
 from router.northbound.writeback import ValueForm
 from southbound.settings.servicenow import ServiceNowSettings
+from southbound.settings.settings import load_settings
+
+
+def test_tables_are_separated_by_commas_in_an_environment_variable() -> None:
+    tables = load_settings(None, {"SOUTHBOUND_SERVICENOW__TABLES": "u_line_tests, sn_test_run"}).servicenow.tables
+    assert tables == ("u_line_tests", "sn_test_run")
 
 
 @pytest.mark.parametrize(

@@ -398,10 +398,10 @@ def _shown(version: ApiVersion) -> Schema:
 
 def _json_patch() -> Schema:
     # A JSON pointer (RFC 6901); what is changed is not the whole resource, nor what cannot be changed.
-    read: Schema = {"type": "string", "pattern": "^(/[^/]*)*$"}
+    read: Schema = {"type": "string", "pattern": "^(/([^/~]|~[01])*)*$"}
     changed: Schema = {
         "type": "string",
-        "pattern": "^/(?!(id|href|@type|@baseType|@schemaLocation)(/|$))[^/]*(/[^/]*)*$",
+        "pattern": "^/(?!(id|href|@type|@baseType|@schemaLocation)(/|$))([^/~]|~[01])*(/([^/~]|~[01])*)*$",
     }
     operations = [
         _patch_operation(["add", "replace"], {"path": changed, "value": {}}),
@@ -420,10 +420,10 @@ def _json_patch() -> Schema:
 
 def _json_patch_query() -> Schema:
     query = r"(\?[A-Za-z.]{1,50}=[A-Za-z0-9_-]{1,50})?$"
-    read: Schema = {"type": "string", "pattern": f"^(/[^/?]*)*{query}"}
+    read: Schema = {"type": "string", "pattern": f"^(/([^/?~]|~[01])*)*{query}"}
     changed: Schema = {
         "type": "string",
-        "pattern": f"^/(?!(id|href|@type|@baseType|@schemaLocation)(/|\\?|$))[^/?]*(/[^/?]*)*{query}",
+        "pattern": f"^/(?!(id|href|@type|@baseType|@schemaLocation)(/|\\?|$))([^/?~]|~[01])*(/([^/?~]|~[01])*)*{query}",
     }
     operations = [
         _patch_operation(["add", "replace"], {"path": changed, "value": {}}),
