@@ -38,7 +38,7 @@ from consumers.spokes.tmf653.versions import VERSIONS, path_mistake, with_defaul
 from router.runs.deadlines.deadline import DEFAULT_PENDING_TIME_OUT, DEFAULT_TIME_OUT, MAX_SECONDS, TimeLimits
 from router.runs.measures.thresholds import ComparatorMeaning
 from router.runs.revisions.change_plan import ChangeRules
-from router.runs.states import KNOWN_STATES
+from router.runs.states import KNOWN_STATES, BeingCancelled, Meaning
 from schemas.text.json_body import check_charset
 from schemas.vocabulary import RunState
 
@@ -327,14 +327,15 @@ KnownState = Annotated[RunState, BeforeValidator(_check_state)]
 
 
 def _check_spelled(state: object) -> object:
-    if state not in _STATES:
+    if state not in (*_STATES, BeingCancelled.CANCELLING.value):
         raise ValueError(
-            f"must be one of our states, after the system's ({{running: inProgress}}): {', '.join(_STATES)}"
+            f"must be one of our states, after the system's ({{running: inProgress}}): {', '.join(_STATES)},"
+            f" or {BeingCancelled.CANCELLING.value}"
         )
     return state
 
 
-SpelledState = Annotated[RunState, BeforeValidator(_check_spelled)]
+SpelledState = Annotated[Meaning, BeforeValidator(_check_spelled)]
 # A run that has ended cannot be changed, whatever the system.
 _CHANGEABLE_STATES: frozenset[KnownState] = frozenset({RunState.ACKNOWLEDGED, RunState.PENDING, RunState.IN_PROGRESS})
 
@@ -573,7 +574,8 @@ class Profile(SystemProfile):
         default_factory=dict,
         description=(
             "The system's states, each with ours, such as `{running: inProgress}`, beyond the spellings that are known"
-            " anyway."
+            " anyway ([states](states.md#states)). A state that a run is in until its cancellation is over is"
+            " `cancelling`, as in `{stopping: cancelling}`: then a cancellation that is answered with it is accepted."
         ),
     )
     result_channels: frozenset[ResultChannel] = Field(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from docs.generate.markdown import table
 from router.runs import events as run_events
-from router.runs.states import RANK, SPELLINGS
+from router.runs.states import RANK, SPELLINGS, BeingCancelled
 from router.runs.transitions import CONDITIONAL_TRANSITIONS, ENDED_PHASES, NEXT_PHASE, PHASE_OF_STATE
 from schemas import vocabulary
 from schemas.vocabulary import Phase, RunState
@@ -40,7 +40,8 @@ STATES = """
 
 A reported state is applied if its rank is not lower than the rank of the present state. A report after the end
 that says something new is stored and published as `stale`. Spellings are compared without regard to case, spaces,
-`_` and `-`; a profile can add spellings. A run that returns after its end (see above) is `acknowledged` again.
+`_` and `-`; a profile can add spellings. The words {cancelling} say that a run is being cancelled: its state stays as
+it is until the system reports the end. A run that returns after its end (see above) is `acknowledged` again.
 
 """
 # The order of RANK itself depends on a set, and differs between processes.
@@ -64,13 +65,20 @@ def page() -> str:
         + _phase_diagram()
         + AFTER_DIAGRAM
         + table(("phase", "meaning", "final"), phases)
-        + STATES
+        + _states_introduction()
         + _state_diagram()
         + "\n"
         + table(("state", "rank", "phase", "other spellings"), map(_state_row, STATES_IN_ORDER))
         + EVENTS
         + table(("run event", "meaning", "allowed in", "leads to"), _event_rows())
     )
+
+
+def _states_introduction() -> str:
+    """Return what is said of all states."""
+    words = [f"`{one}`" for one, meant in SPELLINGS.items() if meant is BeingCancelled.CANCELLING]
+    first, *rest = STATES.format(cancelling=f"{', '.join(words[:-1])} and {words[-1]}").strip().splitlines()
+    return f"\n{first}\n\n{textwrap.fill(' '.join(rest).strip(), 120)}\n\n"
 
 
 _PHASE_MEANINGS: Mapping[Phase, str] = {

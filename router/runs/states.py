@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from schemas.vocabulary import RunState
@@ -22,6 +23,15 @@ RANK: Final[Mapping[RunState, int]] = {
 }
 
 
+class BeingCancelled(Enum):
+    """What a spelling means that says that a run is being cancelled: it goes on until the system reports the end."""
+
+    CANCELLING = "cancelling"
+
+
+Meaning = RunState | BeingCancelled
+
+
 class UnknownStateError(ValueError):
     """A profile maps a spelling to something that is not a canonical state."""
 
@@ -31,7 +41,7 @@ def _fold(spelling: str) -> str:
 
 
 # TMF653 v4 and v5, ServiceNow (API and form), MEF 149 TestJob, and implementations in the field.
-SPELLINGS: Final[Mapping[str, RunState]] = {
+SPELLINGS: Final[Mapping[str, Meaning]] = {
     **{_fold(state): state for state in RANK},
     "canceled": RunState.CANCELLED,
     "scheduled": RunState.ACKNOWLEDGED,
@@ -39,10 +49,16 @@ SPELLINGS: Final[Mapping[str, RunState]] = {
     "pendingforinput": RunState.PENDING,
     "informationrequired": RunState.PENDING,
     "done": RunState.COMPLETED,
+    # MEF 149, and TMF622 and others, while they decide: what the run does meanwhile is what it did before.
+    "assessingmodification": RunState.ACKNOWLEDGED,
+    **dict.fromkeys(
+        ("cancelling", "canceling", "assessingcancellation", "assessingcancelation", "pendingcancellation"),
+        BeingCancelled.CANCELLING,
+    ),
 }
 
 
-def merge_spellings(extra: Mapping[str, str]) -> Mapping[str, RunState]:
+def merge_spellings(extra: Mapping[str, str | BeingCancelled]) -> Mapping[str, Meaning]:
     """Return the known spellings, overridden by those of a profile; call it once per profile.
 
     Raises:
@@ -54,8 +70,14 @@ def merge_spellings(extra: Mapping[str, str]) -> Mapping[str, RunState]:
     }
 
 
-def normalise_state(raw: str, spellings: Mapping[str, RunState] = SPELLINGS) -> RunState | None:
-    """Return the state for a spelling in any case, with spaces, `_` or `-`; None if the spelling is unknown."""
+def normalise_state(raw: str, spellings: Mapping[str, Meaning] = SPELLINGS) -> RunState | None:
+    """Return the state for a spelling in any case, with spaces, `_` or `-`; None if the spelling means no state."""
+    meaning = meaning_of(raw, spellings)
+    return meaning if isinstance(meaning, RunState) else None
+
+
+def meaning_of(raw: str, spellings: Mapping[str, Meaning] = SPELLINGS) -> Meaning | None:
+    """Return what a spelling means: a state, or that the run is being cancelled; None if it is unknown."""
     return spellings.get(raw) or spellings.get(_fold(raw))
 
 
@@ -68,7 +90,9 @@ def is_forward(current: RunState | None, reported: RunState) -> bool:
     return RANK[reported] >= RANK.get(current or reported, 0)
 
 
-def _to_canonical(spelling: str, state: str) -> RunState:
+def _to_canonical(spelling: str, state: str | BeingCancelled) -> Meaning:
+    if isinstance(state, BeingCancelled):
+        return state
     if state not in RANK:
         known = ", ".join(RANK)
         raise UnknownStateError(

@@ -148,7 +148,7 @@ class Cancellation(ABC):
 
     def _leaves_open(self, row: RunRow, report: ExternalReport | None) -> bool:
         """Return whether a success does not say whether the run has ended; the answer to a task shows no run."""
-        if report is None or report.state in RANK.keys() - TERMINAL:
+        if report is None or goes_on(report):
             return True
         return report.state is None and not self.follows_end and not self._cancels_by_task(row)
 
@@ -170,7 +170,7 @@ class Cancellation(ABC):
         if not self.follows_end and says_nothing(result.accepted_response()):
             shown = _not_shown("Neither the answer to the cancellation nor the run shows that it has ended.")
             return await self.still_shown(event, row, attempt, shown)
-        if report.state in RANK.keys() - TERMINAL:
+        if goes_on(report):
             shown = _not_shown(f"The external system answered with success, but the run is still {report.raw_state}.")
             return await self.still_shown(event, row, attempt, shown)
         return await self.ended(event, row, report, attempt)
@@ -179,6 +179,11 @@ class Cancellation(ABC):
         """Store that the run is cancelled: its system does not know it, as after a DELETE whose answer was lost."""
         report = not_found_as_cancelled(row.external_id, result.meaning.reasons)
         return await self.ended(event, row, report, attempt)
+
+
+def goes_on(report: ExternalReport) -> bool:
+    """Return whether a report shows a run that goes on, and not one that is being cancelled."""
+    return report.state in RANK.keys() - TERMINAL and not report.is_being_cancelled
 
 
 def _with_end(row: RunRow, report: ExternalReport | None) -> ExternalReport:

@@ -85,7 +85,7 @@ class CancellationCheck:
         answer = self._readable(row, result)
         if answer is not None and answer.state in TERMINAL:
             return CancellationNews(await self._report(event, row, answer))
-        if answer is not None and answer.raw_state and answer.state is not row.state:
+        if answer is not None and answer.raw_state and answer.state is not row.state and not answer.is_being_cancelled:
             row = await self._report(event, row, answer)  # perhaps a word for its end that the profile has to explain
             if row.phase not in ACCEPTED_PHASES:  # its measures have ended it
                 return CancellationNews(row)

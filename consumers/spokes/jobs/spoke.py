@@ -13,6 +13,7 @@ from consumers.spokes.port import Call, LookUpPage, NotAboutARunError, NotUnders
 from consumers.spokes.profile import LookUpMethod
 from router.responses import Purpose
 from router.runs.reports.report import ExternalReport
+from router.runs.states import BeingCancelled
 from schemas.results import Reason
 from schemas.vocabulary import RunState
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from router.responses import HttpResponse
     from router.runs.changes import FieldChange
     from router.runs.run import RunRow
+    from router.runs.states import Meaning
     from schemas.commands import SendRun
     from schemas.inbound import InboundReceived
     from schemas.run_document import RunDocument
@@ -32,6 +34,7 @@ _JOB = "/jobs/{id}"
 _JSON = "application/json"
 _PAGE_SIZE = 100
 _ABOUT_JOBS = "job."
+_BEGUN = frozenset(RunState) - {RunState.ACKNOWLEDGED, RunState.UNKNOWN}
 _WITH_READINGS = frozenset({RunState.COMPLETED, RunState.FAILED})
 
 
@@ -41,7 +44,7 @@ class JobsSpoke:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         added = {int(number): state for number, state in profile.state_spellings.items() if number.isdecimal()}
-        self._states = {**STATES, **added}
+        self._states: Mapping[int, Meaning] = {**STATES, **added}
 
     def to_send(self, command: SendRun, parent: RunRow | None) -> Call:
         """POST the order of a job, or of a root with its children as steps (payload `bundle`)."""
@@ -121,7 +124,7 @@ class JobsSpoke:
             replaced=len(page.jobs) - len(others),
             total=page.total,
             waiting=frozenset(job_id for job_id, state in states.items() if state is RunState.ACKNOWLEDGED),
-            begun=frozenset(job_id for job_id, state in states.items() if state not in {None, RunState.ACKNOWLEDGED}),
+            begun=frozenset(job_id for job_id, state in states.items() if state in _BEGUN),
         )
 
     def check_callback(self, received: InboundReceived) -> str | None:
@@ -151,12 +154,14 @@ class JobsSpoke:
         return self._report(event, event_id)
 
     def _report(self, job: Job, event_id: str | None = None) -> ExternalReport:
-        state = None if job.status is None else self._states.get(job.status)
+        meaning = None if job.status is None else self._states.get(job.status)
+        state = RunState.ACKNOWLEDGED if isinstance(meaning, BeingCancelled) else meaning
         return ExternalReport(
             external_id=job.job_id,
             external_identifier=job.reference,
             state=state,
             raw_state=None if job.status is None else str(job.status),
+            is_being_cancelled=isinstance(meaning, BeingCancelled),
             measures=tuple(reading.to_measure() for reading in job.readings or ()),
             reasons=(Reason(code=job.fault.code, message=job.fault.text),) if job.fault else (),
             event_id=event_id,

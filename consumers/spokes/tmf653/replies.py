@@ -27,16 +27,17 @@ from consumers.spokes.tmf653.v5.cancel_task import (
 )
 from router.runs.measures.bounds import MAX_MEASURES
 from router.runs.reports.report import ExternalReport
-from router.runs.states import normalise_state
+from router.runs.states import BeingCancelled, meaning_of
+from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from router.responses import HttpResponse
+    from router.runs.states import Meaning
     from schemas.text.json_types import Json
-    from schemas.vocabulary import RunState
 
-    Spellings = Mapping[str, RunState]
+    Spellings = Mapping[str, Meaning]
 
 _MAX_DEPTH = 50  # levels of children that are read from one answer
 _MAX_NESTED_RUNS = 10_000  # that are read from one answer
@@ -169,6 +170,7 @@ class _Left:
 def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Left, depth: int = 0) -> ExternalReport:
     href = first_text(run, "href") or location
     raw_state = _raw_state(run.get("state"))
+    meaning = meaning_of(raw_state, spellings) if raw_state else None
     measures, reasons = read_measures(run, min(MAX_MEASURES, left.measures))
     left.measures -= len(measures) + len(reasons)
     ours = run_ids_in(run)
@@ -179,8 +181,9 @@ def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Lef
         run_ids=ours,
         is_id_of_address=not first_text(run, "id") and not is_address_of_run(first_text(run, "href")),
         name=first_text(run, "name"),
-        state=normalise_state(raw_state, spellings) if raw_state else None,
+        state=RunState.ACKNOWLEDGED if isinstance(meaning, BeingCancelled) else meaning,
         raw_state=raw_state[:_MAX_STATE_LENGTH] if raw_state else None,
+        is_being_cancelled=isinstance(meaning, BeingCancelled),
         measures=measures,
         reasons=reasons,
         children=tuple(_children(spellings, run, left, depth + 1)) if CHILDREN in run else (),

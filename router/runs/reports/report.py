@@ -43,6 +43,8 @@ class ExternalReport:
     `is_older`: a newer report about the run may have been processed since then. `event_time` is when an event happened
     that reports `pending` or `inProgress`, by the clock of the system. `run_ids` are the ids that stand where
     we write our id of a run. `is_id_of_address`: the external id is the end of an address that is perhaps no run's.
+    `is_being_cancelled`: the system has accepted a cancellation and goes on until it ends the run; `state` is then the
+    lowest one, which moves no run.
     """
 
     external_id: str | None
@@ -53,6 +55,7 @@ class ExternalReport:
     name: str | None = None
     state: RunState | None = None
     raw_state: str | None = None
+    is_being_cancelled: bool = False
     measures: tuple[ExternalMeasure, ...] = ()
     reasons: tuple[Reason, ...] = ()
     event_id: str | None = None

@@ -371,6 +371,39 @@ async def test_a_cancellation_that_the_system_shows_a_moment_later_is_accepted()
     assert gateway.row().phase is Phase.CANCELLED
 
 
+@pytest.mark.parametrize(
+    ("word", "spellings"),
+    [("cancelling", {}), ("assessingCancelation", {}), ("stopping", {"stopping": "cancelling"}), ("stopping", {})],
+)
+async def test_fault_a_run_that_its_system_is_cancelling_was_told_as_refused(
+    word: str, spellings: dict[str, str]
+) -> None:
+    gateway = await a_run_that_is_out(state_spellings=spellings)
+    await gateway.process_callback(TEST, state="inProgress")
+    gateway.system.tests[TEST]["state"] = word
+    gateway.system.plan(Purpose.CANCEL, shown(state=word))
+    await gateway.process_cancellation("TR0001")
+    await gateway.process_callback(TEST, "being cancelled", state=word)
+    assert gateway.row().state is RunState.IN_PROGRESS
+    gateway.system.tests[TEST]["state"] = "cancelled"
+    await gateway.advance(60, step=10)
+    assert (gateway.row().phase, gateway.row().state) == (Phase.CANCELLED, RunState.CANCELLED)
+    told = [UpdateKind.ACCEPTED, UpdateKind.PROGRESS, UpdateKind.CANCEL_ACCEPTED]
+    is_known = bool(spellings) or word != "stopping"
+    assert gateway.updates() == (told if is_known else [*told, UpdateKind.PROGRESS])
+    assert gateway.unknown_states == ([] if is_known else ["fibre-lab"])
+
+
+async def test_a_cancellation_that_is_never_shown_as_done_is_refused_in_the_end() -> None:
+    gateway = await a_run_that_is_out(cancel_deadline=600)
+    gateway.system.plan(Purpose.CANCEL, shown(state="cancelling"))
+    gateway.system.tests[TEST]["state"] = "cancelling"
+    await gateway.process_cancellation("TR0001")
+    await gateway.advance(1200, step=20)
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.CANCEL_ACCEPTED, UpdateKind.CANCEL_REFUSED]
+    assert gateway.row().state is RunState.ACKNOWLEDGED
+
+
 async def test_a_run_that_completed_before_its_cancellation_is_not_cancelled() -> None:
     gateway = await a_run_that_is_out()
     gateway.system.plan(Purpose.CANCEL, json_answer(200, {"id": TEST, "state": "completed"}))

@@ -196,6 +196,18 @@ async def test_a_cancellation_that_was_lost_is_repeated_before_the_post() -> Non
     assert active_tests(gateway) == [SECOND]
 
 
+async def test_fault_a_change_was_refused_while_its_system_was_cancelling_the_test() -> None:
+    gateway = await a_run_that_is_out()
+    gateway.system.tests[FIRST]["state"] = "cancelling"
+    being_cancelled = json_answer(200, {"id": FIRST, "state": "cancelling"})
+    gateway.system.plan(Purpose.CANCEL, being_cancelled)
+    gateway.system.plan(Purpose.READ, *[being_cancelled] * 5, json_answer(200, {"id": FIRST, "state": "cancelled"}))
+    await gateway.process_change(a_document(version=2, description="fast"))
+    assert len(gateway.system.calls_made(Purpose.CANCEL)) == 1
+    assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.PROGRESS, UpdateKind.CHANGE_ACCEPTED]
+    assert gateway.row().external_id == SECOND
+
+
 async def test_a_run_that_completes_before_its_cancellation_ends_and_the_change_is_refused() -> None:
     gateway = await a_run_that_is_out()
     gateway.system.plan(Purpose.CANCEL, json_answer(200, {"id": FIRST, "state": "completed"}))

@@ -10,8 +10,10 @@ from router.runs.states import (
     RANK,
     SPELLINGS,
     TERMINAL,
+    BeingCancelled,
     UnknownStateError,
     is_forward,
+    meaning_of,
     merge_spellings,
     normalise_state,
 )
@@ -50,7 +52,14 @@ def test_case_and_separators_never_matter(spelling: str, data: st.DataObject) ->
         + data.draw(st.sampled_from(("", "_", "-", " ", "__")))
         for letter in spelling
     ]
-    assert normalise_state("".join(letters)) is SPELLINGS[spelling]
+    assert meaning_of("".join(letters)) is SPELLINGS[spelling]
+
+
+@pytest.mark.parametrize("raw", ["Cancelling", "assessing-Cancelation", "PENDING_CANCELLATION", "stopping"])
+def test_that_a_run_is_being_cancelled_is_no_state(raw: str) -> None:
+    spellings = merge_spellings({"stopping": BeingCancelled.CANCELLING})
+    assert meaning_of(raw, spellings) is BeingCancelled.CANCELLING
+    assert normalise_state(raw, spellings) is None
 
 
 @pytest.mark.parametrize("raw", ["", "unknown", "daydreaming", "completed!", "fail"])
