@@ -104,7 +104,7 @@ class _Listing:
             # A list that changes meanwhile may show one run twice and another one never.
             self.is_whole = len(self.ids) + self.without_id >= self.total
         else:
-            self.is_whole = page.shown == 0
+            self.is_whole = page.shown == 0 or page.is_last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +199,8 @@ class LookUp:
             seen, listing.as_of, was_whole = listing.shown, listing.as_of or result.asked_at, listing.is_whole
             listing.add(page)
             # A count is believed once nothing else is shown behind it: some systems count the runs of the page.
-            if (listing.is_whole and (was_whole or not page.shown)) or (page.shown and listing.shown == seen):
+            is_end = page.is_last or (listing.is_whole and (was_whole or not page.shown))
+            if is_end or (page.shown and listing.shown == seen):
                 break
             call = page.next_call or spoke.to_list(listing.shown)
         if not listing.is_whole:

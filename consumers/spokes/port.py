@@ -79,7 +79,8 @@ class LookUpPage:
     its own instead of what it was sent; `references` are those of all runs on the page, by external id.
     `naming` are the run ids that runs name which name another one than ours, by external id: they are other runs at a
     system that shows run ids as they were sent.
-    `next_call` is None if the system names no next page; `total` is None if it does not count. `waiting` and
+    `next_call` is None if the system names no next page, and `is_last` if it would name one; `total` is None if it does
+    not count. `waiting` and
     `begun` are the ids of the runs, of whomever, that are shown in a state before and after their begin.
     """
 
@@ -94,6 +95,7 @@ class LookUpPage:
     replaced: int = 0
     total: int | None = None
     next_call: Call | None = None
+    is_last: bool = False
     waiting: frozenset[str] = frozenset()
     begun: frozenset[str] = frozenset()
 

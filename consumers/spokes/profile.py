@@ -556,7 +556,7 @@ class Profile(SystemProfile):
         default_factory=dict,
         description=(
             "Other names of the query parameters of look-ups and lists, such as `{name: title, offset: start}`: of"
-            " `name`, `relatedService.id`, `externalIdentifier.id`, `offset` and `limit`."
+            " `name`, `relatedService.id`, `externalIdentifier.id`, `offset`, `limit` and `cursor`."
         ),
     )
     empty_list_status: Annotated[int, Field(ge=400, le=499)] | None = Field(
@@ -766,6 +766,8 @@ class Profile(SystemProfile):
             return self
         if self.dialect != "tmf653":
             raise ValueError(f"mapping is for the fields of TMF653, and the dialect is {self.dialect}")
+        if self.mapping.next_at is not None and self.paging is ListPaging.NONE:
+            raise ValueError("mapping.next_at names the next page, and with paging: none there is none")
         if "json-patch" in self.media_types.change and (self.mapping.send or self.mapping.change):
             raise ValueError("mapping.send and mapping.change need a PATCH that is an object, not a JSON patch")
         return self

@@ -70,7 +70,7 @@ class Paths(ProfileModel):
 
 
 # Of look-ups and lists: the filters that TMF653 servers have, and where a page begins.
-QueryParameter = Literal["name", "relatedService.id", "externalIdentifier.id", "offset", "limit"]
+QueryParameter = Literal["name", "relatedService.id", "externalIdentifier.id", "offset", "limit", "cursor"]
 QueryName = Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from consumers.spokes.mapping.compiled import compile_rules
+from consumers.spokes.mapping.next_page import next_page, total_in
 from consumers.spokes.mapping.pointers import find, parse_pointer
 from consumers.spokes.port import FollowsChanges, FollowsLocation, NotUnderstoodError
 from consumers.spokes.profile import CancelMethod
@@ -44,6 +45,9 @@ class MappedSpoke:
         self._event = compile_rules(rules.event, writes=False)
         self._run_at = parse_pointer(rules.run_at) if rules.run_at else ()
         self._runs_at = parse_pointer(rules.runs_at) if rules.runs_at else ()
+        self._total_at = parse_pointer(rules.total_at) if rules.total_at else ()
+        self._next_at = parse_pointer(rules.next_at) if rules.next_at else ()
+        self._cursor = self.profile.query_names.get("cursor", "cursor")
 
     def to_send(self, command: SendRun, parent: RunRow | None) -> Call:
         """POST of a run, mapped."""
@@ -118,9 +122,13 @@ class MappedSpoke:
         """
         if not response.body.strip() or response.status == self.profile.empty_list_status:
             return self._inner.read_page(response, run, replaced)
-        body = self._at(parse_json(response.body, response.headers.get("content-type")), self._runs_at)
+        whole = parse_json(response.body, response.headers.get("content-type"))
+        next_call = next_page(whole, self._next_at, self._inner.to_list(0), self._cursor) if self._next_at else None
+        total = total_in(whole, self._total_at) if self._total_at else None
+        body = self._at(whole, self._runs_at)
         mapped = [self._run(each) for each in body] if isinstance(body, list) else self._run(body)
-        return self._inner.read_page(_with_content(response, mapped), run, replaced)
+        page = self._inner.read_page(_with_content(response, mapped, total), run, replaced)
+        return replace(page, next_call=next_call, is_last=next_call is None) if self._next_at else page
 
     def check_callback(self, received: InboundReceived) -> str | None:
         """Return the external id of a mapped notification that perhaps names a run.
@@ -190,8 +198,10 @@ def _with_children(body: Json, apply: Callable[[Json], Json]) -> Json:
     return apply(body)
 
 
-def _with_content(response: HttpResponse, body: object) -> HttpResponse:
+def _with_content(response: HttpResponse, body: object, total: str | None = None) -> HttpResponse:
     headers = {**response.headers, "content-type": "application/json"}
+    if total is not None:
+        headers["x-total-count"] = total
     return replace(response, body=_dump(body), headers=headers)
 
 

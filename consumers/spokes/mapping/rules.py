@@ -151,6 +151,16 @@ class MappingSettings(ProfileModel):
     runs_at: Pointer | None = Field(
         default=None, description="Where the list of runs is in the response to a look-up. None: it is the response."
     )
+    total_at: Pointer | None = Field(
+        default=None, description="Where that response says how many runs there are. None: in `X-Total-Count`."
+    )
+    next_at: Pointer | None = Field(
+        default=None,
+        description=(
+            "Where that response names the next page: its address, or the value of the query parameter `cursor`"
+            " (`query_names`). A response that has nothing there is the last page. None: in `Link`, or by `offset`."
+        ),
+    )
 
 
 NOTHING = MappingSettings()

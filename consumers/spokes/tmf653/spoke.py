@@ -186,8 +186,8 @@ class Tmf653Spoke:
 
     def to_list(self, offset: int) -> Call:
         """GET a page of all runs, without a filter."""
-        page = (("offset", str(offset)), ("limit", str(look_up.PAGE_SIZE)))
-        return self._search(page)
+        limit = ("limit", str(look_up.PAGE_SIZE))
+        return self._search((limit,) if self.profile.mapping.next_at else (("offset", str(offset)), limit))
 
     def _search(self, query: tuple[tuple[str, str], ...]) -> Call:
         return Call(
