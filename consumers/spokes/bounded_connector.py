@@ -1,7 +1,8 @@
 """Connections whose responses are bounded before they are read: in interim responses, and in the length of a header.
 
 What a system sends is parsed as it arrives, before anything waits for it. A system that floods a connection with
-interim responses would keep the event loop busy until the time of the call is over.
+interim responses would keep the event loop busy until the time of the call is over, and one that sends responses which
+nobody asked for would fill the memory.
 
 With TLS 1.3 a client has finished the handshake before the server has judged its certificate. A request that is
 written at once is perhaps already on its way to a server that refuses the connection, and a reset does not say why.
@@ -140,7 +141,8 @@ class _BoundedResponseHandler(ResponseHandler):
             self._interim_responses = 0
         else:
             self._interim_responses += 1
-        if self._interim_responses <= MAX_INTERIM_RESPONSES:
+        # What nobody reads is a flood, too: of responses to no request, on an idle connection.
+        if max(self._interim_responses, len(self._buffer)) <= MAX_INTERIM_RESPONSES:
             super().feed_data(data, size)
         elif self.transport is not None and not self.transport.is_closing():
             self.set_exception(InterimFloodError())

@@ -8,6 +8,7 @@ import aiohttp
 from yarl import URL
 
 from consumers.northbound.tokens.jwks_cache import KeysNotFetchedError
+from consumers.spokes.bounded_connector import MAX_HEADER_BYTES, BoundedConnector
 from consumers.spokes.limits.name_resolver import OwnThreadResolver
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ class JwksFetcher:
         try:
             async with (
                 aiohttp.ClientSession(
-                    connector=aiohttp.TCPConnector(force_close=True, resolver=self._resolver),
+                    connector=BoundedConnector(limit=1, resolver=self._resolver),
                     timeout=self._timeout,
+                    max_line_size=MAX_HEADER_BYTES,
+                    max_field_size=MAX_HEADER_BYTES,
                     cookie_jar=aiohttp.DummyCookieJar(),
                     trust_env=False,  # neither proxies nor a .netrc of the environment
                 ) as session,

@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -692,6 +693,20 @@ async def test_a_flood_of_interim_responses_ends_the_call_and_does_not_stop_the_
     assert answer.perhaps_sent
     assert "interim responses" in answer.cause
     assert max(gaps, default=0) < 2
+
+
+async def test_a_flood_of_responses_that_nobody_asked_for_ends_an_idle_connection() -> None:
+    connector = bounded_connector.BoundedConnector(limit=1, resolver=None)
+    on = connector._factory()
+    wire = Mock(spec=asyncio.Transport)
+    wire.is_closing.side_effect = lambda: wire.abort.called
+    on.connection_made(wire)
+    on.set_response_params(read_until_eof=True)
+    for _ in range(100):
+        on.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" * 10)
+    wire.abort.assert_called_once()
+    assert len(on._buffer) <= bounded_connector.MAX_INTERIM_RESPONSES + 1
+    await connector.close()
 
 
 async def test_a_few_interim_responses_before_each_answer_are_skipped(a_transport: ATransport) -> None:
