@@ -1,4 +1,4 @@
-"""An HTTP server whose connections are bounded in number, and in the time for the head of a request."""
+"""An HTTP server whose connections are bounded: in number, and in the times for a request's head and for a response."""
 
 from __future__ import annotations
 
@@ -87,7 +87,16 @@ class BoundedServer:
 class _BoundedConnection(RequestHandler):
     """One connection."""
 
-    __slots__ = ("_form_refusal", "_gate", "_head_timeout", "_head_timer", "_on_closed", "peer")
+    __slots__ = (
+        "_form_refusal",
+        "_gate",
+        "_head_timeout",
+        "_head_timer",
+        "_on_closed",
+        "_response_timer",
+        "_wire",
+        "peer",
+    )
 
     def __init__(
         self,
@@ -107,17 +116,28 @@ class _BoundedConnection(RequestHandler):
         self._on_closed = on_closed
         self._form_refusal = form_refusal
         self._head_timer: asyncio.TimerHandle | None = None
+        self._response_timer: asyncio.TimerHandle | None = None
+        self._wire: asyncio.Transport | None = None  # aiohttp forgets it before what was written has left
         self.peer = ""
 
     @property
     def waits(self) -> bool:
-        """Whether no whole request has arrived on it since the last response."""
+        """Whether no whole request has arrived on it since the last response, or its client does not take responses."""
+        return self._lacks_request or (self._wire is not None and self._wire.get_write_buffer_size() > 0)
+
+    @property
+    def _lacks_request(self) -> bool:
         return self._waiter is not None and not self._waiter.done()
 
     def evict(self) -> None:
         """Close it, because a newer connection needs its place."""
-        self._on_closed("tooManyConnections")
+        self._close_for("tooManyConnections")
+
+    def _close_for(self, reason: ClosedReason) -> None:
+        self._on_closed(reason)
         self.force_close()
+        if self._wire is not None and self._wire.get_write_buffer_size():
+            self._wire.abort()  # a close waits until the client has taken what was written
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or close it where there is no place."""
@@ -127,14 +147,26 @@ class _BoundedConnection(RequestHandler):
             self._on_closed("tooManyConnections")
             cast("asyncio.Transport", transport).abort()
             return
+        self._wire = cast("asyncio.Transport", transport)
         super().connection_made(transport)
         self._start_head_timer()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Free its place."""
         self._stop_head_timer()
+        self._stop_response_timer()
         self._gate.remove(self)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin the time in which the client has to take what was written."""
+        super().pause_writing()
+        self._response_timer = self._loop.call_later(self._head_timeout, self._close_for, "tooSlow")
+
+    def resume_writing(self) -> None:
+        """End that time."""
+        self._stop_response_timer()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Read a piece; the time for a head ends when it is whole."""
@@ -142,7 +174,7 @@ class _BoundedConnection(RequestHandler):
         super().data_received(data)
         if self._request_count != whole_before:
             self._stop_head_timer()
-        elif self._head_timer is None and self.waits:
+        elif self._head_timer is None and self._lacks_request:
             self._start_head_timer()
 
     def handle_error(
@@ -176,11 +208,15 @@ class _BoundedConnection(RequestHandler):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _stop_response_timer(self) -> None:
+        if self._response_timer is not None:
+            self._response_timer.cancel()
+            self._response_timer = None
+
     def _on_head_timeout(self) -> None:
         self._head_timer = None
-        if self.waits:
-            self._on_closed("tooSlow")
-            self.force_close()
+        if self._lacks_request:
+            self._close_for("tooSlow")
 
 
 def _refusal_of(error: HttpProcessingError, status: int) -> tuple[int, str]:

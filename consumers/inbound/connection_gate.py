@@ -18,7 +18,8 @@ class ConnectionLimits:
 
     total: int = 1_000
     per_peer: int = 500
-    head_timeout: float = 10.0  # for the head of a request, from its first byte or from the connection on
+    # For the head of a request, from its first byte or from the connection on; and for a client to take a response.
+    head_timeout: float = 10.0
     idle_timeout: float = 75.0  # between two requests; longer than what most proxies keep
 
     def within(self, descriptors: int) -> ConnectionLimits:
@@ -41,7 +42,7 @@ class GatedConnection(Protocol):
 
     @property
     def waits(self) -> bool:
-        """Whether it is idle: no complete request has arrived on it since the last response."""
+        """Whether it is idle: no complete request has arrived since the last response, or that is not taken."""
 
     def evict(self) -> None:
         """Close it."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from contextlib import asynccontextmanager
+import socket
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -251,6 +252,49 @@ async def test_a_second_head_on_a_kept_connection_has_the_same_time() -> None:
         await reader.read()
         writer.transport.abort()
     assert rig.counts == [("fibre-lab", "stored"), ("", "tooSlow")]
+
+
+@asynccontextmanager
+async def clients_that_read_nothing(port: int, number: int) -> AsyncIterator[list[asyncio.StreamWriter]]:
+    """Send so many requests that their answers fill every buffer; none of them is read."""
+    writers: list[asyncio.StreamWriter] = []
+    for _ in range(number):
+        opened = socket.socket()
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        opened.setblocking(False)  # noqa: FBT003 - as the method of sockets is called
+        await asyncio.get_running_loop().sock_connect(opened, ("127.0.0.1", port))
+        reader, writer = await asyncio.open_connection(sock=opened)
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n" * 100_000)
+        writers.append(writer)
+    try:
+        yield writers
+    finally:
+        for writer in writers:
+            writer.transport.abort()
+
+
+async def test_clients_that_take_no_answers_keep_nobody_out_and_are_closed() -> None:
+    few = ConnectionLimits(total=4, per_peer=4, head_timeout=0.5)
+    async with a_listener(limits=ListenerLimits(connections=few)) as rig:
+        async with clients_that_read_nothing(rig.listener.port, 2):
+            await wait_until(lambda: rig.counts.count(("", "tooSlow")) == 2)
+        assert (await rig.post("/fibre-lab/listener"))[0] == 201
+
+
+async def test_a_client_that_takes_no_answers_makes_room_for_another_one() -> None:
+    few = ConnectionLimits(total=2, per_peer=2, head_timeout=600)
+    async with (
+        a_listener(limits=ListenerLimits(connections=few)) as rig,
+        clients_that_read_nothing(rig.listener.port, 2),
+        asyncio.timeout(60),
+    ):
+        # Until both are stuck, each answers on and is busy: a new connection is closed, and its sender comes again.
+        status = 0
+        while status != 201:
+            with suppress(aiohttp.ClientError):
+                status, _ = await rig.post("/fibre-lab/listener")
+    assert ("", "tooManyConnections") in rig.counts
 
 
 async def test_connections_that_are_busy_are_not_closed_for_new_ones() -> None:
