@@ -70,6 +70,12 @@ _TYPED_OTHERWISE = (
 ) - {"'", "\u30fc"}
 # As Excel writes a number of more than 11 digits: the last ones are lost.
 _CUT_NUMBER = re.compile(r"-?[0-9](?:[.,][0-9]{1,5})?E\+[0-9]{2,3}")
+# Among others in a cell. In a column of numbers `1E+12` may be meant; five decimals are as many as Excel leaves.
+_CUT_NUMBERS = {
+    "string": re.compile(rf"(?<![^\s,;(]){_CUT_NUMBER.pattern}(?![^\s,;)])"),
+    "number": re.compile(r"(?<!\w)(?<![0-9]\.)[0-9][.,][0-9]{5}E\+[0-9]{2,3}(?![0-9])"),
+}
+_QUOTED = re.compile(r'@?"(?:[^"\\]|\\.)*"', re.DOTALL)
 # Spaces of other widths, and the hyphen that Word puts where a line must not break.
 _PLAIN = str.maketrans(
     {space: " " for space in map(chr, range(0x80, 0x3001)) if unicodedata.category(space) == "Zs"} | {"\u2011": "-"}
@@ -193,6 +199,23 @@ def check_value(text: str) -> None:
         raise CellError(_cut_number_sentence(text))
     if is_in_odd_quotes(text):
         raise CellError(_sentence(text, text[0] if not text[0].isascii() else text[-1]))
+
+
+def check_cut_numbers(cell: str, column_type: str) -> None:
+    """Check the condition in a cell of a sheet, outside of double quotes, in a column of strings or numbers.
+
+    Raises:
+        CellError: it has a number whose last digits a spreadsheet has cut.
+    """
+    pattern = _CUT_NUMBERS.get(column_type)
+    if pattern is None or "E+" not in cell:
+        return
+    found = pattern.search(_QUOTED.sub('""', cell))
+    if found is not None and column_type == "number":
+        problem = "is what a spreadsheet makes of a long number, perhaps without its last digits"
+        raise CellError(f"{found[0]} {problem}: format the column as text and type all digits again")
+    if found is not None:
+        raise CellError(_cut_number_sentence(found[0]))
 
 
 def _other_spelling(word: str) -> tuple[str, str] | None:

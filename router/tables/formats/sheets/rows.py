@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from router.tables.feel.errors import CellError
+from router.tables.feel.look_alikes import check_cut_numbers
 from router.tables.formats.sheets.cells import (
     check_separators,
     read_boolean,
@@ -90,6 +91,7 @@ class SheetRowReader:
             return cell
 
     def _read_input_entry(self, cell: Scalar, column_type: str) -> Scalar:
+        check_cut_numbers(cell.text, column_type)
         if column_type == "number":
             check_separators(cell, decimal_comma=self._decimal_comma)
         return read_condition(cell, column_type)

@@ -241,6 +241,12 @@ def an_output_csv(value: str) -> bytes:
     return "\n".join(lines).encode()
 
 
+def a_condition_csv(column_type: str, cell: str) -> bytes:
+    path = {"string": "test_specification.id", "number": "priority"}[column_type]
+    lines = ["table,t", "columns,when,then", f"path,{path},", f"type,{column_type},string", "row,i,o", f"R,{cell},x"]
+    return "\n".join(lines).encode()
+
+
 def test_fault_a_spoke_or_an_allowed_value_or_a_path_with_a_character_that_nobody_sees_is_refused() -> None:
     text = a_file(
         inputs='  - {name: speed, path: "characteristic[spe\u200bed]", type: any}\n',
@@ -319,6 +325,30 @@ def test_fault_a_long_number_that_a_spreadsheet_cut_is_no_output(number: str) ->
         table_from_tree(table_tree_from_csv(an_output_csv(number), "t.csv"), RUN_FACTS)
     quoted = table_from_tree(table_tree_from_csv(an_output_csv(f'""{number}""'), "t.csv"), RUN_FACTS)
     assert quoted.rows[0].outputs["o"] == number
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [
+        ("string", "8.94902E+19"),
+        ("string", "9E+12"),
+        ("string", "fibre, 8.94902E+19"),
+        ("string", "not(8.94902E+19)"),
+        ("number", "1.23457E+11"),
+        ("number", ">= 1.23457E+11"),
+        ("number", "[1..1.23457E+11]"),
+    ],
+)
+def test_fault_a_long_number_that_a_spreadsheet_cut_is_no_condition(column: str, cell: str) -> None:
+    with pytest.raises(TableErrors, match=r"cell B6: row R, column 'i': .*E\+1[129] .*last digits: format the column"):
+        table_from_tree(table_tree_from_csv(a_condition_csv(column, f'"{cell}"'), "t.csv"), RUN_FACTS)
+
+
+def test_a_number_with_an_exponent_is_a_condition_where_it_is_meant() -> None:
+    quoted = table_from_tree(table_tree_from_csv(a_condition_csv("string", '"""8.94902E+19"""'), "t.csv"), RUN_FACTS)
+    assert quoted.rows[0].cells[0].matches("8.94902E+19")
+    number = table_from_tree(table_tree_from_csv(a_condition_csv("number", "1E+12"), "t.csv"), RUN_FACTS)
+    assert number.rows[0].cells[0].matches(10**12)
 
 
 @pytest.mark.parametrize("cell", ["'≥ 5'", "'≤5'", "'≠ 5'", "−5", "'[1…5]'", "'5，6'", "'＞ 5'"])
