@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 P = TypeVar("P", bound=NamedProfile)
 _MAX_MISTAKES = 1_000  # of one file; nobody reads more of them
+_MAX_SHOWN = 100  # characters of a name in a sentence
 
 
 class ProfilesWrongError(Exception):
@@ -105,7 +106,7 @@ def _load(kind: ProfileKind[P], path: Path) -> P:
 
 
 def _validate(kind: ProfileKind[P], path: Path, yaml: YamlFile) -> P:
-    name = yaml.value.get("name", "?") if isinstance(yaml.value, dict) else "?"
+    name = _shown(yaml.value.get("name", "?") if isinstance(yaml.value, dict) else "?")
     mistakes: list[tuple[int, str]] = []
     profile = None
     try:
@@ -117,6 +118,12 @@ def _validate(kind: ProfileKind[P], path: Path, yaml: YamlFile) -> P:
     if profile is None or mistakes:
         raise ProfilesWrongError([sentence for _, sentence in sorted(mistakes)])
     return profile
+
+
+def _shown(name: object) -> str:
+    """Return the name of a profile for a sentence; it may be anything as long as it is not checked."""
+    shown = "".join(letter if letter.isprintable() else "·" for letter in str(name)[:_MAX_SHOWN])
+    return shown if len(str(name)) <= _MAX_SHOWN else f"{shown}…"
 
 
 def _mistake(kind: ProfileKind[P], path: Path, name: object, yaml: YamlFile, error: ErrorDetails) -> tuple[int, str]:

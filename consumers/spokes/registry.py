@@ -9,6 +9,7 @@ from consumers.spokes.jobs.spoke import JobsSpoke
 from consumers.spokes.mapping.mapped_spoke import MappedSpoke
 from consumers.spokes.mapping.rules import NOTHING
 from consumers.spokes.tmf653.spoke import Tmf653Spoke
+from schemas.codec.printable import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,7 +53,7 @@ def spoke_factory(dialect: str) -> SpokeFactory:
     installed = entry_points(group=ENTRY_POINT_GROUP)
     if dialect not in installed.names:
         known = ", ".join(sorted({*SPOKE_FACTORIES, *installed.names}))
-        raise DialectError(f"'{dialect}' is not known here, only {known}: install the package that has it")
+        raise DialectError(f"'{excerpt(dialect)}' is not known here, only {known}: install the package that has it")
     entry = installed[dialect]
     try:
         factory: SpokeFactory = entry.load()

@@ -49,6 +49,12 @@ def mistakes(tmp_path: Path) -> Mistakes:
     return of
 
 
+def test_a_name_or_a_dialect_of_any_length_makes_a_short_sentence(mistakes: Mistakes) -> None:
+    found = mistakes(f'name: "a\\e[31m{"n" * 5_000}"\nbase_url: https://x.example\ndialect: {"d" * 5_000}\n')
+    assert found
+    assert all(len(sentence) < 500 and sentence.isprintable() for sentence in found)
+
+
 def test_five_mistakes_are_five_sentences(mistakes: Mistakes) -> None:
     assert mistakes(FIVE_MISTAKES) == (
         f"lab.yaml:2: spoke 'fibre-lab', field 'base_url': {NO_ADDRESS}",
