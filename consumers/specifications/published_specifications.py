@@ -45,15 +45,32 @@ class PublishedSpecification(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedSpecifications:
-    """The last record of every key of the topic of specifications."""
+    """The last record of every key of the topic of specifications.
+
+    `deleted` has the last revision of each id whose deletion was read, the latest deletions last and at most
+    `MAX_SPECIFICATIONS`: a record and its deletion can be read together.
+    """
 
     records: Mapping[str, PublishedSpecification | UnreadableRecord] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    deleted: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def with_records(self, records: Iterable[Entry]) -> PublishedSpecifications:
         """Return the state after more records (key and value), in the order of the topic."""
-        return PublishedSpecifications(records=with_later_records(self.records, records, _parse_record))
+        revisions = {spec_id: one.record.revision for spec_id, one in self.readable.items()}
+
+        def parse(key: str, value: bytes) -> PublishedSpecification | UnreadableRecord:
+            one = _parse_record(key, value)
+            if isinstance(one, PublishedSpecification):
+                revisions[key] = one.record.revision
+            return one
+
+        latest = with_later_records(self.records, records, parse)
+        gone = {spec_id: revision for spec_id, revision in revisions.items() if spec_id not in latest}
+        earlier = {spec_id: revision for spec_id, revision in self.deleted.items() if spec_id not in {**latest, **gone}}
+        deleted = dict([*earlier.items(), *gone.items()][-MAX_SPECIFICATIONS:])
+        return PublishedSpecifications(records=latest, deleted=MappingProxyType(deleted))
 
     @property
     def readable(self) -> dict[str, PublishedSpecification]:

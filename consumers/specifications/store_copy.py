@@ -65,7 +65,8 @@ class SpecificationCopier:
             deleted={
                 spec_id: revision
                 for spec_id, revision in stored.items()
-                if spec_id not in published.records and revision < before
+                if spec_id not in published.records
+                and (revision < before or revision <= published.deleted.get(spec_id, -1))
             },
         )
 
@@ -74,5 +75,7 @@ def _changes_between(old: PublishedSpecifications, new: PublishedSpecifications)
     known = old.readable
     return SpecificationChanges(
         written=[one.record for spec_id, one in new.readable.items() if known.get(spec_id) is not one],
-        deleted={spec_id: one.record.revision for spec_id, one in known.items() if spec_id not in new.records},
+        deleted={
+            spec_id: revision for spec_id, revision in new.deleted.items() if old.deleted.get(spec_id) != revision
+        },
     )

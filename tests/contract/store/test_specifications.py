@@ -17,6 +17,7 @@ from tests.contract.store.test_every_run_store import store  # noqa: F401 - a fi
 if TYPE_CHECKING:
     from consumers.store.port import RunStore
     from consumers.store.specifications.port import SpecificationStore
+    from consumers.table_topic.port import Entry
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 AN_HOUR_AGO = int((NOW - timedelta(hours=1)).timestamp() * 1000)
@@ -33,9 +34,12 @@ def a_record(spec_id: str = "A", revision: int = AN_HOUR_AGO, *measures: str) ->
     return SpecificationRecord(id=spec_id, revision=revision, author="ann", changed_at=NOW, document=document)
 
 
+def entry(record: SpecificationRecord) -> Entry:
+    return record.id.encode(), record.model_dump_json().encode()
+
+
 def published(*records: SpecificationRecord) -> PublishedSpecifications:
-    entries = [(record.id.encode(), record.model_dump_json().encode()) for record in records]
-    return PublishedSpecifications().with_records(entries)
+    return PublishedSpecifications().with_records(map(entry, records))
 
 
 async def test_a_written_specification_is_read_back_whole(specifications: SpecificationStore) -> None:
@@ -76,11 +80,32 @@ async def test_the_store_becomes_a_copy_of_the_topic(specifications: Specificati
     await specifications.save(SpecificationChanges(written=[left_over, by_another]))
     await copier.copy()
     assert len(await specifications.revisions()) == 2
-    for state, ids in (
-        (published(a_record("A"), a_record("B")), {"A", "B", "not read yet"}),
-        (published(a_record("A", AN_HOUR_AGO + 1), by_another), {"A", "not read yet"}),
-    ):
+    first = published(a_record("A"), a_record("B"))
+    second = first.with_records([entry(a_record("A", AN_HOUR_AGO + 1)), entry(by_another), (b"B", None)])
+    for state, ids in ((first, {"A", "B", "not read yet"}), (second, {"A", "not read yet"})):
         states.append(state)
         await copier.copy()
         assert (await specifications.revisions()).keys() == ids
     assert await specifications.get("A") == a_record("A", AN_HOUR_AGO + 1)
+
+
+async def test_fault_a_change_and_the_deletion_after_it_are_copied_together(
+    specifications: SpecificationStore,
+) -> None:
+    """The process that wrote the change has stored it already; its revision is greater than the one known here."""
+    state = published(a_record("A"))
+    copier = SpecificationCopier(published=lambda: state, store=specifications, now=lambda: NOW, warn=print)
+    await copier.copy()
+    changed, short_lived = a_record("A", AN_HOUR_AGO + 1), a_record("B", int(NOW.timestamp() * 1000))
+    await specifications.save(SpecificationChanges(written=[changed, short_lived]))
+    state = state.with_records([entry(changed), entry(short_lived), (b"A", None), (b"B", None)])
+    await copier.copy()
+    assert await specifications.revisions() == {}
+
+
+async def test_a_new_process_deletes_what_it_has_seen_deleted(specifications: SpecificationStore) -> None:
+    just_now = a_record("A", int(NOW.timestamp() * 1000))
+    await specifications.save(SpecificationChanges(written=[just_now]))
+    state = PublishedSpecifications().with_records([entry(just_now), (b"A", None)])
+    await SpecificationCopier(published=lambda: state, store=specifications, now=lambda: NOW, warn=print).copy()
+    assert await specifications.revisions() == {}
