@@ -1,4 +1,4 @@
-"""Refuse JSON that is nested too deeply or that holds numbers which cannot be kept, before anything reads it."""
+"""Refuse JSON that is nested too deeply, or that holds numbers or NUL, which cannot be kept, before it is read."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_DEPTH = 64  # objects and lists inside of each other
+_NUL = "\x00"
+_HOLDS_NUL = "holds a NUL character (U+0000), which databases do not keep: remove it"
 _SHOWN_PARTS = 12  # of a pointer
 
 
@@ -31,6 +33,23 @@ def check_json(body: object) -> None:
                 place = pointer_to(at[:_SHOWN_PARTS])
                 sentence = f"the body is nested more than {MAX_DEPTH} levels deep: flatten it"
                 raise refuse(400, MistakeCode.INVALID_FORMAT, sentence, place)
+            waiting += [(inner, (*at, name)) for name, inner in _items(value)]
+
+
+def check_no_nul(body: object) -> None:
+    """Check that no value and no name has a NUL, also where nothing is kept: the rule is the same for every attribute.
+
+    Raises:
+        ApiRefusedError: 400, with the place.
+    """
+    waiting: list[tuple[object, tuple[str | int, ...]]] = [(body, ())]
+    while waiting:
+        value, at = waiting.pop()
+        if isinstance(value, str) and _NUL in value:
+            raise refuse(400, MistakeCode.INVALID_VALUE, f"the value {_HOLDS_NUL}", pointer_to(at))
+        if isinstance(value, dict) and any(_NUL in name for name in value):
+            raise refuse(400, MistakeCode.INVALID_VALUE, f"a name {_HOLDS_NUL}", pointer_to(at))
+        if isinstance(value, dict | list):
             waiting += [(inner, (*at, name)) for name, inner in _items(value)]
 
 

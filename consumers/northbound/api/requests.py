@@ -17,7 +17,7 @@ from consumers.northbound.orders.api_call import ApiCall
 from router.northbound.api_version import ApiVersion
 from router.northbound.change import PatchKind
 from router.northbound.errors import Mistake, MistakeCode, refuse
-from router.northbound.json_limits import MAX_DEPTH, check_json
+from router.northbound.json_limits import MAX_DEPTH, check_json, check_no_nul
 from schemas.text.exact_numbers import may_hold_inexact_numbers
 from schemas.text.json_body import read_json_body
 
@@ -93,6 +93,7 @@ class RequestReader:
             raise not_acceptable(f"the body is not JSON: {error}", 400) from error
         if _may_be_odd(body):
             check_json(content)
+            check_no_nul(content)
         return content
 
     async def _body(self, request: web.Request) -> bytes:
@@ -123,9 +124,10 @@ def _sentence_about(error: Exception) -> str:
 
 
 def _may_be_odd(body: bytes) -> bool:
-    """Return whether a body could be nested too deeply or hold numbers that cannot be kept: most could not."""
-    brackets = body.count(b"{") + body.count(b"[")
-    return brackets >= MAX_DEPTH or b"\x00" in body or may_hold_inexact_numbers(body)  # a NUL: it is not UTF-8
+    """Return whether a body could be nested too deeply or hold numbers or NUL that cannot be kept: most could not."""
+    if b"\\u0000" in body or b"\x00" in body:  # a NUL that is not escaped: it is not UTF-8
+        return True
+    return body.count(b"{") + body.count(b"[") >= MAX_DEPTH or may_hold_inexact_numbers(body)
 
 
 def idempotency_key(request: web.Request) -> str | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 
 from router.northbound.errors import ApiRefusedError, MistakeCode, refuse
-from router.northbound.json_limits import check_json
+from router.northbound.json_limits import check_json, check_no_nul
 from router.northbound.servicenow.shorten import MAX_ANSWER_LENGTH, cut, shorten
 from router.northbound.servicenow.shown_run import shown_run
 from schemas.text.json_body import read_json_body
@@ -196,6 +196,7 @@ def _parsed(text: str) -> object:
         ) from None
     try:
         check_json(content)
+        check_no_nul(content)
     except ApiRefusedError as refused:
         [mistake] = refused.mistakes
         raise refuse(400, mistake.code, mistake.sentence, f"/request_body{mistake.pointer}") from None

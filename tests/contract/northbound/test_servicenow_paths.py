@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import ClientSession
@@ -261,3 +261,30 @@ async def test_who_may_only_read_or_is_of_one_tenant_changes_no_specification(de
         desk.api.principal = principal
         assert (await desk.specification("POST", "", body)).status == 403
         assert (await desk.specification("GET")).body == []
+
+
+@pytest.mark.parametrize(
+    ("more", "place"),
+    [
+        (
+            {"characteristic": [{"name": "0", "characteristicRelationship": [{"relationshipType": "a\0b"}]}]},
+            "/characteristic/0/characteristicRelationship/0/relationshipType",
+        ),
+        ({"testMeasure": [MEASURE | {"value": "\0"}]}, "/testMeasure/0/value"),
+        ({"note": [{"by": ["\0"]}]}, "/note/0/by/0"),
+        ({"note": {"a\0b": 1}}, "/note"),
+    ],
+)
+async def test_a_nul_is_refused_in_an_attribute_that_is_not_kept_too(
+    desk: ServiceNowServer, more: dict[str, Any], place: str
+) -> None:
+    assert (await desk.call("POST", "", a_servicenow_body(id="sys-1"))).status == 200
+    for method, path, own_id in [("PATCH", "/sys-1", {}), ("POST", "", {"id": "sys-2"})]:
+        refused = await desk.call(method, path, a_servicenow_body(**own_id, **more))
+        assert (refused.status, refused.body["propertyPath"]) == (400, place)
+        assert "NUL character (U+0000)" in refused.body["reason"]
+
+
+async def test_a_text_that_names_a_nul_without_one_is_taken(desk: ServiceNowServer) -> None:
+    taken = await desk.call("POST", "", a_servicenow_body(id="sys-1", description=r"C:\u0000", note="0"))
+    assert (taken.status, taken.body["description"]) == (200, r"C:\u0000")

@@ -177,6 +177,8 @@ async def test_a_client_that_goes_away_frees_its_place_and_its_run_goes_on(tmp_p
         ({"table_name": RUN_TABLE, "request_body": {"id": "sys-1"}}, 400),
         ({"table_name": RUN_TABLE, "request_body": BODY | {"name": "another"}}, 409),
         ({"table_name": RUN_TABLE, "request_body": orjson.dumps(BODY | {"name": "another"}).decode()}, 409),
+        ({"table_name": RUN_TABLE, "request_body": BODY | {"note": "a\0b"}}, 400),
+        ({"table_name": RUN_TABLE, "request_body": orjson.dumps(BODY | {"note": "a\0b"}).decode()}, 400),
         ("no JSON", 400),
     ],
 )
