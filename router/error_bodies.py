@@ -5,10 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import orjson
-
 from schemas.results import Reason
 from schemas.text.json_body import read_json_body
+from schemas.text.shown_json import shown_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +20,7 @@ _MAX_REASONS = 10
 _MAX_MESSAGE_LENGTH = 500
 _MAX_CODE_LENGTH = 64
 _MAX_PATH_PARTS = 50
+_MAX_READ = 500_000  # bytes; what is longer is no list of reasons, and would hold up all other systems while it is read
 
 _MESSAGE_KEYS = ("reason", "message", "title", "detail", "error_description", "msg", "defaultMessage")
 # Where an error names what it is about: MEF, RFC 9457, JSON:API, Spring, Hibernate, FastAPI.
@@ -47,7 +47,7 @@ def read_error_body(body: bytes, content_type: str | None, status: int) -> tuple
 def _items(body: bytes, content_type: str | None) -> tuple[list[object], Json]:
     """Return what is wrong, one by one, and the object around it."""
     try:
-        parsed = read_json_body(body, content_type)
+        parsed = read_json_body(body if len(body) <= _MAX_READ else body[:0], content_type)
     except ValueError:
         return ([text] if (text := _excerpt(body)) else []), {}
     if isinstance(parsed, list):
@@ -82,16 +82,16 @@ def _by_field(found: Json) -> list[object]:
 
 def _texts(texts: object) -> Iterator[str]:
     for text in texts if isinstance(texts, list) else []:
-        yield text if isinstance(text, str) else _to_json(text)
+        yield text if isinstance(text, str) else shown_json(text)
 
 
 def _reason(item: object, context: Json, status: int) -> Reason:
     if not isinstance(item, dict):
-        return _http_reason(status, _to_line(item if isinstance(item, str) else _to_json(item)))
+        return _http_reason(status, _to_line(item if isinstance(item, str) else shown_json(item)))
     text = _message_text(item) or ("" if item is context else _message_text(context))
     return Reason(
         code=_code_text(item.get("code")) or _code_text(context.get("code")) or f"HTTP_{status}",
-        message=_to_line(text or _to_json(item)) or _status_message(status),
+        message=_to_line(text or shown_json(item)) or _status_message(status),
         property_path=_path(item),
     )
 
@@ -137,10 +137,6 @@ def _status_message(status: int) -> str:
 
 def _excerpt(body: bytes) -> str:
     return _to_line(body[: 4 * _MAX_MESSAGE_LENGTH].decode(errors="replace"))
-
-
-def _to_json(value: object) -> str:
-    return orjson.dumps(value).decode()
 
 
 def _to_line(text: str) -> str:

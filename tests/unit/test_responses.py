@@ -337,3 +337,16 @@ def test_any_body_is_read_and_every_reason_is_short(body: bytes, status: int) ->
     assert all(0 < len(reason.message) <= 500 and 0 < len(reason.code) <= 64 for reason in reasons)
     assert all(reason.property_path is None or len(reason.property_path) <= 500 for reason in reasons)
     assert all((reason.message + reason.code).isprintable() for reason in reasons)
+
+
+@pytest.mark.parametrize("body", ['{"errors":[%s]}', '{"errors":{"mode":[%s]}}', '{"code":"E1","detail":[%s]}', "[%s]"])
+def test_a_refusal_whose_reasons_are_nested_deeply_is_a_refusal(body: str) -> None:
+    nested = (body % ("[" * 600 + "]" * 600)).encode()
+    meaning = classify(Purpose.SEND, HttpResponse(status=422, body=nested), SUCCESS, now=NOON)
+    assert meaning.verdict is Verdict.REFUSED
+    assert "nested too deeply" in meaning.reasons[0].message
+
+
+def test_a_refusal_that_is_too_long_to_be_a_list_of_reasons_is_not_read() -> None:
+    body = b'{"errors":[' + b'{"code":"E1"},' * 50_000 + b"1]}"
+    assert [reason.code for reason in reasons_in(HttpResponse(status=422, body=body))] == ["HTTP_422"]

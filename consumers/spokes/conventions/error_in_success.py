@@ -52,9 +52,14 @@ def _described(body: Mapping[str, object]) -> str | None:
 
 
 def _says_something(error: object) -> bool:
-    if isinstance(error, dict):
-        return any(map(_says_something, error.values()))
-    return _text(error) not in {"", "0", "false", "none", "null"} if not isinstance(error, list) else bool(error)
+    waiting = [error]
+    while waiting:  # and not by recursion: who answers chooses the depth
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one.values()
+        elif bool(one) if isinstance(one, list) else _text(one) not in {"", "0", "false", "none", "null"}:
+            return True
+    return False
 
 
 def _is_error_status(status: object) -> bool:
@@ -72,5 +77,5 @@ def _quoted(error: object) -> str:
         texts = [str(value) for value in error.values() if value is not None and not isinstance(value, (dict, list))]
         return ", ".join(texts)[:_MAX_LENGTH] or "an error"
     if isinstance(error, list):
-        return _quoted(error[0]) if error else "an error"
+        return "an error" if not error or isinstance(error[0], list) else _quoted(error[0])
     return str(error)[:_MAX_LENGTH]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
-
 from consumers.spokes.port import NotUnderstoodError
 from consumers.spokes.tmf653.lenient_json import (
     UNIT_FIELDS,
@@ -28,6 +26,7 @@ from router.runs.reports.report import ExternalMeasure
 from schemas.results import AppliedConsequence, Reason, RuleViolation, TolerancePeriod
 from schemas.text.counts import count_noun
 from schemas.text.exact_numbers import is_exact
+from schemas.text.shown_json import shown_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -121,7 +120,7 @@ def _is_empty(found: object) -> bool:
 
 
 def _quoted(name: str, found: object) -> str:
-    written = str(found) if isinstance(found, str) else orjson.dumps(found, default=str).decode()
+    written = str(found) if isinstance(found, str) else shown_json(found)
     return f"{name} {shortened_text(written, _MAX_SHOWN)!r}"
 
 

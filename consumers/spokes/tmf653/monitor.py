@@ -20,6 +20,7 @@ from router.error_bodies import read_error_body
 from router.responses import ACCEPTED_FOR_LATER, Purpose
 from router.runs.reports.report import ExternalReport
 from schemas.results import Reason
+from schemas.text.shown_json import shown_json
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _reasons(monitor: Json, kept: Json, status: int, outcome: str) -> tuple[Reas
     own = {"errors": errors} if errors else {name: monitor[name] for name in _SAYS_WHY & monitor.keys()}
     body = _body_of(kept) or own
     if body:
-        return read_error_body(orjson.dumps(body), "application/json", status)
+        return read_error_body(shown_json(body).encode(), "application/json", status)
     message = f"The external system accepted the run, and ended its processing as {outcome[:_MAX_STATE_LENGTH]}."
     return (Reason(code=PROCESSING_FAILED, message=message),)
 

@@ -28,6 +28,7 @@ from consumers.spokes.tmf653.v5.cancel_task import (
 from router.runs.measures.bounds import MAX_MEASURES
 from router.runs.reports.report import ExternalReport
 from router.runs.states import BeingCancelled, meaning_of
+from schemas.text.shown_json import shown_json
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
@@ -79,7 +80,11 @@ def child_in_root(response: HttpResponse, external_id: str | None) -> HttpRespon
         return response
     shown = next((run for run in _nested(root) if first_text(run, "id") == external_id), None)
     headers = {**response.headers, "content-type": "application/json"}
-    return replace(response, headers=headers, body=b"" if shown is None else orjson.dumps(shown))
+    try:
+        body = b"" if shown is None else orjson.dumps(shown)
+    except TypeError:  # it is nested more deeply than can be written
+        body = b""
+    return replace(response, headers=headers, body=body)
 
 
 def _nested(root: Json, depth: int = 0) -> Iterator[Json]:
@@ -151,7 +156,7 @@ def _raw_state(state: object) -> str | None:
         return as_text(state)
     inner = state[0] if isinstance(state, list) and len(state) == 1 else state
     text = as_text(inner) or first_text(as_mapping(inner), *_NAMES_OF_STATES)
-    return text or orjson.dumps(state).decode()
+    return text or shown_json(state)
 
 
 def to_report(spellings: Spellings, run: Json, location: str | None = None) -> ExternalReport:

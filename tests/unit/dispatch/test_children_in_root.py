@@ -104,3 +104,14 @@ def test_a_profile_that_cannot_do_it_says_why(more: dict[str, object], word: str
 def test_a_field_is_changed_in_one_way() -> None:
     with pytest.raises(ValidationError, match="patchable and reposted both have mode"):
         a_profile(patchable=["mode"], reposted=["mode"])
+
+
+async def test_a_root_whose_nested_run_cannot_be_written_again_shows_nothing_of_the_change() -> None:
+    gateway = await a_bundle()
+    run = f'{{"id":"{FIRST}","description":"fast","note":{"[" * 600}{"]" * 600}}}'
+    body = f'{{"id":"{ROOT}","childServiceTest":[{run}]}}'.encode()
+    answer = HttpResponse(status=200, body=body, headers={"content-type": "application/json"})
+    gateway.system.plan(Purpose.CHANGE, answer)
+    await gateway.process_change(with_description("fast", version=2))
+    assert gateway.dead_letter_codes() == []
+    assert gateway.row("TR0001-1").accepted_version == 2

@@ -330,3 +330,37 @@ def test_fault_a_state_in_an_object_or_a_list_is_read_or_told_as_unknown(
 ) -> None:
     report = a_spoke().read_reply(HttpResponse(status=200, body=orjson.dumps({"id": "42", "state": state})))
     assert (report.state, report.raw_state) == (read, raw)
+
+
+_DEEP = {"lists": ("[", "]"), "objects": ('{"value":', "}")}
+
+
+@pytest.mark.parametrize("nested", _DEEP)
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"id":"1","state":%s}',
+        '{"error":%s}',
+        '{"result":%s}',
+        '{"id":"1","state":"completed","testMeasure":[{"id":"TM1","value":%s}]}',
+        '{"id":"1","state":"completed","testMeasure":[{"id":"TM1","value":7,"accuracy":%s}]}',
+        '{"id":"1","state":"completed","testMeasure":[{"id":"TM1","value":7,"unitOfMeasure":%s}]}',
+        '{"id":"1","state":"completed","testMeasure":[{"id":"TM1","value":7,"captureDateTime":%s}]}',
+        '{"id":"1","state":"completed","testMeasure":[{"id":"TM1","ruleViolation":[{"tolerancePeriod":%s}]}]}',
+        '{"id":"1","testMeasure":[{"id":"TM1","ruleViolation":[{"appliedConsequence":[{"repeatAction":%s}]}]}]}',
+        '{"id":"1","childServiceTest":[{"id":"2","state":%s}]}',
+    ],
+)
+def test_an_answer_that_can_be_read_and_not_be_written_again_is_read_or_refused(body: str, nested: str) -> None:
+    opening, closing = _DEEP[nested]
+    answer = an_answer((body % f"{opening * 600}1{closing * 600}").encode())
+    with suppress(NotUnderstoodError):
+        assert a_spoke().read_reply(answer).external_id in ("1", None)
+
+
+def test_a_part_of_a_measure_that_is_nested_deeply_costs_neither_the_value_nor_the_end_of_the_run() -> None:
+    nested = "[" * 600 + "]" * 600
+    body = '{"id":"1","state":"completed","testMeasure":[{"id":"TM1","value":7,"accuracy":%s}]}' % nested
+    report = a_spoke().read_reply(an_answer(body.encode()))
+    assert (report.state, report.measures[0].value) == (RunState.COMPLETED, 7)
+    assert "accuracy 'JSON that is nested too deeply to be shown'" in report.reasons[0].message
