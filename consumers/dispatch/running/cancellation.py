@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.find_external_id import ExternalIdFinder
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from consumers.run_updates.updater import RunUpdater
     from consumers.runtime.handler import Attempt, Outcome
     from consumers.spokes.port import Call
-    from router.responses import HttpResponse, Purpose
+    from router.responses import Purpose
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
 
@@ -140,7 +139,7 @@ class Cancellation(ABC):
         is_read = report is not None or says_nothing(response)
         if report is not None and report.cancel_task is not None and report.cancel_task.state is TaskState.REFUSED:
             return await self.refused(event, row, report.cancel_task.reasons)
-        if response.status != ACCEPTED_FOR_LATER and is_read and self._is_done_by(row, response):
+        if response.status != ACCEPTED_FOR_LATER and is_read and self._is_done_by(row):
             return await self.ended(event, row, _with_end(row, report), attempt)
         if response.status != ACCEPTED_FOR_LATER and self._leaves_open(row, report):
             return await self.ambiguous(event, row, attempt)
@@ -152,10 +151,9 @@ class Cancellation(ABC):
             return True
         return report.state is None and not self.follows_end and not self._cancels_by_task(row)
 
-    def _is_done_by(self, row: RunRow, response: HttpResponse) -> bool:
+    def _is_done_by(self, row: RunRow) -> bool:
         """Return whether a success means that the run has ended; its body may show what was deleted."""
-        deletes = self.caller.spoke(row.spoke).profile.cancel is CancelMethod.DELETE
-        return deletes or (response.status == HTTPStatus.NO_CONTENT and not self._cancels_by_task(row))
+        return self.caller.spoke(row.spoke).profile.cancel is CancelMethod.DELETE
 
     async def ambiguous(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
         """GET the run, because the response to the cancellation shows a run that goes on, or no run."""

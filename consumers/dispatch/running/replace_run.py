@@ -12,7 +12,6 @@ from consumers.dispatch.follow_up import growing_delay, is_overdue, wait_for_nex
 from consumers.dispatch.running.cancellation import Cancellation
 from consumers.runtime.handler import Done
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.profile import CancelMethod
 from router.responses import Purpose, Verdict
 from router.runs.changes import run_has_ended
 from router.runs.events import ChangeRefused, ReplacementBegun, ReplacementDelayed
@@ -27,7 +26,6 @@ from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
     from consumers.runtime.handler import Attempt, Outcome
-    from router.responses import HttpResponse
     from router.runs.reports.report import ExternalReport
     from router.runs.revisions.change_plan import ChangePlan
     from router.runs.run import RunRow
@@ -124,9 +122,6 @@ class RunReplacer(Cancellation):
             return self.caller.read_run_as_of(row, result)
         except NotUnderstoodError:
             return None
-
-    def _is_done_by(self, row: RunRow, response: HttpResponse) -> bool:  # noqa: ARG002 - a 204 to a PATCH shows no end
-        return self.caller.spoke(row.spoke).profile.cancel is CancelMethod.DELETE
 
 
 def _not_replaced(field: str) -> Reason:

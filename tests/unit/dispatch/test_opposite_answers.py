@@ -321,7 +321,12 @@ async def test_a_cancellation_by_patch_that_the_system_ignores_is_refused(answer
     assert gateway.row().phase is Phase.ACCEPTED
 
 
-SHOWS_NO_STATE = [HttpResponse(status=200), HttpResponse(status=200, body=b" "), json_answer(200, {"id": TEST})]
+SHOWS_NO_STATE = [
+    HttpResponse(status=204),
+    HttpResponse(status=200),
+    HttpResponse(status=200, body=b" "),
+    json_answer(200, {"id": TEST}),
+]
 
 
 @pytest.mark.parametrize("answer", SHOWS_NO_STATE)

@@ -360,7 +360,8 @@ def test_an_answer_that_can_be_read_and_not_be_written_again_is_read_or_refused(
 
 def test_a_part_of_a_measure_that_is_nested_deeply_costs_neither_the_value_nor_the_end_of_the_run() -> None:
     nested = "[" * 600 + "]" * 600
-    body = '{"id":"1","state":"completed","testMeasure":[{"id":"TM1","value":7,"accuracy":%s}]}' % nested
+    measure = f'{{"id":"TM1","value":7,"accuracy":{nested}}}'
+    body = f'{{"id":"1","state":"completed","testMeasure":[{measure}]}}'
     report = a_spoke().read_reply(an_answer(body.encode()))
     assert (report.state, report.measures[0].value) == (RunState.COMPLETED, 7)
     assert "accuracy 'JSON that is nested too deeply to be shown'" in report.reasons[0].message
