@@ -34,7 +34,7 @@ from router.runs.reports.report import ExternalReport
 from router.runs.reports.report_order import is_behind, merge_answer
 from router.runs.revisions.replacement import expects_cancellation, is_replaced
 from router.runs.states import TERMINAL
-from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES
+from router.runs.transitions import ACCEPTED_PHASES, ENDED_PHASES, NOT_ACCEPTED_PHASES
 from schemas.inbound import InboundReceived
 from schemas.vocabulary import Channel, Phase, RunState
 
@@ -90,7 +90,7 @@ class ReportHandler:
         row = await self._find_reported_run(event, received, report, attempt)
         if row is None:
             return await self._handle_replaced_or_unknown(event, received, report, attempt)
-        self.unknown_ids.forget(received.spoke, report.external_id)
+        self.unknown_ids.forget(received.spoke, report.external_id or row.run_id)
         if report.cancel_task is not None:
             return await self._cancel_reports.record(event, row, report)
         return await self._handle(event, row, report, attempt, authentic=self._is_authentic(received))
@@ -180,34 +180,49 @@ class ReportHandler:
         replaces = report.external_id and self.caller.spoke(spoke).profile.reposted
         row = await self.updater.store.run_of_replaced_test(spoke, report.external_id or "") if replaces else None
         if row is None:
-            return self._handle_unknown_run(event, received, report, attempt)
+            return await self._handle_unknown_run(event, received, report, attempt)
         await self.updater.republish(event, row)
         self.on_ignored(spoke)
         return Done()
 
     async def _find_run_by_name(self, spoke: str, report: ExternalReport) -> RunRow | None:
-        """Find, by our id or its name, a run that the system accepted without naming an external id."""
+        """Find a run by our id or its name: one that has no external id yet, or any if the report has none either."""
+        row = await self._named_run(spoke, report)
+        if row is None or is_replaced(row, report.external_id):
+            return None
+        return row if _waits_for_id(row) or _is_known_by_name_only(row, report) else None
+
+    async def _named_run(self, spoke: str, report: ExternalReport) -> RunRow | None:
         for run_id in run_id_candidates(report):
             row = await self.updater.store.run(run_id)
-            if row is not None and row.spoke == spoke and _waits_for_id(row) and identifies_run(report, row):
-                return None if is_replaced(row, report.external_id) else row
+            if row is not None and row.spoke == spoke and identifies_run(report, row):
+                return row
         return None
 
-    def _handle_unknown_run(
+    async def _awaited_id(self, spoke: str, report: ExternalReport) -> str | None:
+        """Return the id that a report waits for: its external id, or ours of a run whose POST is not answered yet."""
+        if report.external_id:
+            return report.external_id
+        row = await self._named_run(spoke, report)
+        is_open = row is not None and row.phase in NOT_ACCEPTED_PHASES and row.sent_at is not None
+        return row.run_id if row is not None and is_open else None
+
+    async def _handle_unknown_run(
         self, event: Event, received: InboundReceived, report: ExternalReport, attempt: Attempt
     ) -> Outcome:
         problem = report_without_run(received.spoke, report)
         # After a stop of hours every report is old, and the command that learns its run's id is processed beside it.
         old = self.updater.now() - received.received_at > timedelta(seconds=self.max_report_age)
-        if not report.external_id:
+        awaited = await self._awaited_id(received.spoke, report)
+        if awaited is None:
             return DeadLetter(problem)
-        asked = self.unknown_ids.count_look_up(received.spoke, report.external_id, self.updater.now())
+        asked = self.unknown_ids.count_look_up(received.spoke, awaited, self.updater.now())
         if asked is None:
             return DeadLetter(too_many_unknown_ids(received.spoke, report))
         in_the_way = attempt.behind >= MAX_BEHIND or attempt.crowded
-        old = old and self.unknown_ids.searched_for(received.spoke, report.external_id) >= self._search_time
+        old = old and self.unknown_ids.searched_for(received.spoke, awaited) >= self._search_time
         if (old or in_the_way) and asked >= MIN_ATTEMPTS:
-            self.unknown_ids.give_up(received.spoke, report.external_id)
+            self.unknown_ids.give_up(received.spoke, awaited)
             return DeadLetter(problem)
         self.caller.exclude_attempt(received.spoke, attempt, event.id)  # no call was made: all retries of one are left
         delay = max(self.retry_interval, min(MAX_RETRY_INTERVAL, _RETRY_GROWTH * attempt.elapsed))
@@ -342,6 +357,11 @@ def _is_end_without_answer(row: RunRow, thin: ExternalReport, outcome: Outcome) 
 def _waits_for_id(row: RunRow) -> bool:
     was_accepted = row.phase in ACCEPTED_PHASES or (row.phase is Phase.FALLOUT and row.accepted_at is not None)
     return was_accepted and row.external_id is None
+
+
+def _is_known_by_name_only(row: RunRow, report: ExternalReport) -> bool:
+    # The test that a change has replaced has the same name.
+    return report.external_id is None and row.external_id is not None and row.replacement is None
 
 
 def _never(_row: RunRow) -> bool:
