@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from base64 import b64decode
 from dataclasses import replace
+from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 MASK = b"***"
 _MIN_LENGTH = 6  # characters; a shorter secret would be found in other words
 _MIN_LENGTH_IN_SUCCESS = 16  # where a word of the run itself would be lost
+_ESCAPED = re.compile(r"""["&'<>\\]""")
 _FIRST_FAILURE = 300  # of the statuses
 
 
@@ -47,6 +51,10 @@ def _secrets(request: HttpRequest, without: HttpRequest) -> Iterator[bytes]:
             yield secret.encode(errors="replace")
             if "/" in secret:  # as PHP writes it in JSON
                 yield secret.replace("/", "\\/").encode(errors="replace")
+            if _ESCAPED.search(secret):  # as texts of JSON and HTML write it
+                yield json.dumps(secret)[1:-1].encode()
+                yield escape(secret).encode(errors="replace")
+                yield escape(secret, quote=False).encode(errors="replace")
 
 
 def _password(scheme: str, credentials: str) -> tuple[str, ...]:
