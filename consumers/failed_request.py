@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from codecs import BOM_UTF8
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
@@ -133,9 +132,11 @@ def _read_invalid(record: Record, position_id: str) -> FailedRequest | None:
 
 
 def _json_object(value: bytes | None) -> Mapping[str, object]:
-    text = (value or b"").removeprefix(BOM_UTF8)
+    """Return the object in a record in any encoding of JSON, also in one that does not fit: ids are ASCII mostly."""
+    written = value or b""
+    text = written.decode(json.detect_encoding(written), errors="replace")
     try:
-        return _object(json.loads(text)) if text.lstrip()[:1] == b"{" else {}
+        return _object(json.loads(text)) if text.lstrip()[:1] == "{" else {}
     except (ValueError, RecursionError):
         return {}
 

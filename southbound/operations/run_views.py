@@ -322,7 +322,8 @@ def _describe_routed(row: RunRow) -> str:
 
 def _describe_accepted(row: RunRow) -> str:
     state = f", which reports {row.state}" if row.state else ""
-    return f"{row.spoke} has accepted it as {row.external_id}{state}"
+    named = f"as {row.external_id}" if row.external_id is not None else "without naming an id"
+    return f"{row.spoke} has accepted it {named}{state}"
 
 
 def _describe_fulfilled(row: RunRow) -> str:
@@ -348,7 +349,7 @@ _PHASE_DESCRIPTIONS: dict[Phase, Callable[[RunRow], str]] = {
     Phase.SENDING: lambda row: f"a POST to {row.spoke} may be in progress",
     Phase.RETRYING: lambda row: f"the last attempt at {row.spoke} failed; it is retried",
     Phase.IN_DOUBT: lambda row: (
-        f"a POST to {row.spoke} had no response; the run is looked up there before the POST is retried"
+        f"it is not known whether a POST reached {row.spoke}; the run is looked up there before the POST is retried"
     ),
     Phase.ACCEPTED: _describe_accepted,
     Phase.IN_PROGRESS: _describe_accepted,

@@ -134,6 +134,8 @@ async def test_what_the_handler_told_is_not_told_again() -> None:
         (b'{"run": {"run_id": "TR1", "root_run_id": "TR0", "version": 3, "color": 1}}', "send", "TR1", "TR0", 3),
         (b'\xef\xbb\xbf{"run": {"run_id": 17}}', "send", "17", "17", 1),
         (b'{"run": {"runId": "TR1", "version": "x"}}', "send", "TR1", "TR1", 1),
+        ('{"run": {"run_id": "TR1"}}'.encode("utf-16"), "send", "TR1", "TR1", 1),
+        ('{"run": {"run_id": "TR1", "name": "Prüfung"}}'.encode("latin-1"), "send", "TR1", "TR1", 1),
         (b'{"specversion": "1.0", "id": "e", "type": "southbound.RunChanged", "data": {"run": {"run_id": "TR1"}}}',
          "change", "TR1", "TR1", 1),
         (b'{"specversion": "1.0", "type": "southbound.RunCancelled", "subject": "TR1"}', "cancel", "TR1", "TR1", 1),

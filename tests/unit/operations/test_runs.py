@@ -234,6 +234,16 @@ def test_every_phase_has_a_sentence(phase: Phase) -> None:
     assert ("its cancellation was requested" in sentences) == (phase is not Phase.CANCELLED)
 
 
+def test_a_run_that_was_accepted_without_an_id_is_not_said_to_have_one() -> None:
+    (sentence, *_) = status_sentences(a_run(phase=Phase.ACCEPTED, external_id=None))
+    assert sentence.startswith("fibre-lab has accepted it without naming an id")
+
+
+def test_a_run_in_doubt_is_not_said_to_have_had_no_response_because_it_may_have_had_one() -> None:
+    (sentence, *_) = status_sentences(a_run(phase=Phase.IN_DOUBT))
+    assert sentence.startswith("it is not known whether a POST reached fibre-lab")
+
+
 def test_a_waiting_run_names_its_definitions_and_its_children_wait_with_it() -> None:
     assert "in the queue for s#S1, s#S2" in status_sentences(a_run(phase=Phase.WAITING, waits_for=("s#S1", "s#S2")))[0]
     child = a_run(phase=Phase.WAITING, document=a_document("TR0001-1", parent="TR0001"))
