@@ -149,7 +149,7 @@ def _text(value: object) -> str:
     """Return an id, also if it is a number; empty if it cannot be the id of a run."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_VERSION:
         return str(value)
-    if not isinstance(value, str) or len(value) > MAX_ID_LENGTH or "\0" in value:
+    if not isinstance(value, str) or len(value) > MAX_ID_LENGTH or "\0" in value or "\ufffd" in value:
         return ""
     return value.encode("utf-8", "ignore").decode()  # without halves of surrogate pairs, which no event can carry
 

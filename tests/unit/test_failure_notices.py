@@ -166,6 +166,7 @@ def test_bytes_that_cannot_be_read_are_told_under_their_subject() -> None:
         b'{"run": {"run_id": ["TR1"]}}',
         b'{"run": {"run_id": true}}',
         b'{"run": {"run_id": "a\\u0000b"}}',
+        '{"run": {"run_id": "TR-Ä"}}'.encode("latin-1"),
         b'{"run": {"run_id": "%s"}}' % (b"x" * (MAX_ID_LENGTH + 1)),
         b"[" * 100_000,
         b'{"a":' * 100_000,
