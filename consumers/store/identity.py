@@ -38,8 +38,13 @@ class StoreIdentity:
         return await self._database.read(_read_state)
 
     async def next_mark(self) -> StoreState | None:
-        """Count one up and return the new state, which is stored when this returns; None if there is no identity."""
-        return await self._database.write(_next_mark)
+        """Count one up and return the new state, which is stored when this returns.
+
+        None if the store has no identity, or if its address leads to no store, or to another one, or to an older one.
+        """
+        state = await self._database.write(_next_mark)
+        there = await self._database.read_anew(_read_mark)
+        return state if state and there and there[0] == state.store_id and there[1] >= state.mark else None
 
     async def write_nothing(self) -> None:
         """Write a row as it is, which needs all that a write needs."""
@@ -83,6 +88,11 @@ def _read_state(connection: Connection) -> StoreState:
         unmarked=bool(row.unmarked),
         accepted=orjson.loads(row.accepted),
     )
+
+
+def _read_mark(connection: Connection) -> tuple[str, int] | None:
+    row = connection.execute(select(store_identity.c.store_id, store_identity.c.mark)).first()
+    return (row.store_id, row.mark) if row else None
 
 
 def _next_mark(connection: Connection) -> StoreState | None:

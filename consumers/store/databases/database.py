@@ -44,6 +44,12 @@ class Database(Protocol):
             CommitInDoubtError: the commit was sent and never answered.
         """
 
+    async def read_anew(self, work: Callable[[Connection], T]) -> T | None:
+        """Run work that reads what is at the address of the database now; None if no database with tables is there.
+
+        A process that has opened a file goes on to write it after it was deleted, or after another one took its name.
+        """
+
     async def close(self) -> None:
         """Close the connections."""
 

@@ -56,6 +56,10 @@ class PostgresDatabase:
         """Run work and commit."""
         return await self._run(self._writer, work)
 
+    async def read_anew(self, work: Callable[[Connection], T]) -> T:
+        """Run work that reads; a server that was replaced has closed the connections to the one before."""
+        return await self.read(work)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._writer.dispose()

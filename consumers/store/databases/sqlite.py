@@ -47,9 +47,10 @@ class SqliteDatabase:
     def __init__(self, url: URL, *, lock_timeout: float, synchronous: Synchronous) -> None:
         self.name = f"SQLite {url.database}"
         self._lock_timeout = lock_timeout
+        self._file = Path(url.database or "").absolute()
         # The directory of a first start; whether it can be written is reported when the file is opened.
         with contextlib.suppress(OSError):
-            Path(url.database or "").absolute().parent.mkdir(parents=True, exist_ok=True)
+            self._file.parent.mkdir(parents=True, exist_ok=True)
         self._engine = _engine(url, lock_timeout, synchronous)
         self.sql = statements_for(self._engine.dialect)
         # The write lock is taken first: a transaction that reads first could not get it any more.
@@ -63,6 +64,20 @@ class SqliteDatabase:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run work and commit."""
         return await self._run(self._writer, work)
+
+    async def read_anew(self, work: Callable[[Connection], T]) -> T | None:
+        """Run work that reads the file that has the name now; None if there is none, or one without tables."""
+        if not await asyncio.to_thread(self._file.exists):
+            return None
+        connection = _ConnectionThread(self._engine, begin="BEGIN")
+        try:
+            return await self._run(connection, work)
+        except StoreUnavailableError as error:
+            if "no such table" in str(error):
+                return None
+            raise
+        finally:
+            await connection.close()
 
     async def close(self) -> None:
         """Close the connections."""

@@ -196,6 +196,9 @@ class ConnectionLosingDatabase:
     async def read(self, work: Callable[[Connection], T]) -> T:
         return await self._database.read(work)
 
+    async def read_anew(self, work: Callable[[Connection], T]) -> T | None:
+        return await self._database.read_anew(work)
+
     async def write(self, work: Callable[[Connection], T]) -> T:
         due, self._due = self._due, False
         if due and not self._after:

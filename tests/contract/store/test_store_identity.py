@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from dataclasses import replace
+from sqlite3 import connect
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,6 +120,44 @@ async def test_a_store_that_is_exchanged_for_one_without_identity_is_noticed(add
     await again.close()
     assert state.store_id != before.store_id
     assert (state.mark, state.bound_to) == (0, None)
+
+
+def prepare(becomes: str, file: Path) -> None:
+    """Make what takes the place of a store; the marks that the store counts from now on are not in it."""
+    if becomes == "an older backup":
+        with closing(connect(file)) as copying:
+            copying.execute("VACUUM INTO ?", (str(file.with_name("backup")),))
+    elif becomes == "another store":
+        asyncio.run(make_store(file.with_name("backup")))
+    elif becomes == "an empty file":
+        file.with_name("backup").touch()
+
+
+async def make_store(file: Path) -> None:
+    await (await open_store(f"sqlite:///{file}")).close()
+
+
+def replace_file(file: Path) -> None:
+    for each in file.parent.glob("runs.db*"):
+        each.unlink()
+    if file.with_name("backup").exists():
+        file.with_name("backup").rename(file)
+
+
+@pytest.mark.parametrize("becomes", ["nothing", "an empty file", "an older backup", "another store"])
+async def test_fault_a_file_that_is_deleted_or_replaced_while_a_process_works_with_it_was_not_noticed(
+    becomes: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "runs.db"
+    store = await open_store(f"sqlite:///{file}")
+    marker = await a_marker(store, RecordingPublisher())
+    await marker.advance()
+    await asyncio.to_thread(prepare, becomes, file)
+    await marker.advance()
+    replace_file(file)
+    with pytest.raises(StoreDiscontinuedError, match=r"runs\.db is not the one .*replay --rebuild"):
+        await marker.advance()
+    await store.close()
 
 
 async def test_a_store_that_is_given_to_another_gateway_ends_the_process(store: SqlRunStore) -> None:
