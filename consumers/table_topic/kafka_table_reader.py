@@ -89,10 +89,11 @@ class KafkaTableReader:
                 return
 
     def _follow(self, reader: PartitionReader, stopped: threading.Event) -> Iterator[TableTopicRead]:
-        for batch in reader.batches([OffsetRange(self._topic, 0, FIRST)], follow=True):
+        # Of a topic that was made anew all records are needed; to read the others again changes nothing.
+        for batch in reader.batches([OffsetRange(self._topic, 0, FIRST)], follow=True, restart_from=FIRST):
             if stopped.is_set():
                 return
-            if batch.records or batch.at_end or batch.problem:
+            if batch.records or batch.at_end or batch.problem or batch.notice:
                 yield _news_of(batch)
             if batch.problem and not batch.records:
                 stopped.wait(RETRY_AFTER)
@@ -100,4 +101,4 @@ class KafkaTableReader:
 
 def _news_of(batch: Batch) -> TableTopicRead:
     entries = tuple((one.key(), one.value()) for one in batch.records)
-    return TableTopicRead(entries=entries, at_end=batch.at_end, problem=batch.problem)
+    return TableTopicRead(entries=entries, at_end=batch.at_end, problem=batch.problem or batch.notice)

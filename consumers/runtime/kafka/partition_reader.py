@@ -9,7 +9,9 @@ from uuid import uuid4
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
-from consumers.runtime.kafka.offset_range import OffsetRange, RangeProgress
+from consumers.runtime.kafka.follow_watch import FollowWatch
+from consumers.runtime.kafka.log_watch import watermarks
+from consumers.runtime.kafka.offset_range import OffsetRange, RangeProgress, TopicAndPartition
 from producers.kafka_errors import sentence_for
 
 if TYPE_CHECKING:
@@ -39,12 +41,13 @@ class Batch:
     """What one poll returned.
 
     `at_end`: with this batch, every partition has been read to its end. `problem`: the last error that will not pass
-    by itself, as a sentence. All are empty if nothing arrived in time.
+    by itself, as a sentence. `notice`: what was mended, as a sentence. All are empty if nothing arrived in time.
     """
 
     records: Sequence[Message] = ()
     at_end: bool = False
     problem: str = ""
+    notice: str = ""
 
 
 class PartitionReader:
@@ -53,16 +56,15 @@ class PartitionReader:
     def __init__(self, settings: Mapping[str, object], *, request_timeout: float = _REQUEST_TIMEOUT) -> None:
         """`settings` are those of librdkafka; `request_timeout` is in seconds and limits each request for metadata."""
         self._request_timeout = request_timeout
-        self._consumer = Consumer(
-            {
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "earliest",  # where the first offset is gone, or the topic was created again
-                **settings,
-                "group.id": f"southbound-reader-{uuid4()}",  # librdkafka requires one; nothing is committed to it
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-            }
-        )
+        self._settings = {
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",  # where the first offset is gone, or the topic was created again
+            **settings,
+            "group.id": f"southbound-reader-{uuid4()}",  # librdkafka requires one; nothing is committed to it
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+        self._consumer = Consumer(self._settings)
 
     def __enter__(self) -> Self:
         """Return this reader; it is closed at the end of the block."""
@@ -158,12 +160,18 @@ class PartitionReader:
                 )
 
     def batches(
-        self, ranges: Sequence[OffsetRange], *, follow: bool = False, limit: int = _BATCH_SIZE
+        self,
+        ranges: Sequence[OffsetRange],
+        *,
+        follow: bool = False,
+        limit: int = _BATCH_SIZE,
+        restart_from: int | None = None,
     ) -> Iterator[Batch]:
         """Yield what every poll returns, also if it is nothing, until all ranges are at their end.
 
-        There is at most one range for each partition. `follow`: ignore the ends and never stop. `limit`: so many
-        records at most in one batch.
+        There is at most one range for each partition. `follow`: ignore the ends and never stop; if a partition with
+        records is not read, another client reads from the offset `restart_from`, or else on from where this one is.
+        `limit`: so many records at most in one batch.
         """
         non_empty = [offset_range for offset_range in ranges if follow or offset_range.length > 0]
         progress = RangeProgress(non_empty, follow=follow)
@@ -173,23 +181,41 @@ class PartitionReader:
                 for offset_range in non_empty
             ]
         )
+        watch = FollowWatch(non_empty if follow else (), time.monotonic())
         while follow or not progress.at_end:
             before = progress.ended
-            batch = self._next(progress, limit)
+            batch = self._next(progress, limit, watch)
             if not follow and (ended := progress.ended - before):
                 # Not paused: a pause would outlive the assignment.
                 self._consumer.incremental_unassign([TopicPartition(*topic_partition) for topic_partition in ended])
             yield batch
+            if follow and (unread := watch.find_unread(self._watermarks, time.monotonic())) is not None:
+                self._start_anew(watch, restart_from)
+                yield Batch(notice=_not_read(*unread))
 
-    def _next(self, progress: RangeProgress, limit: int) -> Batch:
+    def _watermarks(self, place: TopicAndPartition) -> tuple[int, int] | None:
+        return watermarks(self._consumer, place)
+
+    def _start_anew(self, watch: FollowWatch, restart_from: int | None) -> None:
+        """Read with another client: this one ignores a topic that was deleted and made anew (see `LogWatch`)."""
+        self._consumer.close()
+        self._consumer = Consumer(self._settings)
+        if restart_from is not None:
+            watch.positions = dict.fromkeys(watch.positions, restart_from)
+        self._consumer.assign([TopicPartition(*each, offset) for each, offset in watch.positions.items()])
+
+    def _next(self, progress: RangeProgress, limit: int, watch: FollowWatch) -> Batch:
         messages, problem = self._poll(limit)
         records: list[Message] = []
         for message in messages:
             error = message.error()
             if error is not None:
-                problem = _note(error, message, progress) or problem
+                problem = _note(error, message, progress, watch) or problem
+                continue
             # The type stubs allow None for errors that concern no partition.
-            elif progress.accept((message.topic(), message.partition()), message.offset()):  # type: ignore[arg-type]
+            place, offset = (message.topic(), message.partition()), message.offset()
+            watch.read(place, offset + 1)  # type: ignore[arg-type, operator]
+            if progress.accept(place, offset):  # type: ignore[arg-type]
                 records.append(message)
         return Batch(records=records, at_end=bool(messages) and progress.at_end, problem=problem)
 
@@ -206,15 +232,24 @@ class PartitionReader:
         return messages, ""
 
 
-def _note(error: KafkaError, message: Message, progress: RangeProgress) -> str:
+def _note(error: KafkaError, message: Message, progress: RangeProgress, watch: FollowWatch) -> str:
     """Record the end of a partition; return the sentence of an error that will not pass by itself."""
     if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka's spelling
-        progress.reach_end((message.topic(), message.partition()))  # type: ignore[arg-type] # it names its partition
+        place = (message.topic(), message.partition())
+        progress.reach_end(place)  # type: ignore[arg-type] # it names its partition
+        watch.read(place, message.offset())  # type: ignore[arg-type]
         return ""
     if error.retriable() or error.code() in _TRANSIENT:
         return ""
     topic = message.topic()
     return sentence_for(error, f"topic {topic}" if topic else "the cluster")
+
+
+def _not_read(topic: str, partition: int) -> str:
+    return (
+        f"partition {partition} of topic {topic} was not read although it has records, as after the topic was deleted"
+        " and made anew: a new Kafka client reads it"
+    )
 
 
 def _failure(error: KafkaException, what: str) -> PartitionReadError:

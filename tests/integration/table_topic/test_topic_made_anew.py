@@ -1,0 +1,89 @@
+"""Tables that are published on a topic that was deleted and made anew, after a restart of its broker, are read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from consumers.table_topic.kafka_table_reader import KafkaTableReader, reader_settings
+from southbound.broker.broker import BrokerUnavailableError
+from southbound.broker.java import find_java
+from southbound.broker.jvm import jvm_broker
+from tests.harness.ports import a_quiet_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TOPIC = "testrun.tables"
+
+
+@pytest.fixture
+def port() -> int:
+    """A port for a broker of this test, which is restarted."""
+    try:
+        find_java()
+    except BrokerUnavailableError as error:
+        pytest.skip(str(error))
+    return a_quiet_port()
+
+
+def make_topic(bootstrap: str) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # kept: a collected one ends its futures with an error
+    for future in admin.create_topics([NewTopic(TOPIC, 1)]).values():
+        future.result(60)
+
+
+def delete_topic(bootstrap: str) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for future in admin.delete_topics([TOPIC]).values():
+        future.result(60)
+
+
+def produce(bootstrap: str, *keys: str) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap})
+    for key in keys:
+        producer.produce(TOPIC, b"{}", key.encode())
+    assert producer.flush(60) == 0
+
+
+async def read_until(reader: KafkaTableReader, key: str) -> tuple[list[str], list[str]]:
+    """Return the keys and the problems that the reader reports until it reports this key."""
+    keys: list[str] = []
+    problems: list[str] = []
+    async with asyncio.timeout(90):
+        async for news in reader:
+            keys += [(name or b"").decode() for name, _ in news.entries]
+            problems += [news.problem] if news.problem else []
+            if key in keys:
+                return keys, problems
+    raise AssertionError(problems)
+
+
+@pytest.mark.parametrize("longer", [False, True], ids=["shorter than before", "longer than before"])
+async def test_fault_a_table_topic_that_was_made_anew_was_never_read_again(
+    tmp_path: Path,
+    port: int,
+    longer: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    published = ["policy", *(["more"] * 9 if longer else []), "selector"]
+    with jvm_broker(print, folder=tmp_path, port=port) as broker:
+        await asyncio.to_thread(make_topic, broker.bootstrap)
+        await asyncio.to_thread(produce, broker.bootstrap, "a", "b", "c", "d", "before")
+        reader = KafkaTableReader(reader_settings(broker.bootstrap), TOPIC)
+        await reader.__aenter__()
+        await read_until(reader, "before")
+    with jvm_broker(print, folder=tmp_path, port=port) as broker:
+        await asyncio.to_thread(produce, broker.bootstrap, "restarted")  # librdkafka knows a higher leader epoch now
+        await read_until(reader, "restarted")
+        await asyncio.to_thread(delete_topic, broker.bootstrap)
+        await asyncio.to_thread(make_topic, broker.bootstrap)
+        await asyncio.to_thread(produce, broker.bootstrap, *published)
+        keys, problems = await read_until(reader, "selector")
+        await reader.__aexit__()
+    assert keys == published
+    assert any("was not read although it has records" in problem for problem in problems)
