@@ -75,7 +75,7 @@ class HierarchyAssembler:
     async def _add_to_routed_root(self, event: Event, row: RunRow, root: RunRow) -> Outcome:
         """Decide about a child whose root is already routed."""
         if not is_pending(row):
-            return await self._handle_redelivery(event, row)
+            return await self._handle_redelivery(event, row, root)
         if root.decision is None or not root.decision.hierarchical:
             await self.updater.store_intention(
                 event, row, CancelledBeforeSending() if root.decision is None else ROOT_SENT_ALONE
@@ -88,10 +88,12 @@ class HierarchyAssembler:
         refused = await self._send_named_children(event, root)
         return DeadLetter(refused) if refused else Done()
 
-    async def _handle_redelivery(self, event: Event, row: RunRow) -> Outcome:
-        if row.phase in ENDED_PHASES:
-            await self.updater.republish(event, row)
-        await self.commands.publish_again(event, await self.updater.store.runs_of_request(row.request_id))
+    async def _handle_redelivery(self, event: Event, row: RunRow, root: RunRow) -> Outcome:
+        """Publish again what this event led to, also if it completed the hierarchy of a root that is sent alone."""
+        ended = [one for one in (row, *(await self.children(root)).values()) if one.phase in ENDED_PHASES]
+        if ended:
+            await self.updater.republish(event, *{one.run_id: one for one in ended}.values())
+        await self.commands.publish_again(event, await self.updater.store.runs_of_request(root.request_id))
         return Done()
 
     async def _send_named_children(self, event: Event, root: RunRow) -> Problem | None:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class RequestBuilder(NamedTuple):
     """What was decided for a request, to be stored in one transaction.
 
-    `ordered` are its runs as they were ordered, `runs` the same with what they take from their specifications.
+    `ordered` are all runs as they were ordered, `runs` those that are sent, with what they take from their
+    specifications.
     """
 
     request: RequestRow
@@ -33,6 +34,11 @@ class RequestBuilder(NamedTuple):
     pending_rows: Mapping[str, RunRow]
     uses: tuple[ThresholdUse, ...]
     from_queue: bool
+
+    @property
+    def left_out(self) -> Sequence[RunDocument]:
+        """The children of a root that is sent alone."""
+        return self.ordered[len(self.runs) :]
 
 
 def build_run_rows(

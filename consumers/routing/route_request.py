@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from consumers.problems import reason_of, run_exists
-from consumers.routing.child_rows import complete_hierarchy
+from consumers.routing.child_rows import complete_hierarchy, read_rows_of_root
 from consumers.routing.commands import build_send_commands
 from consumers.routing.decide import AllDefinitionsUsedUp
 from consumers.routing.give_up import runs_to_give_up
@@ -110,7 +110,7 @@ class RequestRouter:
                 return await self._refuse(event, ordered, pending_rows, children)
             request_builder = RequestBuilder(
                 request=build_request_row(root, route, pending_rows, now),
-                ordered=chosen,
+                ordered=ordered,
                 runs=(applied, *children),
                 pending_rows=pending_rows,
                 uses=(route.counted_definition.use_at(now),) if route.counted_definition else (),
@@ -169,18 +169,15 @@ class RequestRouter:
             request.created_at,
             from_queue=request_builder.from_queue,
         )
-        chosen = {run.run_id for run in request_builder.runs}
+        ended, not_sent = await self._end_left_out(request_builder)
 
         def commands(updated: Sequence[RunRow]) -> Sequence[SendRun]:
             rows = {row.run_id: row for row in (*new, *updated)}
             return build_send_commands([rows[run.run_id] for run in request_builder.runs])
 
-        not_sent: list[RowUpdate] = [
-            (row, (ROOT_SENT_ALONE,)) for run_id, row in pending_rows.items() if run_id not in chosen
-        ]
         try:
             await self.updater.store_intentions(
-                event, [*updates, *not_sent], [request, *new, *request_builder.uses], commands
+                event, [*updates, *not_sent], [request, *new, *ended, *request_builder.uses], commands
             )
         except ConflictError:
             if not pending_rows:
@@ -189,6 +186,20 @@ class RequestRouter:
                 return run_exists(request_builder.runs[0])
             raise
         return Done()
+
+    async def _end_left_out(self, request_builder: RequestBuilder) -> tuple[list[RunRow], list[RowUpdate]]:
+        """Return new rows and updates that end the children of a root that is sent alone.
+
+        A child whose id another run has, or that has ended, is left as it is.
+        """
+        known = dict(request_builder.pending_rows)
+        unread = [run.run_id for run in request_builder.left_out if run.run_id not in known]
+        known |= {row.run_id: row for row in await asyncio.gather(*map(self.updater.store.run, unread)) if row}
+        at, root_run_id = request_builder.request.created_at, request_builder.request.root_run_id
+        new = [build_run_row(run, None, at) for run in request_builder.left_out if run.run_id not in known]
+        waiting = [known[run.run_id] for run in request_builder.left_out if run.run_id in known]
+        waiting = [row for row in waiting if is_pending(row) and row.root_run_id == root_run_id]
+        return new, [(row, (ROOT_SENT_ALONE,)) for row in (*waiting, *new)]
 
     async def _conflicts_permanently(self, request_builder: RequestBuilder) -> bool:
         """Return whether a run that a pending root embeds also arrived as an event of its own."""
@@ -207,6 +218,10 @@ class RequestRouter:
             return DeadLetter(run_exists(root))
         if is_pending(row):
             return await self._handle_pending_run(event, row)
+        if row.decision is None or not row.decision.hierarchical:
+            children = [run.run_id for run in (*runs[1:], *root.children)]
+            await self.updater.republish(event, *await read_rows_of_root(self.updater.store, root.run_id, children))
+            runs = runs[:1]
         # What a newer version has removed while the request waited has no row.
         late = root.version < row.requested.version
         if any(

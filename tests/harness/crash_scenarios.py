@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from schemas.run_document import RunDocument
 
 SINGLE, TREE, BUNDLE = a_document("A"), a_tree("T", 2), a_tree("B", 2, spec="fibre-bundle")
+FLAT = a_tree("F", 2, spec="fibre-flat")  # only its root is sent
 ASSEMBLED_HIERARCHY = (
     a_document("G", spec="fibre-tree", child_run_ids=("G-1", "G-2")),
     a_document("G-1", parent="G", order=1),
     a_document("G-2", parent="G", order=2),
 )
-RUNS = ("A", "T", "T-1", "T-2", "B", "B-1", "B-2", "G", "G-1", "G-2")
-ROOTS: dict[str, RunDocument] = {"A": SINGLE, "T": TREE, "B": BUNDLE, "G": ASSEMBLED_HIERARCHY[0]}
+RUNS = ("A", "T", "T-1", "T-2", "B", "B-1", "B-2", "F", "F-1", "G", "G-1", "G-2")
+ROOTS: dict[str, RunDocument] = {"A": SINGLE, "T": TREE, "B": BUNDLE, "F": FLAT, "G": ASSEMBLED_HIERARCHY[0]}
 STATES = ("inProgress", "completed", "failed", "cancelled")
 
 
@@ -82,7 +83,7 @@ EVENTS = st.builds(
     _maybe_repeat,
     st.lists(
         st.one_of(
-            st.sampled_from([RunRequested(run=run) for run in (SINGLE, TREE, BUNDLE, *ASSEMBLED_HIERARCHY)]),
+            st.sampled_from([RunRequested(run=run) for run in (SINGLE, TREE, BUNDLE, FLAT, *ASSEMBLED_HIERARCHY)]),
             changes(),
             st.builds(lambda run_id: RunCancelled(run_id=run_id, root_run_id=run_id[0]), st.sampled_from(RUNS)),
             st.builds(StateReport, st.sampled_from(RUNS), st.sampled_from(STATES), st.integers(1, 3)),

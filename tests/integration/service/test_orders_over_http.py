@@ -109,6 +109,49 @@ async def test_an_order_is_read_at_once_and_shows_its_result(kafka_bootstrap: st
                 assert response.status == 409
             async with http.get(base, params={"relatedService.id": "PI0001"}) as response:
                 assert (response.status, response.headers["X-Total-Count"]) == (200, "4")
+            await check_filters(http, base, [related[0], related[1]], ordered["id"])
+            await check_children_of_a_root_that_is_sent_alone(http, base, service, {**tree, "name": "Alone"})
+
+
+async def check_filters(http: aiohttp.ClientSession, base: str, children: list[str], single: str) -> None:
+    """Check filters that the database decides and filters that the process decides, over runs that have ended."""
+    wanted = [
+        ({"name": "Child 1,Child 2", "state": "completed"}, set(children)),
+        ({"name.regex": "^Child", "southbound.result": "pass"}, None),
+        ({"testMeasure.id": "TM1", "testSpecification.id": "fibre-line"}, {single}),
+        ({"startDateTime.gte": "2020-01-01"}, set()),
+        ({"state": "completed", "validFor.endDateTime.lt": "2027-02-01"}, {single}),
+    ]
+    for filters, expected in wanted:
+        async with http.get(base, params={**filters, "fields": "name"}) as response:
+            listed = await response.json()
+            if expected is None:
+                assert (response.status, listed["code"]) == (400, "invalidValue"), listed
+                continue
+            assert ({each["id"] for each in listed}, response.headers["X-Total-Count"]) == (
+                expected,
+                f"{len(expected)}",
+            ), filters
+    async with http.get(base, params={"state": "completed", "limit": "1", "sort": "name"}) as response:
+        assert (response.status, [each["name"] for each in await response.json()]) == (206, ["Child 1"])
+
+
+async def check_children_of_a_root_that_is_sent_alone(
+    http: aiohttp.ClientSession, base: str, service: ServiceUnderTest, tree: dict[str, Any]
+) -> None:
+    """Check that nested children end, with the reason, if the table sends only their root."""
+    tree = {**tree, "testSpecification": {"id": "fibre-flat"}}
+    measure = {**ORDER["testMeasure"][0], "value": {"name": "v", "value": 1}}
+    tree["childServiceTest"] = [{**child, "testMeasure": [measure]} for child in tree["childServiceTest"]]
+    async with http.post(base, json=tree) as response:
+        left_out = "/childServiceTest/0/testMeasure/0/value, /childServiceTest/1/testMeasure/0/value"
+        assert response.headers["Southbound-Not-Kept"] == left_out
+        root = await response.json()
+    for child in root["serviceTestRelationship"]:
+        shown = await wait_for_state(http, f"{base}/{child['id']}", service, "cancelled")
+        reasons = next(each["value"] for each in shown["characteristic"] if each["name"] == "southbound.reasons")
+        assert [reason["code"] for reason in reasons] == ["ROOT_SENT_ALONE"]
+    await wait_for_state(http, f"{base}/{root['id']}", service, "completed")
 
 
 async def test_processes_share_orders_and_a_killed_one_loses_and_doubles_none(

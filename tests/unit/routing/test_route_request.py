@@ -44,7 +44,42 @@ async def test_of_a_tree_that_is_not_hierarchical_only_the_root_is_sent() -> Non
     gateway = InMemoryGateway()
     await gateway.process_request(a_tree(spec="fibre-flat"))
     assert commanded(gateway) == ["TR0001"]
-    assert [*gateway.store.runs] == ["TR0001"]
+
+
+async def test_the_embedded_children_of_a_root_that_is_sent_alone_end_with_the_reason() -> None:
+    gateway = InMemoryGateway()
+    for _ in range(2):
+        await gateway.process_request(a_tree(children=2, spec="fibre-flat"))
+    for child in ("TR0001-1", "TR0001-2"):
+        assert gateway.row(child).state is RunState.CANCELLED
+        assert [[reason.code for reason in result.reasons] for result in gateway.results(child)] == [
+            ["ROOT_SENT_ALONE"]
+        ]
+    assert not gateway.dead_lettered
+    await gateway.process_callback("ext-TR0001", state="completed", testMeasure=[])
+    assert [closing.counts for closing in gateway.request_results()] == [{"completed": 1}]
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+async def test_a_child_that_arrived_before_the_root_that_embeds_it_and_is_sent_alone_ends(embedded: bool) -> None:  # noqa: FBT001 - both kinds of child
+    gateway = InMemoryGateway()
+    child = a_document("TR0001-1", parent="TR0001", order=1)
+    await gateway.process_request(child)
+    tree = a_tree(children=2, spec="fibre-flat")
+    if not embedded:
+        tree = tree.model_copy(update={"children": tree.children[1:], "child_run_ids": ("TR0001-1",)})
+    await gateway.process_request(tree)
+    assert commanded(gateway) == ["TR0001"]
+    assert {gateway.row(f"TR0001-{n}").state for n in (1, 2)} == {RunState.CANCELLED}
+    assert not gateway.dead_lettered
+
+
+async def test_a_root_that_is_sent_alone_ends_no_run_of_another_root() -> None:
+    gateway = InMemoryGateway()
+    await gateway.process_request(a_document("TR0001-1"))
+    await gateway.process_request(a_tree(children=1, spec="fibre-flat"))
+    assert commanded(gateway) == ["TR0001-1", "TR0001"]
+    assert gateway.row("TR0001-1").state is not RunState.CANCELLED
 
 
 @pytest.mark.parametrize("tree", [False, True])
