@@ -85,6 +85,7 @@ class SourceHandler:
     async def _handle(self, read: SourceRecord, attempt: Attempt) -> Outcome:
         copied = self.source.format is StreamFormat.CLOUDEVENTS or (self.runs is None and read.is_event_of_ours)
         if copied:
+            self._check_tenant()
             return await self._copy(read)
         try:
             read = await self._decoded(read)
@@ -98,6 +99,17 @@ class SourceHandler:
             body["id"] = derive_event_id(read.event_id, "run")
         arrival = Arrival(event_id=read.event_id, body=body, way=self.way, at=read.moment(value))
         return await self._take(own_id_of(body), arrival, attempt)
+
+    def _check_tenant(self) -> None:
+        """Refuse an event of Southbound from a source that has a tenant: such an event may be about any run.
+
+        Raises:
+            RecordUnreadableError: the source has one.
+        """
+        if self.source.tenant is not None:
+            raise RecordUnreadableError(
+                "it is an event of Southbound, and the source has a tenant, which such an event does not keep to"
+            )
 
     async def _decoded(self, read: SourceRecord) -> SourceRecord:
         """Return the record with its value, if that is Avro.

@@ -26,14 +26,11 @@ _TRANSLATED = (
     (IPv6Network("64:ff9b::/96"), 0),  # NAT64
     (IPv6Network("2002::/16"), 80),  # 6to4
 )
+_GLOBAL_UNICAST = IPv6Network("2000::/3")  # IANA has allocated no other addresses that are public
 _NEVER_GLOBAL = (
-    IPv6Network("64:ff9b:1::/48"),  # NAT64 with a prefix of local use
     IPv6Network("2001::/23"),  # protocol assignments, with Teredo
     IPv6Network("2001:db8::/32"),  # documentation
     IPv6Network("3fff::/20"),  # documentation
-    IPv6Network("5f00::/16"),  # segment routing
-    IPv6Network("fec0::/10"),  # site-local
-    IPv6Network("100::/64"),  # discard
 )
 
 
@@ -92,8 +89,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     inner = embedded_address(address)
     if inner is not None:
         return is_public(inner)
-    local = address.is_multicast or address.is_link_local or any(address in network for network in _NEVER_GLOBAL)
-    return address.is_global and not local
+    is_reserved = any(address in network for network in _NEVER_GLOBAL)
+    return address.is_global and address in _GLOBAL_UNICAST and not is_reserved
 
 
 def embedded_address(address: IPv6Address) -> IPv4Address | None:

@@ -165,6 +165,16 @@ async def test_events_of_southbound_are_copied_as_they_are_with_an_id(tmp_path: 
         assert [name for name, _ in message.headers] == ["ce_type", "ce_id"]
 
 
+async def test_an_event_of_southbound_does_not_leave_the_tenant_of_its_source(tmp_path: Path) -> None:
+    async with a_stream(tmp_path, tenant="acme") as stream:
+        cancelled = {"run_id": "TR-of-another", "root_run_id": "TR-of-another"}
+        outcome = await stream.take(cancelled, ce_type="southbound.RunCancelled")
+        assert isinstance(outcome, DeadLetter)
+        assert outcome.problem.code == "STREAM_RECORD_UNREADABLE"
+        assert "tenant" in outcome.problem.sentence
+        assert stream.publisher.published == []
+
+
 async def test_an_order_without_an_id_is_one_run_however_often_its_record_comes(tmp_path: Path) -> None:
     async with a_stream(tmp_path) as stream:
         for at_ms in (0, 0, 1):

@@ -41,6 +41,13 @@ INSIDE = [
     "2002:7f00:1::",
     "2001:0:7f00:1::",
     "2001:db8::1",
+    "100::1",
+    "3fff::1",
+    "5f00::1",
+    "::5efe:7f00:1",  # not allocated, as all that follow
+    "1234::1",
+    "4000::1",
+    "8000::1",
 ]
 STRICT = AddressPolicy()
 
