@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import orjson
 
+from consumers.spokes.conventions.http_conventions import ID, path_with_id
 from consumers.spokes.port import Call
 from router.northbound.writeback import create_body, spelled_state, state_of, unique_name, update_body
 from router.responses import Purpose
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
 
 _COLLECTION = "/serviceTest"
+_RUN = f"{_COLLECTION}/{ID}"
 _MAX_ID_LENGTH = 500  # characters; a target that answers with more answers with something else
 
 
@@ -40,7 +41,7 @@ class TargetCalls:
         return Call(
             purpose=Purpose.CHANGE,
             method="PATCH",
-            path=f"{_COLLECTION}/{quote(target_id, safe='')}",
+            path=path_with_id(_RUN, target_id),
             body=orjson.dumps(update_body(self.target.form, row)),
             content_type=self.target.media_types.change,
             idempotency_key=self._key("update", row),
@@ -59,7 +60,7 @@ class TargetCalls:
 
     def read(self, run_id: str) -> Call:
         """GET one run."""
-        return Call(purpose=Purpose.READ, method="GET", path=f"{_COLLECTION}/{quote(run_id, safe='')}")
+        return Call(purpose=Purpose.READ, method="GET", path=path_with_id(_RUN, run_id))
 
     def look_up(self, row: RunRow) -> Call | None:
         """GET the run by its name; None where the id of a run is ours, so that a PATCH finds it."""

@@ -74,6 +74,14 @@ CALLS = TargetCalls(WritebackTarget.model_validate({"name": "desk", "base_url": 
 
 
 @pytest.mark.parametrize(
+    ("run_id", "segment"), [("..", "%2E%2E"), (".", "%2E"), ("a/b?c#d", "a%2Fb%3Fc%23d"), ("{id}", "%7Bid%7D")]
+)
+def test_no_id_of_a_run_names_another_resource(run_id: str, segment: str) -> None:
+    for call in (CALLS.read(run_id), CALLS.update(a_run(), run_id)):
+        assert call.path == f"/serviceTest/{segment}"
+
+
+@pytest.mark.parametrize(
     ("body", "listed"),
     [
         (b'[{"id": "7", "name": "Line test TR1"}]', Listed("7")),
