@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from router.runs.processed_events import CANCEL, CHANGE, has_been_processed, has_led_to
+from router.runs.run import RunRow
 from router.runs.states import TERMINAL
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
@@ -16,7 +17,6 @@ from schemas.vocabulary import Phase, RunState
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from router.runs.run import RunRow
     from schemas.lifecycle import LifecycleEvent
     from schemas.results import Reason
     from schemas.run_document import RunDocument
@@ -165,6 +165,33 @@ class RunView:
     @staticmethod
     def _is_processed(row: RunRow, order: Order) -> bool:
         return order.event_kind is not OrderEventKind.CHANGED or has_been_processed(row, order.event_id)
+
+
+def rejected_row(view: RunView) -> RunRow | None:
+    """Return a refused order as the row of a run that ended as rejected; its revision is below that of every row.
+
+    None: it is not refused, or it was accepted since.
+    """
+    if view.order is None or view.refusal is None:
+        return None
+    order, document = view.order, view.order.document
+    return RunRow(
+        run_id=order.run_id,
+        root_run_id=order.root_run_id,
+        parent_run_id=document.parent_run_id,
+        tenant=order.tenant,
+        request_id="",
+        spoke="",
+        decision=None,
+        phase=Phase.FAILED,
+        state=RunState.REJECTED,
+        requested=document.model_copy(update={"children": ()}),
+        reasons=view.refusal.reasons,
+        created_at=order.created_at,
+        finished_at=view.refusal.at,
+        updated_at=view.refusal.at,
+        revision=0,
+    )
 
 
 def event_of(order: Order) -> Event | None:

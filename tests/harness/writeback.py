@@ -47,6 +47,7 @@ class WritebackHarness:
     outcomes: list[WriteOutcome] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     own_ids: dict[tuple[str, str], str] = field(default_factory=dict)  # of clients, by run and client
+    refusals: dict[str, RunRow] = field(default_factory=dict)  # refused orders
     target: WritebackTarget = field(init=False)
     handler: WritebackHandler = field(init=False)
     _client: SpokeClient = field(init=False)
@@ -88,6 +89,10 @@ class WritebackHarness:
     async def ordered_as(self, run_id: str, client_name: str) -> str | None:
         """Return the client's own id of a run, as the store of orders does."""
         return self.own_ids.get((run_id, client_name))
+
+    async def refused(self, run_id: str) -> RunRow | None:
+        """Return a refused order without a row, as the store of orders does."""
+        return None if run_id in self.store.runs else self.refusals.get(run_id)
 
     async def stored(self, row: RunRow | None = None, **changes: Any) -> RunRow:  # noqa: ANN401 - fields of the row
         """Store the next revision of a run, and return it."""

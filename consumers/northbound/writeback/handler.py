@@ -13,6 +13,7 @@ from consumers.northbound.writeback.write_run import RunWriter, WriteOutcome
 from consumers.problems import event_misplaced
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from schemas.results import RequestResult, RunResult, RunUpdate
+from schemas.vocabulary import UpdateKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,6 +41,9 @@ class OrderedIds(Protocol):
 
     async def ordered_as(self, run_id: str, client_name: str) -> str | None:
         """Return the client's own id of a run; None if another client ordered it, or without an id."""
+
+    async def refused(self, run_id: str) -> RunRow | None:
+        """Return a refused order as the row of a rejected run; None if no client ordered the run, or it has a row."""
 
 
 class OnOutcome(Protocol):
@@ -89,10 +93,19 @@ class WritebackHandler:
             return Done()
         if not isinstance(data, RunUpdate | RunResult):
             return DeadLetter(event_misplaced(event, "the topics of results and updates"))
-        if not self._chooses(data):
+        is_chosen, is_refusal = self._chooses(data), self._is_refusal(data)
+        if not (is_chosen or is_refusal):
             return self._skipped()
         async with self.locks.of(data.run_id):
-            return await self._write(event, data, attempt)
+            refused = await self.ordered_ids.refused(data.run_id) if is_refusal else None
+            if refused is not None:
+                return await self._write_row(event, refused, attempt)
+            return await self._write(event, data, attempt) if is_chosen else self._skipped()
+
+    def _is_refusal(self, data: RunUpdate | RunResult) -> bool:
+        """Return whether an update is the last word about a request that became a dead letter before it had a row."""
+        is_fallout = isinstance(data, RunUpdate) and data.kind is UpdateKind.FALLOUT and data.revision == 0
+        return is_fallout and not self.target.spokes  # none was chosen
 
     def _chooses(self, data: RunUpdate | RunResult) -> bool:
         if self.target.spokes and data.spoke not in self.target.spokes:
@@ -103,10 +116,16 @@ class WritebackHandler:
         row = await self.runs.run(data.run_id)
         if row is None:
             return DeadLetter(run_not_stored(data, self.target.name))
-        if self.target.tenants and row.tenant not in self.target.tenants:
-            return self._skipped()
-        if row.revision < data.revision and attempt.number < MAX_READS_BEHIND:
+        if row.revision < data.revision and attempt.number < MAX_READS_BEHIND and self._is_of_tenant(row):
             return RetryLater(READ_AGAIN_AFTER, run_behind(data, row.revision))
+        return await self._write_row(event, row, attempt)
+
+    def _is_of_tenant(self, row: RunRow) -> bool:
+        return not self.target.tenants or row.tenant in self.target.tenants
+
+    async def _write_row(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        if not self._is_of_tenant(row):
+            return self._skipped()
         client = self.target.ordering_client
         run_writer = RunWriter(
             target=self.target,

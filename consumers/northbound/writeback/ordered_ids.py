@@ -1,4 +1,4 @@
-"""Find the id under which the system that a run is written to has ordered it."""
+"""Find what the store of orders has of a run that is written to the system that ordered it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from consumers.northbound.orders.api_call import client_name_of
+from router.northbound.order import rejected_row
 
 if TYPE_CHECKING:
     from consumers.store.orders.port import OrderStore
+    from router.runs.run import RunRow
 
 
 @dataclass(frozen=True, slots=True)
 class StoredOrderIds:
-    """Finds ids in the store of orders; without one, there are none."""
+    """Finds ids and refused orders in the store of orders; without one, there are none."""
 
     orders: OrderStore | None
 
@@ -23,3 +25,8 @@ class StoredOrderIds:
         if view is None or view.order is None or client_name_of(view.order.client) != client_name:
             return None
         return view.order.external_id
+
+    async def refused(self, run_id: str) -> RunRow | None:
+        """Return a refused order as the row of a rejected run; None if no client ordered the run, or it has a row."""
+        view = await self.orders.view(run_id) if self.orders is not None else None
+        return rejected_row(view) if view is not None else None

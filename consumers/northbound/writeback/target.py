@@ -42,7 +42,10 @@ class WritebackTarget(SystemProfile):
     )
     updates: frozenset[UpdateKind] = Field(
         default=_DEFAULT_UPDATES,
-        description="Kinds of `RunUpdate` after which a run is written; after a `RunResult` it always is.",
+        description=(
+            "Kinds of `RunUpdate` after which a run is written; after a `RunResult` it always is, and so is an order of"
+            " HTTP or of a stream that routing refused, as `rejected`."
+        ),
     )
     ordering_client: str | None = Field(
         default=None,

@@ -93,8 +93,13 @@ class RunWriter:
     def _calls(self) -> TargetCalls:
         return TargetCalls(self.target)
 
+    @property
+    def _may_be_repeated(self) -> bool:
+        # A refused order has no row, so its revision is that of "nothing is written"; each of its writes is the same.
+        return self._is_forced or self.row.revision == 0
+
     def _is_written(self, known: WrittenRun) -> bool:
-        return known.written > self.row.revision or (known.written == self.row.revision and not self._is_forced)
+        return known.written > self.row.revision or (known.written == self.row.revision and not self._may_be_repeated)
 
     async def _write(self, known: WrittenRun) -> WriteOutcome | RetryLater | DeadLetter:
         look_up = self._calls.look_up(self.row)
@@ -215,7 +220,7 @@ class RunWriter:
             at=now,
             abandoned_before=now - timedelta(seconds=self.target.timeouts.total + CLAIM_MARGIN),
             posts=posts,
-            force=self._is_forced,
+            force=self._may_be_repeated,
         )
 
 

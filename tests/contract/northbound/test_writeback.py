@@ -90,6 +90,56 @@ async def test_a_run_that_the_instance_ordered_over_http_is_written_under_its_ow
     assert record.states == ["inProgress", "completed"]
 
 
+def a_refused_order(desk: WritebackHarness) -> Event:
+    """Refuse the order of a run before it has a row, and return the update about it."""
+    rejected = replace(a_run("TR1"), phase=Phase.FAILED, state=RunState.REJECTED, revision=0, finished_at=NOON)
+    desk.refusals["TR1"] = rejected
+    return update_of(replace(rejected, phase=Phase.FALLOUT), UpdateKind.FALLOUT)
+
+
+async def test_an_order_that_was_refused_is_rejected_at_the_instance_until_it_is_accepted_after_all(
+    desk: WritebackHarness, instance: ServiceNowInstance
+) -> None:
+    ordered(instance)
+    event = a_refused_order(desk)
+    for _ in range(2):  # redelivered after a crash
+        assert await desk.deliver(event) == Done()
+        desk.restart()
+    [record] = instance.table.records
+    assert (record.states[-1], record.fields["name"]) == ("rejected", "Line test TR1")
+    accepted = await desk.stored(a_run("TR1"), phase=Phase.ACCEPTED, state=RunState.ACKNOWLEDGED)
+    assert await desk.deliver(event) == Done()
+    assert desk.outcomes == [WriteOutcome.UPDATED, WriteOutcome.UPDATED, WriteOutcome.SKIPPED]
+    assert accepted.revision == 1
+
+
+async def test_a_refusal_never_replaces_what_was_written_of_the_accepted_run(
+    desk: WritebackHarness, instance: ServiceNowInstance
+) -> None:
+    ordered(instance)
+    event = a_refused_order(desk)
+    await desk.deliver(result_of(await ended_run(desk)))
+    del desk.store.runs["TR1"]  # deleted since then; the refusal is delivered late
+    assert await desk.deliver(event) == Done()
+    assert instance.table.records[0].states == ["completed"]
+    assert desk.outcomes == [WriteOutcome.UPDATED, WriteOutcome.UNCHANGED]
+
+
+@pytest.mark.parametrize(
+    ("settings", "ordered_over_http"), [({"spokes": ["copper-lab"]}, True), ({"tenants": ["other"]}, True), ({}, False)]
+)
+async def test_a_refusal_that_a_target_does_not_choose_or_that_no_client_ordered_is_not_written(
+    settings: dict[str, Any], *, ordered_over_http: bool
+) -> None:
+    transport = FakeTransport([])
+    async with WritebackHarness("https://desk.example", settings, transport=transport) as desk:
+        event = a_refused_order(desk)
+        if not ordered_over_http:
+            desk.refusals.clear()
+        assert await desk.deliver(event) == Done()
+        assert desk.outcomes == [WriteOutcome.SKIPPED]
+
+
 @pytest.mark.parametrize("fault", InstanceFault)
 @pytest.mark.parametrize("known", [True, False])
 async def test_every_fault_leads_to_one_record_with_every_measure_and_violation_once(
