@@ -19,7 +19,7 @@ from schemas.results import Reason, RunUpdate
 from schemas.vocabulary import Phase, UpdateKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from consumers.failed_request import FailedRequest
     from consumers.run_updates.batch import RowUpdate
@@ -55,18 +55,25 @@ class FailureNotices:
 
     async def notify(self, record: Record, problem: Problem) -> Problem | None:
         """Publish updates about the runs of a dead letter; return the problem if that has to be repeated."""
+
+        async def read() -> FailedRequest | None:
+            return read_failed_request(record, self.envelope)
+
+        return await self.tell(read, problem)
+
+    async def tell(self, find: Callable[[], Awaitable[FailedRequest | None]], problem: Problem) -> Problem | None:
+        """Publish updates about the runs of the request that `find` returns, if there is one, as `notify` does."""
         try:
-            await self._notify(record, problem)
+            request = await find()
+            if request is not None:
+                await self._tell(request, problem)
         except TRANSIENT as error:
             return Problem(code="NOTICE_NOT_PUBLISHED", sentence=f"its update could not be published: {error}")
         except Exception as error:  # noqa: BLE001 - the dead letter is published even if its update cannot be
             self.warn(internal_problem("NOTICE_NOT_PUBLISHED", "The update about a dead letter failed", error))
         return None
 
-    async def _notify(self, record: Record, problem: Problem) -> None:
-        request = read_failed_request(record, self.envelope)
-        if request is None:
-            return
+    async def _tell(self, request: FailedRequest, problem: Problem) -> None:
         reason = Reason(code=problem.code, message=problem.sentence[:MAX_SENTENCE_LENGTH])
         rows = {run_id: await self.updater.store.run(run_id) for run_id in request.run_ids}
         root = rows[request.run_ids[0]]

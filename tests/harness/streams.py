@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from consumers.failure_notices import FailureNotices
 from consumers.northbound.orders.order_book import OrderBook
 from consumers.northbound.streams.handler import SourceHandler
+from consumers.northbound.streams.notices import SourceNotices
 from consumers.northbound.streams.profile import StreamSource
 from consumers.northbound.streams.read_run import ChangedRunReader
 from consumers.northbound.streams.take_arrival import ArrivalTaker
 from consumers.northbound.writeback.target import WritebackTarget
 from consumers.northbound.writeback.target_caller import TargetCaller
-from consumers.runtime.handler import Attempt, Partition, Record
+from consumers.run_updates.announce import Announcer
+from consumers.run_updates.updater import RunUpdater
+from consumers.runtime.handler import Attempt, DeadLetter, Partition, Record
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.limits.circuit_breaker import Breakers
 from consumers.store.sql_store import open_store
@@ -25,6 +29,7 @@ from producers.event_publisher import EventPublisher
 from router.runs.hierarchy_limits import HierarchyLimits
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope, Event
+from schemas.results import RunUpdate
 from schemas.topics import TopicNames
 from tests.builders.runs import NOON
 from tests.fakes.recording_publisher import RecordingPublisher
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
     from consumers.spokes.transport import Transport
     from consumers.store.sql_store import SqlRunStore
     from schemas.codec.registered_avro import RegisteredAvroReader
+    from schemas.problem import Problem
 
 LIFECYCLE = TopicNames().lifecycle
 NOON_MS = int(NOON.timestamp() * 1000)
@@ -57,6 +63,7 @@ class StreamHarness:
     source: StreamSource
     publisher: RecordingPublisher
     handlers: list[SourceHandler]
+    notices: SourceNotices
     outcomes: list[str] = field(default_factory=list)
     _offsets: count[int] = field(default_factory=count)
 
@@ -70,7 +77,7 @@ class StreamHarness:
         elapsed: float = 0.0,
         **headers: str,
     ) -> Outcome:
-        """Make one attempt at a record; `at_ms` are milliseconds after noon."""
+        """Make one attempt at a record, and tell of a dead letter; `at_ms` are milliseconds after noon."""
         record = Record(
             partition=Partition(topic=self.source.topic, number=0, epoch=1),
             offset=next(self._offsets),
@@ -79,7 +86,18 @@ class StreamHarness:
             headers=tuple((name, value.encode()) for name, value in headers.items()),
             timestamp_ms=NOON_MS + at_ms,
         )
-        return await self.handlers[cluster].handle_record(record, Attempt(1, elapsed=elapsed))
+        outcome = await self.handlers[cluster].handle_record(record, Attempt(1, elapsed=elapsed))
+        if isinstance(outcome, DeadLetter):
+            assert await self.notices.notify(record, outcome.problem) is None
+        return outcome
+
+    @property
+    def updates(self) -> list[RunUpdate]:
+        """The updates that were published."""
+        envelope = Envelope(Codec())
+        messages = self.publisher.messages_on(TopicNames().inflight)
+        events = [envelope.decode(message.value, message.headers, fallback_id="none") for message in messages]
+        return [event.data for event in events if isinstance(event.data, RunUpdate)]
 
     @property
     def events(self) -> list[Event]:
@@ -113,7 +131,16 @@ async def a_stream(
         limits=HierarchyLimits(max_runs=20, max_depth=4),
         publish_timeout=0.2,
     )
-    stream = StreamHarness(store=store, source=source, publisher=publisher, handlers=[])
+    updater = RunUpdater(
+        store=store,
+        announcer=Announcer(events=book.events, now=lambda: datetime.now(UTC)),
+        now=lambda: datetime.now(UTC),
+    )
+    failures = FailureNotices(updater=updater, envelope=Envelope(Codec()), warn=_must_not_fail, orders=store.orders)
+    notices = SourceNotices(
+        notices=failures, orders=store.orders, sources={source.name: source}, name=source.name, avro=avro
+    )
+    stream = StreamHarness(store=store, source=source, publisher=publisher, handlers=[], notices=notices)
     handler = SourceHandler(
         source=source,
         taker=ArrivalTaker(book=book, source=source, parent_patience=10.0),
@@ -129,6 +156,10 @@ async def a_stream(
         yield stream
     finally:
         await store.close()
+
+
+def _must_not_fail(problem: Problem) -> None:
+    raise AssertionError(problem.sentence)
 
 
 def _run_reader(transport: Transport) -> ChangedRunReader:

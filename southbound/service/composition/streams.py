@@ -12,6 +12,7 @@ import structlog
 from consumers.metrics import STREAM_RECORDS
 from consumers.northbound.streams.copy_record import RecordCopier, TenantChoice
 from consumers.northbound.streams.handler import COPIED, SKIPPED, RedrivenRecordHandler, SourceHandler
+from consumers.northbound.streams.notices import SourceNotices
 from consumers.northbound.streams.profile import StreamFormat
 from consumers.northbound.streams.read_run import ChangedRunReader
 from consumers.northbound.streams.subject import SourceSubjects
@@ -19,7 +20,7 @@ from consumers.northbound.streams.take_arrival import ArrivalTaker
 from consumers.runtime.dead_letters import DeadLetterHooks
 from schemas.codec.registered_avro import RegisteredAvroReader
 from southbound.service.composition.northbound import order_book
-from southbound.service.composition.workers import assemble_worker, worker_config
+from southbound.service.composition.workers import assemble_worker, failure_notices, worker_config
 from southbound.service.composition.writeback import WritebackSubjects
 from southbound.service.roles import Role
 from southbound.service.streams.clients import (
@@ -89,9 +90,9 @@ def _source_worker(
         gate=resources.breakers.of(source.target).reads if source.target is not None else None,
     )
 
-    def make(may_send: Callable[[], bool], _observer: WorkerMetrics) -> tuple[Handler, DeadLetterHooks]:
+    def make(may_send: Callable[[], bool], observer: WorkerMetrics) -> tuple[Handler, DeadLetterHooks]:
         handler = replace(_source_handler(resources, source, may_send), way=number, avro=avro)
-        return handler.handle_record, DeadLetterHooks(describe=_subjects(resources, source.name).find)
+        return handler.handle_record, _source_hooks(resources, observer, avro, source.name)
 
     servers = source_clusters(kafka, source)[number - 1]
     settings = source_consumer_settings(kafka, source, servers, config, os.environ)
@@ -99,13 +100,13 @@ def _source_worker(
 
 
 def _redriven_worker(resources: SharedResources, avro: RegisteredAvroReader | None) -> Worker:
-    def make(may_send: Callable[[], bool], _observer: WorkerMetrics) -> tuple[Handler, DeadLetterHooks]:
+    def make(may_send: Callable[[], bool], observer: WorkerMetrics) -> tuple[Handler, DeadLetterHooks]:
         handlers = {
             source.name: replace(_source_handler(resources, source, may_send), avro=avro)
             for source in resources.rules.sources
         }
         handle = RedrivenRecordHandler(sources=handlers).handle_record
-        return handle, DeadLetterHooks(describe=_subjects(resources).find)
+        return handle, _source_hooks(resources, observer, avro)
 
     config = worker_config(resources, REDRIVEN)
     return assemble_worker(resources, config, [resources.events.topics.ingress], make)
@@ -150,9 +151,18 @@ def _source_handler(resources: SharedResources, source: StreamSource, may_send: 
     )
 
 
-def _subjects(resources: SharedResources, name: str | None = None) -> SourceSubjects:
+def _source_hooks(
+    resources: SharedResources, observer: WorkerMetrics, avro: RegisteredAvroReader | None, name: str | None = None
+) -> DeadLetterHooks:
+    """Return the hooks of one source; of all sources, for redriven records, without a name."""
     sources = {source.name: source for source in resources.rules.sources}
-    return SourceSubjects(sources=sources, names=resources.events.topics, name=name)
+    subjects = SourceSubjects(sources=sources, names=resources.events.topics, name=name)
+    if resources.orders is None:
+        return DeadLetterHooks(describe=subjects.find)
+    notices = SourceNotices(
+        notices=failure_notices(resources, observer), orders=resources.orders, sources=sources, name=name, avro=avro
+    )
+    return DeadLetterHooks(notify=notices.notify, describe=subjects.find)
 
 
 def _run_reader(

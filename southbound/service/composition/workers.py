@@ -159,12 +159,7 @@ def build_worker(  # noqa: PLR0913 - what only some roles need has a default
     config = replace(worker_config(resources, role), source_of=source_of, hanging_after=hanging_after, gate=gate)
 
     def make(may_send: Callable[[], bool], observer: WorkerMetrics) -> tuple[Handler, DeadLetterHooks]:
-        notices = FailureNotices(
-            updater=resources.updater,
-            envelope=resources.events.envelope,
-            warn=observer.problem_reported,
-            orders=resources.orders,
-        )
+        notices = failure_notices(resources, observer)
         subjects = SubjectFinder(
             store=resources.updater.store, envelope=resources.events.envelope, names=resources.events.topics
         )
@@ -176,6 +171,16 @@ def build_worker(  # noqa: PLR0913 - what only some roles need has a default
         return holding.handle_record, replace(hooks, describe=holding.describe, hold=holding.hold)
 
     return assemble_worker(resources, config, [topic, *more_topics], make)
+
+
+def failure_notices(resources: SharedResources, observer: WorkerMetrics) -> FailureNotices:
+    """Return what tells of requests that become dead letters."""
+    return FailureNotices(
+        updater=resources.updater,
+        envelope=resources.events.envelope,
+        warn=observer.problem_reported,
+        orders=resources.orders,
+    )
 
 
 def assemble_worker(

@@ -15,7 +15,9 @@ from router.responses import HttpResponse
 from schemas.codec.registered_avro import RegisteredAvroReader
 from schemas.codec.schema_registry import RegistryError, RegistryUnavailableError
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
+from schemas.vocabulary import Phase, RunState, UpdateKind
 from tests.builders.registered_avro import CHANGE, SERVICE_TEST, framed_avro
+from tests.builders.runs import a_run
 from tests.fakes.transport import FakeTransport
 from tests.harness.streams import NOON_MS, a_service_test, a_stream
 
@@ -173,6 +175,54 @@ async def test_an_event_of_southbound_does_not_leave_the_tenant_of_its_source(tm
         assert outcome.problem.code == "STREAM_RECORD_UNREADABLE"
         assert "tenant" in outcome.problem.sentence
         assert stream.publisher.published == []
+
+
+async def test_who_ordered_hears_of_a_run_that_its_stream_could_not_order(tmp_path: Path) -> None:
+    async with a_stream(tmp_path) as stream:
+        for _ in range(2):  # redelivered
+            await stream.take(a_service_test(relatedService={}), ce_id="E1")
+        ids = {dict(message.headers)["ce_id"] for message in stream.publisher.messages_on("testrun.inflight")}
+        assert len(ids) == 1
+        update, again = stream.updates
+        assert again.model_copy(update={"occurred_at": update.occurred_at}) == update
+        assert (update.run_id, update.kind, update.revision) == ("TR1", UpdateKind.FALLOUT, 0)
+        assert [reason.code for reason in update.reasons] == ["ORDER_REFUSED"]
+        assert "relatedService" in update.reasons[0].message
+
+
+async def test_who_ordered_hears_of_a_change_that_its_stream_could_not_make_and_the_run_goes_on(tmp_path: Path) -> None:
+    async with a_stream(tmp_path) as stream:
+        await stream.take(a_service_test())
+        await stream.take(a_service_test(relatedService=7))
+        [waiting] = stream.updates
+        assert (waiting.kind, waiting.revision) == (UpdateKind.CHANGE_REFUSED, 0)
+        await stream.store.save(a_run("TR1", phase=Phase.ACCEPTED, state=RunState.IN_PROGRESS))
+        await stream.take(a_service_test(relatedService=7), at_ms=1)
+        routed = stream.updates[-1]
+        assert (routed.kind, routed.revision, routed.phase) == (UpdateKind.CHANGE_REFUSED, 2, Phase.ACCEPTED)
+
+
+@pytest.mark.parametrize(
+    ("body", "profile"),
+    [
+        (a_service_test(None, relatedService={}), {}),
+        (b"no JSON", {}),
+        ({"sys_id": 7}, CHANGE_DATA),
+        (a_service_test("OTHERS", relatedService={}), {"tenant": "acme"}),
+    ],
+    ids=["no id", "unreadable", "change data", "the run of another tenant"],
+)
+async def test_nobody_is_told_of_a_run_that_the_record_does_not_name_or_may_not(
+    tmp_path: Path, body: object, profile: dict[str, Any]
+) -> None:
+    async with (
+        a_stream(tmp_path, answering(), **profile)
+        if profile == CHANGE_DATA
+        else a_stream(tmp_path, **profile) as stream
+    ):
+        await stream.store.save(a_run("OTHERS", phase=Phase.ACCEPTED))
+        assert isinstance(await stream.take(body), DeadLetter)
+        assert stream.updates == []
 
 
 async def test_an_order_without_an_id_is_one_run_however_often_its_record_comes(tmp_path: Path) -> None:
