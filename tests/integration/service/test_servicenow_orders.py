@@ -47,7 +47,7 @@ async def test_runs_are_ordered_answered_and_captured_in_the_table(
         a_service(kafka_bootstrap, tmp_path, started=False, api=ApiSettings(port=0), servicenow=settings) as service,
         aiohttp.ClientSession() as http,
     ):
-        for own in ("sys-1", "sys-2"):
+        for own in ("sys-1", "sys-2", "sys-3"):
             instance.table.add(sys_id=own, state="pending", name="Line test")
         desk = WritebackTarget(
             name="service-desk", base_url=instance.base_url, ordering_client=LOCAL_PRINCIPAL.name, updates=frozenset()
@@ -87,6 +87,8 @@ async def test_runs_are_ordered_answered_and_captured_in_the_table(
         # It is cancelled at the test system, unless it had ended before.
         assert cancelled.get("id") == "TR0001013" or "completed" in cancelled["reason"]
         assert (await ask("sys-1", "fibre-line"))[3] == line[3]
+        [never_sent] = instance.table.of_run("sys-3")
+        await service.wait_until(lambda: never_sent.fields["state"] == "rejected", "the refused order in the table")
         for own in ("sys-1", "sys-2"):
             [record] = instance.table.of_run(own)
             await service.wait_until(lambda record=record: record.fields["state"] == "completed", own)  # type: ignore[misc] # bound

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from producers.kafka_publisher import KafkaPublisher, producer_settings
 from producers.publisher import Message
 from schemas.topics import all_topics
+from schemas.vocabulary import UpdateKind
 from southbound.exit_codes import ExitCode
 from southbound.operations.dlq.letter_filter import LetterOptions
 from southbound.operations.dlq.redrive import CloseOptions, redrive_letters
@@ -219,6 +220,8 @@ async def test_two_clusters_order_a_run_once_and_a_refused_order_is_redriven(
         letter = await service.dead_letter(refused)
         assert letter.header("southbound-dlq-code") == "ORDER_REFUSED"
         assert (letter.header("southbound-dlq-class"), letter.header("southbound-dlq-run")) == ("rejected", "TR2")
+        [told] = await service.wait_until(lambda: service.updates("TR2"), "the update about the refused order")
+        assert (told.kind, [reason.code for reason in told.reasons]) == (UpdateKind.FALLOUT, ["ORDER_REFUSED"])
         await service.wait_until(lambda: desk.ended() == ["TR1"], "the result of the run that both clusters have")
 
         assert [one.header("southbound-dlq-reason") for one in service.dead_letters() if one.value != refused] == []
