@@ -24,6 +24,7 @@ HERMES_PREFIX = "snc."
 MAX_HERMES_LENGTH = 200  # characters of a topic name in ServiceNow's Hermes
 _MAX_CLUSTERS = 4
 _TOPIC = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_TOPIC_LENGTH}}}")
+_HERMES_COMPRESSION = ("gzip", "lz4", "none")
 _HERMES_TOPIC = re.compile(r"snc\.[^.]+(\.[^.]+)?\.sn_[^.]+\.[^.]+")
 _ADDRESSES = re.compile(r"[^\s,:]+:[0-9]{1,5}(,\s*[^\s,:]+:[0-9]{1,5})*|\[[0-9a-fA-F:]+\]:[0-9]{1,5}")
 _TIME = re.compile(r"header:[!-~]{1,200}|(/.*)")
@@ -223,6 +224,16 @@ class StreamDestination(StreamProfile):
     def _has_a_topic(self) -> Self:
         if self.results is None and self.inflight is None:
             raise ValueError("needs 'results' or 'inflight', or both")
+        return self
+
+    @model_validator(mode="after")
+    def _is_compressed_as_hermes_takes_it(self) -> Self:
+        is_hermes = any(
+            topic is not None and topic.startswith(HERMES_PREFIX) for topic in (self.results, self.inflight)
+        )
+        for name in ("compression.type", "compression.codec"):
+            if is_hermes and self.client.get(name, "lz4") not in _HERMES_COMPRESSION:
+                raise ValueError(f"'{name}' in 'client' must be gzip, lz4 or none: a topic of Hermes takes no other")
         return self
 
 

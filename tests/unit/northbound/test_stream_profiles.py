@@ -62,6 +62,21 @@ def test_a_destination_needs_a_topic(tmp_path: Path) -> None:
         load_destinations([a_file(tmp_path, "name: desk\n")])
 
 
+@pytest.mark.parametrize(
+    ("topic", "compression", "is_taken"),
+    [(HERMES, "zstd", False), (HERMES, "snappy", False), (HERMES, "gzip", True), ("results", "zstd", True)],
+)
+def test_a_topic_of_hermes_takes_only_what_is_compressed_as_it_reads(
+    tmp_path: Path, topic: str, compression: str, *, is_taken: bool
+) -> None:
+    file = a_file(tmp_path, f"name: desk\nresults: {topic}\nclient: {{compression.type: {compression}}}\n")
+    if is_taken:
+        assert load_destinations([file])
+        return
+    with pytest.raises(ProfilesWrongError, match="'compression.type' in 'client' must be gzip, lz4 or none"):
+        load_destinations([file])
+
+
 def test_groups_of_hermes_begin_with_the_instance() -> None:
     assert StreamSource(name="desk", topic=HERMES).group_of("sb") == "snc.acme.sb.ingress.desk"
     assert StreamSource(name="desk", topic="runs").group_of("sb") == "sb.ingress.desk"
