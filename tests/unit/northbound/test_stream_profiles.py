@@ -73,7 +73,7 @@ def test_a_topic_of_hermes_takes_only_what_is_compressed_as_it_reads(
     if is_taken:
         assert load_destinations([file])
         return
-    with pytest.raises(ProfilesWrongError, match="'compression.type' in 'client' must be gzip, lz4 or none"):
+    with pytest.raises(ProfilesWrongError, match=r"'compression\.type' in 'client' must be gzip, lz4 or none"):
         load_destinations([file])
 
 
