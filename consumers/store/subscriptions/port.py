@@ -109,7 +109,10 @@ class SubscriptionStore(Protocol):
         """Give up a claim."""
 
     async def first_deliveries(self, subscription_id: str, now: datetime, limit: int) -> Sequence[Delivery]:
-        """Return the first deliveries of a subscription, in order, without those that wait after a refusal."""
+        """Return the first deliveries of a subscription, in order, without those that wait after a refusal.
+
+        There are at most `limit`, and fewer if their bodies are long: about 4 MB together.
+        """
 
     async def settle(self, settlement: Settlement, now: datetime) -> None:
         """Store the outcome of a delivery; a delivery that is not repeated is deleted."""

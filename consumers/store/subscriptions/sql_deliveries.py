@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import and_, delete, exists, insert, or_, select, update
+from sqlalchemy import and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consumers.store.group_commit import GroupCommit
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import Connection, RowMapping, Select, Subquery
 
     from consumers.store.databases.database import Database
     from consumers.store.row_mapping import MomentFormat
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from consumers.store.subscriptions.sql_announced_specifications import PlanSpecification
     from router.northbound.hub.subscription import NewDelivery, RunSubscription
 
+MAX_READ_LENGTH = 4_000_000  # characters of events of one subscriber that are read together, and one event more
 MAX_GROUP = 200  # published events, or settlements, in one transaction
 
 
@@ -61,9 +62,8 @@ class SqlSubscriptionStore(SqlSubscriptions):
             earlier.c.sequence <= deliveries.c.sequence,
             earlier.c.not_before > moment,
         )
-        columns = [deliveries.c[name] for name in Delivery._fields]
-        wanted = select(*columns).where(deliveries.c.subscription_id == subscription_id, ~waits)
-        page = wanted.order_by(deliveries.c.sequence).limit(limit)
+        wanted = select(deliveries.c.sequence).where(deliveries.c.subscription_id == subscription_id, ~waits)
+        page = _within_length(wanted.order_by(deliveries.c.sequence).limit(limit).subquery())
         rows = await self._database.read(lambda connection: connection.execute(page).all())
         return [Delivery(*row) for row in rows]
 
@@ -110,6 +110,16 @@ class SqlSubscriptionStore(SqlSubscriptions):
     async def _settle_together(self, settled: Sequence[tuple[Settlement, datetime]]) -> Sequence[None]:
         await self._database.write(partial(_settle, settled=settled, moments=self._moments))
         return [None] * len(settled)
+
+
+def _within_length(page: Subquery) -> Select[*tuple[Any, ...]]:
+    """Select the deliveries of a page, in order, until their bodies are as long as may be read together."""
+    length = func.length(deliveries.c.body)
+    before = func.sum(length).over(order_by=deliveries.c.sequence) - length
+    columns = [deliveries.c[name] for name in Delivery._fields]
+    sized = select(*columns, before.label("before")).join(page, page.c.sequence == deliveries.c.sequence).subquery()
+    shown = [sized.c[name] for name in Delivery._fields]
+    return select(*shown).where(sized.c.before < MAX_READ_LENGTH).order_by(sized.c.sequence)
 
 
 def _announce(connection: Connection, requests: Sequence[PlanRequest], moments: MomentFormat) -> list[Plan | Exception]:

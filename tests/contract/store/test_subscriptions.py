@@ -24,7 +24,8 @@ from consumers.store.subscriptions.port import (
     TooManySubscriptionsError,
 )
 from router.northbound.hub.plan import Plan, RunNotice
-from router.northbound.hub.subscription import SubscriptionState
+from router.northbound.hub.run_changes import AnnouncedRun
+from router.northbound.hub.subscription import NewDelivery, SubscriptionState
 from router.northbound.order import RunView
 from schemas.published_tables import SpecificationRecord
 from schemas.vocabulary import RunState
@@ -86,6 +87,27 @@ async def test_a_subscription_is_read_back_as_it_was(hub_store: SqlRunStore) -> 
     assert await hub_store.subscriptions.find("S1") == subscription
     assert await hub_store.subscriptions.list_all() == [(subscription, 0)]
     assert await hub_store.subscriptions.find("S2") is None
+
+
+async def test_long_events_are_not_all_read_at_once(hub_store: SqlRunStore) -> None:
+    await subscribe(hub_store, a_subscription())
+    bodies = ["a" * 900_000] * 8
+
+    def plan(*_: object) -> Plan:
+        new = [NewDelivery("S1", f"E{number}", "T", body) for number, body in enumerate(bodies)]
+        return Plan(
+            announced=AnnouncedRun(run_id="TR1", revision=1, state="completed", event_ids=()),
+            kept={},
+            deliveries=tuple(new),
+        )
+
+    await hub_store.subscriptions.announce(PlanRequest("TR1", None, plan, NOON))
+    found = await hub_store.subscriptions.first_deliveries("S1", NOON, 64)
+    assert [delivery.event_id for delivery in found] == ["E0", "E1", "E2", "E3", "E4"]
+    for delivery in found:
+        await hub_store.subscriptions.settle(Settlement("S1", delivery.sequence, delivered=True), NOON)
+    rest = await hub_store.subscriptions.first_deliveries("S1", NOON, 2)
+    assert [delivery.event_id for delivery in rest] == ["E5", "E6"]
 
 
 async def test_an_equal_subscription_and_one_too_many_are_refused(hub_store: SqlRunStore) -> None:
