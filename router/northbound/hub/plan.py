@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from schemas.results import RunResult, RunUpdate
 
 
+WrittenBodies = dict[tuple[str, str, ApiVersion, tuple[str, ...] | None], str]
+
+
 class ShowRun(Protocol):
     """Shows a run as a resource of one version of TMF653."""
 
@@ -106,6 +109,7 @@ class DeliveryPlanner:
         shown = {version: self.show(view, version) for version in {ApiVersion.V4_2, *_versions(subscriptions)}}
         state = str(shown[ApiVersion.V4_2].get("state"))
         run, changes = announce(announced, notice.event_id, notification, state)
+        bodies: WrittenBodies = {}
         deliveries = [
             delivery
             for change in changes
@@ -116,6 +120,7 @@ class DeliveryPlanner:
                     subscription,
                     change,
                     shown[subscription.version],
+                    bodies,
                     at=notification.occurred_at,
                     request_id=notification.request_id,
                 )
@@ -128,9 +133,11 @@ class DeliveryPlanner:
         self, at: datetime, run: GoneRun, subscriptions: Sequence[RunSubscription]
     ) -> tuple[NewDelivery, ...]:
         """Return the deliveries about a run that was deleted at this moment."""
-        change = deletion_of(run.run_id, run.state)
+        change, bodies = deletion_of(run.run_id, run.state), WrittenBodies()
         made = [
-            self._delivery(subscription, change, kept_resource(run.kept, subscription.version), at=at, request_id=None)
+            self._delivery(
+                subscription, change, kept_resource(run.kept, subscription.version), bodies, at=at, request_id=None
+            )
             for subscription in subscriptions
             if subscription.covers(run.tenant)
         ]
@@ -141,6 +148,7 @@ class DeliveryPlanner:
         subscription: RunSubscription,
         change: HubChange,
         resource: Mapping[str, object],
+        bodies: WrittenBodies,
         *,
         at: datetime,
         request_id: str | None,
@@ -151,10 +159,13 @@ class DeliveryPlanner:
         # A query of 4.1 may also name the type of 4.2: it would be silent otherwise.
         if not any(query.matches(each.event_type, resource) for each in (change, shown_as)):
             return None
-        body = event_body(
-            shown_as, resource, query, version=subscription.version, at=at, request_id=request_id, thin=self.thin
-        )
-        return NewDelivery(subscription.subscription_id, shown_as.event_id, shown_as.event_type, body)
+        # Written once for all subscribers that get the same: it may have a megabyte.
+        form = (shown_as.event_id, shown_as.event_type, subscription.version, query.fields)
+        if form not in bodies:
+            bodies[form] = event_body(
+                shown_as, resource, query, version=subscription.version, at=at, request_id=request_id, thin=self.thin
+            )
+        return NewDelivery(subscription.subscription_id, shown_as.event_id, shown_as.event_type, bodies[form])
 
 
 def _versions(subscriptions: Sequence[RunSubscription]) -> set[ApiVersion]:

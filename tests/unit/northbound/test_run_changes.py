@@ -127,6 +127,39 @@ def test_a_subscriber_of_a_tenant_does_not_hear_of_the_runs_of_another_one() -> 
     assert {delivery.subscription_id for delivery in deliveries} == {"S1"}
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(ApiVersion),
+            st.sampled_from(("", "fields=state", "fields=name", "state=completed", "eventType=ServiceTestCreateEvent")),
+        ),
+        max_size=8,
+    ),
+    st.permutations((RunState.ACKNOWLEDGED, RunState.IN_PROGRESS, RunState.COMPLETED)),
+)
+def test_each_of_many_subscribers_gets_what_it_would_get_alone(
+    forms: list[tuple[ApiVersion, str]], states: list[RunState]
+) -> None:
+    subscriptions = [
+        a_subscription(f"S{number}", version=version, query=query) for number, (version, query) in enumerate(forms)
+    ]
+    events = published(*states[:2], RunState.COMPLETED)
+    together = told(events, *subscriptions) if subscriptions else []
+    for subscription in subscriptions:
+        own = [delivery for delivery in together if delivery.subscription_id == subscription.subscription_id]
+        assert own == told(events, subscription)
+
+
+def test_an_event_is_written_once_for_all_who_get_the_same() -> None:
+    first, second, _other = told(
+        published(RunState.ACKNOWLEDGED),
+        a_subscription("S1"),
+        a_subscription("S2"),
+        a_subscription("S3", query="fields=state"),
+    )
+    assert first.body is second.body
+
+
 def test_the_deletion_of_a_run_has_the_same_id_each_time() -> None:
     gone = GoneRun("TR0001", None, "completed", {"id": "TR0001", "href": "/x", "state": "completed"})
     [first] = PLANNER.deletions(NOON, gone, [a_subscription()])
