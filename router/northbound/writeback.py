@@ -53,6 +53,13 @@ _COMPARATORS = {
     "less than or equal": "less than or is",
     "less than or equal to": "less than or is",
 }
+# ServiceNow's types of characteristics, and how others name them. A type that it does not have is left out.
+_VALUE_TYPES = {
+    **{name: name for name in ("choice", "date", "duration", "email", "label")},
+    **dict.fromkeys(("date/time", "date_time", "date-time", "datetime"), "date_time"),
+    **dict.fromkeys(("single line text", "single_line_text", "string", "text"), "single_line_text"),
+    **dict.fromkeys(("yes/no", "yes_no", "boolean"), "yes_no"),
+}
 # A strict instance refuses the whole result for one on the other side.
 _LOWER_COMPARATORS = frozenset({"greater than", "greater than or is"})
 _UPPER_COMPARATORS = frozenset({"less than", "less than or is"})
@@ -128,7 +135,15 @@ def writable_run(row: RunRow, shown_id: str | None = None) -> WritableRun:
 
 def create_body(form: TargetFormat, row: RunRow, shown_id: str | None = None) -> Body:
     """Write the body of the POST that creates a run, with everything that is known about it."""
-    return whole_body(form, writable_run(row, shown_id))
+    body = whole_body(form, writable_run(row, shown_id))
+    if not form.is_servicenow or not row.requested.characteristic:
+        return body
+    kinds = [_servicenow_value_type(each.value_type) for each in row.requested.characteristic]
+    written = [
+        _characteristic(each.name, each.value, kind)
+        for each, kind in zip(row.requested.characteristic, kinds, strict=True)
+    ]
+    return {**body, "characteristic": written}
 
 
 def whole_body(form: TargetFormat, writable: WritableRun) -> Body:
@@ -223,6 +238,10 @@ def _specification(form: TargetFormat, run: RunDocument) -> Body:
 
 def _characteristic(name: str, value: JsonValue, value_type: str | None) -> Body:
     return _without_empty({"name": name, "valueType": value_type}) | {"value": value_to_json(value)}
+
+
+def _servicenow_value_type(value_type: str | None) -> str | None:
+    return None if value_type is None else _VALUE_TYPES.get(value_type.strip().casefold())
 
 
 def _measures(form: TargetFormat, writable: WritableRun) -> list[Body]:

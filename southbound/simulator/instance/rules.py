@@ -16,6 +16,7 @@ STATES = frozenset({"acknowledged", "canceled", "completed", "failed", "inProgre
 ENDED = frozenset({"canceled", "completed", "failed", "rejected"})
 MAX_NAME, MAX_DESCRIPTION, MAX_ACCURACY = 250, 4_000, 40
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+_VALUE_TYPES = frozenset({"choice", "date", "date_time", "duration", "email", "label", "single_line_text", "yes_no"})
 _MODES = frozenset({"ondemand", "proactive"})
 _RUN_FIELDS = frozenset(
     {
@@ -95,6 +96,9 @@ def _mistakes(body: AnyJson) -> Iterator[tuple[str, str]]:
     for field in ("startDateTime", "endDateTime"):
         yield from _moment(body, field, "")
     yield from _period(body)
+    for number, one in enumerate(_list(body, "characteristic")):
+        if isinstance(one, dict) and one.get("valueType", "label") not in _VALUE_TYPES:
+            yield f"/characteristic/{number}/valueType", f"must be one of {', '.join(sorted(_VALUE_TYPES))}"
     for number, measure in enumerate(_list(body, "testMeasure")):
         yield from _measure(measure, f"/testMeasure/{number}")
 

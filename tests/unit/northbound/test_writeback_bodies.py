@@ -28,7 +28,7 @@ from router.northbound.writeback import (
 )
 from router.runs.run import RunRow, replace
 from schemas.results import ReportedMeasure, RuleViolation, TolerancePeriod
-from schemas.run_document import JsonText, RequestedMeasure, RunDocument
+from schemas.run_document import Characteristic, JsonText, RequestedMeasure, RunDocument
 from schemas.vocabulary import MeasureIdOrigin, Mode, Phase, RunState
 from southbound.simulator.errors import RequestRefusedError
 from southbound.simulator.instance.rules import check_run
@@ -100,6 +100,29 @@ def test_a_strict_instance_takes_long_texts_shortened(
     check_run(orjson.loads(orjson.dumps(body)))
     assert len(str(body["name"])) <= MAX_NAME_LENGTH
     assert len(str(body.get("description", ""))) <= MAX_DESCRIPTION_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("value_type", "written"),
+    [
+        ("string", "single_line_text"),
+        ("Single line text", "single_line_text"),
+        ("boolean", "yes_no"),
+        ("yes/no", "yes_no"),
+        ("dateTime", "date_time"),
+        ("choice", "choice"),
+        ("number", None),
+        (None, None),
+    ],
+)
+def test_a_characteristic_has_a_type_that_servicenow_has_or_none(value_type: str | None, written: str | None) -> None:
+    one = Characteristic(name="line", value="A", value_type=value_type)
+    row = replace(a_run("TR1"), requested=a_document("TR1").model_copy(update={"characteristic": (one,)}))
+    body: dict[str, Any] = create_body(SERVICENOW, row)
+    check_run(body)
+    assert body["characteristic"] == [{"name": "line", "value": "A"} | ({"valueType": written} if written else {})]
+    as_ordered: dict[str, Any] = create_body(TMF653, row)
+    assert as_ordered["characteristic"][0].get("valueType") == value_type
 
 
 @given(run_rows())
