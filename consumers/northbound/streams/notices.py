@@ -1,4 +1,4 @@
-"""Tell the services that read updates of a `ServiceTest` on a stream that became a dead letter."""
+"""Publish updates about each `ServiceTest` on a stream that became a dead letter."""
 
 from __future__ import annotations
 
