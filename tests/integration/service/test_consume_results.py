@@ -58,6 +58,9 @@ async def test_results_are_plain_json_unless_there_is_a_registry(
     assert typed["describe"](event.value, event.headers).startswith("TR1 is completed: ")
     for update in service.reader.on(service.topics.inflight):
         assert orjson.loads(update.value or b"")["kind"] in set(UpdateKind)
+    # What stays inside is Avro in any case.
+    inside = [*service.reader.on(service.topics.dispatch("fibre-lab")), *service.reader.on(service.topics.inbound)]
+    assert {(event.value or b"")[:2] for event in inside} == {b"\xc3\x01"}
 
 
 async def test_results_are_avro_where_the_setting_says_so(kafka_bootstrap: str, tmp_path: Path) -> None:

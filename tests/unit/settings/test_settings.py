@@ -309,3 +309,18 @@ def test_records_may_take_as_long_as_kafka_waits_for_a_poll(text: str) -> None:
 def test_fault_a_number_without_an_end_is_refused(text: str) -> None:
     (sentence,) = settings_errors({}, text)
     assert sentence.endswith("must be a number")
+
+
+@pytest.mark.parametrize(
+    ("text", "in_json"),
+    [
+        ("{}", True),
+        ("{format: auto}", True),
+        ("{format: auto, registry: 'http://registry:8081'}", False),
+        ("{format: json, registry: 'http://registry:8081'}", True),
+        ("{format: avro}", False),
+    ],
+)
+def test_what_others_read_is_json_unless_there_is_a_registry_or_a_setting(text: str, *, in_json: bool) -> None:
+    kafka = load_settings(write_settings(f"kafka: {text}"), {}).kafka
+    assert kafka.notifies_in_json is in_json
