@@ -46,7 +46,7 @@ def test_a_full_event_has_the_whole_run() -> None:
 
 def test_a_thin_event_has_what_identifies_the_run_and_what_changed() -> None:
     created, ended = sent(thin=True)
-    assert (created.keys(), ended.keys()) == (IDENTITY | {"name", "state"}, IDENTITY | {"state"})
+    assert (set(created), set(ended)) == (IDENTITY | {"name", "state"}, IDENTITY | {"state"})
     assert ended["state"] == "completed"
 
 
