@@ -11,7 +11,7 @@ import orjson
 
 from schemas.vocabulary import UpdateKind
 from tests.builders.runs import a_document
-from tests.fixtures.service import a_service
+from tests.fixtures.service import TopicListener, a_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,9 +58,20 @@ async def test_results_are_plain_json_unless_there_is_a_registry(
     assert typed["describe"](event.value, event.headers).startswith("TR1 is completed: ")
     for update in service.reader.on(service.topics.inflight):
         assert orjson.loads(update.value or b"")["kind"] in set(UpdateKind)
-    # What stays inside is Avro in any case.
-    inside = [*service.reader.on(service.topics.dispatch("fibre-lab")), *service.reader.on(service.topics.inbound)]
-    assert {(event.value or b"")[:2] for event in inside} == {b"\xc3\x01"}
+
+
+async def test_what_stays_inside_is_avro_although_results_are_json(
+    service: ServiceUnderTest, kafka_bootstrap: str
+) -> None:
+    await service.request(a_document("TR1"))
+    await service.result_of("TR1")
+    inside = TopicListener(kafka_bootstrap, (service.topics.dispatch("fibre-lab"), service.topics.inbound))
+    try:
+        for topic in (service.topics.dispatch("fibre-lab"), service.topics.inbound):
+            events = await service.wait_until(lambda topic=topic: inside.on(topic), topic)  # type: ignore[misc] # bound
+            assert {(event.value or b"")[:2] for event in events} == {b"\xc3\x01"}
+    finally:
+        await asyncio.to_thread(inside.close)
 
 
 async def test_results_are_avro_where_the_setting_says_so(kafka_bootstrap: str, tmp_path: Path) -> None:
