@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.tmf653.envelopes import is_envelope, open_envelope
+from consumers.spokes.tmf653.envelopes import EVENT_TIMES, is_envelope, open_envelope
 from router.runs.ids import derive_event_id
 from schemas.inbound import InboundReceived
 from schemas.text.json_body import read_json_body
@@ -60,7 +60,7 @@ def callback_event_id(received: InboundReceived, fallback_id: str) -> str:
     if received.event_id is not None:
         role = f"callback:{received.spoke}:{received.event_type or ''}:{_digest(content, received.body)}"
         return derive_event_id(received.event_id, role)
-    if "eventTime" in content:
+    if not content.keys().isdisjoint(EVENT_TIMES):
         return derive_event_id(sha256(received.body).hexdigest(), f"callback-body:{received.spoke}")
     return fallback_id
 

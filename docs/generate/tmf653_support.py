@@ -40,6 +40,10 @@ NOTES = """
 - 5.0 requires the role of a related party. One without is sent with its type as role. `Individual`, `Organization` and
   `Party` are sent as `PartyRef`, all others as `PartyRoleRef`.
 - A definition of a measure is named once in a run: further measures with the same definition are sent without it.
+- `testMeasureCharacteristic` of a measure is not kept, because a result has no place for it: the reason
+  `MEASURE_CHARACTERISTIC_LEFT_OUT` says so, once per run. A rule of `mapping.receive` moves one to a measure of its
+  own, such as from `/testMeasure/0/testMeasureCharacteristic/0/value` to `/testMeasure/[metricName=samples]/value`.
+- The time of an event is its `eventTime`, or else `timeOccurred` (4.1 and 4.2: `timeOcurred`).
 - `patchable` does not limit the answer to `ServiceTestInformationRequiredEvent`: a field that the system asks for is
   sent, also `testMeasure`.
 - After `cancelAccepted` for a task, the run ends when the system reports it: by an event about the run or the task, or

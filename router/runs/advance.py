@@ -56,6 +56,7 @@ from router.runs.reports import late_reports
 from router.runs.reports.information import add_questions, without_answered, without_questions_about
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
 from router.runs.reports.report_order import names_earlier_state, newest_event, without_outdated_fields
+from router.runs.reports.verdict import late_verdict
 from router.runs.revisions import replacement as replacements
 from router.runs.revisions.change_plan import with_fields_elsewhere
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
@@ -410,12 +411,13 @@ def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
     left_out = measures != measured.measures
     replaces = late_reports.replaces_measures(row, measures)
     reasons = late_reports.late_reasons(row, late, replaces=replaces, left_out=left_out)
-    new = (*reasons, *late_reports.stale_reasons(row, report))
+    verdict = late_verdict(row.reasons, report.reasons)
+    new = (*reasons, *verdict, *late_reports.stale_reasons(row, report))
     if not new:
         return Transition(row)
     known = measured.reasons if late else row.reasons
     row = replace(row, measures=measures, reasons=late_reports.with_late_reasons(known, new))
-    if not late:
+    if not (late or verdict):
         return _notify(row, UpdateKind.STALE, new)
     row = missing_parts.judge(row)
     update = announcements.build_update(row, UpdateKind.STALE, new).model_copy(update={"test_measure": late})

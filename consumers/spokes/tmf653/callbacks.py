@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from consumers.spokes.port import NotAboutARunError, NotUnderstoodError
-from consumers.spokes.tmf653.envelopes import open_envelope
+from consumers.spokes.tmf653.envelopes import EVENT_TIMES, open_envelope
 from consumers.spokes.tmf653.identities import id_of
 from consumers.spokes.tmf653.lenient_json import as_mapping, as_moment, first_text, parse_json
 from consumers.spokes.tmf653.replies import echoed_run_id, require_answer, require_run, to_report
@@ -181,7 +181,7 @@ def _timed(report: ExternalReport, body: Json, received: InboundReceived) -> Ext
     """
     if not (report.thin or report.state in _STATES_BOTH_WAYS) or received.channel is not Channel.CALLBACK:
         return report
-    found = as_moment(body.get("eventTime"), needs_zone=True)
+    found = next((at for name in EVENT_TIMES if (at := as_moment(body.get(name), needs_zone=True))), None)
     if found is None or found > received.received_at + _FUTURE:
         return report
     return replace(report, event_time=found)

@@ -19,6 +19,9 @@ _RUNS = ("serviceTest", "ServiceTest")
 _RESOURCES = frozenset({"servicetest", "servicetestspecification", "cancelservicetest"})
 # What an event has and a run does not: its `id` is not the id of a run.
 _MARKS = frozenset({"specversion", "eventId", "eventType", "eventTime", "resourcePath"})
+# Versions 4 misspell the time at which something happened; `eventTime` is that of the notification.
+EVENT_TIMES = ("eventTime", "timeOccurred", "timeOcurred")
+_OWN_FIELDS = _MARKS | {*EVENT_TIMES, "informationRequired"}
 
 
 def open_envelope(content: Json) -> Json:
@@ -80,7 +83,7 @@ def _with_event(content: Json) -> Json:
     about = {key: value for key, value in content.items() if isinstance(value, dict) and key.lower() in _RESOURCES}
     if not about and (run := _run_beside(content)) is not None:
         about = {"serviceTest": run}
-    own = {key: value for key, value in content.items() if key in _MARKS or key == "informationRequired"}
+    own = {key: value for key, value in content.items() if key in _OWN_FIELDS}
     return {**own, "event": about} if about else content
 
 

@@ -38,6 +38,15 @@ _MAX_VIOLATIONS = 100  # of a measure; the first ones and the last
 _MAX_CONSEQUENCES = 20  # of a violation
 _MAX_UNREAD_PARTS = 10  # of a measure that are quoted
 _MAX_SHOWN = 60  # characters of each of them
+_CHARACTERISTICS = "testMeasureCharacteristic"  # of 5.0
+_CHARACTERISTICS_LEFT_OUT = Reason(
+    code="MEASURE_CHARACTERISTIC_LEFT_OUT",
+    message=(
+        f"The {_CHARACTERISTICS} of measures is left out: a rule of mapping.receive moves one of them to a field of its"
+        " measure, or to a measure of its own."
+    ),
+    property_path=f"/testMeasure/*/{_CHARACTERISTICS}",
+)
 # What programs write in place of no violation.
 _NO_VIOLATION = frozenset({"", "false", "no", "none", "null", "nil", "n/a", "0", "[]", "{}", "-"})
 # Parts of a violation that are no texts, or that are texts and were written in another form.
@@ -60,6 +69,7 @@ def read_measures(run: Json, limit: int = MAX_MEASURES) -> tuple[tuple[ExternalM
     measures: list[ExternalMeasure] = []
     reasons: list[Reason] = []
     items = as_list(run.get("testMeasure"))
+    has_characteristics = False
     for position in _places(len(items), limit):
         item, where = items[position], f"/testMeasure/{position}"
         try:
@@ -70,12 +80,15 @@ def read_measures(run: Json, limit: int = MAX_MEASURES) -> tuple[tuple[ExternalM
         if _has_long_number(item):
             message = "64 bits do not hold a number of the measure: a value is kept as text, an accuracy is rounded"
             reasons.append(Reason(code="NUMBER_NOT_EXACT", message=message, property_path=where))
+        has_characteristics = has_characteristics or bool(as_mapping(item).get(_CHARACTERISTICS))
         if as_mapping(item).get("ruleViolation"):
             reasons += _left_out(as_mapping(item), where)
         if unread := [*_unread_parts(as_mapping(item), measures[-1])]:
             parts = ", ".join(unread[:_MAX_UNREAD_PARTS])
             message = f"left out, or changed, because it cannot be read as it is written: {parts}"
             reasons.append(Reason(code="MEASURE_UNREADABLE", message=message, property_path=where))
+    if has_characteristics:
+        reasons.append(_CHARACTERISTICS_LEFT_OUT)
     if len(items) > limit:
         reasons.append(measures_left_out(len(items) - max(0, limit)))
     return tuple(measures), tuple(reasons)

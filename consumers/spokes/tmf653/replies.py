@@ -27,6 +27,7 @@ from consumers.spokes.tmf653.v5.cancel_task import (
 )
 from router.runs.measures.bounds import MAX_MEASURES
 from router.runs.reports.report import ExternalReport
+from router.runs.reports.verdict import verdict_in
 from router.runs.states import BeingCancelled, meaning_of
 from schemas.text.shown_json import shown_json
 from schemas.vocabulary import RunState
@@ -47,8 +48,8 @@ _MAX_STATE_LENGTH = 200
 _FIELDS_OF_RUNS = ("id", "href", "state", "testMeasure", "testSpecification", "relatedService")
 _NO_STATES: tuple[object, ...] = (None, "", [], {})
 _NAMES_OF_STATES = ("value", "state", "name", "status", "code")
-_RESULT = "result"
-_ENVELOPES = ("serviceTest", "ServiceTest", _RESULT)
+RESULT = "result"  # the verdict of a system, or an envelope around a run
+_ENVELOPES = ("serviceTest", "ServiceTest", RESULT)
 _REFERENCE = frozenset({"id", "href", "name", "@type", "@baseType", "@schemaLocation", "@referredType"})
 
 
@@ -134,12 +135,12 @@ def _run_inside(inner: object, envelope: str) -> Json | None:
     Raises:
         NotUnderstoodError: it is empty.
     """
-    if envelope == _RESULT and inner in (None, [], {}):
+    if envelope == RESULT and inner in (None, [], {}):
         raise NoRunShownError("the answer shows no run: its result is empty")
-    if envelope == _RESULT and isinstance(inner, list) and len(inner) == 1:
+    if envelope == RESULT and isinstance(inner, list) and len(inner) == 1:
         inner = inner[0]
     run = as_mapping(inner)
-    is_run = run.keys() - _REFERENCE if envelope != _RESULT else run.keys() & {"id", *_FIELDS_OF_RUNS}
+    is_run = run.keys() - _REFERENCE if envelope != RESULT else run.keys() & {"id", *_FIELDS_OF_RUNS}
     return run if is_run else None
 
 
@@ -178,6 +179,9 @@ def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Lef
     meaning = meaning_of(raw_state, spellings) if raw_state else None
     measures, reasons = read_measures(run, min(MAX_MEASURES, left.measures))
     left.measures -= len(measures) + len(reasons)
+    state = RunState.ACKNOWLEDGED if isinstance(meaning, BeingCancelled) else meaning
+    if RESULT in run:
+        reasons += verdict_in(run[RESULT], state, names_state=raw_state is not None)
     ours = run_ids_in(run)
     return ExternalReport(
         external_id=id_of(run, location),
@@ -186,7 +190,7 @@ def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Lef
         run_ids=ours,
         is_id_of_address=not first_text(run, "id") and not is_address_of_run(first_text(run, "href")),
         name=first_text(run, "name"),
-        state=RunState.ACKNOWLEDGED if isinstance(meaning, BeingCancelled) else meaning,
+        state=state,
         raw_state=raw_state[:_MAX_STATE_LENGTH] if raw_state else None,
         is_being_cancelled=isinstance(meaning, BeingCancelled),
         measures=measures,

@@ -17,6 +17,7 @@ from router.runs.measures.checks import (
 )
 from router.runs.measures.matching import match_to_requested
 from router.runs.measures.violations import with_ids
+from router.runs.reports.verdict import is_fail, is_inconclusive
 from schemas.results import Reason, ReportedMeasure
 from schemas.vocabulary import MeasureIdOrigin, Result, RunState
 
@@ -93,18 +94,21 @@ def judge_result(
 ) -> Result | None:
     """Return the result of the test, from the measures and problems of all its reports.
 
-    Any violation is a fail. A completed run without one passes if every mandatory measure has a readable value and none
-    came without an id that could not be matched; else it is inconclusive. A failed run never passes: with measures it
-    is inconclusive, without any it has no result, like rejected and cancelled runs.
+    Any violation is a fail, and so is the system's own verdict. A completed run without one passes if every mandatory
+    measure has a readable value, none came without an id that could not be matched, and the system does not say that it
+    is inconclusive; else it is inconclusive. A failed run never passes: with measures it is inconclusive, without any
+    it has no result, like rejected and cancelled runs.
     """
     if state not in {RunState.COMPLETED, RunState.FAILED}:
         return None
-    if any(measure.rule_violation for measure in measures):
+    if any(measure.rule_violation for measure in measures) or is_fail(reasons):
         return Result.FAIL
+    says_nothing = is_inconclusive(reasons)
     if state is RunState.FAILED:
-        return Result.INCONCLUSIVE if measures else None
+        return Result.INCONCLUSIVE if measures or says_nothing else None
     unmatched = bool(requested) and any(reason.code == ID_MISSING for reason in reasons)
-    return Result.INCONCLUSIVE if unmatched or missing_measures(requested, measures) else Result.PASS
+    is_open = says_nothing or unmatched or missing_measures(requested, measures)
+    return Result.INCONCLUSIVE if is_open else Result.PASS
 
 
 def _is_request_echo(measure: ExternalMeasure) -> bool:

@@ -95,10 +95,11 @@ def test_an_event_id_is_reused_if_it_was_last_seen_with_another_notification() -
     assert not memory.is_reused("lab", "e-1", "e")
 
 
-def test_without_an_event_id_the_same_bytes_with_the_same_time_are_the_same_event() -> None:
-    timed = {"eventTime": "2026-11-23T10:00:00Z", "event": {"id": "1"}}
+@pytest.mark.parametrize("name", ["eventTime", "timeOccurred", "timeOcurred"])
+def test_without_an_event_id_the_same_bytes_with_the_same_time_are_the_same_event(name: str) -> None:
+    timed = {name: "2026-11-23T10:00:00Z", "event": {"id": "1"}}
     assert id_of(timed, "x") == id_of(timed, "y")
-    assert id_of(timed) != id_of(timed | {"eventTime": "2026-11-23T10:00:01Z"})
+    assert id_of(timed) != id_of(timed | {name: "2026-11-23T10:00:01Z"})
 
 
 def test_without_id_and_time_every_callback_is_an_event_of_its_own() -> None:

@@ -201,6 +201,14 @@ async def test_waiting_for_the_answer_to_the_post_uses_up_no_retries() -> None:
 NEWER, OLDER = "2026-11-23T11:59:58.000Z", "2026-11-23T12:59:57.999+01:00"  # one millisecond apart
 
 
+@pytest.mark.parametrize("name", ["timeOccurred", "timeOcurred"])
+async def test_an_event_without_a_time_of_its_notification_has_that_of_what_happened(name: str) -> None:
+    gateway = a_silent_run(RunState.ACKNOWLEDGED)
+    await process_event(gateway, "inProgress", NEWER, name)
+    await process_event(gateway, "pending", OLDER, name)
+    assert gateway.row().state is RunState.IN_PROGRESS
+
+
 @pytest.mark.parametrize(("newer", "older"), [("inProgress", "pending"), ("pending", "inProgress")])
 async def test_of_two_events_out_of_order_the_one_that_happened_later_counts(newer: str, older: str) -> None:
     gateway = a_silent_run(RunState.ACKNOWLEDGED)
@@ -228,9 +236,9 @@ async def test_a_thin_event_is_read_although_a_newer_one_was_processed() -> None
     assert gateway.row().state is RunState.IN_PROGRESS
 
 
-async def process_event(gateway: InMemoryGateway, state: str | None, at: object) -> None:
+async def process_event(gateway: InMemoryGateway, state: str | None, at: object, time_field: str = "eventTime") -> None:
     test = {"id": "ext-TR0001", "state": state} if state else {"id": "ext-TR0001"}
-    body = {"eventType": "ServiceTestAttributeValueChangeEvent", "eventTime": at, "event": {"serviceTest": test}}
+    body = {"eventType": "ServiceTestAttributeValueChangeEvent", time_field: at, "event": {"serviceTest": test}}
     callback = gateway.a_callback("ext-TR0001").model_copy(update={"body": orjson.dumps(body)})
     gateway.clock.at += timedelta(seconds=1)
     gateway.produce(gateway.names.inbound, callback, f"{state} {at}")

@@ -109,3 +109,11 @@ async def test_fault_late_measures_stay_within_their_bytes_after_the_last_correc
         large = [measured("x" * 90_000, f"Z{number}")]
         await gateway.process_callback(TEST, f"large {number}", state="completed", testMeasure=large)
     assert sum(map(size_of, gateway.row().measures)) <= MAX_BYTES
+
+
+async def test_a_verdict_after_the_end_changes_the_result_once() -> None:
+    gateway = await a_completed_run()
+    for number in range(3):
+        await gateway.process_callback(TEST, f"verdict {number}", state="completed", result="fail", testMeasure=[])
+    assert [result.result for result in gateway.results()] == [Result.PASS, Result.FAIL]
+    assert stale_updates(gateway) == [["VERDICT_FAIL"]]

@@ -35,6 +35,8 @@ SPEED = RequestedMeasure(
 DELAY = RequestedMeasure(id="TM2", definition_id="D2", metric_href="urn:metric:delay", metric_name="Delay")
 LOSS = RequestedMeasure(id="TM3", metric_name="Loss", mandatory=False)
 VIOLATION = RuleViolation(name="too slow")
+VERDICT_FAIL = Reason(code="VERDICT_FAIL", message="fail")
+VERDICT_OPEN = Reason(code="VERDICT_INCONCLUSIVE", message="inconclusive")
 ID_MISSING = Reason(code="MEASURE_ID_MISSING", message="came without an id")
 
 IDS = st.none() | st.sampled_from(("TM1", "TM2", "TM3", "D1", "D2", "77", "78"))
@@ -330,6 +332,11 @@ def test_without_a_time_the_later_report_replaces_the_earlier() -> None:
         (RunState.FAILED, (), (), None),
         (RunState.FAILED, (a_measure("TM1"), a_measure("TM2")), (), Result.INCONCLUSIVE),
         (RunState.FAILED, (a_measure("TM1", violated=True),), (), Result.FAIL),
+        (RunState.COMPLETED, (a_measure("TM1"), a_measure("TM2")), (VERDICT_FAIL,), Result.FAIL),
+        (RunState.COMPLETED, (a_measure("TM1"), a_measure("TM2")), (VERDICT_OPEN,), Result.INCONCLUSIVE),
+        (RunState.FAILED, (), (VERDICT_FAIL,), Result.FAIL),
+        (RunState.FAILED, (), (VERDICT_OPEN,), Result.INCONCLUSIVE),
+        (RunState.CANCELLED, (), (VERDICT_FAIL,), None),
         (RunState.CANCELLED, (a_measure("TM1", violated=True),), (), None),
         (RunState.REJECTED, (), (), None),
         (RunState.IN_PROGRESS, (a_measure("TM1", violated=True),), (), None),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
 from consumers.spokes.mapping.compiled import compile_rules
 from consumers.spokes.mapping.mapped_spoke import MappedSpoke
@@ -24,8 +27,6 @@ from tests.builders.runs import a_document, a_run, a_tree
 from tests.builders.spokes import a_command, a_notification, a_profile, json_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from consumers.spokes.port import Spoke
 
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
@@ -63,6 +64,28 @@ def a_mapped_spoke(**mapping: object) -> Spoke:
 
 def reply(body: object) -> HttpResponse:
     return HttpResponse(status=200, body=orjson.dumps(body))
+
+
+PAGE = Path(__file__).parents[4] / "docs" / "how-to" / "connect-a-system.md"
+
+
+@pytest.mark.parametrize(("verdict", "codes"), [("OK", []), ("NOK", ["VERDICT_FAIL"]), (None, ["VERDICT_FAIL"])])
+def test_the_page_maps_the_verdict_of_a_system(verdict: object, codes: list[str]) -> None:
+    rules = re.search(r"`mapping: (\{receive: .*/result.*\})`", PAGE.read_text(encoding="utf-8"))
+    assert rules
+    spoke = a_mapped_spoke(**YAML(typ="safe").load(rules[1]))
+    report = spoke.read_reply(reply({"id": "1", "state": "completed", "verdict": verdict}))
+    assert [reason.code for reason in report.reasons] == codes
+    assert spoke.read_reply(reply({"id": "1", "state": "inProgress", "verdict": verdict})).reasons == ()
+
+
+def test_a_characteristic_of_a_measure_becomes_a_measure_as_the_page_about_5_0_shows() -> None:
+    place, to = "/testMeasure/0/testMeasureCharacteristic/0/value", "/testMeasure/[metricName=samples]/value"
+    assert f"from `{place}` to `{to}`" in (PAGE.parents[1] / "tmf653-support.md").read_text(encoding="utf-8")
+    spoke = a_mapped_spoke(receive=[{"from": place, "to": to}])
+    measures = [{"metricName": "delay", "value": 1, "testMeasureCharacteristic": [{"value": 5}]}]
+    report = spoke.read_reply(reply({"id": "1", "testMeasure": measures}))
+    assert [(one.metric_name, one.value) for one in report.measures] == [("delay", 1), ("samples", 5)]
 
 
 def test_a_post_has_the_fields_of_the_system() -> None:

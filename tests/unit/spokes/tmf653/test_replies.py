@@ -277,6 +277,35 @@ def test_an_unreadable_measure_has_a_problem_and_the_others_are_kept() -> None:
     ]
 
 
+def test_characteristics_of_measures_are_left_out_and_told_once() -> None:
+    """TMF653 5.0 has them, and a result does not."""
+    samples = {"name": "samples", "value": 5, "@type": "IntegerCharacteristic"}
+    measures = [{"metricName": name, "value": 1, "testMeasureCharacteristic": [samples]} for name in ("a", "b")]
+    report = read_report({"id": "1", "testMeasure": measures})
+    assert [measure.metric_name for measure in report.measures] == ["a", "b"]
+    assert [reason.code for reason in report.reasons] == ["MEASURE_CHARACTERISTIC_LEFT_OUT"]
+    assert read_report({"id": "1", "testMeasure": [{"metricName": "a", "value": 1}]}).reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("run", "codes"),
+    [
+        ({"state": "completed", "result": "fail"}, ["VERDICT_FAIL"]),
+        ({"state": "completed", "result": " FAILED "}, ["VERDICT_FAIL"]),
+        ({"state": "failed", "result": "Inconclusive"}, ["VERDICT_INCONCLUSIVE"]),
+        ({"result": "fail"}, ["VERDICT_FAIL"]),  # a system that names no state
+        ({"result": "inconclusive"}, []),  # which is an initial value
+        ({"state": "completed", "result": "pass"}, []),
+        ({"state": "completed", "result": "42 Mbit/s"}, []),
+        ({"state": "completed", "result": ["fail"]}, []),
+        ({"state": "inProgress", "result": "fail"}, []),
+        ({"state": "a word of its own", "result": "fail"}, []),
+    ],
+)
+def test_the_verdict_of_a_system_is_read_at_the_end(run: dict[str, object], codes: list[str]) -> None:
+    assert [reason.code for reason in read_report({"id": "1", **run}).reasons] == codes
+
+
 def test_a_value_that_is_too_deep_has_a_problem() -> None:
     deep = b'{"id":"1","testMeasure":[{"value":' + b"[" * 300 + b"]" * 300 + b"}]}"
     assert [reason.code for reason in read_report(deep).reasons] == ["MEASURE_UNREADABLE"]
