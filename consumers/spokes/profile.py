@@ -479,6 +479,13 @@ class Profile(SystemProfile):
         default=frozenset(),
         description="Fields that a change may carry in a PATCH, spelled as in TMF653. All others are refused.",
     )
+    patch_always_has: frozenset[Patchable] = Field(
+        default=frozenset(),
+        description=(
+            "Fields that every PATCH carries as they were sent, also one that cancels, for a system that refuses a"
+            " PATCH without them, such as `[name, relatedService, testSpecification]`."
+        ),
+    )
     reposted: frozenset[Literal[Patchable, "testMeasure"]] = Field(
         default=frozenset(),
         description=(
@@ -717,6 +724,12 @@ class Profile(SystemProfile):
     def _cancels_at_an_address(self) -> Self:
         if self.cancel is CancelMethod.POST and self.paths.cancel is None:
             raise ValueError("cancel: post needs paths.cancel, such as /serviceTest/{id}/cancel")
+        return self
+
+    @model_validator(mode="after")
+    def _check_patch_is_an_object(self) -> Self:
+        if self.patch_always_has and "json-patch" in self.media_types.change:
+            raise ValueError("patch_always_has needs a PATCH that is an object, not a JSON patch")
         return self
 
     @model_validator(mode="after")

@@ -24,7 +24,7 @@ from router.runs.states import merge_spellings
 from schemas.vocabulary import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from consumers.spokes.port import ChangeProcess, LookUpPage
     from consumers.spokes.profile import Profile
@@ -236,10 +236,19 @@ class Tmf653Spoke:
             purpose=purpose,
             method="PATCH",
             path=paths.of_cancellation(external_id) if purpose is Purpose.CANCEL else paths.of_change(external_id),
-            body=patch_body(media_type, old, new, requests.type_of_resource(self.profile, row)),
+            body=patch_body(media_type, old, new, self._required(row, new)),
             content_type=media_type,
             idempotency_key=idempotency_key,
         )
+
+    def _required(self, row: RunRow, changed: Collection[str]) -> requests.RequestBody:
+        """Return what a PATCH carries besides what it changes."""
+        required = requests.type_of_resource(self.profile, row)
+        if fields := self.profile.patch_always_has.difference(changed):
+            ids = OutboundIds(request_id=row.request_id)
+            sent = requests.update_body(self.profile, row.sent or row.requested, ids, sorted(fields))
+            required |= {name: value for name, value in sent.items() if value is not None}
+        return required
 
     def _cancelled_spelling(self) -> str:
         """Return the system's spelling of `cancelled`, if the profile has one."""

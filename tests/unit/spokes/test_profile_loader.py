@@ -112,6 +112,10 @@ def test_a_secret_in_the_wrong_place_is_never_repeated(mistakes: Mistakes) -> No
             "name: a\nbase_url: http://a\npatchable: [name]\nreposted: [name]\n",
             "lab.yaml:1: spoke 'a': patchable and reposted both have name: a field is changed in one way",
         ),
+        (
+            "name: a\nbase_url: http://a\npatch_always_has: [name]\nmedia_types:\n  change: application/json-patch+json\n",
+            "lab.yaml:1: spoke 'a': patch_always_has needs a PATCH that is an object, not a JSON patch",
+        ),
         ("name: a\nbase_url: http://a\npatchable: [state]\n", "field 'patchable.0': must be 'name'"),
         ("- a\n", "lab.yaml:1: a profile is a mapping"),
         ("", "lab.yaml:1: a profile is a mapping"),

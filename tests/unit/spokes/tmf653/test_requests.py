@@ -342,6 +342,22 @@ def test_a_patch_contains_only_changed_fields_and_whole_arrays() -> None:
     assert set(body) == {"description", "relatedParty"}
 
 
+@pytest.mark.parametrize("version", ["4.1", "5.0"])
+def test_every_patch_has_what_its_system_requires_as_it_was_sent(version: str) -> None:
+    trio = ["name", "relatedService", "testSpecification", "description"]
+    spoke = a_spoke(version=version, patch_always_has=trio, cancel="patch")
+    sent, wanted = a_document(), a_document(name="Renamed TR0001", mode=Mode.PROACTIVE)
+    row = a_run(document=wanted, sent=sent, phase=Phase.ACCEPTED)
+    posted = json_of(spoke.to_send(a_command(sent), None))
+    required = {name: posted[name] for name in ("name", "relatedService", "testSpecification")}
+    cancelled = json_of(spoke.to_cancel(row, None, "k"))
+    cancelled.pop("@type", None)
+    assert cancelled == {"state": "cancelled", **required}
+    change = json_of(spoke.to_change(row, find_field_changes(sent, wanted), "k"))
+    change.pop("@type", None)
+    assert change == {**required, "name": "Renamed TR0001", "mode": "PROACTIVE"}
+
+
 def test_cancelling_by_patch_uses_the_systems_spelling_of_cancelled() -> None:
     row = a_run(phase=Phase.ACCEPTED)
     assert json_of(a_spoke().to_cancel(row, "no longer needed", "k")) == {"state": "cancelled"}
