@@ -49,11 +49,13 @@ class OriginConnections:
         timeouts: Timeouts,
         proxy: ClientProxy | None = None,
         tls: ClientTls | None = None,
+        server_name: str | None = None,
     ) -> None:
         self._origin = origin
         self._proxy = proxy
         self._tls = tls
-        self._door = _connection_request(origin)
+        self._server_name = server_name
+        self._door = self._connection_request()
         self._is_forwarded = proxy is not None and not self._door.is_ssl()  # the proxy reads each request
         self._same = [f"{name}: {self._door.headers[name]}" for name in ("Host", "Accept-Encoding")]
         self._connector = connector
@@ -102,10 +104,29 @@ class OriginConnections:
         """Return where and how to connect; the pool has other connections for another TLS context."""
         context = None if self._tls is None else self._tls.current()
         if self._proxy is not None:
-            return _connection_request(self._origin, context, self._proxy)
+            return self._connection_request(context, self._proxy)
         if context is not None and self._door.ssl is not context:
-            self._door = _connection_request(self._origin, context)
+            self._door = self._connection_request(context)
         return self._door
+
+    def _connection_request(
+        self, context: ssl.SSLContext | None = None, proxy: ClientProxy | None = None
+    ) -> aiohttp.ClientRequest:
+        """Return a request that is never sent: aiohttp reads from it where and how to connect, and its own headers."""
+        try:
+            url = URL(self._origin)
+            if url.scheme not in _SCHEMES:
+                raise UnfitRequestError(f"{self._origin!r} is no address of HTTP")
+            return aiohttp.ClientRequest(
+                "GET",
+                url,
+                ssl=context or True,
+                server_hostname=self._server_name,
+                proxy=proxy.url if proxy else None,
+                proxy_headers=proxy.headers() if proxy else None,
+            )
+        except (aiohttp.InvalidURL, ValueError) as error:
+            raise UnfitRequestError(f"{self._origin!r} is no address") from error
 
     async def exchange(self, connection: Connection, written: bytes, until: float) -> Opened:
         """Write a request, and return the head of its response and the stream of its body.
@@ -162,21 +183,6 @@ def abort(connection: Connection) -> None:
     if connection.protocol is not None:
         connection.protocol.abort()
     connection.close()
-
-
-def _connection_request(
-    origin: str, context: ssl.SSLContext | None = None, proxy: ClientProxy | None = None
-) -> aiohttp.ClientRequest:
-    """Return a request that is never sent: aiohttp reads from it where and how to connect, and its own headers."""
-    try:
-        url = URL(origin)
-        if url.scheme not in _SCHEMES:
-            raise UnfitRequestError(f"{origin!r} is no address of HTTP")
-        if proxy is None:
-            return aiohttp.ClientRequest("GET", url, ssl=context or True)
-        return aiohttp.ClientRequest("GET", url, ssl=context or True, proxy=proxy.url, proxy_headers=proxy.headers())
-    except (aiohttp.InvalidURL, ValueError) as error:
-        raise UnfitRequestError(f"{origin!r} is no address") from error
 
 
 def _require_silent(connection: ResponseHandler) -> None:

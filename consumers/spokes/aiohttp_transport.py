@@ -13,7 +13,7 @@ from consumers.spokes.aiohttp_response import FAILURES, NEVER_SENT, NotHttpError
 from consumers.spokes.bounded_connector import BoundedConnector
 from consumers.spokes.port import do_nothing
 from consumers.spokes.security.client_proxy import client_proxy
-from consumers.spokes.security.client_tls import client_tls
+from consumers.spokes.security.client_tls import client_tls, server_name_at
 from consumers.spokes.transport import BeforeCallError, origin_of
 from router.responses import NoResponse
 
@@ -114,7 +114,8 @@ class AiohttpTransport:
     def _connections_to(self, origin: str) -> OriginConnections:
         connections = self._origins.get(origin)
         if connections is None:
-            connections = OriginConnections(origin, self._open(), self._profile.timeouts, self._proxy, self._tls)
+            name = server_name_at(self._profile.tls, origin, origin_of(self._profile.base_url))
+            connections = OriginConnections(origin, self._open(), self._profile.timeouts, self._proxy, self._tls, name)
             self._origins[origin] = connections
         return connections
 

@@ -153,6 +153,14 @@ class TlsSettings(ProfileModel):
         default=None, description="Where the password of the key is: `file:PATH`."
     )
 
+    server_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,252}$")] | None = Field(
+        default=None,
+        description=(
+            "Name that the certificate of the system must have, and that is sent as SNI, if it is not the host of"
+            " `base_url`."
+        ),
+    )
+
     @model_validator(mode="after")
     def _check_key_has_certificate(self) -> Self:
         if self.certificate is None and (self.key or self.key_password):

@@ -18,8 +18,8 @@ from consumers.spokes.aiohttp_response import FAILURES, ResponseReader
 from consumers.spokes.bounded_connector import MAX_HEADER_BYTES, BoundedConnector
 from consumers.spokes.port import do_nothing
 from consumers.spokes.security.client_proxy import client_proxy
-from consumers.spokes.security.client_tls import client_tls
-from consumers.spokes.transport import BeforeCallError, UnfitRequestError
+from consumers.spokes.security.client_tls import client_tls, server_name_at
+from consumers.spokes.transport import BeforeCallError, UnfitRequestError, origin_of
 from router.responses import NoResponse
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class SessionTransport:
             data=_data(request.body),
             allow_redirects=False,
             ssl=self._tls.current() if self._tls else True,
+            server_hostname=self._server_name(request),
             proxy=self._proxy.url if self._proxy else None,
             proxy_headers=self._proxy.headers() if self._proxy else None,
         )
@@ -107,6 +108,9 @@ class SessionTransport:
         else:
             response.release()  # which closes the connection where the body was not read to its end
         return answer
+
+    def _server_name(self, request: HttpRequest) -> str | None:
+        return server_name_at(self._profile.tls, origin_of(request.url), origin_of(self._profile.base_url))
 
     def _headers(self, request: HttpRequest) -> Mapping[str, str]:
         """Return the headers of a request, with the proxy's credentials if the proxy reads and forwards it."""

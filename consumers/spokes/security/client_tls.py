@@ -79,6 +79,14 @@ def client_tls(settings: TlsSettings) -> ClientTls | None:
     return ClientTls(settings, time.monotonic) if settings.ca or settings.certificate else None
 
 
+def server_name_at(settings: TlsSettings, origin: str, system: str) -> str | None:
+    """Return the name that a certificate must have instead of the host of `origin`; `system` is the system's origin.
+
+    None: that host. Another origin, such as that of a token endpoint, has a certificate of its own.
+    """
+    return settings.server_name if origin == system else None
+
+
 def _load(load: Callable[[], None], field: str, path: str) -> None:
     try:
         load()

@@ -128,10 +128,10 @@ async def _connection_steps(profile: Profile) -> AsyncIterator[ProbeStep]:
 
 async def _tls_step(profile: Profile, host: str, port: int) -> ProbeStep:
     began, tls = time.monotonic(), client_tls(profile.tls)
+    name = None if profile.proxy.url else profile.tls.server_name
+    context = tls.current() if tls else ssl.create_default_context()
     try:
-        version = await _connect(
-            host, port, profile.timeouts.connect, tls.current() if tls else ssl.create_default_context()
-        )
+        version = await _connect(host, port, profile.timeouts.connect, context, name)
     except ssl.SSLCertVerificationError as error:
         return _step("TLS", began, f"the certificate of {host} is not valid ({error.verify_message})", ok=False)
     except (OSError, TimeoutError) as error:
@@ -144,9 +144,12 @@ async def _resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(address[0]) for *_, address in found))[:4]
 
 
-async def _connect(host: str, port: int, seconds: float, context: ssl.SSLContext | None) -> str:
+async def _connect(
+    host: str, port: int, seconds: float, context: ssl.SSLContext | None, server_name: str | None = None
+) -> str:
     """Open a connection, and close it; return the version of TLS."""
-    opening = asyncio.open_connection(host, port, ssl=context, server_hostname=host if context else None)
+    name = (server_name or host) if context else None
+    opening = asyncio.open_connection(host, port, ssl=context, server_hostname=name)
     _, writer = await asyncio.wait_for(opening, seconds)
     tls: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
     version = tls.version() if tls is not None else None

@@ -94,8 +94,13 @@ async def test_another_answer_names_the_path_and_repeats_no_body() -> None:
 
 @pytest.mark.parametrize(
     ("tls", "last"),
-    [({}, ("TLS", False)), ({"ca": str(FILES / "ca.pem")}, ("credentials", True))],
-    ids=["unknown authority", "known authority"],
+    [
+        ({}, ("TLS", False)),
+        ({"ca": str(FILES / "ca.pem")}, ("credentials", True)),
+        ({"ca": str(FILES / "ca.pem"), "server_name": "localhost"}, ("credentials", True)),
+        ({"ca": str(FILES / "ca.pem"), "server_name": "lab.example"}, ("TLS", False)),
+    ],
+    ids=["unknown authority", "known authority", "another name", "name of another system"],
 )
 async def test_a_certificate_is_checked(tls: dict[str, str], last: tuple[str, bool]) -> None:
     async with serving(answering(200), tls_context()) as server:

@@ -84,6 +84,36 @@ async def test_a_system_of_an_unknown_authority_is_not_called(kind: str, tls: di
 
 
 @pytest.mark.parametrize("kind", TRANSPORTS)
+@pytest.mark.parametrize(
+    ("host", "server_name", "trusted"),
+    [("127.0.0.1", "localhost", True), ("127.0.0.1", "lab.example", False), ("localhost", None, True)],
+)
+async def test_the_certificate_is_checked_for_the_name_in_the_profile(
+    kind: str, host: str, server_name: str | None, *, trusted: bool
+) -> None:
+    context, asked = context_of("server.pem"), list[str | None]()
+    context.sni_callback = lambda _, name, __: asked.append(name)
+    async with serving(answer_and_stay, context) as server:
+        address = f"https://{host}:{server.port}"
+        tls = {"ca": CA, "server_name": server_name}
+        transport = TRANSPORTS[kind](a_profile(base_url=f"{address}/v4", tls=tls, timeouts=TIMEOUTS))
+        response = await transport.send(HttpRequest(method="GET", url=f"{address}/v4/serviceTest"))
+        await transport.close()
+    assert isinstance(response, HttpResponse) is trusted
+    assert set(asked) == {server_name or host}
+
+
+@pytest.mark.parametrize("kind", TRANSPORTS)
+async def test_another_origin_than_the_systems_has_a_certificate_of_its_own(kind: str) -> None:
+    """The token endpoint of OAuth2 is called with the transport of the system."""
+    async with serving(answer_and_stay, context_of("server.pem")) as server:
+        tls = {"ca": CA, "server_name": "lab.example"}
+        transport = TRANSPORTS[kind](a_profile(base_url="https://127.0.0.2/v4", tls=tls, timeouts=TIMEOUTS))
+        assert await is_trusted(transport, server.port)
+        await transport.close()
+
+
+@pytest.mark.parametrize("kind", TRANSPORTS)
 async def test_an_authority_that_was_replaced_is_trusted_no_more(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,7 +113,7 @@ def test_a_secret_in_the_wrong_place_is_never_repeated(mistakes: Mistakes) -> No
             "lab.yaml:1: spoke 'a': patchable and reposted both have name: a field is changed in one way",
         ),
         (
-            "name: a\nbase_url: http://a\npatch_always_has: [name]\nmedia_types:\n  change: application/json-patch+json\n",
+            "name: a\nbase_url: http://a\npatch_always_has: [mode]\nmedia_types: {change: application/json-patch+json}",
             "lab.yaml:1: spoke 'a': patch_always_has needs a PATCH that is an object, not a JSON patch",
         ),
         ("name: a\nbase_url: http://a\npatchable: [state]\n", "field 'patchable.0': must be 'name'"),
