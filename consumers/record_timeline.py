@@ -122,5 +122,6 @@ def _attempt(observed: ObservedCall) -> HttpAttempt:
         request_digest=digest_of(call.body),
         response_digest=digest_of(answer.body) if answer else None,
         request_body=masked_body(call.body) if keeps_bodies else None,
+        profile_digest=observed.system.digest,
         response_body=masked_body(answer.body, answer.headers.get("content-type")) if keeps_bodies and answer else None,
     )

@@ -30,6 +30,7 @@ from consumers.spokes.conventions.http_conventions import (
 )
 from consumers.spokes.conventions.hub_settings import CredentialsPlace, HubRegistrationSettings
 from consumers.spokes.conventions.payload_form import PLAIN, PayloadForm
+from consumers.spokes.conventions.profile_digest import digest_of_profile
 from consumers.spokes.credentials import Auth, CallbackToken, HeaderName, NoAuth, ProfileModel, TlsSettings
 from consumers.spokes.limits.circuit_breaker import BreakerPolicy
 from consumers.spokes.mapping.rules import NOTHING, MappingSettings
@@ -419,6 +420,11 @@ class SystemProfile(NamedProfile):
         ),
     )
     max_response_bytes: int = Field(default=5_000_000, ge=1_000, description="Maximum size of the body of a response.")
+
+    @cached_property
+    def digest(self) -> str:
+        """What the profile says, in eight digits: another one after each change of a field."""
+        return digest_of_profile(self)
 
     def success_codes_of(self, method: str) -> frozenset[SuccessCode]:
         """Return the statuses that mean success of a method."""

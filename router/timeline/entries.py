@@ -18,7 +18,7 @@ class HttpAttempt:
 
     `status` is None if there was no response; `failure` then says what happened. `seconds` is how long it took. The
     digests are the first 32 hexadecimal digits of the SHA-256 of the bodies; the bodies themselves are kept only where
-    the profile says so, with secrets masked.
+    the profile says so, with secrets masked. `profile_digest` tells the versions of the profile of the system apart.
     """
 
     kind: Literal["attempt"] = "attempt"
@@ -36,6 +36,7 @@ class HttpAttempt:
     response_digest: str | None = None
     request_body: str | None = None
     response_body: str | None = None
+    profile_digest: str | None = None  # None: recorded by an earlier version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,8 @@ def check(
 def show(name: SpokeArgument, json: JsonOption = False, config: ConfigOption = None) -> int:
     """Show every field of a profile with its value, and whether it is set or the default. There are no secrets in it.
 
+    The digest is that in the timelines of runs (`southbound runs show`).
+
     **Examples**
 
     - `southbound spokes show fibre-lab`

@@ -126,8 +126,10 @@ def _described(entry: TimelineEntry) -> tuple[str, str]:
             outcome = entry.failure if entry.status is None else str(entry.status)
             codes = f" ({', '.join(entry.codes)})" if entry.codes else ""
             digests = f", sent {entry.request_digest[:8]}" if entry.request_digest else ""
+            profile = f", profile {entry.profile_digest}" if entry.profile_digest else ""
             return entry.purpose.value, (
                 f"{entry.method} {entry.url} → {outcome}, {entry.verdict}{codes} in {entry.seconds:g} s{digests}"
+                f"{profile}"
             )
 
 

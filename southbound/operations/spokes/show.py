@@ -73,6 +73,7 @@ def show_spoke(settings: Settings, name: str, *, as_json: bool) -> int:
     table = Table("field", "value", "from", box=None, pad_edge=False)
     for field, value, is_set in _values(profile):
         table.add_row(field, value, "profile" if is_set else "default", style="" if is_set else "dim")
+    table.add_row("digest", profile.digest, "fields")
     if profile.hub.registers:
         table.add_row("registered at the hub", _callback_address(settings, profile), "settings")
     print_result(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def test_a_profile_is_shown_with_what_it_sets_and_the_defaults() -> None:
         "default",
         "default",
     )
+    assert re.search(r"^digest +[0-9a-f]{8} ", shown, re.MULTILINE)
     as_json = orjson.loads(southbound("spokes", "show", str(OPEN_SLICE), "--json").stdout)
     assert Profile.model_validate(as_json).paging == "none"
 

@@ -243,3 +243,16 @@ def test_fault_a_wrong_field_of_reposted_is_told_twice(mistakes: Mistakes) -> No
     (mistake,) = mistakes("name: lab\nbase_url: http://lab\nreposted: [characteristics]\n")
     assert "'characteristic'" in mistake
     assert "'testMeasure'" in mistake
+
+
+def test_the_digest_of_a_profile_changes_with_its_fields_only(tmp_path: Path) -> None:
+    def digest(text: str) -> str:
+        (tmp_path / "lab.yaml").write_text(text, encoding="utf-8")
+        return load_profiles([tmp_path / "lab.yaml"])[0].digest
+
+    first = "name: lab\nbase_url: http://lab\npatchable: [name, mode, description]\n"
+    same = "# a comment\nbase_url: http://lab\nname: lab\npatchable: [description, name, mode]\n"
+    key = "auth: {kind: KIND, key: 'env:LAB'}\n"
+    keys = [first + key.replace("KIND", kind) for kind in ("api_key", "api_key_query")]
+    assert digest(first) == digest(same)
+    assert len({digest(text) for text in (first, first + "retry: {max_attempts: 3}\n", *keys)}) == 4

@@ -67,6 +67,10 @@ async def test_an_attempt_has_what_was_sent_and_what_came_of_it() -> None:
     assert (first.seconds, first.verdict, first.codes) == (1.5, Verdict.REFUSED, ("60",))
     assert (first.request_body, first.response_body) == (None, None)
     assert first.request_digest == second.request_digest != first.response_digest
+    assert (first.profile_digest, second.profile_digest) == (
+        a_profile(keep_bodies=False).digest,
+        a_profile(keep_bodies=True).digest,
+    )
     assert (second.status, second.failure, second.request_body) == (None, "timed out", '{"password": "***"}')
 
 
