@@ -79,6 +79,29 @@ def test_the_page_maps_the_verdict_of_a_system(verdict: object, codes: list[str]
     assert spoke.read_reply(reply({"id": "1", "state": "inProgress", "verdict": verdict})).reasons == ()
 
 
+def test_the_example_of_other_words_reads_what_it_says_that_its_system_answers() -> None:
+    file = PAGE.parents[1] / "examples" / "other-words.yaml"
+    spoke = spoke_for(load_profiles([file])[0])
+    run = a_document(
+        "LT-1",
+        description="d",
+        characteristic=(Characteristic(name="probes", value=5), Characteristic(name="x", value=1)),
+    )
+    posted = json_of(spoke.to_send(a_command(run), None))
+    assert posted == {"titel": posted["titel"], "leitung": "PI0001", "pruefplan": "fibre-line", "sonden": 5}
+    comment = "".join(
+        line.lstrip("# ") for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#")
+    )
+    answer = re.search(r"GET /aufgaben/4711 +(\{.*\})POST", comment)
+    assert answer
+    report = spoke.read_reply(reply(orjson.loads(answer[1])))
+    assert (report.external_id, report.state, report.reasons) == ("4711", RunState.COMPLETED, ())
+    assert [(one.metric_name, one.value, one.unit_of_measure) for one in report.measures] == [("latency", 12.5, "ms")]
+    call = spoke.to_look_up(run)
+    assert call is not None
+    assert call.query == (("titel", posted["titel"]),)
+
+
 def test_a_characteristic_of_a_measure_becomes_a_measure_as_the_page_about_5_0_shows() -> None:
     place, to = "/testMeasure/0/testMeasureCharacteristic/0/value", "/testMeasure/[metricName=samples]/value"
     assert f"from `{place}` to `{to}`" in (PAGE.parents[1] / "tmf653-support.md").read_text(encoding="utf-8")
