@@ -17,12 +17,15 @@ from router.northbound.resource import OUR_PREFIX
 from router.runs.ids import nested_run_id, requested_measure_id
 from router.specifications.checks import moment_of
 from router.specifications.tmf_types import MAX_TEXT_LENGTH
+from schemas.files.mistakes import sentence_of
 from schemas.run_document import JsonText, RunDocument
 from schemas.text.json_pointer import pointer_to
 from schemas.vocabulary import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from pydantic_core import ErrorDetails
 
     from router.northbound.api_version import ApiVersion
     from schemas.text.json_types import JsonMapping
@@ -56,11 +59,15 @@ _TMF_NAMES = {
     "definition_id": "testMeasureDefinitionId",
     "unit_of_measure": "unitOfMeasure",
     "referred_type": "@referredType",
+    "type": "@referredType",
 }
 _SENTENCES = {
     "missing": "is missing",
     "string_too_short": "is empty",
     "string_type": "must be a text",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "model_type": "must be an object",
     "string_pattern_mismatch": "holds a NUL character (U+0000)",
 }
 
@@ -209,8 +216,8 @@ class BodyReader:
         try:
             document = RunDocument.model_validate(fields)
         except ValidationError as error:
-            for wrong in error.errors(include_url=False, include_context=False, include_input=False):
-                _add_model_mistake(wrong["type"], wrong["msg"], wrong["loc"], at, mistakes)
+            for wrong in error.errors(include_url=False, include_input=False):
+                _add_model_mistake(wrong, at, mistakes)
             return None
         if ends_before_start(document):
             mistakes.add(MistakeCode.INVALID_VALUE, ENDS_BEFORE_START, (*at, "endDateTime"))
@@ -471,12 +478,11 @@ def _check_state(test: JsonMapping, at: BodyPath, mistakes: _Mistakes) -> None:
         mistakes.add(MistakeCode.INVALID_FORMAT, "state must be a text", (*at, "state"))
 
 
-def _add_model_mistake(
-    kind: str, message: str, place: tuple[str | int, ...], at: BodyPath, mistakes: _Mistakes
-) -> None:
+def _add_model_mistake(wrong: ErrorDetails, at: BodyPath, mistakes: _Mistakes) -> None:
+    kind, place = wrong["type"], wrong["loc"]
     # The branches of a union of types are no part of the body.
     names = [part for part in place if isinstance(part, int) or part in _TMF_NAMES or part.islower()]
     here = tuple(_TMF_NAMES.get(part, part) if isinstance(part, str) else part for part in names)
-    reason = _SENTENCES.get(kind, message.removeprefix("Value error, "))
+    reason = _SENTENCES.get(kind) or sentence_of(wrong)
     code = MistakeCode.INVALID_FORMAT if kind.endswith("_type") else MistakeCode.INVALID_VALUE
     mistakes.add(code, f"{here[-1] if here else 'the run'} {reason}", (*at, *here))

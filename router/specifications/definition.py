@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from router.specifications.durations import MAX_AMOUNT, UNITS, duration_of
 from router.specifications.tmf_types import MAX_CHARACTERISTICS, MAX_ID_LENGTH, MAX_MEASURES, MAX_RULES, MAX_VALUES
 from schemas.base import LONG_MAX
+from schemas.files.mistakes import sentence_of
 from schemas.run_document import (
     AppliedSpecification,
     Characteristic,
@@ -20,9 +21,13 @@ from schemas.run_document import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pydantic_core import ErrorDetails
+
 MAX_MISTAKES = 20  # that an error names
 
 _NO_NUL = r"^[^\x00]*$"
+_NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
+_TIME_UNIT = r"(?i)^(second|minute|hour|day)s?$"
 _DIGITS = re.compile(r"[0-9]{1,15}")
 
 
@@ -66,7 +71,7 @@ Boolean = Annotated[bool, BeforeValidator(_boolean)]
 Count = Annotated[
     Annotated[int, Field(ge=0, le=LONG_MAX), BeforeValidator(_whole)] | None, BeforeValidator(_blank_is_none)
 ]
-Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH, pattern=_NO_CONTROL)]
 
 
 class _Part(BaseModel):
@@ -79,7 +84,7 @@ class _Part(BaseModel):
 
 class _Duration(_Part):
     amount: Annotated[int, Field(ge=0, le=MAX_AMOUNT), BeforeValidator(_whole)]
-    units: Annotated[str, Field(pattern=r"(?i)^(second|minute|hour|day)s?$")]
+    units: Annotated[str, Field(pattern=_TIME_UNIT)]
 
     @property
     def seconds(self) -> int:
@@ -236,8 +241,23 @@ def _characteristic(read: _Characteristic) -> Characteristic:
     return Characteristic(name=read.name, value=value, value_type=read.value_type)
 
 
-def _sentence_of(problem: Mapping[str, object]) -> str:
-    place = problem["loc"]
-    pointer = "".join(f"/{part}" for part in place) if isinstance(place, tuple) else ""
-    message = str(problem["msg"]).removeprefix("Value error, ")
+def _sentence_of(problem: ErrorDetails) -> str:
+    pointer = "".join(f"/{part}" for part in problem["loc"])
+    pattern = str(problem.get("ctx", {}).get("pattern", ""))
+    message = _SENTENCES.get(problem["type"]) or _PATTERNS.get(pattern) or sentence_of(problem)
     return f"{pointer or '/'}: {message[:1].lower()}{message[1:]}"
+
+
+# Of JSON; `sentence_of` has the words of YAML.
+_SENTENCES = {
+    "missing": "is missing",
+    "string_type": "must be a text",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "model_type": "must be an object",
+}
+_PATTERNS = {
+    _NO_NUL: "holds a NUL character (U+0000)",
+    _NO_CONTROL: "holds a control character, such as a line break",
+    _TIME_UNIT: "must be seconds, minutes, hours or days",
+}

@@ -13,6 +13,7 @@ from consumers.northbound.access.authenticator import AuthenticatedClient
 from consumers.northbound.tokens.claims import ALL_TENANTS, is_name
 from consumers.spokes.credentials import SecretMissingError, fetch_secret
 from router.northbound.principal import Principal, Scope
+from schemas.files.mistakes import sentence_of
 from schemas.files.yaml_file import YamlFile, YamlFileError, read_yaml_file
 
 if TYPE_CHECKING:
@@ -173,11 +174,10 @@ def _digest(reference: str, environment: Mapping[str, str]) -> bytes:
 
 def _mistake(path: Path, read: YamlFile, error: ErrorDetails) -> str:
     line, field = read.locate(error["loc"])
-    sentence = _SENTENCES.get(error["type"], error["msg"].removeprefix("Value error, "))
+    sentence = _SENTENCES.get(error["type"]) or sentence_of(error)
     return f"{path}:{line}: field '{field or 'clients'}': {sentence}"
 
 
-# Those of pydantic are kept where they name a limit; none repeats the value.
 _SENTENCES = {
     "missing": f"is missing (`tenant: '{ALL_TENANTS}'` lets a client see the rows of all tenants)",
     "extra_forbidden": "there is no such field: remove it",

@@ -102,7 +102,7 @@ def test_generated_keys_are_long_and_differ() -> None:
     [
         (("    tenant: acme\n", ""), "2: field 'clients.0.tenant': is missing (`tenant: '*'`"),
         (("[read, order]", "[read, write]"), "4: field 'clients.0.scopes.1': must be one of read, order, cancel"),
-        (("[read, order]", "[]"), "4: field 'clients.0.scopes': List should have at least 1 item"),
+        (("[read, order]", "[]"), "4: field 'clients.0.scopes': must have at least 1 entry"),
         (("name: ordering", "name: ' '"), "2: field 'clients.0.name': must be printable"),
         (("env:K", KEY), "6: field 'clients.0.keys.0': must be sha256:DIGEST"),
         (("env:K", "sha256:abc"), "6: field 'clients.0.keys.0': must be sha256:DIGEST"),

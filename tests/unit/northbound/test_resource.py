@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,11 +115,32 @@ def test_any_body_is_read_or_refused_with_a_place_in_it(odd: dict[str, Any], ver
             read = READER[version].read_order(body, "run")
         except ApiRefusedError as error:
             refused = (error.status, {mistake.pointer[:1] for mistake in error.mistakes})
+            sentences = " ".join(mistake.sentence for mistake in error.mistakes)
         else:
-            refused = (400, set())
+            refused, sentences = (400, set()), ""
             assert RunDocument.model_validate_json(read.document.model_dump_json()) == read.document
         assert refused[0] == 400
         assert refused[1] <= {"", "/"}
+        assert "Input should" not in sentences  # the words of pydantic
+
+
+@pytest.mark.parametrize(
+    ("part", "pointer", "sentence"),
+    [
+        ({"startDateTime": [1]}, "/startDateTime", "must be a date and time such as 2026-01-31T09:35:43Z"),
+        ({"startDateTime": "2026-13-01T00:00:00Z"}, "/startDateTime", "month value is outside expected range of 1-12"),
+        ({"relatedService": {"id": "S", "@referredType": 5}}, "/relatedService/@referredType", "must be a text"),
+    ],
+)
+def test_a_mistake_is_named_in_the_words_and_at_the_place_of_the_client(
+    part: dict[str, Any], pointer: str, sentence: str
+) -> None:
+    body = {"name": "n", "relatedService": {"id": "S"}, "testSpecification": {"id": "T"}} | part
+    with pytest.raises(ApiRefusedError) as refused:
+        READER[ApiVersion.V4_2].read_order(body, "run")
+    (mistake,) = refused.value.mistakes
+    assert mistake.pointer == pointer
+    assert sentence in mistake.sentence
 
 
 @given(json_values)

@@ -89,15 +89,18 @@ def test_a_characteristic_has_its_default_value_else_its_only_one_else_all(value
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"name": None}, "/name: input should be a valid string"),
-        ({"relatedServiceSpecification": []}, "/relatedServiceSpecification: tuple should have at least 1 item"),
-        ({"relatedServiceSpecification": [{"name": "x"}]}, "/relatedServiceSpecification/0/id: field required"),
+        ({"name": None}, "/name: must be a text"),
+        ({"relatedServiceSpecification": []}, "/relatedServiceSpecification: must have at least 1 entry"),
+        ({"relatedServiceSpecification": [{"name": "x"}]}, "/relatedServiceSpecification/0/id: is missing"),
         ({"testMeasureDefinition": [{"unitOfMeasure": "s"}]}, "/testMeasureDefinition/0/metricName: is missing, and"),
         ({"testMeasureDefinition": [{"id": "a", "name": "x"}] * 2}, "/testMeasureDefinition/1: has the id 'a', as"),
-        ({"testMeasureDefinition": [{"name": "x"}] * 501}, "/testMeasureDefinition: tuple should have at most 500"),
-        ({"expectedDuration": {"amount": 3, "units": "moons"}}, "/expectedDuration/units: string should match"),
-        ({"expectedDuration": {"amount": -1, "units": "days"}}, "/expectedDuration/amount: input should be greater"),
-        ({"id": "a\nb"}, "/id: string should match pattern"),
+        ({"testMeasureDefinition": [{"name": "x"}] * 501}, "/testMeasureDefinition: must have at most 500 entries"),
+        (
+            {"expectedDuration": {"amount": 3, "units": "moons"}},
+            "/expectedDuration/units: must be seconds, minutes",
+        ),
+        ({"expectedDuration": {"amount": -1, "units": "days"}}, "/expectedDuration/amount: must be greater"),
+        ({"id": "a\nb"}, "/id: holds a control character"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(change: dict[str, Any], sentence: str) -> None:
