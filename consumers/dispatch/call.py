@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from consumers.dispatch.correlation import with_run_headers
 from consumers.dispatch.outages import OutageTracker
 from consumers.runtime.backoff import Backoff, next_delay, outage_delay
+from consumers.spokes.conventions.http_conventions import meaning_of_errors
 from consumers.spokes.limits.circuit_breaker import Breakers, BreakerState, CallFailure
 from consumers.spokes.port import AnotherRunError, CallPreventedError, UnknownSpokeError, do_nothing
 from consumers.spokes.profile import EndOfRun
@@ -21,6 +23,7 @@ from router.responses import (
     ResponseMeaning,
     Verdict,
     classify,
+    reasons_in,
 )
 from router.runs.events import Reported
 from router.runs.reports.identity import contradiction_of
@@ -185,8 +188,7 @@ class SystemCaller(ABC):
         except CallPreventedError as error:
             return _prevented(call.purpose, name, str(error))
         ended = self.now()
-        status = None if isinstance(answer, NoResponse) else answer.status
-        declared = profile.meanings.get((call.method, status)) if status is not None and profile.meanings else None
+        declared = None if isinstance(answer, NoResponse) else _declared_meaning(profile, call, answer)
         success = profile.success_codes_of(call.method)
         if call.also_success:
             success |= call.also_success
@@ -334,6 +336,14 @@ class Caller(SystemCaller):
             limits=profile.time_limits,
             comparators=profile.threshold_comparators,
         )
+
+
+def _declared_meaning(profile: SystemProfile, call: Call, answer: HttpResponse) -> DeclaredMeaning | None:
+    """Return what the profile says of an error in the body, or else of the status; `classify` heeds no success."""
+    found = None
+    if profile.error_meanings and answer.status >= HTTPStatus.BAD_REQUEST:
+        found = meaning_of_errors(reasons_in(answer), profile.error_meanings)
+    return found or (profile.meanings.get((call.method, answer.status)) if profile.meanings else None)
 
 
 def _prevented(purpose: Purpose, name: str, reason: str) -> CallResult:

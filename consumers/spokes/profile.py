@@ -19,6 +19,7 @@ from pydantic import (
 from consumers.runtime.backoff import RetryPolicy
 from consumers.spokes.conventions.callback_limits import NO_CALLBACK_LIMITS, CallbackLimits
 from consumers.spokes.conventions.http_conventions import (
+    ErrorMeanings,
     Meanings,
     Method,
     Paths,
@@ -383,6 +384,14 @@ class SystemProfile(NamedProfile):
             "What single statuses mean at this system, such as `{403: busy, POST 404: refused}`: `busy` (it processes"
             " nothing at the moment), `transient` (this call can be repeated), `refused` (the answer is no), or"
             " `configuration` (an operator has to act). `busy` and `transient` say that nothing was done."
+        ),
+    )
+    error_meanings: ErrorMeanings = Field(
+        default_factory=dict,
+        max_length=100,
+        description=(
+            "The same for codes of errors in the body of a response that is no success, such as `{QUOTA_EXCEEDED:"
+            " busy}`, where one status means several things. A code counts more than its status."
         ),
     )
     timeouts: Timeouts = Timeouts()

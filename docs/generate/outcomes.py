@@ -10,8 +10,8 @@ what to do about a code.
 
 ## Calls of external systems
 
-What single statuses mean can be set in the profile (`success_codes`, `status_meanings`). The circuit breaker, the
-limits and the order of commands are per system, so one that is down holds up no other.
+What single statuses and errors mean can be set in the profile (`success_codes`, `status_meanings`, `error_meanings`).
+The circuit breaker, the limits and the order of commands are per system, so one that is down holds up no other.
 
 """
 REPORTS = """

@@ -13,7 +13,9 @@ from consumers.spokes.credentials import HeaderName, ProfileModel, SecretReferen
 from router.responses import DeclaredMeaning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from schemas.results import Reason
 
 ID = "{id}"
 _PATH = re.compile(r"/[!-~]*")
@@ -106,6 +108,16 @@ def _check_status(text: str) -> str:
 # YAML reads 403 as a number.
 Status = Annotated[str, BeforeValidator(lambda key: str(key)), AfterValidator(_check_status)]  # noqa: PLW0108 - str alone would be taken for a type
 Meanings = dict[Status, DeclaredMeaning]
+
+
+# YAML reads 60 as a number.
+ErrorCode = Annotated[str, BeforeValidator(lambda key: str(key)), Field(min_length=1, max_length=200)]  # noqa: PLW0108 - as above
+ErrorMeanings = dict[ErrorCode, DeclaredMeaning]
+
+
+def meaning_of_errors(reasons: Iterable[Reason], declared: ErrorMeanings) -> DeclaredMeaning | None:
+    """Return what the first of these errors means that the profile names by its code; None if it names none."""
+    return next((declared[reason.code] for reason in reasons if reason.code in declared), None)
 
 
 def meanings_by_call(declared: Meanings) -> Mapping[tuple[str, int], DeclaredMeaning]:

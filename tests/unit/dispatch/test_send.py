@@ -290,3 +290,21 @@ def _requested() -> RunRequested:
 
 def _cancelled() -> RunCancelled:
     return RunCancelled(run_id="TR0001", root_run_id="TR0001")
+
+
+async def test_an_error_means_what_the_profile_says_of_its_code_and_not_of_its_status() -> None:
+    meanings = {"error_meanings": {"QUOTA": "busy", 60: "refused"}, "status_meanings": {400: "configuration"}}
+    gateway = InMemoryGateway(profile=meanings)
+    gateway.system.plan(Purpose.SEND, json_answer(400, {"code": "QUOTA", "reason": "come back later"}))
+    await gateway.process_request(a_document())
+    assert (gateway.row().phase, len(gateway.system.calls_made(Purpose.SEND))) == (Phase.ACCEPTED, 2)
+    gateway.system.plan(Purpose.SEND, json_answer(503, {"code": "60", "reason": "no such line"}))
+    await gateway.process_request(a_document("TR0002"))
+    assert (gateway.row("TR0002").state, len(gateway.system.calls_made(Purpose.SEND))) == (RunState.REJECTED, 3)
+
+
+async def test_a_code_in_a_success_means_nothing() -> None:
+    gateway = InMemoryGateway(profile={"error_meanings": {"60": "refused"}, "success_codes_by_method": {"POST": [201]}})
+    gateway.system.plan(Purpose.SEND, json_answer(201, {"id": "ext-1", "code": "60", "reason": "a note"}))
+    await gateway.process_request(a_document())
+    assert gateway.row().phase is Phase.ACCEPTED
