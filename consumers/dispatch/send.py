@@ -10,6 +10,7 @@ from consumers.dispatch.bundle import cancelled_child_updates
 from consumers.dispatch.compensate import Compensation
 from consumers.dispatch.find_external_id import ExternalIdFinder
 from consumers.dispatch.post import PostAttempt, was_posted_before
+from consumers.dispatch.running.name_children import ChildNaming
 from consumers.problems import external_id_missing, external_id_pending, parent_not_accepted, reason_of, run_unknown
 from consumers.runtime.handler import DeadLetter, Done, RetryLater
 from consumers.spokes.profile import RelationshipEncoding
@@ -56,13 +57,20 @@ class SendRunHandler:
             compensation = Compensation(updater=self.updater, caller=self.caller)
             for each in rows:
                 await compensation.after_refusal(event, each)
-            return Done()
+            return await self._name_in_parent(event, row, attempt)
         if row.phase in (Phase.IN_DOUBT, Phase.FALLOUT):
             await self.updater.republish(event, *rows)
         if row.sent_at is None and row.cancel_requested:
             await self.updater.store_intention(event, row, CancelledBeforeSending())
             return Done()
-        return await self._send_after_parent(event, command, rows, attempt)
+        outcome = await self._send_after_parent(event, command, rows, attempt)
+        return await self._name_in_parent(event, row, attempt) if isinstance(outcome, Done) else outcome
+
+    async def _name_in_parent(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
+        """Tell the system which children the parent of this run has, if that is wanted and it was accepted."""
+        if row.parent_run_id is None or not self.caller.spoke(row.spoke).profile.parent_names_children:
+            return Done()
+        return await ChildNaming(updater=self.updater, caller=self.caller).name(event, row.run_id, attempt)
 
     async def _embedded_rows(self, command: SendRun) -> tuple[RunRow, ...]:
         if not command.run.children:

@@ -222,6 +222,14 @@ class ChangesInRoot(Protocol):
         """Return what a response that shows the root shows of one child: a response without a body if it does not."""
 
 
+@runtime_checkable
+class NamesChildren(Protocol):
+    """A spoke that can tell its system which children a run has."""
+
+    def to_name_children(self, parent: RunRow, grandparent: RunRow | None, children: Sequence[RunRow]) -> Call:
+        """PATCH of a run with all its children; `grandparent` is what its own POST named as its parent."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeProcess:
     """What a response says of the processing of a change; `href` is where to ask next, if it names an address."""

@@ -552,6 +552,14 @@ class Profile(SystemProfile):
         default=RelationshipEncoding.EXTENSION,
         description="How a child's POST names its parent. Default for 5.0: `native`.",
     )
+    parent_names_children: bool = Field(
+        default=False,
+        description=(
+            "Whether a run is PATCHed with all its children in `serviceTestRelationship` after each child that is"
+            " POSTed on its own, also one that is added later. A child that was cancelled is left out with the next"
+            " one. If the PATCH is refused, the child stays accepted, and its command is a dead letter."
+        ),
+    )
     cancel: CancelMethod = Field(
         default=CancelMethod.PATCH,
         description=(
@@ -745,6 +753,15 @@ class Profile(SystemProfile):
     def _check_patch_is_an_object(self) -> Self:
         if self.patch_always_has and "json-patch" in self.media_types.change:
             raise ValueError("patch_always_has needs a PATCH that is an object, not a JSON patch")
+        return self
+
+    @model_validator(mode="after")
+    def _check_parent_names_children(self) -> Self:
+        encoding = self.relationship_encoding
+        if self.parent_names_children and (
+            self.dialect == "jobs" or encoding not in {RelationshipEncoding.NATIVE, RelationshipEncoding.EXTENSION}
+        ):
+            raise ValueError("parent_names_children is for TMF653, with relationship_encoding: native or extension")
         return self
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ import orjson
 from consumers.spokes.mapping.compiled import compile_rules
 from consumers.spokes.mapping.next_page import next_page, total_in
 from consumers.spokes.mapping.pointers import find, parse_pointer
-from consumers.spokes.port import FollowsChanges, FollowsLocation, NotUnderstoodError
+from consumers.spokes.port import FollowsChanges, FollowsLocation, NamesChildren, NotUnderstoodError
 from consumers.spokes.profile import CancelMethod
 from consumers.spokes.tmf653.envelopes import open_envelope
 from consumers.spokes.tmf653.fields import CHILDREN
@@ -56,6 +56,12 @@ class MappedSpoke:
     def to_change(self, row: RunRow, changes: Sequence[FieldChange], idempotency_key: str) -> Call:
         """PATCH, mapped."""
         return _with_body(self._inner.to_change(row, changes, idempotency_key), self._change)
+
+    def to_name_children(self, parent: RunRow, grandparent: RunRow | None, children: Sequence[RunRow]) -> Call:
+        """PATCH of the relationships of a run, mapped."""
+        if not isinstance(self._inner, NamesChildren):
+            raise TypeError("a mapping is for the fields of TMF653")
+        return _with_body(self._inner.to_name_children(parent, grandparent, children), self._change)
 
     def to_cancel(self, row: RunRow, reason: str | None, idempotency_key: str) -> Call:
         """Cancel; a body with the state is mapped, and that of a task is not."""

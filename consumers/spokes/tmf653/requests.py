@@ -158,12 +158,20 @@ def _our_characteristics(profile: Profile, run: RunDocument, sender: OutboundIds
     return [wire.our_characteristic(VERSIONS[profile.version], name, value) for name, value in ids.items() if value]
 
 
+def relationships_body(profile: Profile, parent: RunRow | None, children: Iterable[RunRow]) -> RequestBody:
+    """Write to which runs another one is related: the whole list, as a PATCH replaces it."""
+    ours = [_related(parent, "parent")] if parent is not None and parent.external_id is not None else []
+    extension = wire.RELATED_TYPE if profile.relationship_encoding is RelationshipEncoding.EXTENSION else {}
+    return {"serviceTestRelationship": [*ours, *(_related(child, "child") for child in children)], **extension}
+
+
 def _relationship(encoding: RelationshipEncoding, parent: RunRow) -> RequestBody:
     if encoding not in {RelationshipEncoding.NATIVE, RelationshipEncoding.EXTENSION} or parent.external_id is None:
         return {}
-    reference = wire.without_nulls(
-        id=parent.external_id, href=parent.external_href, relationshipType="dependency", role="parent"
-    )
-    typed = {"@type": "ServiceTestRelationship", "@referredType": "ServiceTest"}
     extension = wire.RELATED_TYPE if encoding is RelationshipEncoding.EXTENSION else {}
-    return {"serviceTestRelationship": [reference | typed], **extension}
+    return {"serviceTestRelationship": [_related(parent, "parent")], **extension}
+
+
+def _related(row: RunRow, role: str) -> RequestBody:
+    reference = wire.without_nulls(id=row.external_id, href=row.external_href, relationshipType="dependency", role=role)
+    return reference | {"@type": "ServiceTestRelationship", "@referredType": "ServiceTest"}

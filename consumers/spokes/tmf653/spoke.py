@@ -76,6 +76,11 @@ class Tmf653Spoke:
         new = requests.children_body(self.profile, document, ids, external_ids)
         return self._patch(Purpose.CHANGE, root, dict.fromkeys(new, "as it was"), new, idempotency_key)
 
+    def to_name_children(self, parent: RunRow, grandparent: RunRow | None, children: Sequence[RunRow]) -> Call:
+        """PATCH of the relationships of a run: its parent, as its own POST named it, and all its children."""
+        new = requests.relationships_body(self.profile, grandparent, children)
+        return self._patch(Purpose.CHANGE, parent, {}, new, "")
+
     def child_in_root(self, response: HttpResponse, child: RunRow) -> HttpResponse:
         """Return what a response that shows the root shows of one child: no body if it does not show it."""
         return replies.child_in_root(response, child.external_id)
