@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from router.responses import HttpResponse, Purpose
 from schemas.lifecycle import RunRequested
 from schemas.vocabulary import Phase
 from tests.builders.runs import a_document
-from tests.fakes.external_system import CallFault, json_answer
+from tests.fakes.external_system import CallFault, FakeSystem, json_answer
 from tests.harness.gateway import InMemoryGateway
 from tests.unit.dispatch.test_doubts import OddListing, page_of
 
@@ -346,3 +347,26 @@ async def several_runs(system: OddListing, numbers: range) -> InMemoryGateway:
 async def lose_response(gateway: InMemoryGateway) -> None:
     gateway.system.plan(Purpose.SEND, CallFault.RESPONSE_LOST)
     await gateway.process_request(a_document("TR1"))
+
+
+class QueryInLatin1(FakeSystem):
+    """Reads the values of a query as ISO-8859-1, and so finds no name that is not ASCII."""
+
+    def _work(self, call: Call) -> HttpResponse:
+        read_as = tuple((name, value.encode().decode("iso-8859-1")) for name, value in call.query)
+        return FakeSystem._work(self, replace(call, query=read_as))
+
+
+@pytest.mark.parametrize(("fault", "posts"), [(CallFault.RESPONSE_LOST, 1), (CallFault.REQUEST_LOST, 2)])
+@pytest.mark.parametrize("others", [0, 1, 3])
+async def test_a_system_that_reads_queries_in_another_charset_has_one_test(
+    fault: CallFault, posts: int, others: int
+) -> None:
+    gateway = InMemoryGateway(system=QueryInLatin1(), profile={"media_types": {"charset": "iso-8859-1"}})
+    for number in range(others):
+        await gateway.process_request(a_document(f"TR{number}", name=f"Prüfung TR{number}"))
+    gateway.system.plan(Purpose.SEND, fault)
+    await gateway.process_request(a_document("TR9", name="Prüfung TR9"))
+    assert (gateway.row("TR9").phase, gateway.dead_letter_codes()) == (Phase.ACCEPTED, [])
+    assert gateway.system.posted_names().count("Prüfung TR9") == posts
+    assert [test["name"] for test in gateway.system.tests.values()].count("Prüfung TR9") == 1
