@@ -751,8 +751,8 @@ class Profile(SystemProfile):
 
     @model_validator(mode="after")
     def _check_patch_is_an_object(self) -> Self:
-        if self.patch_always_has and "json-patch" in self.media_types.change:
-            raise ValueError("patch_always_has needs a PATCH that is an object, not a JSON patch")
+        if self.patch_always_has and ("json-patch" in self.media_types.change or self.dialect == "jobs"):
+            raise ValueError("patch_always_has is for TMF653, with a PATCH that is an object, no JSON patch")
         return self
 
     @model_validator(mode="after")

@@ -116,6 +116,15 @@ def test_every_patch_is_a_valid_service_test_update(
         assert violations("ServiceTest_Update", values, profile["version"], closed=True) == []
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_list_of_the_children_of_a_run_is_a_valid_service_test_update(version: str) -> None:
+    first, second, grandparent = (a_run(run_id, phase=Phase.ACCEPTED) for run_id in ("TR-1", "TR-2", "TR-0"))
+    call = a_spoke(version=version).to_name_children(a_run(phase=Phase.ACCEPTED), grandparent, [first, second])
+    assert violations("ServiceTest_Update", json_of(call), version, closed=version == "5.0") == []
+    roles = [(one["role"], one["id"]) for one in json_of(call)["serviceTestRelationship"]]
+    assert roles == [("parent", "ext-TR-0"), ("child", "ext-TR-1"), ("child", "ext-TR-2")]
+
+
 @settings(deadline=None)
 @given(documents, documents, settings_of_profiles)
 def test_every_json_patch_is_a_valid_list_of_operations(
