@@ -67,7 +67,7 @@ class SendRunHandler:
         return await self._name_in_parent(event, row, attempt) if isinstance(outcome, Done) else outcome
 
     async def _name_in_parent(self, event: Event, row: RunRow, attempt: Attempt) -> Outcome:
-        """Tell the system which children the parent of this run has, if that is wanted and it was accepted."""
+        """Send the list of children of the parent of this run, if the profile wants that and the run was accepted."""
         if row.parent_run_id is None or not self.caller.spoke(row.spoke).profile.parent_names_children:
             return Done()
         return await ChildNaming(updater=self.updater, caller=self.caller).name(event, row.run_id, attempt)
