@@ -1,0 +1,90 @@
+"""The example profile serves a system with words of its own, and a system of 5.0 is told the children of a run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from consumers.spokes.profile import Profile
+from consumers.spokes.profile_loader import load_profiles
+from schemas.lifecycle import RunCancelled
+from schemas.run_document import Characteristic, RequestedMeasure, ServiceRef
+from schemas.vocabulary import Result, RunState, UpdateKind
+from southbound.simulator.behaviours import stays_pending
+from southbound.simulator.script import Script
+from tests.builders.runs import a_document, a_tree
+from tests.fixtures.bench_system import a_bench_system
+from tests.fixtures.service import a_service
+
+if TYPE_CHECKING:
+    from schemas.run_document import RunDocument
+    from tests.fixtures.service import ServiceUnderTest
+
+EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "other-words.yaml"
+QUICK = {"poll_interval": 0.2, "poll_after": 0.2}
+
+
+async def test_a_system_with_words_of_its_own_is_served_by_the_example(kafka_bootstrap: str, tmp_path: Path) -> None:
+    async with a_service(kafka_bootstrap, tmp_path, started=False) as service, a_bench_system() as system:
+        (example,) = load_profiles([EXAMPLE])
+        use(service, example.model_copy(update={"name": "fibre-lab", "base_url": system.base_url, **QUICK}))
+        await service.start()
+        await service.request(*(on_line(run_id, line) for run_id, line in LINES.items()))
+        results = [await service.result_of(run_id) for run_id in ("TR1", "TR2")]
+
+        def is_accepted() -> bool:
+            return UpdateKind.ACCEPTED in [update.kind for update in service.updates("TR3")]
+
+        await service.wait_until(is_accepted, "the acceptance of TR3")
+        await service.publish(RunCancelled(run_id="TR3", root_run_id="TR3", reason="nobody needs it"))
+        assert (await service.result_of("TR3")).state is RunState.CANCELLED
+        assert await service.stop()
+    assert [(result.result, result.test_measure[0].value) for result in results] == [
+        (Result.PASS, 1012.5),
+        (Result.FAIL, 1012.5),
+    ]
+    assert [[reason.code for reason in result.reasons] for result in results] == [[], ["VERDICT_FAIL"]]
+    assert sorted(job["leitung"] for job in system.jobs.values()) == ["broken", "long", "well"]
+    assert service.dead_letters() == []
+
+
+async def test_a_system_of_version_5_is_told_the_children_of_a_run(kafka_bootstrap: str, tmp_path: Path) -> None:
+    script = Script(version="5.0", default=stays_pending(None))
+    async with a_service(kafka_bootstrap, tmp_path, script=script, started=False) as service:
+        (base_url,) = (system.base_url for name, system in service.systems.items() if name == "fibre-lab")
+        use(service, Profile(name="fibre-lab", version="5.0", base_url=base_url, parent_names_children=True))
+        await service.start()
+        tree = a_tree("TREE", spec="fibre-tree", children=2)
+        await service.request(tree)
+        log = service.systems["fibre-lab"].request_log
+
+        def last_children() -> list[str] | None:
+            patches = [orjson.loads(request.body) for request in log.requests if request.method == "PATCH"]
+            named = [[one["id"] for one in patch["serviceTestRelationship"]] for patch in patches]
+            return named[-1] if len(named) == len(tree.children) else None
+
+        children = await service.wait_until(last_children, "a PATCH for each child")
+        accepted = {update.external_id for update in service.updates() if update.run_id != "TREE"}
+        assert accepted.issuperset(children)
+        assert len(children) == 2
+        assert await service.stop()
+    assert service.dead_letters() == []  # the system validates what it is sent, and refused nothing
+
+
+LINES = {"TR1": "well", "TR2": "broken", "TR3": "long"}
+
+
+def on_line(run_id: str, line: str) -> RunDocument:
+    measure = RequestedMeasure(id="M1", metric_name="latency")
+    probes = Characteristic(name="probes", value=5)
+    run = a_document(run_id, description="refused if it is sent", characteristic=(probes,))
+    return run.model_copy(update={"related_service": ServiceRef(id=line), "test_measure": (measure,)})
+
+
+def use(service: ServiceUnderTest, profile: Profile) -> None:
+    """Put a profile in the place of fibre-lab."""
+    others = (each for each in service.rules.profiles if each.name != "fibre-lab")
+    service.rules = replace(service.rules, profiles=(profile, *others))
