@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import select
 import sys
-from functools import cache
 from typing import Any, TextIO
 
 from typer import Abort, TyperException, echo, style
 from typer.core import TyperGroup
 
 from schemas.codec.printable import printable_lines
+from southbound.cli.unread_output import discard_output, discarding_unread_output, null_device
 from southbound.exit_codes import CommandFailedError, ExitCode
 
 MAX_ERRORS = 1_000  # sentences; nobody reads more of them
@@ -25,8 +25,9 @@ class CommandGroup(TyperGroup):
         """Run one command and exit with its code."""
         discarded_before = _is_discarded(sys.__stdout__)
         try:
-            code = self._run(*args, **extra)
-            sys.stdout.flush()
+            # Only a command that prints without an end ends with its reader.
+            with discarding_unread_output():
+                code = self._run(*args, **extra)
         except (BrokenPipeError, SystemExit) as end:
             # typer exits with 1 after a broken pipe, which is the code of an unexpected error.
             broken = isinstance(end, BrokenPipeError) or isinstance(end.__context__, BrokenPipeError)
@@ -59,18 +60,13 @@ def _reader_is_gone() -> bool:
 
 
 def _is_discarded(stream: TextIO | None) -> bool:
-    return stream is not None and not stream.closed and os.path.sameopenfile(stream.fileno(), _null_device())
-
-
-@cache
-def _null_device() -> int:
-    return os.open(os.devnull, os.O_WRONLY)
+    return stream is not None and not stream.closed and os.path.sameopenfile(stream.fileno(), null_device())
 
 
 def _discard_output() -> None:
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream is not None and not stream.closed:
-            os.dup2(_null_device(), stream.fileno())  # Python writes what is buffered at its end
+            discard_output(stream)  # Python writes what is buffered at its end
 
 
 def _print_errors(code: int, *sentences: str) -> int:

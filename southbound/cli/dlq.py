@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
+from southbound.cli.unread_output import StreamingCommand
 
 if TYPE_CHECKING:
     from southbound.operations.dlq.letter_filter import LetterOptions
@@ -44,7 +45,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(dlq, name="dlq")
 
 
-@dlq.command("list", epilog=EXIT_CODES)
+@dlq.command("list", cls=StreamingCommand, epilog=EXIT_CODES)
 def list_(  # noqa: PLR0913 - the filters
     ids: IdsArgument = None,
     *,
@@ -222,7 +223,7 @@ def drop(  # noqa: PLR0913 - the filters
     return drop_letters(settings, _chosen(ids, code, class_, spoke, topic, run, since, until), options)
 
 
-@dlq.command(epilog=EXIT_CODES)
+@dlq.command(cls=StreamingCommand, epilog=EXIT_CODES)
 def export(  # noqa: PLR0913 - the filters
     ids: IdsArgument = None,
     *,

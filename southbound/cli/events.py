@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
+from southbound.cli.unread_output import StreamingCommand
 
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
     app.command(epilog=EXIT_CODES)(produce)
-    app.command(epilog=EXIT_CODES)(tail)
+    app.command(cls=StreamingCommand, epilog=EXIT_CODES)(tail)
 
 
 def produce(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from southbound.cli.options import EXIT_CODES, ConfigOption, read_settings
+from southbound.cli.unread_output import StreamingCommand
 from southbound.exit_codes import invalid_input
 from southbound.service.roles import ROLES, Role
 
@@ -23,10 +24,10 @@ ROLES_HELP = "; ".join(map(_describe, ROLES))
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    app.command(epilog=EXIT_CODES)(run)
-    app.command(epilog=EXIT_CODES)(demo)
-    app.command(epilog=EXIT_CODES)(broker)
-    app.command(epilog=EXIT_CODES)(simulate)
+    app.command(cls=StreamingCommand, epilog=EXIT_CODES)(run)
+    app.command(cls=StreamingCommand, epilog=EXIT_CODES)(demo)
+    app.command(cls=StreamingCommand, epilog=EXIT_CODES)(broker)
+    app.command(cls=StreamingCommand, epilog=EXIT_CODES)(simulate)
 
 
 def run(
