@@ -81,6 +81,7 @@ REDRIVE_ROWS = (
     ("`southbound-redrive-by`", "Who redrove it."),
     ("`southbound-redrive-time`", "When."),
     ("`southbound-redrive-of`", "The dead letter: `<partition>-<offset>`."),
+    ("`southbound-redrive-edited`", "What was edited, if it was: fields as JSON pointers, `event` or `value`."),
     ("`southbound-redrive-first-time`", "When the record was attempted first."),
 )
 

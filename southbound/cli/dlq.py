@@ -26,6 +26,10 @@ TopicOption = Annotated[
     list[str] | None,
     typer.Option("--topic", metavar="TOPIC", help="Only from lifecycle, dispatch, dispatch.SPOKE, inbound, or a name."),
 ]
+SourceOption = Annotated[
+    list[str] | None,
+    typer.Option("--source", metavar="NAME", help="Only events of this producer, as their ce_source names it."),
+]
 RunOption = Annotated[list[str] | None, typer.Option("--run", metavar="ID", help="Only those that name this run.")]
 SinceOption = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="Only from then on: 2h, 7d or 2026-11-29T08:00Z.")
@@ -53,6 +57,7 @@ def list_(  # noqa: PLR0913 - the filters
     class_: ClassOption = None,
     spoke: SpokeOption = None,
     topic: TopicOption = None,
+    source: SourceOption = None,
     run: RunOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -80,7 +85,7 @@ def list_(  # noqa: PLR0913 - the filters
     from southbound.operations.dlq.list_held import list_held
     from southbound.operations.dlq.list_letters import list_letters
 
-    chosen = _chosen(ids, code, class_, spoke, topic, run, since, until)
+    chosen = _chosen(ids, code, class_, spoke, topic, source, run, since, until)
     if held:
         return list_held(settings, chosen, limit=limit, as_json=json)
     return list_letters(settings, chosen, closed_too=closed_too, limit=limit, as_json=json)
@@ -93,13 +98,14 @@ def stats(  # noqa: PLR0913 - the filters
     class_: ClassOption = None,
     spoke: SpokeOption = None,
     topic: TopicOption = None,
+    source: SourceOption = None,
     run: RunOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """Count the open dead letters by class, code, topic and spoke, with an example of each.
+    """Count the open dead letters by class, code, topic and spoke, with their producers and an example of each.
 
     **Examples**
 
@@ -109,7 +115,7 @@ def stats(  # noqa: PLR0913 - the filters
     settings = read_settings(config)
     from southbound.operations.dlq.list_letters import show_stats
 
-    return show_stats(settings, _chosen(None, code, class_, spoke, topic, run, since, until), as_json=json)
+    return show_stats(settings, _chosen(None, code, class_, spoke, topic, source, run, since, until), as_json=json)
 
 
 @dlq.command(epilog=EXIT_CODES)
@@ -143,6 +149,7 @@ def redrive(  # noqa: PLR0913 - the filters
     class_: ClassOption = None,
     spoke: SpokeOption = None,
     topic: TopicOption = None,
+    source: SourceOption = None,
     run: RunOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -158,6 +165,14 @@ def redrive(  # noqa: PLR0913 - the filters
         Path | None, typer.Option(metavar="FILE", help="One dead letter: send this event instead (as for `produce`).")
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="With --edit: send the bytes of the file as they are.")] = False,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="POINTER=VALUE", help="Change a field of each event: /run/mode=PROACTIVE."),
+    ] = None,
+    removals: Annotated[
+        list[str] | None,
+        typer.Option("--remove", metavar="POINTER", help="Remove a field of each event: /run/note."),
+    ] = None,
     author: DeciderOption = None,
     comment: DecisionCommentOption = "",
     json: JsonOption = False,
@@ -169,13 +184,21 @@ def redrive(  # noqa: PLR0913 - the filters
     written in one transaction: after an interruption the same command goes on with the rest. Redriven dead letters are
     not open any more. A POST whose outcome is unknown (`IN_DOUBT`) is sent again: ask the system's operators first.
 
+    `--set` and `--remove`, which can be repeated, change the data of the chosen events before they go back, also of
+    events that Southbound could not read because a field was wrong. POINTER is a JSON pointer into `data` as `show ID
+    --event` prints it; `*` is each item of a list, and `-` a new one at its end. VALUE is JSON, or else a text; write
+    '"5"' for the text 5. Those that would not be valid events then are left, with a sentence. `--dry-run` shows what
+    changes in the first five.
+
     **Examples**
 
     - `southbound dlq redrive --reason NO_ROW_MATCHES --dry-run`
     - `southbound dlq redrive --spoke fibre-lab --since 1d --rate 20`
     - `southbound dlq redrive 0-12 --edit event.json`
+    - `southbound dlq redrive --reason INVALID_EVENT --set /run/mode=ONDEMAND --dry-run`
     """
     settings = read_settings(config)
+    from southbound.operations.dlq.edit_letters import EditOptions
     from southbound.operations.dlq.redrive import CloseOptions, redrive_letters
 
     options = CloseOptions(
@@ -185,11 +208,10 @@ def redrive(  # noqa: PLR0913 - the filters
         comment=comment,
         rate=rate,
         max_redrives=max_redrives,
-        edit=edit,
-        raw=raw,
+        edit=EditOptions(file=edit, raw=raw, sets=sets or (), removals=removals or ()),
         as_json=json,
     )
-    return redrive_letters(settings, _chosen(ids, code, class_, spoke, topic, run, since, until), options)
+    return redrive_letters(settings, _chosen(ids, code, class_, spoke, topic, source, run, since, until), options)
 
 
 @dlq.command(epilog=EXIT_CODES)
@@ -200,6 +222,7 @@ def drop(  # noqa: PLR0913 - the filters
     class_: ClassOption = None,
     spoke: SpokeOption = None,
     topic: TopicOption = None,
+    source: SourceOption = None,
     run: RunOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -220,7 +243,7 @@ def drop(  # noqa: PLR0913 - the filters
     from southbound.operations.dlq.redrive import CloseOptions, drop_letters
 
     options = CloseOptions(every=every, dry_run=dry_run, author=author, comment=comment, as_json=json)
-    return drop_letters(settings, _chosen(ids, code, class_, spoke, topic, run, since, until), options)
+    return drop_letters(settings, _chosen(ids, code, class_, spoke, topic, source, run, since, until), options)
 
 
 @dlq.command(cls=StreamingCommand, epilog=EXIT_CODES)
@@ -231,6 +254,7 @@ def export(  # noqa: PLR0913 - the filters
     class_: ClassOption = None,
     spoke: SpokeOption = None,
     topic: TopicOption = None,
+    source: SourceOption = None,
     run: RunOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
@@ -252,16 +276,17 @@ def export(  # noqa: PLR0913 - the filters
     from southbound.operations.dlq.show_letter import export_letters
 
     return export_letters(
-        settings, _chosen(ids, code, class_, spoke, topic, run, since, until), closed_too=closed_too, out=out
+        settings, _chosen(ids, code, class_, spoke, topic, source, run, since, until), closed_too=closed_too, out=out
     )
 
 
-def _chosen(
+def _chosen(  # noqa: PLR0913, PLR0917 - the filters
     ids: list[str] | None,
     code: list[str] | None,
     class_: list[str] | None,
     spoke: list[str] | None,
     topic: list[str] | None,
+    source: list[str] | None,
     run: list[str] | None,
     since: str | None,
     until: str | None,
@@ -274,6 +299,7 @@ def _chosen(
         classes=class_ or (),
         spokes=spoke or (),
         topics=topic or (),
+        sources=source or (),
         runs=run or (),
         since=since,
         until=until,

@@ -16,12 +16,15 @@ from schemas.codec.printable import printable_json, printable_lines
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType, RenderResult
 
-DEFAULT_CONSOLE_WIDTH = 200  # columns without a terminal, unless COLUMNS is set
+DEFAULT_CONSOLE_WIDTH = 200  # columns
 
 
-def console() -> Console:
-    """Return the console for the results of a command, on standard output."""
-    width = None if sys.stdout.isatty() else shutil.get_terminal_size((DEFAULT_CONSOLE_WIDTH, 24)).columns
+def console(*, plain_width: int = DEFAULT_CONSOLE_WIDTH) -> Console:
+    """Return the console for the results of a command, on standard output.
+
+    `plain_width`: its columns without a terminal, unless COLUMNS is set.
+    """
+    width = None if sys.stdout.isatty() else shutil.get_terminal_size((plain_width, 24)).columns
     return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 

@@ -7,7 +7,7 @@ started last takes over, because both write under the same transactional id.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from producers.kafka_transaction import ProducerFencedError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from consumers.hold.held_letters import HeldRelease
     from producers.kafka_transaction import TransactionalWriter
     from producers.publisher import Message
+    from southbound.operations.dlq.edit_letters import EditedLetter
     from southbound.operations.dlq.letter import Letter
     from southbound.operations.dlq.letter_status import LetterClosure
 
@@ -33,17 +34,20 @@ class ClosedLetter:
     """A dead letter, and what follows from closing it.
 
     `message` goes back to its topic, and to `partition` if that is known. `release` lets a record go on that waits.
+    `edited` is set if the record that goes back was edited.
     """
 
     letter: Letter
     message: Message | None = None
     partition: int | None = None
     release: HeldRelease | None = None
+    edited: EditedLetter | None = None
 
     @property
     def size(self) -> int:
         """About how many bytes it takes."""
-        return len(self.letter.value or b"") + len(self.letter.key or b"")
+        record = self.edited.record if self.edited else self.letter
+        return len(record.value or b"") + len(self.letter.key or b"")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +104,8 @@ class LetterCloser:
                 if one.partition is not None:
                     partitions[len(messages)] = one.partition
                 messages.append(one.message)
-            messages.append(status_message(self.topic, one.letter, self.closure, one.release))
+            closure = replace(self.closure, edited=one.edited.mark) if one.edited else self.closure
+            messages.append(status_message(self.topic, one.letter, closure, one.release))
         self.writer.write(messages, partitions)
 
     def so_far(self) -> str:

@@ -12,6 +12,8 @@ from consumers.dead_letter_subject import class_of
 from consumers.hold.held_letters import RecordPlace
 from consumers.runtime.dead_letters import FIRST_FAILED_AT, HEADER_PREFIX, REDRIVE_PREFIX
 from router.runs.ids import event_id_at
+from schemas.codec.cloudevents import parse_structured_event
+from schemas.codec.errors import UndecodableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,6 +116,22 @@ class Letter:
     def spoke(self) -> str:
         """The external system that it is about."""
         return self.why.get("spoke", "")
+
+    @property
+    def source(self) -> str:
+        """The producer of the event, as its attribute `source` names it; empty if it does not."""
+        named = next((raw for name, raw in self.headers if name.lower() == "ce_source"), None)
+        if named:
+            return text_of(named)
+        try:
+            structured = parse_structured_event(self.value or b"", self._content_type)
+        except UndecodableError:
+            return ""
+        return structured.attributes.get("source", "") if structured else ""
+
+    @property
+    def _content_type(self) -> str:
+        return text_of(next((raw for name, raw in self.headers if name.lower() == "content-type"), None))
 
     @property
     def redrives(self) -> int:

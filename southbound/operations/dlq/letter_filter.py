@@ -29,6 +29,7 @@ class LetterOptions:
     classes: Sequence[str] = ()
     spokes: Sequence[str] = ()
     topics: Sequence[str] = ()
+    sources: Sequence[str] = ()
     runs: Sequence[str] = ()
     since: str | None = None
     until: str | None = None
@@ -47,6 +48,7 @@ class LetterFilter:
     classes: frozenset[str] = frozenset()
     spokes: frozenset[str] = frozenset()
     topics: frozenset[str] = frozenset()  # full names; one that ends with a dot is a prefix
+    sources: frozenset[str] = frozenset()
     runs: frozenset[str] = frozenset()
     since: datetime | None = None
     until: datetime | None = None
@@ -59,6 +61,7 @@ class LetterFilter:
             and _has(self.classes, letter.error_class)
             and _has(self.spokes, letter.spoke)
             and self._has_topic(letter.topic)
+            and (not self.sources or letter.source in self.sources)
             and (not self.runs or any(mentions(letter, run) for run in self.runs))
             and (self.since is None or letter.at >= self.since)
             and (self.until is None or letter.at < self.until)
@@ -106,6 +109,7 @@ def make_filter(options: LetterOptions, names: TopicNames, now: datetime) -> Let
         classes=frozenset(options.classes),
         spokes=frozenset(options.spokes),
         topics=frozenset([full_topic_name(topic, names) for topic in options.topics]),
+        sources=frozenset(options.sources),
         runs=frozenset(options.runs),
         since=since,
         until=until,

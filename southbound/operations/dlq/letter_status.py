@@ -33,6 +33,7 @@ class LetterClosure:
     at: datetime
     comment: str = ""
     redrive: str = ""  # the id of the redrive, which the redriven record has in its header southbound-replay
+    edited: str = ""  # what was edited, as the redriven record has it in its header southbound-redrive-edited
 
 
 class ClosedLetters:
@@ -78,6 +79,7 @@ def status_message(topic: str, letter: Letter, closure: LetterClosure, release: 
         "letter_timestamp": letter.timestamp_ms,
         **({"comment": closure.comment} if closure.comment else {}),
         **({"redrive": closure.redrive} if closure.redrive else {}),
+        **({"edited": closure.edited} if closure.edited else {}),
         **({"held": release.as_json()} if release else {}),
     }
     return Message(topic, str(letter.id).encode(), json.dumps(value, ensure_ascii=False).encode())
@@ -93,6 +95,7 @@ def _read(value: bytes | None) -> tuple[int, LetterClosure] | None:
             at=datetime.fromisoformat(str(content["at"])),
             comment=str(content.get("comment", "")),
             redrive=str(content.get("redrive", "")),
+            edited=str(content.get("edited", "")),
         )
         return int(str(content["letter_timestamp"])), closure
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from schemas.text.counts import count_noun
 from southbound.exit_codes import ExitCode
-from southbound.operations.console import console, print_json, print_result, print_status, print_text
+from southbound.operations.console import Printable, console, print_json, print_result, print_status, print_text
 from southbound.operations.dlq.dlq_topic import ALL_STATES, open_dlq
 from southbound.operations.dlq.letter import text_of
 from southbound.operations.dlq.letter_status import LetterState
@@ -31,6 +31,10 @@ _OPEN = frozenset({LetterState.OPEN})
 _MIN_REASON_WIDTH = 40  # columns; with less, a reason has a line of its own
 _MAX_WIDTH = 1_000  # columns of a dead letter without its reason
 _GAP = 2  # columns between two others
+_PLAIN_WIDTH = 120  # columns of a list where no terminal and no COLUMNS says another
+_MIN_LINE = 100  # columns of a reason below its dead letter
+_MAX_SOURCES = 100  # of a group, that are counted apart
+_MAX_SOURCE_WIDTH = 30  # columns of `stats`
 _MAX_GROUPS = 1_000  # lines of `stats`; what more there are is counted in one line
 
 
@@ -79,8 +83,8 @@ def show_stats(settings: Settings, chosen: LetterOptions, *, as_json: bool) -> i
         return ExitCode.SUCCESS
     if stats.groups:
         print_result(_stats_table(stats))
-    states = ", ".join(f"{stats.states[state]:,} {state}" for state in LetterState)
-    print_status(f"{states}; `southbound dlq show ID` explains one of them")
+    print_text(", ".join(f"{stats.states[state]:,} {state}" for state in LetterState))
+    print_status("`southbound dlq show ID` explains one of them")
     return ExitCode.SUCCESS
 
 
@@ -93,12 +97,13 @@ def letter_facts(letter: Letter, closed: ClosedLetters) -> dict[str, object]:
         "state": closed.state_of(letter).value,
         "class": letter.error_class,
         "key": text_of(letter.key) if letter.key is not None else None,
+        **({"source": source} if (source := letter.source) else {}),
         **{name: text for name, text in letter.why.items() if name != "class"},
         "redrives": letter.redrives,
     }
     if closure is not None:
-        named = {"by": closure.by, "at": closure.at.isoformat(), "comment": closure.comment, "redrive": closure.redrive}
-        facts["closed"] = {name: text for name, text in named.items() if text}
+        named = {name: getattr(closure, name) for name in ("by", "comment", "redrive", "edited")}
+        facts["closed"] = {"at": closure.at.isoformat(), **{name: text for name, text in named.items() if text}}
     return facts
 
 
@@ -126,7 +131,7 @@ class _Newest:
 
 def print_letters(letters: list[Letter], closed: ClosedLetters, *, closed_too: bool) -> None:
     """Print the reason of each dead letter beside it, or where that has no room, below it; ids are never shortened."""
-    out = console()
+    out = console(plain_width=_PLAIN_WIDTH)
     facts = _facts_table(letters, closed, closed_too=closed_too)
     width = Measurement.get(out, out.options.update(max_width=_MAX_WIDTH), facts).maximum
     if (room := out.width - width - _GAP) >= _MIN_REASON_WIDTH:
@@ -138,33 +143,43 @@ def print_letters(letters: list[Letter], closed: ClosedLetters, *, closed_too: b
         table.add_column(width=width, no_wrap=True)
         table.add_column(width=room, no_wrap=True)
         table.add_row(facts, reasons)
-        print_result(table)
+        out.print(Printable(table))
         return
     lines = out.render_lines(facts, out.options.update(width=width), pad=False)
     head, *rows = ("".join(segment.text for segment in line).rstrip() for line in lines)
     print_text(head)
     for row, letter in zip(rows, letters, strict=True):
-        print_text(f"{row}\n    {_one_line(letter.reason)}")
+        print_text(f"{row}\n    {_shortened(_one_line(letter.reason), max(out.width, _MIN_LINE) - 4)}")
 
 
 def _facts_table(letters: list[Letter], closed: ClosedLetters, *, closed_too: bool) -> Table:
     state = ("state",) if closed_too else ()
+    redrives = ("redrives",) if any(letter.redrives for letter in letters) else ()
     table = Table(box=None, pad_edge=False)
-    for name in ("id", "time", *state, "class", "code", "run", "from", "redrives"):
+    for name in ("id", "time", *state, "class", "code", "run", "from", *redrives):
         table.add_column(name, no_wrap=True)
     for letter in letters:
         facts = (
             str(letter.id),
-            _local(letter.at),
+            letter.at.astimezone().strftime("%m-%d %H:%M:%S"),
             *([closed.state_of(letter).value] if closed_too else []),
             letter.error_class,
             letter.code,
             letter.run or text_of(letter.key) or "-",
-            letter.topic,
-            str(letter.redrives or ""),
+            _short_topic(letter),
+            *([str(letter.redrives or "")] if redrives else []),
         )
         table.add_row(*(Text(_one_line(fact)) for fact in facts))
     return table
+
+
+def _short_topic(letter: Letter) -> str:
+    """Return the topic as `--topic` takes it: `dispatch.fibre-lab`; that of another cluster as it is."""
+    return letter.topic if letter.is_of_stream else letter.topic.rpartition("testrun.")[2]
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _one_line(text: str) -> str:
@@ -195,28 +210,39 @@ class _Group(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Figures:
+class LetterFigures:
     """The open dead letters of a group."""
 
     open: int = 0
     oldest: Letter | None = None
     newest: Letter | None = None
     redriven_before: int = 0
+    sources: set[str] = field(default_factory=set)
 
     def add(self, letter: Letter) -> None:
         """Count an open dead letter."""
         self.open += 1
         self.redriven_before += bool(letter.redrives)
+        if len(self.sources) < _MAX_SOURCES and (source := letter.source):
+            self.sources.add(source)
         if self.oldest is None or letter.timestamp_ms < self.oldest.timestamp_ms:
             self.oldest = letter
         if self.newest is None or letter.timestamp_ms >= self.newest.timestamp_ms:
             self.newest = letter
+
+    @property
+    def source_text(self) -> str:
+        """The producer of all of them, or how many there are."""
+        if len(self.sources) <= 1:
+            return _one_line("".join(self.sources))[:_MAX_SOURCE_WIDTH]
+        return f"{len(self.sources)}{'+' if len(self.sources) == _MAX_SOURCES else ''} producers"
 
     def as_json(self) -> dict[str, object]:
         """Return the figures for JSON."""
         return {
             "open": self.open,
             "redriven_before": self.redriven_before,
+            "sources": sorted(self.sources),
             "oldest": self.oldest.at.isoformat() if self.oldest else None,
             "newest": self.newest.at.isoformat() if self.newest else None,
             "example": str(self.newest.id) if self.newest else None,
@@ -231,7 +257,7 @@ class _Stats:
     """How many dead letters there are, by state, and the open ones by group."""
 
     states: Counter[LetterState] = field(default_factory=Counter)
-    groups: dict[_Group, _Figures] = field(default_factory=dict)
+    groups: dict[_Group, LetterFigures] = field(default_factory=dict)
 
     def add(self, letter: Letter, state: LetterState) -> None:
         """Count a dead letter."""
@@ -240,21 +266,22 @@ class _Stats:
             group = _Group(letter.error_class, letter.code, letter.topic, letter.spoke)
             if group not in self.groups and len(self.groups) >= _MAX_GROUPS:
                 group = _OTHERS
-            self.groups.setdefault(group, _Figures()).add(letter)
+            self.groups.setdefault(group, LetterFigures()).add(letter)
 
-    def sorted(self) -> list[tuple[_Group, _Figures]]:
+    def sorted(self) -> list[tuple[_Group, LetterFigures]]:
         """Return the groups, the largest first."""
         return sorted(self.groups.items(), key=lambda item: (-item[1].open, item[0]))
 
 
 def _stats_table(stats: _Stats) -> Table:
-    headings = ("open", "class", "code", "from", "spoke", "oldest", "newest", "redriven before", "example")
+    headings = ("open", "class", "code", "from", "spoke", "source", "oldest", "newest", "redriven before", "example")
     table = Table(*headings, box=None, pad_edge=False)
     for group, figures in stats.sorted():
         oldest, newest = figures.oldest, figures.newest
         table.add_row(
             f"{figures.open:,}",
             *group,
+            figures.source_text,
             _local(oldest.at) if oldest else "",
             _local(newest.at) if newest else "",
             f"{figures.redriven_before:,}",

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -18,19 +16,12 @@ from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.dlq.close_letters import ClosedLetter, LetterCloser
 from southbound.operations.dlq.dlq_topic import open_dlq
+from southbound.operations.dlq.edit_letters import EditOptions, leave_unedited, make_edit
 from southbound.operations.dlq.letter import text_of
 from southbound.operations.dlq.letter_status import ClosedLetters, LetterClosure, LetterState
-from southbound.operations.dlq.redriven_message import (
-    RedriveMark,
-    edited_bytes,
-    edited_event,
-    held_release,
-    is_redrivable,
-    redrive_topic,
-    redriven_message,
-)
-from southbound.operations.input_file import MAX_INPUT_BYTES, read_input
-from southbound.operations.kafka import make_envelope
+from southbound.operations.dlq.redrive_selection import LetterSelection
+from southbound.operations.dlq.redriven_message import RedriveMark, held_release, redrive_topic, redriven_message
+from southbound.operations.dlq.table_check import TableCheck
 from southbound.operations.publishing.authorship import author_name, checked_comment
 from southbound.operations.publishing.transaction_batches import open_writer
 
@@ -39,12 +30,12 @@ if TYPE_CHECKING:
 
     from consumers.runtime.kafka.offset_range import OffsetRange
     from southbound.operations.dlq.dlq_topic import DeadLetterTopic
+    from southbound.operations.dlq.edit_letters import EditedLetter
     from southbound.operations.dlq.letter import Letter
     from southbound.operations.dlq.letter_filter import LetterOptions
-    from southbound.operations.dlq.redriven_message import EditedRecord
     from southbound.settings.settings import Settings
 
-_MAX_NAMED = 10  # ids in one sentence
+_MAX_SHOWN_EDITS = 5  # dead letters whose changes a dry run shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,65 +48,8 @@ class CloseOptions:
     comment: str = ""
     rate: float | None = None
     max_redrives: int = 3
-    edit: Path | None = None
-    raw: bool = False
+    edit: EditOptions = field(default_factory=EditOptions)
     as_json: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class _Selection:
-    """What the chosen dead letters are, counted before any of them is closed."""
-
-    redrive: bool
-    max_redrives: int
-    count: int = 0
-    looping: int = 0  # were redriven too often
-    foreign: int = 0  # came from no topic of Southbound
-    named: dict[str, list[str]] = field(default_factory=dict)
-
-    def accepts(self, letter: Letter, topic: DeadLetterTopic) -> bool:
-        """Return whether a dead letter may be closed."""
-        return self._objection(letter, topic) is None
-
-    def note(self, letter: Letter, topic: DeadLetterTopic) -> None:
-        """Count a dead letter."""
-        objection = self._objection(letter, topic)
-        if objection is None:
-            self.count += 1
-            return
-        if objection == "looping":
-            self.looping += 1
-        else:
-            self.foreign += 1
-        ids = self.named.setdefault(objection, [])
-        if len(ids) < _MAX_NAMED:
-            ids.append(str(letter.id))
-
-    def refusals(self) -> list[str]:
-        """Return a sentence for each reason why dead letters stay."""
-        sentences = []
-        if self.looping:
-            failed = (
-                f"{count_noun(self.looping, 'dead letter')} failed again after {self.max_redrives} or more redrives"
-            )
-            remedy = "repair the cause first, then use a higher --max-redrives, or drop"
-            sentences.append(f"{failed} ({self._ids('looping', self.looping)}): {remedy}")
-        if self.foreign:
-            came = f"{count_noun(self.foreign, 'dead letter')} came from no topic that Southbound reads"
-            remedy = "they cannot be redriven; drop them, or publish their events with `southbound produce`"
-            sentences.append(f"{came} ({self._ids('foreign', self.foreign)}): {remedy}")
-        return sentences
-
-    def _objection(self, letter: Letter, topic: DeadLetterTopic) -> str | None:
-        if not self.redrive:
-            return None
-        if not is_redrivable(letter, topic.names) or redrive_topic(letter, topic.names) not in topic.partitions:
-            return "foreign"
-        return "looping" if letter.redrives >= self.max_redrives else None
-
-    def _ids(self, objection: str, count: int) -> str:
-        ids = self.named[objection]
-        return ", ".join(ids) + (" …" if count > len(ids) else "")
 
 
 def redrive_letters(settings: Settings, chosen: LetterOptions, options: CloseOptions) -> int:
@@ -145,31 +79,53 @@ def _make_closure(state: LetterState, options: CloseOptions) -> LetterClosure:
 def _close(settings: Settings, chosen: LetterOptions, options: CloseOptions, closure: LetterClosure) -> int:
     if chosen.is_empty() and not options.every:
         raise invalid_input(["choose dead letters by their ids or with a filter, or use --all for every open one"])
+    options.edit.check()
     with open_dlq(settings, chosen) as topic:
         writer = None if options.dry_run else open_writer(settings, topic.names.dlq_status, topic.partitions)
         # Only now no other command can close one unseen.
         closed, ranges = topic.read_closed(), topic.ranges()
-        selection = _Selection(
-            redrive=closure.state is LetterState.REDRIVEN,
-            max_redrives=options.max_redrives,
-        )
-        for letter in topic.letters(closed, ranges):
-            selection.note(letter, topic)
-        edited = _read_edited(settings, topic, options, closed, ranges, selection) if options.edit else None
+        selection = _count(settings, topic, closed, ranges, closure, options)
         for sentence in selection.refusals() if selection.count else ():
             print_status(f"not redriven: {sentence}")
         if not selection.count:
             return _nothing_to_do(selection)
-        closing = _closing(topic, closed, ranges, selection, closure, edited)
+        closing = _closing(topic, closed, ranges, selection, closure)
         if writer is None:
-            return _show_plan(closing, closure, options)
+            return _show_plan(settings, closing, closure, options)
         closer = LetterCloser(
             writer=writer, topic=topic.names.dlq_status, closure=closure, rate=options.rate, total=selection.count
         )
         return _run(closer, closing, options)
 
 
-def _nothing_to_do(selection: _Selection) -> int:
+def _count(
+    settings: Settings,
+    topic: DeadLetterTopic,
+    closed: ClosedLetters,
+    ranges: Sequence[OffsetRange],
+    closure: LetterClosure,
+    options: CloseOptions,
+) -> LetterSelection:
+    """Return what the chosen dead letters are. One that is edited from a file has to be the only one."""
+    edit = make_edit(settings, options.edit, topic.names)
+    selection = LetterSelection(
+        redrive=closure.state is LetterState.REDRIVEN,
+        max_redrives=options.max_redrives,
+        edit=leave_unedited if options.edit.is_of_one else edit,
+    )
+    for letter in topic.letters(closed, ranges):
+        selection.note(letter, topic)
+    if options.edit.is_of_one and selection.chosen != 1:
+        sentence = (
+            f"--edit is for one dead letter, and {selection.chosen:,} are chosen: name its id, or change fields of many"
+            " with --set"
+        )
+        raise invalid_input([sentence])
+    selection.edit = edit
+    return selection
+
+
+def _nothing_to_do(selection: LetterSelection) -> int:
     if refusals := selection.refusals():
         raise invalid_input(refusals)
     print_status("no open dead letter is chosen; `southbound dlq list --all` also shows the closed ones")
@@ -180,14 +136,14 @@ def _closing(
     topic: DeadLetterTopic,
     closed: ClosedLetters,
     ranges: Sequence[OffsetRange],
-    selection: _Selection,
+    selection: LetterSelection,
     closure: LetterClosure,
-    edited: EditedRecord | None,
 ) -> Iterator[ClosedLetter]:
     mark = RedriveMark(redrive=closure.redrive, by=closure.by, at=closure.at)
     records: set[bytes] = set()
     for letter in topic.letters(closed, ranges):
-        if not selection.accepts(letter, topic):
+        is_accepted, edited = selection.accept(letter, topic)
+        if not is_accepted:
             continue
         held_at = letter.held_at
         if not selection.redrive:
@@ -199,22 +155,47 @@ def _closing(
             yield ClosedLetter(letter)
             continue
         records.add(letter.record_digest)
-        if held_at:
-            yield ClosedLetter(letter, release=held_release(letter, held_at, mark, edited))
-            continue
-        goes_to = redrive_topic(letter, topic.names) or letter.topic
-        message = redriven_message(letter, mark, edited, topic=goes_to)
-        # Producers of other languages choose partitions in other ways: where the key was, its later records are.
-        is_back = goes_to == letter.topic and letter.partition in topic.partitions[goes_to]
-        known = is_back and message.key == letter.key
-        yield ClosedLetter(letter, message, letter.partition if known else None)
+        yield _redriven(letter, topic, replace(mark, edited=edited.mark) if edited else mark, edited)
+
+
+def _redriven(letter: Letter, topic: DeadLetterTopic, mark: RedriveMark, edited: EditedLetter | None) -> ClosedLetter:
+    record = edited.record if edited else None
+    if held_at := letter.held_at:
+        return ClosedLetter(letter, release=held_release(letter, held_at, mark, record), edited=edited)
+    goes_to = redrive_topic(letter, topic.names) or letter.topic
+    message = redriven_message(letter, mark, record, topic=goes_to)
+    # Producers of other languages choose partitions in other ways: where the key was, its later records are.
+    is_back = goes_to == letter.topic and letter.partition in topic.partitions[goes_to]
+    known = is_back and message.key == letter.key
+    return ClosedLetter(letter, message, letter.partition if known else None, edited=edited)
+
+
+@dataclass(slots=True)
+class _ClosedCounts:
+    """How many dead letters were closed: by where their records go, and how many of them were edited."""
+
+    by_place: Counter[str] = field(default_factory=Counter)
+    edited: int = 0
+
+    def add(self, one: ClosedLetter) -> None:
+        self.by_place[_goes_to(one)] += 1
+        self.edited += one.edited is not None
+
+    def summary(self, closure: LetterClosure) -> str:
+        total = count_noun(self.by_place.total(), "dead letter")
+        if closure.state is LetterState.DROPPED:
+            return f"{total} dropped"
+        to = [f"{count:,} {place}" for place, count in sorted(self.by_place.items()) if place]
+        repeated = [f"{count:,} that repeat another one" for count in [self.by_place[""]] if count]
+        edited = f", {self.edited:,} of them edited" if self.edited else ""
+        return f"{total} redriven as {closure.redrive}{edited}{': ' if to else ''}{', '.join((*to, *repeated))}"
 
 
 def _run(closer: LetterCloser, closing: Iterator[ClosedLetter], options: CloseOptions) -> int:
-    by_topic: Counter[str] = Counter()
+    counts = _ClosedCounts()
 
     def on_closed(one: ClosedLetter) -> None:
-        by_topic[_goes_to(one)] += 1
+        counts.add(one)
         if options.as_json:
             print_json(_as_json(one, closer.closure), flush=True)
 
@@ -228,18 +209,8 @@ def _run(closer: LetterCloser, closing: Iterator[ClosedLetter], options: CloseOp
             f"not redriven: {letter.id} does not fit on {letter.topic}: raise its max.message.bytes, then redrive it"
         )
     if not options.as_json:
-        print_text(_summary(by_topic, closer.closure))
+        print_text(counts.summary(closer.closure))
     return ExitCode.SUCCESS
-
-
-def _summary(by_topic: Counter[str], closure: LetterClosure) -> str:
-    total = count_noun(by_topic.total(), "dead letter")
-    if closure.state is LetterState.DROPPED:
-        return f"{total} dropped"
-    repeated = by_topic.pop("", 0)
-    to = ", ".join(f"{count:,} {topic}" for topic, count in sorted(by_topic.items()))
-    to += f", {repeated:,} that repeat another one" if repeated else ""
-    return f"{total} redriven as {closure.redrive}{': ' if to else ''}{to}"
 
 
 def _goes_to(one: ClosedLetter) -> str:
@@ -248,53 +219,37 @@ def _goes_to(one: ClosedLetter) -> str:
     return f"to {one.message.topic}" if one.message else ""
 
 
-def _show_plan(closing: Iterator[ClosedLetter], closure: LetterClosure, options: CloseOptions) -> int:
-    by_topic: Counter[str] = Counter()
+def _show_plan(
+    settings: Settings, closing: Iterator[ClosedLetter], closure: LetterClosure, options: CloseOptions
+) -> int:
+    counts, tables = _ClosedCounts(), TableCheck(settings=settings)
     for one in closing:
-        by_topic[_goes_to(one)] += 1
+        counts.add(one)
+        decided = tables.line_of(one) if closure.state is LetterState.REDRIVEN else ""
         if options.as_json:
-            print_json(_as_json(one, closure))
+            print_json(_as_json(one, closure, decided))
         else:
-            letter = one.letter
-            what = f"{letter.id}  {letter.code}  {letter.run or text_of(letter.key) or '-'} {_goes_to(one)}"
-            print_text(printable(what.rstrip()))
-    print_status(
-        f"dry run, nothing was written; without --dry-run: {_summary(by_topic, replace(closure, redrive='…'))}"
-    )
+            _print_plan(one, decided, with_changes=counts.edited <= _MAX_SHOWN_EDITS)
+    planned = f"without --dry-run: {counts.summary(replace(closure, redrive='…'))}"
+    now = f"; {summary}" if (summary := tables.summary()) else ""
+    print_status(f"dry run, nothing was written; {planned}{now}")
     return ExitCode.SUCCESS
 
 
-def _as_json(one: ClosedLetter, closure: LetterClosure) -> str:
+def _print_plan(one: ClosedLetter, decided: str, *, with_changes: bool) -> None:
     letter = one.letter
-    to = {"to": one.message.topic, "redrive": closure.redrive} if one.message else {}
-    return json.dumps({"id": str(letter.id), "state": closure.state, "code": letter.code, "run": letter.run, **to})
+    what = f"{letter.id}  {letter.code}  {letter.run or text_of(letter.key) or '-'} {_goes_to(one)}"
+    print_text(printable(f"{what.rstrip()}{f': {decided}' if decided else ''}"))
+    if one.edited is not None and with_changes:
+        for change in one.edited.changes:
+            print_text(f"    {change.as_line()}")
 
 
-def _read_edited(
-    settings: Settings,
-    topic: DeadLetterTopic,
-    options: CloseOptions,
-    closed: ClosedLetters,
-    ranges: Sequence[OffsetRange],
-    selection: _Selection,
-) -> EditedRecord | None:
-    if selection.count + selection.looping + selection.foreign != 1:
-        raise invalid_input([f"--edit is for one dead letter, and {selection.count:,} are chosen: name its id"])
-    letter = next(topic.letters(closed, ranges))
-    file = str(options.edit)
-    if options.raw:
-        return edited_bytes(letter, _read_bytes(Path(file)))
-    text, name = read_input(file, "a file with one event")
-    envelope = asyncio.run(make_envelope(settings, "/southbound/dlq"))
-    return edited_event(letter, text, name, envelope, topic.names)
-
-
-def _read_bytes(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_INPUT_BYTES + 1)
-    except OSError as error:
-        raise invalid_input([f"{file}: cannot be read ({error.strerror}): name a file with the new value"]) from None
-    if len(content) > MAX_INPUT_BYTES:
-        raise invalid_input([f"{file}: has more than {MAX_INPUT_BYTES:,} bytes: no topic takes such a record"])
-    return content
+def _as_json(one: ClosedLetter, closure: LetterClosure, decided: str = "") -> str:
+    letter, content = one.letter, dict[str, object]()
+    content |= {"id": str(letter.id), "state": closure.state, "code": letter.code, "run": letter.run}
+    if one.message:
+        content |= {"to": one.message.topic, "redrive": closure.redrive}
+    if one.edited:
+        content |= {"edited": one.edited.mark, "changes": [change.as_json() for change in one.edited.changes]}
+    return json.dumps({**content, **({"tables_now": decided} if decided else {})})

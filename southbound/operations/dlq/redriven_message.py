@@ -34,6 +34,7 @@ class RedriveMark:
     redrive: str  # the id of this redrive; a POST in doubt is sent again because of it
     by: str
     at: datetime
+    edited: str = ""  # what was edited: the fields as JSON pointers, `event` or `value`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,4 +155,5 @@ def _mark_headers(letter: Letter, mark: RedriveMark) -> KafkaHeaders:
         (f"{REDRIVE_PREFIX}time", mark.at.isoformat(timespec="milliseconds").encode()),
         (f"{REDRIVE_PREFIX}of", str(letter.id).encode()),
         (FIRST_FAILED_AT, first_failed_at(letter)),
+        *([(f"{REDRIVE_PREFIX}edited", mark.edited.encode(errors="replace"))] if mark.edited else []),
     )

@@ -17,7 +17,9 @@ from schemas.codec.printable import excerpt, printable
 from schemas.text.counts import count_noun
 from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_result, print_status, print_text
+from southbound.operations.dlq.advice import advise
 from southbound.operations.dlq.dlq_topic import ALL_STATES, open_dlq
+from southbound.operations.dlq.edit_letters import unchecked_event
 from southbound.operations.dlq.letter import shown_header, text_of
 from southbound.operations.dlq.letter_filter import LetterOptions
 from southbound.operations.dlq.letter_status import LetterState
@@ -40,8 +42,8 @@ def show_letter(settings: Settings, id_: str, *, event_only: bool, value_only: b
     """Run `southbound dlq show`.
 
     Raises:
-        CommandFailedError: there is no such dead letter, its value is no event and `event_only`, or Kafka does not
-            answer.
+        CommandFailedError: there is no such dead letter, with `event_only` its value is neither an event nor JSON, or
+            Kafka does not answer.
     """
     with open_dlq(settings, LetterOptions(ids=(id_,))) as topic:
         closed = topic.read_closed()
@@ -59,7 +61,9 @@ def show_letter(settings: Settings, id_: str, *, event_only: bool, value_only: b
     else:
         print_result(_letter_grid(letter, closed))
         print_text("\n" + _content_text(letter, content))
-        print_text("\n" + _advice(letter, closed.closure_of(letter)))
+        is_closed = closed.closure_of(letter) is not None
+        advice = "It is closed; nothing is to be done." if is_closed else advise(letter, is_event="event" in content)
+        print_text(f"\n{advice}")
     return ExitCode.SUCCESS
 
 
@@ -122,13 +126,16 @@ def _whole(letter: Letter, closed: ClosedLetters, content: dict[str, object]) ->
 
 
 def _event_json(letter: Letter, content: dict[str, object]) -> str:
-    if "event" not in content:
+    event = content.get("event")
+    if event is None and (event := unchecked_event(letter)) is not None:
+        print_status(f"not valid yet: {content['error']}")
+    if event is None:
         sentence = (
             f"The value of {letter.id} is no event ({content['error']}): `southbound dlq show {letter.id} --value` "
             "writes its bytes, and `--edit FILE --raw` takes corrected ones"
         )
         raise invalid_input([sentence])
-    return json.dumps(content["event"], indent=2, ensure_ascii=False)
+    return json.dumps(event, indent=2, ensure_ascii=False)
 
 
 def _letter_grid(letter: Letter, closed: ClosedLetters) -> Table:
@@ -145,6 +152,7 @@ def _letter_grid(letter: Letter, closed: ClosedLetters) -> Table:
         ("spoke", letter.spoke),
         ("decision", letter.why.get("decision", "")),
         ("from", place),
+        ("producer", letter.source),
         ("key", text_of(letter.key)),
         ("attempts", tries),
         ("redrives", str(letter.redrives)),
@@ -162,7 +170,8 @@ def _state_text(closure: LetterClosure | None) -> str:
         return LetterState.OPEN.value
     redrive = f" as {closure.redrive}" if closure.redrive else ""
     comment = f": {closure.comment}" if closure.comment else ""
-    return f"{closure.state} by {closure.by} at {closure.at.isoformat(timespec='seconds')}{redrive}{comment}"
+    edited = f", edited: {closure.edited}" if closure.edited else ""
+    return f"{closure.state} by {closure.by} at {closure.at.isoformat(timespec='seconds')}{redrive}{edited}{comment}"
 
 
 def _content_text(letter: Letter, content: dict[str, object]) -> str:
@@ -171,12 +180,3 @@ def _content_text(letter: Letter, content: dict[str, object]) -> str:
     if letter.value is None:
         return f"no value: {content['error']}"
     return f"{count_noun(len(letter.value), 'byte')} '{excerpt(letter.value)}': {content['error']}"
-
-
-def _advice(letter: Letter, closure: LetterClosure | None) -> str:
-    if closure is not None:
-        return "It is closed; nothing is to be done."
-    return (
-        f"When its cause is repaired: southbound dlq redrive {letter.id}\n"
-        f"If it is not needed:       southbound dlq drop {letter.id} --comment WHY"
-    )

@@ -18,11 +18,13 @@ from consumers.runtime.config import WorkerConfig
 from consumers.runtime.dead_letters import Attempts, DeadLetterSubject, build_dead_letter
 from consumers.runtime.handler import Partition, Record
 from producers.kafka_publisher import producer_settings
+from schemas.lifecycle import RunRequested
 from schemas.problem import Problem
 from schemas.topics import TopicNames, all_topics
 from southbound.broker.server import reserve_port
 from southbound.exit_codes import ExitCode
 from southbound.operations.topic_admin import TopicAdmin
+from tests.builders.runs import a_document
 from tests.fixtures.command_shell import CommandShell
 
 if TYPE_CHECKING:
@@ -293,6 +295,56 @@ def test_edited_bytes_replace_a_value_that_is_no_event(letters: DeadLetters) -> 
     letters.run("redrive", "--all", "--edit", str(file), "--raw")
     (back,) = letters.read(letters.names.lifecycle)
     assert (back.value(), header(back, "ce_id")) == (b"\xfe repaired", b"E1")
+
+
+def test_fields_of_many_events_are_edited_at_once_and_those_that_stay_invalid_are_left(letters: DeadLetters) -> None:
+    sent = (("ce_type", b"southbound.RunRequested"), ("ce_id", b"E1"), ("x-tenant", b"blue"))
+    wrong = RunRequested(run=a_document("TR1")).model_dump(mode="json", exclude_none=True)
+    wrong["run"]["mode"] = "WEEKLY"
+    letters.put("INVALID_EVENT", value=json.dumps(wrong).encode(), headers=sent, key=b"TR1", count=7)
+    letters.put("INVALID_EVENT", value=b'{"run": {"run_id": "TR2"}}', headers=sent, key=b"TR2", offset=90)
+    letters.put("INVALID_EVENT", value=RUBBISH, headers=sent, key=b"TR3", offset=91)
+    edit = ("--reason", "INVALID_EVENT", "--set", "/run/mode=ONDEMAND")
+    planned = letters.shell.southbound("dlq", "redrive", *edit, "--dry-run")
+    assert planned.stdout.count('    /run/mode: "WEEKLY" → "ONDEMAND"') == 5
+    assert planned.stdout.count(f"to {letters.names.lifecycle}") == 7
+    assert "7 dead letters redriven as …, 7 of them edited" in planned.stderr
+    assert "not redriven: 2 dead letters cannot be edited like that" in planned.stderr
+    assert letters.read(letters.names.lifecycle) == []
+    (plan, *_) = letters.run("redrive", *edit, "--dry-run", "--json").splitlines()
+    assert json.loads(plan)["changes"] == [{"field": "/run/mode", "from": "WEEKLY", "to": "ONDEMAND"}]
+    assert "7 of them edited" in letters.run("redrive", *edit, "--author", "ann")
+    back = letters.read(letters.names.lifecycle)
+    wrong["run"]["mode"] = "ONDEMAND"
+    assert [json.loads(each.value() or b"") for each in back] == [wrong] * 7
+    marks = {(header(each, "southbound-redrive-edited"), header(each, "southbound-redrive-by")) for each in back}
+    assert marks == {(b"/run/mode", b"ann")}
+    assert {header(each, "x-tenant") for each in back} == {b"blue"}
+    closed = letters.listed("--all", "--run", "TR1")
+    assert {each["closed"]["edited"] for each in closed} == {"/run/mode"}  # type: ignore[index] # JSON
+    assert "edited: /run/mode" in letters.run("show", closed[0]["id"])
+    assert len(letters.listed()) == 2
+    refused = letters.shell.southbound("dlq", "redrive", *edit)
+    assert (refused.returncode, refused.stderr.count("\n")) == (ExitCode.INVALID_INPUT, 1)
+
+
+def test_an_event_that_is_not_valid_is_shown_corrected_and_redriven_as_an_event(letters: DeadLetters) -> None:
+    sent = (("ce_type", b"southbound.RunCancelled"), ("ce_id", b"E7"))
+    letters.put("INVALID_EVENT", value=b'{"run_id": "TR7", "root_run_id": "TR7", "why": "x"}', headers=sent, key=b"TR7")
+    (id_,) = [letter["id"] for letter in letters.listed()]
+    shown = letters.run("show", id_)
+    assert "A plain redrive fails again" in shown
+    assert f"southbound dlq redrive {id_} --edit event.json" in shown
+    event = json.loads(letters.run("show", id_, "--event"))
+    assert (event["type"], event["id"], event["data"]["why"]) == ("RunCancelled", "E7", "x")
+    event["data"]["reason"] = event["data"].pop("why")
+    file = letters.shell.folder / "event.json"
+    file.write_text(json.dumps(event))
+    letters.run("redrive", id_, "--edit", str(file))
+    (seen,) = letters.shell.southbound("tail", "lifecycle", "--from-start", "--no-follow", "--json").stdout.splitlines()
+    assert (json.loads(seen)["id"], json.loads(seen)["data"]["reason"]) == ("E7", "x")
+    (back,) = letters.read(letters.names.lifecycle)
+    assert header(back, "southbound-redrive-edited") == b"event"
 
 
 def test_an_interrupted_redrive_goes_on_with_the_rest_and_repeats_nothing(letters: DeadLetters) -> None:

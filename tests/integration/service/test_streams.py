@@ -21,6 +21,7 @@ from producers.publisher import Message
 from schemas.topics import all_topics
 from schemas.vocabulary import UpdateKind
 from southbound.exit_codes import ExitCode
+from southbound.operations.dlq.edit_letters import EditOptions
 from southbound.operations.dlq.letter_filter import LetterOptions
 from southbound.operations.dlq.redrive import CloseOptions, redrive_letters
 from southbound.operations.topic_admin import TopicAdmin
@@ -227,7 +228,7 @@ async def test_two_clusters_order_a_run_once_and_a_refused_order_is_redriven(
         assert [one.header("southbound-dlq-reason") for one in service.dead_letters() if one.value != refused] == []
         corrected = tmp_path / "corrected.json"
         corrected.write_bytes(an_order("TR2"))
-        options = CloseOptions(every=True, edit=corrected, raw=True)
+        options = CloseOptions(every=True, edit=EditOptions(file=corrected, raw=True))
         assert await asyncio.to_thread(redrive_letters, service.settings, LetterOptions(), options) == ExitCode.SUCCESS
         await service.wait_until(lambda: desk.ended() == ["TR1", "TR2"], "the result of the redriven order")
         assert [name.partition(" [")[0] for name in desk.posted()] == ["Line test TR1", "Line test TR2"]

@@ -163,6 +163,22 @@ def test_a_filter_chooses_what_matches_one_value_of_each_criterion(
 
 
 @pytest.mark.parametrize(
+    ("letter", "source"),
+    [
+        (a_letter((("ce_source", b"/orders"),)), "/orders"),
+        (a_letter((("CE_Source", b"/orders"), ("content-type", b"text/plain"))), "/orders"),
+        (a_letter(value=b'{"specversion": "1.0", "type": "t", "source": "/desk", "data": {}}'), "/desk"),
+        (a_letter((("content-type", b"application/cloudevents+json"),), value=b"{broken"), ""),
+        (a_letter(value=None), ""),
+    ],
+)
+def test_a_filter_by_source_finds_what_a_producer_sent(letter: Letter, source: str) -> None:
+    assert letter.source == source
+    assert LetterFilter(sources=frozenset({"/desk", "/orders"})).matches(letter) is bool(source)
+    assert not LetterFilter(sources=frozenset({"/other"})).matches(letter)
+
+
+@pytest.mark.parametrize(
     ("letter", "expected"),
     [
         (a_letter(key=b"TR1"), True),
@@ -228,6 +244,7 @@ CLOSURES = st.builds(
     at=st.just(NOON),
     comment=st.text(),
     redrive=st.text(),
+    edited=st.text(),
 )
 
 
