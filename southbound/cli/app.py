@@ -17,8 +17,8 @@ from southbound.cli import (
     topics,
     why,
 )
-from southbound.cli.command_group import CommandGroup
 from southbound.cli.options import EXIT_CODES
+from southbound.cli.shell.command_group import CommandGroup
 from southbound.cli.tables import tables
 
 app = typer.Typer(

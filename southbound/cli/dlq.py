@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
-from southbound.cli.unread_output import StreamingCommand
+from southbound.cli.shell.unread_output import StreamingCommand
 
 if TYPE_CHECKING:
     from southbound.operations.dlq.letter_filter import LetterOptions
@@ -198,7 +198,7 @@ def redrive(  # noqa: PLR0913 - the filters
     - `southbound dlq redrive --reason INVALID_EVENT --set /run/mode=ONDEMAND --dry-run`
     """
     settings = read_settings(config)
-    from southbound.operations.dlq.edit_letters import EditOptions
+    from southbound.operations.dlq.edits.edit_letters import EditOptions
     from southbound.operations.dlq.redrive import CloseOptions, redrive_letters
 
     options = CloseOptions(

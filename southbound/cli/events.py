@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from southbound.cli.options import EXIT_CODES, ConfigOption, JsonOption, read_settings
-from southbound.cli.unread_output import StreamingCommand
+from southbound.cli.shell.unread_output import StreamingCommand
 
 
 def add_to(app: typer.Typer) -> None:

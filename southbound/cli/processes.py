@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from southbound.cli.options import EXIT_CODES, ConfigOption, read_settings
-from southbound.cli.unread_output import StreamingCommand
+from southbound.cli.shell.unread_output import StreamingCommand
 from southbound.exit_codes import invalid_input
 from southbound.service.roles import ROLES, Role
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from schemas.text.json_pointer import pointer_to
-from southbound.operations.dlq.edit_letters import json_object_of, unchecked_event
+from southbound.operations.dlq.edits.edit_letters import json_object_of, unchecked_event
 
 if TYPE_CHECKING:
     from southbound.operations.dlq.letter import Letter

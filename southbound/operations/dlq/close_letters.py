@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from consumers.hold.held_letters import HeldRelease
     from producers.kafka_transaction import TransactionalWriter
     from producers.publisher import Message
-    from southbound.operations.dlq.edit_letters import EditedLetter
+    from southbound.operations.dlq.edits.edit_letters import EditedLetter
     from southbound.operations.dlq.letter import Letter
     from southbound.operations.dlq.letter_status import LetterClosure
 

@@ -16,7 +16,7 @@ from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.dlq.close_letters import ClosedLetter, LetterCloser
 from southbound.operations.dlq.dlq_topic import open_dlq
-from southbound.operations.dlq.edit_letters import EditOptions, leave_unedited, make_edit
+from southbound.operations.dlq.edits.edit_letters import EditOptions, leave_unedited, make_edit
 from southbound.operations.dlq.letter import text_of
 from southbound.operations.dlq.letter_status import ClosedLetters, LetterClosure, LetterState
 from southbound.operations.dlq.redrive_selection import LetterSelection
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from consumers.runtime.kafka.offset_range import OffsetRange
     from southbound.operations.dlq.dlq_topic import DeadLetterTopic
-    from southbound.operations.dlq.edit_letters import EditedLetter
+    from southbound.operations.dlq.edits.edit_letters import EditedLetter
     from southbound.operations.dlq.letter import Letter
     from southbound.operations.dlq.letter_filter import LetterOptions
     from southbound.settings.settings import Settings

@@ -7,12 +7,12 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from schemas.text.counts import count_noun
-from southbound.operations.dlq.letter_edit import UneditableError
+from southbound.operations.dlq.edits.field_edits import UneditableError
 from southbound.operations.dlq.redriven_message import is_redrivable, redrive_topic
 
 if TYPE_CHECKING:
     from southbound.operations.dlq.dlq_topic import DeadLetterTopic
-    from southbound.operations.dlq.edit_letters import Edit, EditedLetter
+    from southbound.operations.dlq.edits.edit_letters import Edit, EditedLetter
     from southbound.operations.dlq.letter import Letter
 
 _MAX_NAMED = 10  # ids in one sentence

@@ -19,7 +19,7 @@ from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_result, print_status, print_text
 from southbound.operations.dlq.advice import advise
 from southbound.operations.dlq.dlq_topic import ALL_STATES, open_dlq
-from southbound.operations.dlq.edit_letters import unchecked_event
+from southbound.operations.dlq.edits.edit_letters import unchecked_event
 from southbound.operations.dlq.letter import shown_header, text_of
 from southbound.operations.dlq.letter_filter import LetterOptions
 from southbound.operations.dlq.letter_status import LetterState

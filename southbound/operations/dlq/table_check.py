@@ -13,7 +13,7 @@ from schemas.lifecycle import RunChanged, RunRequested
 from schemas.problem import Problem
 from southbound.exit_codes import CommandFailedError
 from southbound.operations.console import print_status
-from southbound.operations.dlq.edit_letters import SOURCE
+from southbound.operations.dlq.edits.edit_letters import SOURCE
 from southbound.operations.kafka import make_envelope
 from southbound.operations.replay.dry_run import load_tables
 

@@ -21,7 +21,7 @@ from producers.publisher import Message
 from schemas.topics import all_topics
 from schemas.vocabulary import UpdateKind
 from southbound.exit_codes import ExitCode
-from southbound.operations.dlq.edit_letters import EditOptions
+from southbound.operations.dlq.edits.edit_letters import EditOptions
 from southbound.operations.dlq.letter_filter import LetterOptions
 from southbound.operations.dlq.redrive import CloseOptions, redrive_letters
 from southbound.operations.topic_admin import TopicAdmin

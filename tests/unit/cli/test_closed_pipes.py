@@ -9,14 +9,14 @@ import sys
 import pytest
 
 from southbound.cli.app import app
-from southbound.cli.unread_output import StreamingCommand
+from southbound.cli.shell.unread_output import StreamingCommand
 from southbound.exit_codes import ExitCode
 
 DEADLINE = 60.0  # seconds
 PROGRAM = """
 import itertools, sys, typer
-from southbound.cli.command_group import CommandGroup
-from southbound.cli.unread_output import StreamingCommand
+from southbound.cli.shell.command_group import CommandGroup
+from southbound.cli.shell.unread_output import StreamingCommand
 from southbound.exit_codes import CommandFailedError, ExitCode
 from southbound.operations.console import print_result, print_status, print_text
 from southbound.operations.progress import show_progress

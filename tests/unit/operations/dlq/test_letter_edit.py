@@ -18,8 +18,8 @@ from schemas.lifecycle import RunCancelled, RunRequested
 from schemas.text.json_pointer import pointer_to
 from southbound.exit_codes import CommandFailedError
 from southbound.operations.dlq.advice import SAME_BYTES, advise
-from southbound.operations.dlq.edit_letters import EditOptions, FieldEditor, unchecked_event
-from southbound.operations.dlq.letter_edit import ABSENT, FieldChange, UneditableError, apply_edits, parse_edits
+from southbound.operations.dlq.edits.edit_letters import EditOptions, FieldEditor, unchecked_event
+from southbound.operations.dlq.edits.field_edits import ABSENT, FieldChange, UneditableError, apply_edits, parse_edits
 from southbound.operations.dlq.redriven_message import RedriveMark, redriven_message
 from tests.builders.runs import a_document
 from tests.unit.operations.dlq.test_letters import MARK, NAMES, a_letter

@@ -14,7 +14,7 @@ from schemas.codec.errors import UndecodableError
 from schemas.files.located_json import LocatedJsonError, read_located_json
 from schemas.partition_keys import key_of, topic_of
 from southbound.exit_codes import CommandFailedError, invalid_input
-from southbound.operations.dlq.letter_edit import UneditableError, apply_edits, parse_edits
+from southbound.operations.dlq.edits.field_edits import UneditableError, apply_edits, parse_edits
 from southbound.operations.dlq.redriven_message import EditedRecord, edited_bytes, edited_event
 from southbound.operations.input_file import MAX_INPUT_BYTES, read_input
 from southbound.operations.kafka import make_envelope
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from schemas.codec.envelope import Envelope
     from schemas.topics import TopicNames
+    from southbound.operations.dlq.edits.field_edits import FieldChange, FieldEdit
     from southbound.operations.dlq.letter import Letter
-    from southbound.operations.dlq.letter_edit import FieldChange, FieldEdit
     from southbound.settings.settings import Settings
 
     # Returns the edited record of a dead letter, or None if it stays as it is. Raises UneditableError.

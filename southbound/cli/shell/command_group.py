@@ -11,7 +11,7 @@ from typer import Abort, TyperException, echo, style
 from typer.core import TyperGroup
 
 from schemas.codec.printable import printable_lines
-from southbound.cli.unread_output import discard_output, discarding_unread_output, null_device
+from southbound.cli.shell.unread_output import discard_output, discarding_unread_output, null_device
 from southbound.exit_codes import CommandFailedError, ExitCode
 
 MAX_ERRORS = 1_000  # sentences; nobody reads more of them

@@ -1,0 +1,1 @@
+"""Edit the records of dead letters for a redrive."""
