@@ -31,6 +31,7 @@ from consumers.store.row_mapping import (
 )
 from consumers.store.specifications.sql_specifications import SqlSpecifications
 from consumers.store.statements import (
+    counts_by_phase,
     latest_runs,
     pending_runs,
     run_of_replaced_test,
@@ -66,10 +67,10 @@ from router.selection.thresholds import ThresholdUse
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Select
+    from sqlalchemy import Connection, Select
 
     from consumers.store.bulk_load import AcceptedGateway, RebuiltRows
     from consumers.store.databases.database import Database
@@ -198,6 +199,14 @@ class SqlRunStore:
     ) -> Sequence[RunRow]:
         """Read the most recently updated runs, for people."""
         return await self._select(latest_runs(phase, spoke, limit))
+
+    async def count_by_phase(self, spoke: str | None = None) -> Mapping[Phase, int]:
+        """Count the runs in each phase, for people: all of them are read."""
+
+        def work(connection: Connection) -> list[tuple[str, int]]:
+            return [(row[0], row[1]) for row in connection.execute(counts_by_phase(spoke))]
+
+        return {Phase(phase): count for phase, count in await self._database.read(work)}
 
     async def runs_after(self, run_id: str, limit: int) -> Sequence[RunRow]:
         """Read runs in the order of their ids, a page at a time; `run_id` is the last of the page before."""

@@ -20,21 +20,30 @@ def add_to(app: typer.Typer) -> None:
 def list_(
     phase: Annotated[str | None, typer.Option(metavar="PHASE", help="Only runs in this phase.")] = None,
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this external system.")] = None,
+    ids: Annotated[
+        str | None,
+        typer.Option("--ids", metavar="FILE", help="Only runs whose ids it has, one per line; - is stdin."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The largest number of runs to list.")] = 50,
+    count: Annotated[bool, typer.Option("--count", help="Instead, how many there are in each phase.")] = False,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
-    """List the runs that were updated last.
+    """List the runs that were updated last, or those with certain ids, or count them.
+
+    With `--ids`, runs that the run store does not have are named, and the exit code is 2.
 
     **Examples**
 
     - `southbound runs list --phase fallout`: the runs that need a person
     - `southbound runs list --spoke fibre-lab --limit 10 --json`
+    - `southbound dlq list --all --since 1h --json | jq -r .key | southbound runs list --ids - --count`
     """
     settings = read_settings(config)
-    from southbound.operations.runs import list_runs
+    from southbound.operations.runs import RunListOptions, list_runs
 
-    return list_runs(settings, phase=phase, spoke=spoke, limit=limit, as_json=json)
+    options = RunListOptions(phase=phase, spoke=spoke, ids=ids, limit=limit, count=count, as_json=json)
+    return list_runs(settings, options)
 
 
 @runs.command(epilog=EXIT_CODES)

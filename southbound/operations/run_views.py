@@ -155,6 +155,7 @@ def _fields(row: RunRow) -> Iterator[tuple[str, str]]:
     yield "root", row.root_run_id if row.root_run_id != row.run_id else ""
     yield "parent", row.parent_run_id or ""
     yield "request", row.request_id
+    yield "mode", row.requested.mode.value
     yield "phase", row.phase.value
     yield "state", row.state.value if row.state else ""
     yield "result", row.result.value if row.result else ""

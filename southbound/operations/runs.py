@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shlex
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,38 +14,120 @@ from pydantic_core import to_json
 from sqlalchemy.engine import make_url
 
 from consumers.store.migrate import SchemaError
-from consumers.store.port import StoreUnavailableError
+from consumers.store.port import StoreUnavailableError, UnstorableError
 from router.tables.explain.explanation import explanation_text
+from schemas.text.counts import count_noun
 from schemas.vocabulary import Phase
 from southbound.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
-from southbound.operations.console import print_json, print_result
+from southbound.operations.console import print_json, print_result, print_status, print_text
+from southbound.operations.input_file import read_input
 from southbound.operations.run_views import StoredRun, run_details, run_table
 from southbound.service.open_resources import open_run_store
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from consumers.store.sql_store import SqlRunStore
     from router.runs.run import RequestRow, RunRow
     from southbound.settings.settings import Settings
 
 T = TypeVar("T")
+_MAX_IDS = 100_000  # of one command: their rows are held in memory
+_MAX_NAMED = 20  # ids in one sentence
+_PAGE_SIZE = 500  # runs that are read together
 
 
-def list_runs(settings: Settings, *, phase: str | None, spoke: str | None, limit: int, as_json: bool) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunListOptions:
+    """The options of `runs list`. `ids` names a file with an id per line, `-` for standard input."""
+
+    phase: str | None = None
+    spoke: str | None = None
+    ids: str | None = None
+    limit: int = 50
+    count: bool = False
+    as_json: bool = False
+
+
+def list_runs(settings: Settings, options: RunListOptions) -> int:
     """Run `southbound runs list`.
 
     Raises:
-        CommandFailedError: the run store cannot be read, or there is no such phase.
+        CommandFailedError: the run store cannot be read, there is no such phase, or it lacks a run that `ids` names.
     """
-    known_phase = _parse_phase(phase)
-    rows = query_store(settings, lambda store: store.list_runs(phase=known_phase, spoke=spoke, limit=limit))
-    if as_json:
-        for row in rows:
-            _print_json(row)
-    else:
-        print_result(run_table(rows))
+    phase, spoke = _parse_phase(options.phase), options.spoke
+    if options.ids is not None:
+        return _list_named(settings, options, phase, _read_ids(options.ids))
+    if options.count:
+        counts = query_store(settings, lambda store: store.count_by_phase(spoke))
+        _print_counts(Counter({one: counts[one] for one in counts if phase in {None, one}}), as_json=options.as_json)
+        return ExitCode.SUCCESS
+
+    async def read(store: SqlRunStore) -> tuple[Sequence[RunRow], int]:
+        rows = await store.list_runs(phase=phase, spoke=spoke, limit=options.limit)
+        if options.as_json or len(rows) < options.limit:
+            return rows, len(rows)
+        counts = await store.count_by_phase(spoke)
+        return rows, counts.get(phase, 0) if phase else sum(counts.values())
+
+    rows, total = query_store(settings, read)
+    _print_rows(rows, as_json=options.as_json)
+    if total > len(rows):
+        print_status(
+            f"the {len(rows):,} of {total:,} runs that were updated last: narrow them with --phase, --spoke or --ids,"
+            " use --limit, or count them with --count"
+        )
     return ExitCode.SUCCESS
+
+
+def _list_named(settings: Settings, options: RunListOptions, phase: Phase | None, ids: Sequence[str]) -> int:
+    async def read(store: SqlRunStore) -> list[RunRow | None]:
+        return [row for page in _pages(ids) for row in await asyncio.gather(*map(store.run, page))]
+
+    found = query_store(settings, read)
+    missing = [run_id for run_id, row in zip(ids, found, strict=True) if row is None]
+    rows = [row for row in found if row and phase in {None, row.phase} and options.spoke in {None, row.spoke}]
+    if options.count:
+        _print_counts(Counter([row.phase for row in rows]), as_json=options.as_json)
+    else:
+        _print_rows(rows, as_json=options.as_json)
+    if missing:
+        named = ", ".join(missing[:_MAX_NAMED]) + (" …" if missing[_MAX_NAMED:] else "")
+        count = f"{len(missing):,} of {count_noun(len(ids), 'run')}"
+        raise invalid_input(
+            [f"The run store does not have {count}: {named}; look for dead letters with `southbound dlq list --run ID`"]
+        )
+    print_status(f"all {len(ids):,} are there" if ids else f"{options.ids} names no run")
+    return ExitCode.SUCCESS
+
+
+def _read_ids(file: str) -> list[str]:
+    text, name = read_input(file, "a file with the id of a run on each line")
+    ids = list(dict.fromkeys(stripped for line in text.splitlines() if (stripped := line.strip())))
+    if len(ids) > _MAX_IDS:
+        raise invalid_input([f"{name}: has more than {_MAX_IDS:,} ids: split the file"])
+    return ids
+
+
+def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _PAGE_SIZE):
+        yield ids[start : start + _PAGE_SIZE]
+
+
+def _print_rows(rows: Sequence[RunRow], *, as_json: bool) -> None:
+    if not as_json:
+        print_result(run_table(rows))
+        return
+    for row in rows:
+        _print_json(row)
+
+
+def _print_counts(counts: Counter[Phase], *, as_json: bool) -> None:
+    if as_json:
+        print_json(json.dumps({phase.value: count for phase, count in counts.most_common()}))
+        return
+    named = ", ".join(f"{count:,} {phase.value}" for phase, count in counts.most_common() if count)
+    print_text(f"{count_noun(counts.total(), 'run')}{f': {named}' if named else ''}")
 
 
 def show_run(settings: Settings, run_id: str, *, as_json: bool) -> int:
@@ -134,7 +218,7 @@ def query_store(settings: Settings, query: Callable[[SqlRunStore], Awaitable[T]]
         return asyncio.run(run_query())
     except StoreUnavailableError as error:
         raise unreachable(str(error)) from None
-    except SchemaError as error:
+    except (SchemaError, UnstorableError) as error:
         raise invalid_input([str(error)]) from None
 
 

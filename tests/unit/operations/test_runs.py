@@ -99,6 +99,34 @@ def test_list_filters_by_its_options(store: str, options: list[str], expected: s
     assert {json.loads(line)["run_id"] for line in result.stdout.splitlines()} == expected
 
 
+def test_a_list_that_leaves_runs_out_says_so_and_they_can_be_counted(store: str) -> None:
+    shortened = southbound("runs", "list", "--limit", "2", SOUTHBOUND_STORE__URL=store)
+    assert "the 2 of 3 runs that were updated last" in shortened.stderr
+    assert not southbound("runs", "list", "--limit", "4", SOUTHBOUND_STORE__URL=store).stderr
+    of_spoke = southbound("runs", "list", "--limit", "1", "--spoke", "fibre-lab", SOUTHBOUND_STORE__URL=store)
+    assert "the 1 of 2 runs" in of_spoke.stderr
+    of_phase = southbound("runs", "list", "--limit", "1", "--phase", "fallout", SOUTHBOUND_STORE__URL=store)
+    assert not of_phase.stderr
+    counted = southbound("runs", "list", "--count", SOUTHBOUND_STORE__URL=store).stdout
+    assert counted.startswith("3 runs: 1 ")
+    words = ("runs", "list", "--count", "--spoke", "fibre-lab", "--json")
+    assert json.loads(southbound(*words, SOUTHBOUND_STORE__URL=store).stdout) == {"fulfilled": 1, "retrying": 1}
+    assert southbound("runs", "list", "--count", "--phase", "routed", SOUTHBOUND_STORE__URL=store).stdout == "0 runs\n"
+
+
+def test_a_set_of_runs_is_verified_and_what_is_missing_is_named(store: str, tmp_path: Path) -> None:
+    file = tmp_path / "ids"
+    file.write_text("TR0001\n\n TR0002 \nTR0001\n")
+    there = southbound("runs", "list", "--ids", str(file), "--count", SOUTHBOUND_STORE__URL=store)
+    assert (there.exit_code, there.stdout) == (ExitCode.SUCCESS, "2 runs: 1 fulfilled, 1 fallout\n")
+    missing = southbound("runs", "list", "--ids", "-", "--json", stdin="TR0001\nTR9", SOUTHBOUND_STORE__URL=store)
+    assert missing.exit_code == ExitCode.INVALID_INPUT
+    assert json.loads(missing.stdout)["run_id"] == "TR0001"
+    assert "does not have 1 of 2 runs: TR9" in missing.stderr
+    many = southbound("runs", "list", "--ids", "-", stdin="\n".join(map(str, range(600))), SOUTHBOUND_STORE__URL=store)
+    assert "does not have 600 of 600 runs: 0, 1" in many.stderr
+
+
 def test_list_refuses_an_unknown_phase(store: str) -> None:
     result = southbound("runs", "list", "--phase", "fallen", SOUTHBOUND_STORE__URL=store)
     assert result.exit_code == ExitCode.INVALID_INPUT
@@ -107,7 +135,17 @@ def test_list_refuses_an_unknown_phase(store: str) -> None:
 
 @pytest.mark.parametrize(
     "expected",
-    ["outbound-policy@1#R10", EXPLANATION, "TM-1", "-17.5", "rx power", "LATE: it took long", "fibre-line", "TR0001-1"],
+    [
+        "outbound-policy@1#R10",
+        EXPLANATION,
+        "ONDEMAND",
+        "TM-1",
+        "-17.5",
+        "rx power",
+        "LATE: it took long",
+        "fibre-line",
+        "TR0001-1",
+    ],
 )
 def test_show_prints_all_fields(store: str, expected: str) -> None:
     result = southbound("runs", "show", "TR0001", SOUTHBOUND_STORE__URL=store)
