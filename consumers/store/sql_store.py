@@ -203,10 +203,10 @@ class SqlRunStore:
     async def count_by_phase(self, spoke: str | None = None) -> Mapping[Phase, int]:
         """Count the runs in each phase, for people: all of them are read."""
 
-        def work(connection: Connection) -> list[tuple[str, int]]:
-            return [(row[0], row[1]) for row in connection.execute(counts_by_phase(spoke))]
+        def work(connection: Connection) -> dict[Phase, int]:
+            return {Phase(phase): count for phase, count in connection.execute(counts_by_phase(spoke))}
 
-        return {Phase(phase): count for phase, count in await self._database.read(work)}
+        return await self._database.read(work)
 
     async def runs_after(self, run_id: str, limit: int) -> Sequence[RunRow]:
         """Read runs in the order of their ids, a page at a time; `run_id` is the last of the page before."""

@@ -313,7 +313,7 @@ def latest_runs(phase: Phase | None, spoke: str | None, limit: int) -> Select[*t
     return chosen.order_by(runs.c.updated_at.desc(), runs.c.run_id.desc()).limit(limit)
 
 
-def counts_by_phase(spoke: str | None) -> Select[tuple[str, int]]:
+def counts_by_phase(spoke: str | None) -> Select[str, int]:
     """Select the phases of runs, with the number of runs in each."""
     chosen = select(runs.c.phase, func.count()).group_by(runs.c.phase)
     return chosen.where(runs.c.spoke == spoke) if spoke is not None else chosen
