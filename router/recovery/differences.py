@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, NamedTuple
 
 from router.runs.reports.reasons import bounded_reasons
+from router.runs.run import RunRow
 from router.runs.transitions import COMMANDED_PHASES, ENDED_PHASES
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from router.runs.run import RunRow
 
 COMMANDED = "commanded, not accepted"  # routed, sending, retrying and in doubt: a look-up comes before anything is sent
 _ALWAYS = (
@@ -29,6 +29,14 @@ _ALWAYS = (
     "waits_for",
 )
 _OF_ENDED = ("state", "result", "measures")
+_OF_SOME = ("sent", "replaced", "reasons", "finished_at")
+COMPARED_FIELDS = ("phase", *_ALWAYS, *_OF_ENDED, *_OF_SOME)
+
+
+def fields_not_compared() -> tuple[str, ...]:
+    """Return the fields of a row that `differences` leaves out; `replaced` is what matters of `replacement`."""
+    compared = {*COMPARED_FIELDS, "run_id", "replacement"}
+    return tuple([field.name for field in fields(RunRow) if field.name not in compared])
 
 
 class Difference(NamedTuple):

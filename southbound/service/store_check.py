@@ -43,7 +43,8 @@ LAST_CLAIMS = 100  # records that are read; far more than there are processes wh
 PAGE_SIZE = 200  # requests
 WHAT_IS_WRONG = {
     Discontinuity.EMPTY: "run store {store} is empty, but the gateway {gateway} has worked with a store before. Its"
-    " runs would be unknown, or sent again: name the right store in store.url, or restore its last backup",
+    " runs would be unknown, or sent again: name the right store in store.url (where no SQLite file was, this start has"
+    " created an empty one), or restore its last backup",
     Discontinuity.OLDER: "run store {store} is older than the committed offsets of the gateway {gateway}: it was"
     " restored from a backup, or lost what it stored last. Runs sent since then would be unknown, or sent again:"
     " restore a newer backup",
@@ -54,7 +55,7 @@ WHAT_IS_WRONG = {
     " store.url, or correct kafka.prefix",
 }
 WHAT_TO_DO = (
-    ". If there is none, stop every process and run `southbound replay --rebuild` with an empty store: it rebuilds the"
+    ". If there is none, stop every process and run `southbound replay --rebuild` with {to_fill}: it rebuilds the"
     " runs from the topics. Or start `southbound run --accept-empty-store` once, with the role routing: every run that"
     " may have been sent is then looked up at its system before it is sent"
 )
@@ -106,7 +107,8 @@ class StoreMarker:
 
     def refusal(self, kind: Discontinuity, owner: str | None = None) -> StoreDiscontinuedError:
         """Return the error that ends the process; `owner` is the prefix of the gateway that the store belongs to."""
-        what_to_do = HOW_TO_MOVE if kind is Discontinuity.TAKEN else WHAT_TO_DO
+        to_fill = "this empty store" if kind is Discontinuity.EMPTY else "an empty store in store.url"
+        what_to_do = HOW_TO_MOVE if kind is Discontinuity.TAKEN else WHAT_TO_DO.format(to_fill=to_fill)
         wrong = WHAT_IS_WRONG[kind].format(
             store=self.store, gateway=_gateway(self.topics.prefix), owner=_gateway(owner or "")
         )

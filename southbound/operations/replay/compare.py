@@ -12,12 +12,12 @@ from consumers.runtime.kafka.partition_reader import PartitionReader, PartitionR
 from consumers.store.migrate import SchemaError
 from consumers.store.port import StoreUnavailableError
 from consumers.store.sql_store import open_store
-from router.recovery.differences import differences
+from router.recovery.differences import COMPARED_FIELDS, differences, fields_not_compared
 from router.recovery.fold import fold_hierarchy
 from schemas.text.counts import count_noun
 from schemas.topics import TopicNames
 from southbound.exit_codes import CommandFailedError, ExitCode, invalid_input, unreachable
-from southbound.operations.console import print_json, print_text
+from southbound.operations.console import print_json, print_status, print_text
 from southbound.operations.kafka import make_envelope, wait_until_reachable
 from southbound.operations.progress import show_progress
 from southbound.operations.replay.event_spool import open_spool
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 500  # rows
 MAX_SHOWN = 200  # differences on a screen; --json shows all
+WHAT_IS_COMPARED = (
+    f"compared is what decides how a run goes on: {', '.join(COMPARED_FIELDS)}. Not compared:"
+    f" {', '.join(fields_not_compared())}; nor timelines and explanations of decisions"
+)
 MAX_VALUE = 160  # characters of a value on a screen
 
 
@@ -65,9 +69,11 @@ class _Tally:
             print_text(f"{found.run_id} {found.field}: {self.left} has {left}, {self.right} has {right}")
 
     def finish(self) -> int:
+        if not self.as_json:
+            print_status(WHAT_IS_COMPARED)
         if not self.differing:
             if not self.as_json:
-                print_text(f"{count_noun(self.runs, 'run')}: {self.left} and {self.right} are equal")
+                print_text(f"{count_noun(self.runs, 'run')}: {self.left} and {self.right} are equal where compared")
             return ExitCode.SUCCESS
         raise CommandFailedError(
             ExitCode.INVALID_INPUT,

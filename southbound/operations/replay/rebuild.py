@@ -54,6 +54,10 @@ if TYPE_CHECKING:
 SOURCE = "/southbound/replay"
 MAX_MEMBER_WAIT = 60.0  # seconds; a killed process is a member until its session has expired
 MAX_NAMED = 20  # runs in one sentence
+NOT_REBUILT = (
+    "not rebuilt, because no topic has it: timelines, explanations of decisions, which reports were processed, attempts"
+    " at commands that wait, and which updates were published last; created_at is the time of the first record of a run"
+)
 ROWS_PER_BATCH = 500
 PUBLISH_BATCH = 500  # events
 
@@ -264,8 +268,12 @@ def _print_tally(store: SqlRunStore, counts: TopicCounts, tally: RebuildTally) -
         f" {count_noun(counts.total, 'record')}: {tally.ended:,} ended, {go_on:,} go on, of which"
         f" {tally.in_doubt:,} are looked up at their systems before anything is sent"
     )
+    print_text(NOT_REBUILT)
     if counts.skipped:
-        print_text(f"{count_noun(counts.skipped, 'record')} could not be decoded and were left out")
+        print_text(
+            f"{count_noun(counts.skipped, 'record')} could not be decoded and were left out; what the gateway has read"
+            " of them is known as dead letters: `southbound dlq list --all --class undecodable` shows them"
+        )
     if tally.expired:
         named = ", ".join(tally.expired[:MAX_NAMED])
         more = f" and {len(tally.expired) - MAX_NAMED:,} more" if tally.expired[MAX_NAMED:] else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -157,11 +158,21 @@ def _publish(gateway: _Gateway, replay: ReplayWriter) -> None:
     note = replay.note
     if note.kind is ReplayKind.STORED:
         with open_store_reader(gateway.settings) as store:
-            replay.publish_all(stored_items(store, note, gateway.to_message), None)
+            forgotten = Counter[str]()
+            replay.publish_all(stored_items(store, note, gateway.to_message, forgotten.update), None)
+        _print_forgotten(forgotten)
         return
     chooser = _chooser(gateway, note.selection)
     replay.publish_all(record_items(gateway.reader, note, chooser), note.left)
     _print_copies(chooser)
+
+
+def _print_forgotten(counts: Counter[str]) -> None:
+    if count := counts.total():
+        print_status(
+            f"the store does not have what was published last about {count_noun(count, 'run')}, as after a rebuild: of"
+            " these, only the results of ended runs are published; without --from-store, all that the topics have"
+        )
 
 
 def _print_copies(chooser: RecordChooser) -> None:
@@ -192,7 +203,10 @@ def _show(gateway: _Gateway, note: ReplayNote, options: ReplayOptions) -> int:
         total = count_noun(counts.total(), "record")
     elif note.kind is ReplayKind.STORED:
         with open_store_reader(gateway.settings) as store:
-            found, total = _show_items(stored_items(store, note, gateway.to_message), options)
+            forgotten = Counter[str]()
+            items = stored_items(store, note, gateway.to_message, forgotten.update)
+            found, total = _show_items(items, options)
+        _print_forgotten(forgotten)
     else:
         chooser = _chooser(gateway, note.selection)
         found, total = _show_items(record_items(gateway.reader, note, chooser), options)

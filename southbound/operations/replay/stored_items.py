@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 PAGE_SIZE = 200  # runs
 
 
+def _ignore(_phases: Sequence[str]) -> None:
+    pass
+
+
 def stored_events(row: RunRow, request: Sequence[RunRow]) -> list[Event]:
     """Return what was published last about a run; `request` are all runs of its request.
 
@@ -63,8 +67,15 @@ def _end(row: RunRow) -> datetime:
     return row.finished_at or row.updated_at
 
 
-def stored_items(reader: StoreReader, note: ReplayNote, to_message: Callable[[Event], Message]) -> Iterator[ReplayItem]:
+def stored_items(
+    reader: StoreReader,
+    note: ReplayNote,
+    to_message: Callable[[Event], Message],
+    on_forgotten: Callable[[Sequence[str]], None] = _ignore,
+) -> Iterator[ReplayItem]:
     """Yield an item for each run that is left, in the order of their ids.
+
+    `on_forgotten` is called with the phase of each chosen run of which the store does not have what was published last.
 
     Raises:
         StoreUnavailableError: the database is not available.
@@ -74,6 +85,8 @@ def stored_items(reader: StoreReader, note: ReplayNote, to_message: Callable[[Ev
         requests = reader.wait_for(_read_requests(reader, note.selection, page))
         for row in page:
             chosen = is_chosen(row, note.selection)
+            if chosen and row.last_notification is None:
+                on_forgotten([row.phase.value])
             found = map(to_message, stored_events(row, requests.get(row.request_id, ()))) if chosen else ()
             messages = tuple(
                 [mark.on(each, f"run store, {row.run_id}") for each in found if each.topic in note.selection.topics]

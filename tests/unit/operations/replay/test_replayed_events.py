@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from consumers.routing.decide import AllDefinitionsUsedUp
+from consumers.store.sql_store import open_store
+from producers.publisher import Message
 from router.recovery.differences import differences
 from router.responses import Purpose
 from router.runs.run import replace
@@ -21,16 +24,22 @@ from schemas.inbound import InboundReceived
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.problem import Problem
 from schemas.results import RunResult, RunUpdate
-from schemas.vocabulary import Phase, UpdateKind
+from schemas.vocabulary import Phase, RunState, UpdateKind
 from southbound.operations.replay.forecast import Effect, Forecast, forecast, run_of
-from southbound.operations.replay.stored_items import stored_events
-from tests.builders.runs import a_document, a_tree
+from southbound.operations.replay.replay_note import ReplayKind, ReplayNote
+from southbound.operations.replay.selection import Selection
+from southbound.operations.replay.store_reader import open_store_reader
+from southbound.operations.replay.stored_items import stored_events, stored_items
+from southbound.settings.settings import Settings, StoreSettings
+from tests.builders.runs import NOON, a_document, a_tree
 from tests.fakes.external_system import CallFault
 from tests.harness.crash_scenarios import SCENARIOS, CrashScenario, run_scenario
 from tests.harness.crashing_gateway import CrashPoint
 from tests.harness.gateway import TOPIC_ORDER, InMemoryGateway
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from consumers.runtime.handler import Record
     from router.runs.run import RunRow
 
@@ -143,6 +152,34 @@ def test_the_store_has_what_was_published_last_under_its_id(scenario: CrashScena
         request = [one for one in rows if one.request_id == row.request_id]
         for event in stored_events(row, request):
             assert said[event.id] == event.data
+
+
+def test_of_a_rebuilt_run_only_the_results_are_known_and_the_others_are_counted(tmp_path: Path) -> None:
+    gateway = InMemoryGateway()
+    asyncio.run(gateway.process_request(a_document()))
+    row = replace(gateway.row(), phase=Phase.FULFILLED, state=RunState.COMPLETED, finished_at=NOON)
+    known, rebuilt = row, replace(row, run_id="TR2", request_id="RQ2", last_notification=None)
+    store = StoreSettings(url=SecretStr(f"sqlite:///{tmp_path}/runs.db"))
+
+    async def fill() -> None:
+        opened = await open_store(store.url.get_secret_value())
+        await opened.save(replace(known, revision=1), replace(rebuilt, revision=1, external_id="X2"))
+        await opened.close()
+
+    asyncio.run(fill())
+    forgotten = Counter[str]()
+    selection = Selection(topics=("testrun.inflight", "testrun.results"))
+    note = ReplayNote(id="replay-1", kind=ReplayKind.STORED, by="ann", at=NOON, comment="", selection=selection)
+
+    def to_message(event: Event) -> Message:
+        return Message("testrun.results", b"k", type(event.data).__name__.encode(), ())
+
+    with open_store_reader(Settings(store=store)) as reader:
+        items = list(stored_items(reader, note, to_message, forgotten.update))
+    assert [item.run_id for item in items] == [known.run_id, "TR2"]
+    assert b"RunUpdate" not in {message.value for message in items[1].messages}
+    assert b"RunResult" in {message.value for message in items[1].messages}
+    assert forgotten == {"fulfilled": 1}
 
 
 async def test_a_replay_does_not_vouch_for_a_run_in_doubt_as_a_redrive_does() -> None:

@@ -94,6 +94,11 @@ def test_two_stores_are_compared_and_their_differences_named(tmp_path: Path) -> 
     one, two = f"sqlite:///{tmp_path}/one.db", f"sqlite:///{tmp_path}/two.db"
     equal = southbound("replay", "--compare", "--with", one, SOUTHBOUND_STORE__URL=one)
     assert (equal.exit_code, "2 runs" in equal.output, "are equal" in equal.output) == (0, True, True)
+    not_compared = equal.stderr.partition("Not compared: ")[2]
+    assert "created_at, " in not_compared
+    assert "last_notification, " in not_compared
+    assert "timelines" in not_compared
+    assert "external_id" not in not_compared
     result = southbound("replay", "--compare", "--json", "--with", two, SOUTHBOUND_STORE__URL=one)
     found = [orjson.loads(line) for line in result.output.splitlines() if line.startswith("{")]
     assert found == [
