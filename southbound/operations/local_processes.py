@@ -188,4 +188,5 @@ def _stop_event() -> asyncio.Event:
 def _print_addresses(notice: str, systems: Sequence[StartableSystem]) -> None:
     for system in systems:
         print(f"{system.name}\t{system.base_url}", flush=True)
-    print_status(f"{notice}Ctrl-C stops them. Requests that a system of TMF653 received: GET /_simulator/received on its port")
+    received = "Requests that a system of TMF653 received: GET /_simulator/received on its port"
+    print_status(f"{notice}Ctrl-C stops them. {received}")
