@@ -1,4 +1,4 @@
-"""Say which commands can help with a dead letter: the same bytes fail again if they are what is wrong."""
+"""Name the commands that can help with a dead letter: the same bytes fail again if they are what is wrong."""
 
 from __future__ import annotations
 

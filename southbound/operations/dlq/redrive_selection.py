@@ -1,4 +1,4 @@
-"""Choose which dead letters a redrive or drop may close, and say why the others stay."""
+"""Choose which dead letters a redrive or drop may close, and name the others with the reason why they stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say of dead letters that no decision was made about whether the tables decide now."""
+"""Decide again, by the tables as they are now, about dead letters that they caused."""
 
 from __future__ import annotations
 

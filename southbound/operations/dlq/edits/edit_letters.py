@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from schemas.codec.envelope import Envelope
     from schemas.topics import TopicNames
-    from southbound.operations.dlq.edits.field_edits import FieldChange, FieldEdit
+    from southbound.operations.dlq.edits.field_edits import EditedField, FieldEdit
     from southbound.operations.dlq.letter import Letter
     from southbound.settings.settings import Settings
 
@@ -70,7 +70,7 @@ class EditedLetter:
 
     record: EditedRecord
     mark: str
-    changes: tuple[FieldChange, ...] = ()
+    changes: tuple[EditedField, ...] = ()
 
 
 def leave_unedited(_letter: Letter) -> EditedLetter | None:

@@ -47,7 +47,7 @@ class FieldEdit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FieldChange:
+class EditedField:
     """A field that an edit changes. A value is ABSENT where the field is not there before, or after."""
 
     pointer: str
@@ -80,7 +80,7 @@ def parse_edits(sets: Sequence[str], removals: Sequence[str]) -> tuple[FieldEdit
     return tuple([edit for edit in read if edit is not None])
 
 
-def apply_edits(data: object, edits: Sequence[FieldEdit]) -> tuple[FieldChange, ...]:
+def apply_edits(data: object, edits: Sequence[FieldEdit]) -> tuple[EditedField, ...]:
     """Change `data` in its place, edit by edit, and return what is different now.
 
     Raises:
@@ -89,7 +89,7 @@ def apply_edits(data: object, edits: Sequence[FieldEdit]) -> tuple[FieldChange, 
     return tuple([change for edit in edits for change in _apply(data, edit)])
 
 
-def _apply(data: object, edit: FieldEdit) -> Iterator[FieldChange]:
+def _apply(data: object, edit: FieldEdit) -> Iterator[EditedField]:
     places = list(_places(data, edit.tokens, ()))
     found = [place for place in places if place.can_take(edit)]
     if not found:
@@ -99,7 +99,7 @@ def _apply(data: object, edit: FieldEdit) -> Iterator[FieldChange]:
         before = place.value
         after = place.write(edit.value)
         if before is ABSENT or edit.is_removal or json.dumps(before) != json.dumps(after):
-            yield FieldChange(pointer=place.pointer, before=before, after=after)
+            yield EditedField(pointer=place.pointer, before=before, after=after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from schemas.text.json_pointer import pointer_to
 from southbound.exit_codes import CommandFailedError
 from southbound.operations.dlq.advice import SAME_BYTES, advise
 from southbound.operations.dlq.edits.edit_letters import EditOptions, FieldEditor, unchecked_event
-from southbound.operations.dlq.edits.field_edits import ABSENT, FieldChange, UneditableError, apply_edits, parse_edits
+from southbound.operations.dlq.edits.field_edits import ABSENT, EditedField, UneditableError, apply_edits, parse_edits
 from southbound.operations.dlq.redriven_message import RedriveMark, redriven_message
 from tests.builders.runs import a_document
 from tests.unit.operations.dlq.test_letters import MARK, NAMES, a_letter
@@ -203,8 +203,8 @@ def test_options_that_do_not_belong_together_are_refused(tmp_path: Path) -> None
 
 
 def test_a_change_is_told_in_json_without_the_side_on_which_the_field_is_missing() -> None:
-    assert FieldChange(pointer="/a", before=ABSENT, after=1).as_json() == {"field": "/a", "to": 1}
-    assert FieldChange(pointer="/a", before=1, after=ABSENT).as_json() == {"field": "/a", "from": 1}
+    assert EditedField(pointer="/a", before=ABSENT, after=1).as_json() == {"field": "/a", "to": 1}
+    assert EditedField(pointer="/a", before=1, after=ABSENT).as_json() == {"field": "/a", "from": 1}
 
 
 def test_the_advice_for_bytes_that_fail_again_is_an_edit_of_the_wrong_field() -> None:
