@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
+from consumers.store.sql_store import open_store
 from southbound.cli.app import app
 from southbound.cli.shell.unread_output import StreamingCommand
 from southbound.exit_codes import ExitCode
+from tests.builders.runs import a_run
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOUTHBOUND = "from southbound.cli.entry import main; main()"
 DEADLINE = 60.0  # seconds
 PROGRAM = """
 import itertools, sys, typer
@@ -42,13 +50,16 @@ app()
 """
 
 
-def run_into_closed_pipe(*words: str, stderr_too: bool = False) -> subprocess.CompletedProcess[str]:
+def run_into_closed_pipe(
+    *words: str, stderr_too: bool = False, program: str = PROGRAM, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command whose output nobody reads, because the other end of its pipe is closed."""
     reading, writing = os.pipe()
     os.close(reading)
     try:
         return subprocess.run(
-            [sys.executable, "-c", PROGRAM, *words],
+            [sys.executable, "-c", program, *words],
+            env={**os.environ, **environment},
             stdout=writing,
             stderr=writing if stderr_too else subprocess.PIPE,
             text=True,
@@ -70,6 +81,23 @@ def test_a_verdict_survives_a_closed_pipe(code: ExitCode, lines: str) -> None:
 
 def test_a_verdict_survives_if_errors_go_into_the_closed_pipe_too() -> None:
     assert run_into_closed_pipe("verdict", "2", stderr_too=True).returncode == ExitCode.INVALID_INPUT
+
+
+def test_a_comparison_says_that_stores_differ_although_nobody_reads_how(tmp_path: Path) -> None:
+    one, two = (f"sqlite:///{tmp_path}/{name}.db" for name in ("one", "two"))
+
+    async def fill() -> None:
+        for url, runs in ((one, 1), (two, 400)):
+            store = await open_store(url)
+            await store.save(*(a_run(f"TR{number}", request_id=f"RQ{number}") for number in range(runs)))
+            await store.close()
+
+    asyncio.run(fill())
+    compare = ("replay", "--compare", "--with")
+    ended = run_into_closed_pipe(*compare, two, program=SOUTHBOUND, SOUTHBOUND_STORE__URL=one)
+    assert (ended.returncode, "399 of 400 runs differ" in ended.stderr) == (ExitCode.INVALID_INPUT, True)
+    equal = run_into_closed_pipe(*compare, one, program=SOUTHBOUND, SOUTHBOUND_STORE__URL=one)
+    assert equal.returncode == ExitCode.SUCCESS
 
 
 def test_a_command_that_prints_without_an_end_ends_with_its_reader() -> None:
