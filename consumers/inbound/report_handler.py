@@ -166,7 +166,8 @@ class ReportHandler:
         if attempt.number & (attempt.number - 1):  # 1, 2, 4, 8, …: a callback is repeated often while it waits
             return None
         row = await ExternalIdFinder(updater=self.updater, caller=self.caller).find(event, row)
-        return row if report.external_id is not None and row.external_id == report.external_id else None
+        is_confirmed = row.external_id is not None and row.external_id == report.external_id
+        return row if is_confirmed or _is_known_by_name_only(row, report) else None
 
     async def _find_run(self, spoke: str, report: ExternalReport, *, may_name_run: bool) -> RunRow | None:
         row = await self.updater.store.run_by_external_id(spoke, report.external_id) if report.external_id else None
@@ -200,12 +201,17 @@ class ReportHandler:
         return None
 
     async def _awaited_id(self, spoke: str, report: ExternalReport) -> str | None:
-        """Return the id that a report waits for: its external id, or ours of a run whose POST is not answered yet."""
+        """Return the id that a report waits for: its external id, or ours of a run whose external id is not known yet.
+
+        Once the POST is answered, only a callback that anyone may send waits for that.
+        """
         if report.external_id:
             return report.external_id
         row = await self._named_run(spoke, report)
-        is_open = row is not None and row.phase in NOT_ACCEPTED_PHASES and row.sent_at is not None
-        return row.run_id if row is not None and is_open else None
+        if row is None:
+            return None
+        is_posted = row.phase in NOT_ACCEPTED_PHASES and row.sent_at is not None
+        return row.run_id if is_posted or _waits_for_id(row) else None
 
     async def _handle_unknown_run(
         self, event: Event, received: InboundReceived, report: ExternalReport, attempt: Attempt

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from router.responses import HttpResponse, Purpose
 from schemas.vocabulary import RunState
 from tests.builders.runs import a_document, a_tree
@@ -42,6 +44,17 @@ async def test_an_anonymous_callback_is_believed_when_the_system_confirms_its_id
     await gateway.process_callback("77", name=RUN_NAME, state="completed", testMeasure=[])
     assert gateway.row().external_id == "77"
     assert [result.state for result in gateway.results()] == [RunState.COMPLETED]
+
+
+@pytest.mark.parametrize("answers_without", [0, 3])
+async def test_an_anonymous_callback_without_any_id_waits_until_the_system_names_the_id(answers_without: int) -> None:
+    gateway = await a_run_without_an_id()
+    stored = {"id": "77", "name": RUN_NAME, "state": "inProgress"}
+    gateway.system.plan(Purpose.LOOK_UP, *[json_answer(200, [])] * answers_without, json_answer(200, [stored]))
+    await gateway.process_callback(None, name=RUN_NAME, state="completed", testMeasure=[])
+    assert gateway.row().external_id == "77"
+    assert [result.state for result in gateway.results()] == [RunState.COMPLETED]
+    assert gateway.dead_letter_codes() == []
 
 
 async def test_an_anonymous_callback_that_waits_is_not_looked_up_at_every_attempt() -> None:
