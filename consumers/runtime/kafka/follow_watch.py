@@ -38,17 +38,25 @@ class FollowWatch:
         if now < self._due_at:
             return None
         self._due_at = now + CHECK_EVERY
-        unread = [each for each in self.positions if self._stands_still(each, watermarks(each), now)]
-        if not unread or now < self._restart_allowed_at:
+        unread = self._find_standing(watermarks, now)
+        if unread is None or now < self._restart_allowed_at:
             return None
         self._restart_allowed_at = now + RESTART_EVERY
         self._watch = FetchWatch()
-        return unread[0]
+        return unread
 
-    def _stands_still(self, topic_partition: TopicAndPartition, marks: tuple[int, int] | None, now: float) -> bool:
-        if marks is None:
-            self._watch.forget(topic_partition)
-            return False
-        low, high = marks
-        state = FetchState(position=self.positions[topic_partition], low=low, high=high)
-        return self._watch.observe(topic_partition, state, now)
+    def _find_standing(
+        self, watermarks: Callable[[TopicAndPartition], tuple[int, int] | None], now: float
+    ) -> TopicAndPartition | None:
+        found = None
+        for each in [*self.positions]:
+            marks = watermarks(each)
+            if marks is None:
+                # It took a second to hear nothing, and nothing is read meanwhile: the next check asks it last.
+                self._watch.forget(each)
+                self.positions[each] = self.positions.pop(each)
+                break
+            low, high = marks
+            if self._watch.observe(each, FetchState(position=self.positions[each], low=low, high=high), now):
+                found = found or each
+        return found

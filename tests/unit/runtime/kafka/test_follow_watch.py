@@ -75,6 +75,20 @@ def test_a_broker_that_says_nothing_proves_nothing(topic: TopicWithoutReader) ->
     assert topic.look_for(3600) == []
 
 
+def test_fault_a_broker_that_is_down_was_asked_about_every_partition_at_each_check(topic: TopicWithoutReader) -> None:
+    topic.marks = {FIRST: None, SECOND: None}
+    topic.look_for(10 * CHECK_EVERY)
+    assert topic.asked <= 10
+
+
+@pytest.mark.parametrize(("silent", "unread"), [(FIRST, SECOND), (SECOND, FIRST)])
+def test_a_partition_without_a_leader_hides_no_other(
+    topic: TopicWithoutReader, silent: tuple[str, int], unread: tuple[str, int]
+) -> None:
+    topic.marks = {silent: None, unread: (0, 3)}
+    assert topic.look_for(STUCK_AFTER + 3 * CHECK_EVERY) == [unread]
+
+
 def test_the_broker_is_asked_seldom(topic: TopicWithoutReader) -> None:
     topic.look_for(60)
     assert topic.asked <= 2 * 60 / CHECK_EVERY
