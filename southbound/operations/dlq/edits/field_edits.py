@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from schemas.codec.printable import printable
@@ -90,7 +91,9 @@ def apply_edits(data: object, edits: Sequence[FieldEdit]) -> tuple[EditedField, 
 
 
 def _apply(data: object, edit: FieldEdit) -> Iterator[EditedField]:
-    places = list(_places(data, edit.tokens, ()))
+    places = list(islice(_places(data, edit.tokens, ()), MAX_PLACES + 1))
+    if len(places) > MAX_PLACES:
+        raise UneditableError(f"{edit.pointer} leads to more than {MAX_PLACES:,} places in it")
     found = [place for place in places if place.can_take(edit)]
     if not found:
         raise UneditableError(f"it has no {edit.pointer}")
@@ -155,7 +158,7 @@ def _keys(node: object, token: str) -> list[str]:
     if not isinstance(node, list):
         return []
     if token == _EACH:
-        return [str(number) for number in range(min(len(node), MAX_PLACES))]
+        return [str(number) for number in range(len(node))]
     is_there = token == _NEW or (token.isascii() and token.isdigit() and len(token) < 7 and int(token) < len(node))  # noqa: PLR2004 - digits
     return [token if token == _NEW else str(int(token))] if is_there else []
 

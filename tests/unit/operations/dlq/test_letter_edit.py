@@ -111,6 +111,13 @@ def test_a_star_is_every_item_of_a_list_and_a_dash_a_new_one() -> None:
     assert document["runs"] == []
 
 
+def test_an_edit_of_more_places_than_one_may_change_changes_none_of_them() -> None:
+    document: dict[str, object] = {"rows": [[0] * 101] * 100}
+    with pytest.raises(UneditableError, match=r"/rows/\*/\* leads to more than 10,000 places"):
+        apply_edits(document, parse_edits(["/rows/*/*=1"], []))
+    assert document == {"rows": [[0] * 101] * 100}
+
+
 def test_two_places_that_are_set_to_one_object_do_not_share_it() -> None:
     document: dict[str, object] = {"runs": [{}, {}]}
     apply_edits(document, parse_edits(['/runs/*/x={"a": 1}', "/runs/0/x/a=2"], []))
