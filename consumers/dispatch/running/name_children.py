@@ -42,7 +42,7 @@ class ChildNaming:
         if row is None or row.accepted_at is None or row.parent_run_id is None:
             return Done()
         family = await self.updater.store.runs_of_request(row.request_id)
-        parent = next((each for each in family if each.run_id == row.parent_run_id), None)
+        parent = _parent_of(row, family)
         spoke = self.caller.spoke(row.spoke)
         if parent is None or parent.phase in ENDED_PHASES or not isinstance(spoke, NamesChildren):
             return Done()

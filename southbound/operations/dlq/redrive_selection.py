@@ -52,7 +52,6 @@ class LetterSelection:
     max_redrives: int
     edit: Edit
     count: int = 0
-    edited: int = 0
     _staying: dict[Objection, _LettersThatStay] = field(default_factory=dict, init=False)
 
     @property
@@ -74,7 +73,7 @@ class LetterSelection:
         objection, sentence = self._objection(letter, topic) if self.redrive else None, ""
         if objection is None and self.redrive:
             try:
-                self.edited += self.edit(letter) is not None
+                self.edit(letter)
             except UneditableError as error:
                 objection, sentence = Objection.UNEDITABLE, str(error)
         if objection is None:

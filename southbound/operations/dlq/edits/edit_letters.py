@@ -138,7 +138,7 @@ class FieldEditor:
             return None
         text = json.dumps({"type": type(event.data).__name__, "data": data})
         try:
-            record = edited_event(letter, text, f"{letter.id}", self.envelope, self.names)
+            record = edited_event(letter, text, str(letter.id), self.envelope, self.names)
         except CommandFailedError as error:
             raise UneditableError(error.sentences[0]) from None
         return EditedLetter(record=record, mark=self._mark, changes=changes)
