@@ -192,13 +192,16 @@ class RequestRouter:
 
         A child whose id another run has, or that has ended, is left as it is.
         """
+        left_out = request_builder.left_out
+        if not left_out:
+            return [], []
         known = dict(request_builder.pending_rows)
-        unread = [run.run_id for run in request_builder.left_out if run.run_id not in known]
+        unread = [run.run_id for run in left_out if run.run_id not in known]
         known |= {row.run_id: row for row in await asyncio.gather(*map(self.updater.store.run, unread)) if row}
         at, root_run_id = request_builder.request.created_at, request_builder.request.root_run_id
-        new = [build_run_row(run, None, at) for run in request_builder.left_out if run.run_id not in known]
-        waiting = [known[run.run_id] for run in request_builder.left_out if run.run_id in known]
-        waiting = [row for row in waiting if is_pending(row) and row.root_run_id == root_run_id]
+        new = [build_run_row(run, None, at) for run in left_out if run.run_id not in known]
+        here = [known[run.run_id] for run in left_out if run.run_id in known]
+        waiting = [row for row in here if is_pending(row) and row.root_run_id == root_run_id]
         return new, [(row, (ROOT_SENT_ALONE,)) for row in (*waiting, *new)]
 
     async def _conflicts_permanently(self, request_builder: RequestBuilder) -> bool:
