@@ -180,6 +180,8 @@ class RequestRouter:
                 event, [*updates, *not_sent], [request, *new, *ended, *request_builder.uses], commands
             )
         except ConflictError:
+            if ended and await self.updater.store.run(request.root_run_id) is None:
+                raise  # another process has stored the id of a child meanwhile: the next attempt finds it
             if not pending_rows:
                 return await self._handle_existing_run(event, request_builder.ordered)
             if await self._conflicts_permanently(request_builder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,8 +12,12 @@ from router.runs.hierarchy_limits import HierarchyLimits
 from schemas.commands import SendRun
 from schemas.lifecycle import RunRequested
 from schemas.vocabulary import Phase, RunState, UpdateKind
-from tests.builders.runs import a_document, a_tree
+from tests.builders.runs import a_document, a_run, a_tree
+from tests.fakes.run_store import InMemoryRunStore
 from tests.harness.gateway import InMemoryGateway
+
+if TYPE_CHECKING:
+    from router.runs.run import RunRow
 
 ROOT = a_document(spec="fibre-tree", child_run_ids=("C1", "C2"))
 C1 = a_document("C1", parent="TR0001", order=1)
@@ -79,6 +84,24 @@ async def test_a_root_that_is_sent_alone_ends_no_run_of_another_root() -> None:
     await gateway.process_request(a_document("TR0001-1"))
     await gateway.process_request(a_tree(children=1, spec="fibre-flat"))
     assert commanded(gateway) == ["TR0001-1", "TR0001"]
+    assert gateway.row("TR0001-1").state is not RunState.CANCELLED
+
+
+class ChildStoredMeanwhile(InMemoryRunStore):
+    """Another process stores a run of another root right after it was looked for."""
+
+    async def run(self, run_id: str) -> RunRow | None:
+        found = await super().run(run_id)
+        if run_id == "TR0001-1" and found is None:
+            self.runs[run_id] = a_run(run_id)
+        return found
+
+
+async def test_fault_a_root_that_is_sent_alone_was_refused_if_another_stored_the_id_of_its_child_meanwhile() -> None:
+    gateway = InMemoryGateway(store=ChildStoredMeanwhile())
+    await gateway.process_request(a_tree(children=1, spec="fibre-flat"))
+    assert gateway.dead_letter_codes() == []
+    assert commanded(gateway) == ["TR0001"]
     assert gateway.row("TR0001-1").state is not RunState.CANCELLED
 
 
