@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Self
 
 from consumers.runtime.faults import internal_problem
 from consumers.runtime.kafka.offset_range import OffsetRange
-from consumers.runtime.kafka.partition_reader import Batch, PartitionReader, PartitionReadError
+from consumers.runtime.kafka.partition_reader import PartitionReader, PartitionReadError
 from consumers.runtime.kafka.reader_thread import ReaderThread
 from consumers.table_topic.port import TableTopicError, TableTopicRead
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Iterator, Mapping
+
+    from consumers.runtime.kafka.partition_reader import Batch
+    from consumers.table_topic.port import Entry
 
 RANGE_QUERY_TIMEOUT = 5.0  # seconds
 RETRY_AFTER = 0.2  # seconds
@@ -89,16 +92,46 @@ class KafkaTableReader:
                 return
 
     def _follow(self, reader: PartitionReader, stopped: threading.Event) -> Iterator[TableTopicRead]:
-        # Of a topic that was made anew all records are needed; to read the others again changes nothing.
+        news = TopicNews()
+        # Of a topic that was made anew all records are needed.
         for batch in reader.batches([OffsetRange(self._topic, 0, FIRST)], follow=True, restart_from=FIRST):
             if stopped.is_set():
                 return
-            if batch.records or batch.at_end or batch.problem or batch.notice:
-                yield _news_of(batch)
+            if found := news.found_in(batch):
+                yield found
             if batch.problem and not batch.records:
                 stopped.wait(RETRY_AFTER)
 
 
-def _news_of(batch: Batch) -> TableTopicRead:
-    entries = tuple((one.key(), one.value()) for one in batch.records)
-    return TableTopicRead(entries=entries, at_end=batch.at_end, problem=batch.problem or batch.notice)
+class TopicNews:
+    """Finds what is new in each batch.
+
+    What is read again after a notice is new at the end of the topic only: before, the topic shows an earlier state,
+    with tables that were replaced long ago.
+    """
+
+    def __init__(self) -> None:
+        self._read_again: dict[bytes | None, bytes | None] | None = None
+
+    def found_in(self, batch: Batch) -> TableTopicRead | None:
+        """Return what is passed on after this batch; None if it is nothing."""
+        if batch.notice:
+            self._read_again = {}
+        entries: tuple[Entry, ...] = tuple((one.key(), one.value()) for one in batch.records)
+        if self._read_again is not None:
+            entries = self._held_back(self._read_again, entries, at_end=batch.at_end)
+        problem = batch.problem or batch.notice
+        found = TableTopicRead(entries=entries, at_end=batch.at_end, problem=problem)
+        return found if entries or batch.at_end or problem else None
+
+    def _held_back(
+        self, held: dict[bytes | None, bytes | None], entries: tuple[Entry, ...], *, at_end: bool
+    ) -> tuple[Entry, ...]:
+        """Keep the last record of each key, in the order of the topic; return all at its end."""
+        for key, value in entries:
+            held.pop(key, None)
+            held[key] = value
+        if not at_end:
+            return ()
+        self._read_again = None
+        return tuple(held.items())

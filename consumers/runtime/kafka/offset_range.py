@@ -69,6 +69,10 @@ class RangeProgress:
             self._at_end.add(topic_partition)
         return offset < end
 
+    def begin_anew(self) -> None:
+        """Forget how far every range was read, because all of them are read again."""
+        self._at_end.clear()
+
     def reach_end(self, topic_partition: TopicAndPartition) -> None:
         """Record that Kafka reported the end of a partition."""
         if topic_partition in self._ends:

@@ -190,18 +190,19 @@ class PartitionReader:
                 self._consumer.incremental_unassign([TopicPartition(*topic_partition) for topic_partition in ended])
             yield batch
             if follow and (unread := watch.find_unread(self._watermarks, time.monotonic())) is not None:
-                self._start_anew(watch, restart_from)
+                self._start_anew(watch, progress, restart_from)
                 yield Batch(notice=_not_read(*unread))
 
     def _watermarks(self, place: TopicAndPartition) -> tuple[int, int] | None:
         return watermarks(self._consumer, place)
 
-    def _start_anew(self, watch: FollowWatch, restart_from: int | None) -> None:
+    def _start_anew(self, watch: FollowWatch, progress: RangeProgress, restart_from: int | None) -> None:
         """Read with another client: this one ignores a topic that was deleted and made anew (see `LogWatch`)."""
         self._consumer.close()
         self._consumer = Consumer(self._settings)
         if restart_from is not None:
             watch.positions = dict.fromkeys(watch.positions, restart_from)
+            progress.begin_anew()
         self._consumer.assign([TopicPartition(*each, offset) for each, offset in watch.positions.items()])
 
     def _next(self, progress: RangeProgress, limit: int, watch: FollowWatch) -> Batch:

@@ -85,5 +85,5 @@ async def test_fault_a_table_topic_that_was_made_anew_was_never_read_again(
         await asyncio.to_thread(produce, broker.bootstrap, *published)
         keys, problems = await read_until(reader, "selector")
         await reader.__aexit__()
-    assert keys == published
+    assert list(dict.fromkeys(keys)) == list(dict.fromkeys(published))
     assert any("was not read although it has records" in problem for problem in problems)

@@ -51,6 +51,15 @@ def test_a_range_to_the_end_of_the_log_ends_where_kafka_reports_it() -> None:
     assert progress.at_end
 
 
+def test_ranges_that_are_read_again_are_at_their_end_once_they_get_there_again() -> None:
+    progress = RangeProgress([OffsetRange("t", 0, 0)], follow=True)
+    progress.reach_end(("t", 0))
+    progress.begin_anew()
+    assert not progress.at_end
+    progress.reach_end(("t", 0))
+    assert progress.at_end
+
+
 def test_a_followed_partition_leaves_its_end_with_the_next_record() -> None:
     partitions = [("t", 0), ("u", 0)]
     progress = RangeProgress([OffsetRange(*partition, 0, 1) for partition in partitions], follow=True)
