@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Bounds, so that a system that responds with a web page does not fill topics and rows with it.
 _MAX_REASONS = 10
 _MAX_MESSAGE_LENGTH = 500
-_MAX_CODE_LENGTH = 64
+MAX_CODE_LENGTH = 64  # characters; what is longer is cut
 _MAX_PATH_PARTS = 50
 _MAX_READ = 500_000  # bytes; what is longer is no list of reasons, and would hold up all other systems while it is read
 
@@ -121,7 +121,7 @@ def _is_error_envelope(item: Json) -> bool:
 
 def _code_text(code: object) -> str:
     # The reference implementation sends numbers.
-    return _to_line(str(code))[:_MAX_CODE_LENGTH] if isinstance(code, (str, int)) and not isinstance(code, bool) else ""
+    return _to_line(str(code))[:MAX_CODE_LENGTH] if isinstance(code, (str, int)) and not isinstance(code, bool) else ""
 
 
 def _http_reason(status: int, message: str) -> Reason:

@@ -221,7 +221,7 @@ def _kind(annotation: Any) -> str:  # noqa: ANN401, PLR0911 - any annotation; on
 def _kind_of_map(values: str) -> str:
     named = {
         "RunState": "texts and states",
-        "DeclaredMeaning": "statuses and meanings",
+        "DeclaredMeaning": "codes and meanings",
         "frozenset": "methods and lists",
     }
     return next((kind for word, kind in named.items() if word in values), "texts")

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from consumers.spokes.credentials import HeaderName, ProfileModel, SecretReference
+from router.error_bodies import MAX_CODE_LENGTH
 from router.responses import DeclaredMeaning
 
 if TYPE_CHECKING:
@@ -111,7 +112,11 @@ Meanings = dict[Status, DeclaredMeaning]
 
 
 # YAML reads 60 as a number.
-ErrorCode = Annotated[str, BeforeValidator(lambda key: str(key)), Field(min_length=1, max_length=200)]  # noqa: PLW0108 - as above
+ErrorCode = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_CODE_LENGTH),
+    BeforeValidator(lambda key: str(key)),  # noqa: PLW0108 - as above
+]
 ErrorMeanings = dict[ErrorCode, DeclaredMeaning]
 
 

@@ -116,6 +116,7 @@ def test_a_secret_in_the_wrong_place_is_never_repeated(mistakes: Mistakes) -> No
             "name: a\nbase_url: http://a\npatch_always_has: [mode]\nmedia_types: {change: application/json-patch+json}",
             "lab.yaml:1: spoke 'a': patch_always_has is for TMF653, with a PATCH that is an object, no JSON patch",
         ),
+        (f"name: a\nbase_url: http://a\nerror_meanings: {{{'C' * 65}: busy}}\n", "must have at most 64 characters"),
         ("name: a\nbase_url: http://a\npatchable: [state]\n", "field 'patchable.0': must be 'name'"),
         ("- a\n", "lab.yaml:1: a profile is a mapping"),
         ("", "lab.yaml:1: a profile is a mapping"),
