@@ -215,11 +215,8 @@ async def test_who_ordered_hears_of_a_change_that_its_stream_could_not_make_and_
 async def test_nobody_is_told_of_a_run_that_the_record_does_not_name_or_may_not(
     tmp_path: Path, body: object, profile: dict[str, Any]
 ) -> None:
-    async with (
-        a_stream(tmp_path, answering(), **profile)
-        if profile == CHANGE_DATA
-        else a_stream(tmp_path, **profile) as stream
-    ):
+    transport = answering() if profile == CHANGE_DATA else None
+    async with a_stream(tmp_path, transport, **profile) as stream:
         await stream.store.save(a_run("OTHERS", phase=Phase.ACCEPTED))
         assert isinstance(await stream.take(body), DeadLetter)
         assert stream.updates == []
