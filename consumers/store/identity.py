@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import insert, literal, select, update
 
+from consumers.store.port import StoreUnavailableError
 from consumers.store.tables import runs, store_identity
 from router.runs.transitions import COMMANDED_PHASES
 from router.store_continuity import StoreState, TopicEnds
@@ -42,7 +43,12 @@ class StoreIdentity:
 
         None if the store has no identity, or if its address leads to no store, or to another one, or to an older one.
         """
-        state = await self._database.write(_next_mark)
+        try:
+            state = await self._database.write(_next_mark)
+        except StoreUnavailableError:
+            if await self._database.read_anew(_read_mark) is None:
+                return None  # after an error the connection was opened again, and made an empty file
+            raise
         there = await self._database.read_anew(_read_mark)
         return state if state and there and there[0] == state.store_id and there[1] >= state.mark else None
 

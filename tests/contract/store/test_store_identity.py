@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from consumers.store.port import StoreUnavailableError
 from consumers.store.sql_store import SqlRunStore, open_store
 from router.store_continuity import StoreMark, TopicEnds
 from schemas.store_claim import CLAIM_KEY, read_claim
@@ -156,6 +157,19 @@ async def test_fault_a_file_that_is_deleted_or_replaced_while_a_process_works_wi
     await marker.advance()
     replace_file(file)
     with pytest.raises(StoreDiscontinuedError, match=r"runs\.db is not the one .*replay --rebuild"):
+        await marker.advance()
+    await store.close()
+
+
+async def test_fault_a_process_that_opened_the_deleted_file_again_after_an_error_never_ended(tmp_path: Path) -> None:
+    file = tmp_path / "runs.db"
+    store = await open_store(f"sqlite:///{file}")
+    marker = await a_marker(store, RecordingPublisher())
+    await marker.advance()
+    replace_file(file)
+    with pytest.raises(StoreUnavailableError):
+        await execute(store, "UPDATE nothing SET x = 1")
+    with pytest.raises(StoreDiscontinuedError, match="replay --rebuild"):
         await marker.advance()
     await store.close()
 
