@@ -138,10 +138,9 @@ def create_body(form: TargetFormat, row: RunRow, shown_id: str | None = None) ->
     body = whole_body(form, writable_run(row, shown_id))
     if not form.is_servicenow or not row.requested.characteristic:
         return body
-    kinds = [_servicenow_value_type(each.value_type) for each in row.requested.characteristic]
     written = [
-        _characteristic(each.name, each.value, kind)
-        for each, kind in zip(row.requested.characteristic, kinds, strict=True)
+        _characteristic(each.name, each.value, _servicenow_value_type(each.value_type))
+        for each in row.requested.characteristic
     ]
     return {**body, "characteristic": written}
 
