@@ -12,7 +12,7 @@ from consumers.dead_letter_subject import class_of
 from consumers.hold.held_letters import RecordPlace
 from consumers.runtime.dead_letters import FIRST_FAILED_AT, HEADER_PREFIX, REDRIVE_PREFIX
 from router.runs.ids import event_id_at
-from schemas.codec.cloudevents import parse_structured_event
+from schemas.codec.cloudevents import parse_structured_event, read_headers
 from schemas.codec.errors import UndecodableError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Message
 
-    from schemas.codec.cloudevents import KafkaHeaders
+    from schemas.codec.cloudevents import KafkaHeaders, StructuredEvent
     from schemas.topics import TopicNames
 
 
@@ -120,18 +120,22 @@ class Letter:
     @property
     def source(self) -> str:
         """The producer of the event, as its attribute `source` names it; empty if it does not."""
-        named = next((raw for name, raw in self.headers if name.lower() == "ce_source"), None)
-        if named:
-            return text_of(named)
+        if named := read_headers(self.headers, fallback_id="").source:
+            return named
         try:
-            structured = parse_structured_event(self.value or b"", self._content_type)
+            structured = self.structured_event()
         except UndecodableError:
             return ""
         return structured.attributes.get("source", "") if structured else ""
 
-    @property
-    def _content_type(self) -> str:
-        return text_of(next((raw for name, raw in self.headers if name.lower() == "content-type"), None))
+    def structured_event(self) -> StructuredEvent | None:
+        """Return the event that is its value in the structured mode of CloudEvents; None if it is something else.
+
+        Raises:
+            UndecodableError: its value is declared to be one, or looks like one, and cannot be parsed.
+        """
+        content_type = read_headers(self.headers, fallback_id="").content_type
+        return parse_structured_event(self.value or b"", content_type)
 
     @property
     def redrives(self) -> int:

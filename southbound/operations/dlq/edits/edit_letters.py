@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from schemas.catalogue import find_event_type
-from schemas.codec.cloudevents import parse_structured_event, read_headers
+from schemas.codec.cloudevents import read_headers
 from schemas.codec.errors import UndecodableError
 from schemas.files.located_json import LocatedJsonError, read_located_json
 from schemas.partition_keys import key_of, topic_of
@@ -174,7 +174,7 @@ def unchecked_event(letter: Letter) -> dict[str, object] | None:
         return None
     try:
         data = _data_of(letter, document)
-        structured = parse_structured_event(letter.value or b"", _content_type_of(letter))
+        structured = letter.structured_event()
     except (UneditableError, UndecodableError):
         return None
     headers = read_headers(letter.headers, fallback_id=letter.position_id)
@@ -188,7 +188,7 @@ def unchecked_event(letter: Letter) -> dict[str, object] | None:
 def _data_of(letter: Letter, document: dict[str, object]) -> object:
     """Return the data of an event in a JSON value: the whole value, or a member in the structured mode."""
     try:
-        structured = not letter.is_of_stream and parse_structured_event(letter.value or b"", _content_type_of(letter))
+        structured = not letter.is_of_stream and letter.structured_event()
     except UndecodableError as error:
         raise UneditableError(error.sentence) from None
     if not structured:
@@ -196,10 +196,6 @@ def _data_of(letter: Letter, document: dict[str, object]) -> object:
     if not isinstance(document.get("data"), dict):
         raise UneditableError("the data of its CloudEvents JSON event is no JSON object")
     return document["data"]
-
-
-def _content_type_of(letter: Letter) -> str | None:
-    return read_headers(letter.headers, fallback_id="-").content_type
 
 
 def _read_bytes(file: Path) -> bytes:
