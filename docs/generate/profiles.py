@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from consumers.inbound.authentication.signature import MAX_SIGNATURES
 from consumers.inbound.listener import ListenerLimits
-from consumers.spokes.conventions.http_conventions import Paths
+from consumers.spokes.conventions.http_conventions import ErrorCode, Paths
 from consumers.spokes.credentials import (
     ApiKeyAuth,
     ApiKeyQueryAuth,
@@ -212,19 +212,19 @@ def _kind(annotation: Any) -> str:  # noqa: ANN401, PLR0911 - any annotation; on
     if origin in (frozenset, tuple):
         return f"list of {_kind(arguments[0])}"
     if origin is dict:
-        return _kind_of_map(str(arguments[1]))
+        return _kind_of_map(*arguments)
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return " or ".join(f"`{one.value}`" for one in annotation if one.value != "unknown")
     return {int: "whole number", float: "number", bool: "true or false"}.get(annotation, "text")
 
 
-def _kind_of_map(values: str) -> str:
+def _kind_of_map(keys: object, values: object) -> str:
     named = {
         "RunState": "texts and states",
-        "DeclaredMeaning": "codes and meanings",
+        "DeclaredMeaning": "codes and meanings" if keys is ErrorCode else "statuses and meanings",
         "frozenset": "methods and lists",
     }
-    return next((kind for word, kind in named.items() if word in values), "texts")
+    return next((kind for word, kind in named.items() if word in str(values)), "texts")
 
 
 def _default(field: FieldInfo) -> str:
