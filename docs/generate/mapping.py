@@ -43,8 +43,8 @@ to each run of a bundle. `from` and `drop` of what is sent, and `to` of what is 
 name is a mistake, reported with its line. What a rule does not find, or cannot translate, stays as it is.
 
 What is read has one more field, `/result`: the system's own verdict on a run that has ended, `pass`, `fail` or
-`inconclusive`. `fail` is a `fail` whatever was measured, and `pass` alone is no proof: it still takes the mandatory
-measures, and no violation. A verdict of any other name or words is moved there, as in
+`inconclusive`. With `fail` the result is `fail`, whatever was measured. With `pass` it is `pass` only if the mandatory
+measures are there and none has a violation. A verdict in another field, or in other words, is moved there, as in
 `{from: /verdict, to: /result, values: {OK: pass, UNCLEAR: inconclusive}, otherwise: fail}`.
 
 """

@@ -79,7 +79,7 @@ A secret is never written into a profile: its field says where it is, `env:NAME`
 begin with `SOUTHBOUND_SECRET_` are not taken for settings. Secrets in files, and the files of `tls`, are read again
 when they change. Where a system repeats a credential in a response, `***` stands in its place in all that is logged,
 stored and published: in an error one of at least 6 characters, in a success one of at least 16. A shorter one is not
-recognised, because it also stands in other words, so agree on longer ones. How to connect a system that wants
+masked, because the same characters may be part of other words: choose longer ones. How to connect a system that wants
 them: [OAuth2 and mutual TLS](how-to/oauth2-and-mutual-tls.md).
 
 """

@@ -81,7 +81,10 @@ REDRIVE_ROWS = (
     ("`southbound-redrive-by`", "Who redrove it."),
     ("`southbound-redrive-time`", "When."),
     ("`southbound-redrive-of`", "The dead letter: `<partition>-<offset>`."),
-    ("`southbound-redrive-edited`", "What was edited, if it was: fields as JSON pointers, `event` or `value`."),
+    (
+        "`southbound-redrive-edited`",
+        "What was edited, if it was: JSON pointers (`--set`, `--remove`), `event` (`--edit`), `value` (`--raw`).",
+    ),
     ("`southbound-redrive-first-time`", "When the record was attempted first."),
 )
 
