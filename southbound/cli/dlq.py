@@ -187,8 +187,8 @@ def redrive(  # noqa: PLR0913 - the filters
     `--set` and `--remove`, which can be repeated, change the data of the chosen events before they go back, also of
     events that Southbound could not read because a field was wrong. POINTER is a JSON pointer into `data` as `show ID
     --event` prints it; `*` is each item of a list, and `-` a new one at its end. VALUE is JSON, or else a text; write
-    '"5"' for the text 5. Those that would not be valid events then are left, with a sentence. `--dry-run` shows what
-    changes in the first five.
+    '"5"' for the text 5. Dead letters that would still not be valid events stay open, and a sentence says why.
+    `--dry-run` shows what changes in the first five.
 
     **Examples**
 

@@ -22,10 +22,10 @@ def list_(
     spoke: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs of this external system.")] = None,
     ids: Annotated[
         str | None,
-        typer.Option("--ids", metavar="FILE", help="Only runs whose ids it has, one per line; - is stdin."),
+        typer.Option("--ids", metavar="FILE", help="Only runs whose ids are in this file, one per line; - is stdin."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The largest number of runs to list.")] = 50,
-    count: Annotated[bool, typer.Option("--count", help="Instead, how many there are in each phase.")] = False,
+    count: Annotated[bool, typer.Option("--count", help="Print only how many runs there are in each phase.")] = False,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> int:
@@ -37,7 +37,7 @@ def list_(
 
     - `southbound runs list --phase fallout`: the runs that need a person
     - `southbound runs list --spoke fibre-lab --limit 10 --json`
-    - `southbound dlq list --all --since 1h --json | jq -r .key | southbound runs list --ids - --count`
+    - `southbound dlq list --all --since 1h --json | jq -r '.key // empty' | southbound runs list --ids - --count`
     """
     settings = read_settings(config)
     from southbound.operations.runs import RunListOptions, list_runs
