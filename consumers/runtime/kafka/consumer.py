@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import queue
 import threading
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 _POLL_TIMEOUT = 0.05  # seconds; also how long a command may wait for an idle poll
 _COMMITTED_TIMEOUT = 5.0  # seconds for the committed offsets of new partitions; the consumer is not polled meanwhile
 _IDLE_TIMEOUT = 0.5  # seconds to wait for a command when no records are wanted
+_MAX_UNREAD = 10_000  # messages that are dropped before a client is closed; callbacks are served with them
 _GRACE = 5.0  # seconds on top of the revoke timeout: the worker answers first, unless it hangs
 _IGNORED_ERRORS = {KafkaError._PARTITION_EOF, KafkaError._NO_OFFSET}  # noqa: SLF001 - librdkafka's spelling
 
@@ -181,10 +183,17 @@ class KafkaGroupConsumer:
                 self._give_up_client()
         finally:
             self._closing = self._closing or not self._restarting
-            self._consumer.close()
+            self._close_client()
         if self._restarting and self._committing:
             self._committing = {}
             self._post(Committed({}))
+
+    def _close_client(self) -> None:
+        # An assignment that arrived since the last poll is served now. During `close` librdkafka may never answer it
+        # (its issue 4884), and confluent-kafka waits for that answer with the GIL: the whole process would stand still.
+        with contextlib.suppress(KafkaException):
+            self._consumer.consume(_MAX_UNREAD, 0)
+        self._consumer.close()
 
     def _run_commands(self, wait: float) -> None:
         """Carry out the commands of the worker; wait for the first command, not for more."""

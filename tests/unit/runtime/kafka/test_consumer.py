@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
+from unittest.mock import Mock
 
 import pytest
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from consumers.runtime.consumer_port import Assigned, Closed, ConsumerFailed, EndReached, Lost, RecordsReceived, Warned
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
@@ -160,3 +161,13 @@ def test_a_client_that_is_closing_asks_for_no_committed_offsets(
     client._read_finished = unanswered  # type: ignore[method-assign] # what a closing client must not do
     client._on_assign(None, [TopicPartition("t", 1)])  # type: ignore[arg-type] # the consumer is not used
     assert isinstance(events[-1], Assigned)
+
+
+@pytest.mark.parametrize("failure", [None, KafkaException(KafkaError(KafkaError._ALL_BROKERS_DOWN))])
+def test_fault_an_assignment_that_arrives_before_the_close_is_served_before_it(
+    client: KafkaGroupConsumer, failure: Exception | None
+) -> None:
+    client._consumer = of_librdkafka = Mock()
+    of_librdkafka.consume.side_effect = failure
+    client._close_client()
+    assert [name for name, *_ in of_librdkafka.mock_calls] == ["consume", "close"]
