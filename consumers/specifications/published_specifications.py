@@ -47,8 +47,8 @@ class PublishedSpecification(NamedTuple):
 class PublishedSpecifications:
     """The last record of every key of the topic of specifications.
 
-    `deleted` has the last revision of each id whose deletion was read, the latest deletions last and at most
-    `MAX_SPECIFICATIONS`: a record and its deletion can be read together.
+    `deleted` has the last revision of each id whose deletion was read, for at most `MAX_SPECIFICATIONS` of them: a
+    record and its deletion can be read together.
     """
 
     records: Mapping[str, PublishedSpecification | UnreadableRecord] = field(
@@ -67,10 +67,9 @@ class PublishedSpecifications:
             return one
 
         latest = with_later_records(self.records, records, parse)
-        gone = {spec_id: revision for spec_id, revision in revisions.items() if spec_id not in latest}
-        earlier = {spec_id: revision for spec_id, revision in self.deleted.items() if spec_id not in {**latest, **gone}}
-        deleted = dict([*earlier.items(), *gone.items()][-MAX_SPECIFICATIONS:])
-        return PublishedSpecifications(records=latest, deleted=MappingProxyType(deleted))
+        seen = {**self.deleted, **revisions}
+        deleted = [(spec_id, revision) for spec_id, revision in seen.items() if spec_id not in latest]
+        return PublishedSpecifications(records=latest, deleted=MappingProxyType(dict(deleted[-MAX_SPECIFICATIONS:])))
 
     @property
     def readable(self) -> dict[str, PublishedSpecification]:

@@ -23,17 +23,13 @@ def check_json(body: object) -> None:
     Raises:
         ApiRefusedError: 400, with the place.
     """
-    waiting: list[tuple[object, tuple[str | int, ...]]] = [(body, ())]
-    while waiting:
-        value, at = waiting.pop()
+    for value, at in _values_in(body):
         if isinstance(value, WrittenNumber):
             raise refuse(400, MistakeCode.INVALID_VALUE, inexact_number_sentence(value), pointer_to(at))
-        if isinstance(value, dict | list):
-            if len(at) >= MAX_DEPTH:
-                place = pointer_to(at[:_SHOWN_PARTS])
-                sentence = f"the body is nested more than {MAX_DEPTH} levels deep: flatten it"
-                raise refuse(400, MistakeCode.INVALID_FORMAT, sentence, place)
-            waiting += [(inner, (*at, name)) for name, inner in _items(value)]
+        if isinstance(value, dict | list) and len(at) >= MAX_DEPTH:
+            place = pointer_to(at[:_SHOWN_PARTS])
+            sentence = f"the body is nested more than {MAX_DEPTH} levels deep: flatten it"
+            raise refuse(400, MistakeCode.INVALID_FORMAT, sentence, place)
 
 
 def check_no_nul(body: object) -> None:
@@ -42,13 +38,19 @@ def check_no_nul(body: object) -> None:
     Raises:
         ApiRefusedError: 400, with the place.
     """
-    waiting: list[tuple[object, tuple[str | int, ...]]] = [(body, ())]
-    while waiting:
-        value, at = waiting.pop()
+    for value, at in _values_in(body):
         if isinstance(value, str) and _NUL in value:
             raise refuse(400, MistakeCode.INVALID_VALUE, f"the value {_HOLDS_NUL}", pointer_to(at))
         if isinstance(value, dict) and any(_NUL in name for name in value):
             raise refuse(400, MistakeCode.INVALID_VALUE, f"a name {_HOLDS_NUL}", pointer_to(at))
+
+
+def _values_in(body: object) -> Iterator[tuple[object, tuple[str | int, ...]]]:
+    """Yield every value with its place; who stops to iterate decides how deep this goes."""
+    waiting: list[tuple[object, tuple[str | int, ...]]] = [(body, ())]
+    while waiting:
+        value, at = waiting.pop()
+        yield value, at
         if isinstance(value, dict | list):
             waiting += [(inner, (*at, name)) for name, inner in _items(value)]
 
