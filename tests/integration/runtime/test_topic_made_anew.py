@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from consumers.runtime.backpressure import FlowControl
 from consumers.runtime.commits.offsets import Commit
 from consumers.runtime.config import WorkerConfig, consumer_settings
 from consumers.runtime.consumer_port import Closed, Committed, RecordsReceived, Warned
 from consumers.runtime.kafka.consumer import KafkaGroupConsumer
-from southbound.broker.broker import BrokerUnavailableError
-from southbound.broker.java import find_java
 from southbound.broker.jvm import jvm_broker
-from tests.harness.ports import a_quiet_port
+from tests.harness.topic_made_anew import delete_topic, make_topic, port_of_jvm_broker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,17 +30,11 @@ POLL = FlowControl(pause=frozenset(), resume=frozenset(), poll=True)
 @pytest.fixture
 def port() -> int:
     """A port for a broker of this test, which is restarted."""
-    try:
-        find_java()
-    except BrokerUnavailableError as error:
-        pytest.skip(str(error))
-    return a_quiet_port()
+    return port_of_jvm_broker()
 
 
-def make_topic(bootstrap: str, records: int) -> None:
-    admin = AdminClient({"bootstrap.servers": bootstrap})  # kept: a collected one ends its futures with an error
-    for future in admin.create_topics([NewTopic("t", 2)]).values():
-        future.result(60)
+def make_filled_topic(bootstrap: str, records: int) -> None:
+    make_topic(bootstrap, "t", 2)
     produce(bootstrap, records)
 
 
@@ -53,12 +43,6 @@ def produce(bootstrap: str, records: int) -> None:
     for number in range(records):
         producer.produce("t", b"%d" % number, partition=number % 2)
     assert producer.flush(60) == 0
-
-
-def delete_topic(bootstrap: str) -> None:
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    for future in admin.delete_topics(["t"]).values():
-        future.result(60)
 
 
 @pytest.mark.parametrize("seen_before", [True, False], ids=["restart was seen", "made anew at once"])
@@ -76,7 +60,7 @@ async def test_a_topic_that_is_made_anew_is_read_again_and_told(
         return any(isinstance(event, kind) for event in events)
 
     with jvm_broker(print, folder=tmp_path, port=port) as broker:
-        await asyncio.to_thread(make_topic, broker.bootstrap, 10)
+        await asyncio.to_thread(make_filled_topic, broker.bootstrap, 10)
         config = WorkerConfig(role="r", group="g", dead_letter_topic="dlq", session_timeout=6.0)
         settings = consumer_settings(broker.bootstrap, config)
         client = KafkaGroupConsumer(settings, ["t"], session_timeout=6.0, revoke_timeout=1.0)
@@ -89,9 +73,9 @@ async def test_a_topic_that_is_made_anew_is_read_again_and_told(
             await asyncio.to_thread(produce, broker.bootstrap, 2)  # it has what it needs to read both partitions
             read = {(record.partition.number, record.offset) for record in received()}
             await _poll_until(client, lambda: len({(r.partition.number, r.offset) for r in received()} - read) == 2)
-        await asyncio.to_thread(delete_topic, broker.bootstrap)
+        await asyncio.to_thread(delete_topic, broker.bootstrap, "t")
         before = len(received())
-        await asyncio.to_thread(make_topic, broker.bootstrap, 6)
+        await asyncio.to_thread(make_filled_topic, broker.bootstrap, 6)
         await _poll_until(client, lambda: len({(r.partition.number, r.offset) for r in received()[before:]}) == 6)
         client.close()
         await _poll_until(client, lambda: told(Closed))

@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from consumers.table_topic.kafka_table_reader import KafkaTableReader, reader_settings
-from southbound.broker.broker import BrokerUnavailableError
-from southbound.broker.java import find_java
 from southbound.broker.jvm import jvm_broker
-from tests.harness.ports import a_quiet_port
+from tests.harness.topic_made_anew import delete_topic, make_topic, port_of_jvm_broker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,23 +21,7 @@ TOPIC = "testrun.tables"
 @pytest.fixture
 def port() -> int:
     """A port for a broker of this test, which is restarted."""
-    try:
-        find_java()
-    except BrokerUnavailableError as error:
-        pytest.skip(str(error))
-    return a_quiet_port()
-
-
-def make_topic(bootstrap: str) -> None:
-    admin = AdminClient({"bootstrap.servers": bootstrap})  # kept: a collected one ends its futures with an error
-    for future in admin.create_topics([NewTopic(TOPIC, 1)]).values():
-        future.result(60)
-
-
-def delete_topic(bootstrap: str) -> None:
-    admin = AdminClient({"bootstrap.servers": bootstrap})
-    for future in admin.delete_topics([TOPIC]).values():
-        future.result(60)
+    return port_of_jvm_broker()
 
 
 def produce(bootstrap: str, *keys: str) -> None:
@@ -72,7 +52,7 @@ async def test_fault_a_table_topic_that_was_made_anew_was_never_read_again(
 ) -> None:
     published = ["policy", *(["more"] * 9 if longer else []), "selector"]
     with jvm_broker(print, folder=tmp_path, port=port) as broker:
-        await asyncio.to_thread(make_topic, broker.bootstrap)
+        await asyncio.to_thread(make_topic, broker.bootstrap, TOPIC, 1)
         await asyncio.to_thread(produce, broker.bootstrap, "a", "b", "c", "d", "before")
         reader = KafkaTableReader(reader_settings(broker.bootstrap), TOPIC)
         await reader.__aenter__()
@@ -80,8 +60,8 @@ async def test_fault_a_table_topic_that_was_made_anew_was_never_read_again(
     with jvm_broker(print, folder=tmp_path, port=port) as broker:
         await asyncio.to_thread(produce, broker.bootstrap, "restarted")  # librdkafka knows a higher leader epoch now
         await read_until(reader, "restarted")
-        await asyncio.to_thread(delete_topic, broker.bootstrap)
-        await asyncio.to_thread(make_topic, broker.bootstrap)
+        await asyncio.to_thread(delete_topic, broker.bootstrap, TOPIC)
+        await asyncio.to_thread(make_topic, broker.bootstrap, TOPIC, 1)
         await asyncio.to_thread(produce, broker.bootstrap, *published)
         keys, problems = await read_until(reader, "selector")
         await reader.__aexit__()
