@@ -157,7 +157,7 @@ def _base_row(run: RunHistory, command: Command, document: RunDocument, publishe
         accepted_version=published.accepted_version,
         measures=published.measures,
         cancel_requested=run.cancel is not None,
-        created_at=run.first_recorded_at,
+        created_at=run.created_at,
         sent_at=published.accepted_at,
         accepted_at=published.accepted_at,
         finished_at=published.finished_at,
@@ -300,7 +300,7 @@ def _routed(document: RunDocument, root: RunRow, run: RunHistory, at: datetime) 
         phase=Phase.ROUTED,
         requested=document,
         cancel_requested=False,
-        created_at=run.first_recorded_at,
+        created_at=run.created_at,
         sent_at=at,  # looked up first: its command may have expired
         updated_at=at,
         revision=1,

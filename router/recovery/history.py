@@ -35,6 +35,7 @@ class RecordedRequest(NamedTuple):
     event_id: str
     document: RunDocument
     is_change: bool
+    redriven_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -53,13 +54,21 @@ class RunHistory:
     send_recorded_at: datetime | None = None
     is_embedded: bool = False  # in the command of its root, and in no other
     has_open_command: bool = False  # one that is not committed
-    redriven_at: datetime | None = None
+    redriven_at: datetime | None = None  # its command
+    first_published_at: datetime | None = None  # its command or a notification
     change_commands: dict[str, ChangeRun] = field(default_factory=dict)  # by event id
     cancel: CancelRun | None = None
     cancelled_by: list[str] = field(default_factory=list)  # ids of `RunCancelled`
     notifications: list[RunUpdate | RunResult] = field(default_factory=list)
     notified_at: datetime | None = None  # when the newest notification was recorded first
     seen: set[tuple[int, str]] = field(default_factory=set)  # what identifies each notification
+
+    @property
+    def created_at(self) -> datetime:
+        """When Kafka recorded the request that created the run: not the one that was a dead letter before."""
+        published = self.first_published_at
+        redriven = [at for each in self.requests if (at := each.redriven_at) and (published is None or at <= published)]
+        return max(redriven, default=self.first_recorded_at)
 
     @property
     def known_requests(self) -> list[RecordedRequest]:
@@ -138,7 +147,8 @@ def _add(history: HierarchyHistory, event: Event, at: datetime, *, is_done: bool
         case RunRequested() | RunChanged() as requested:
             history.lifecycle.append(event)
             for document in _documents(requested.run):
-                entry = RecordedRequest(event.id, document, isinstance(requested, RunChanged))
+                redriven_at = at if event.headers.is_redriven else None
+                entry = RecordedRequest(event.id, document, isinstance(requested, RunChanged), redriven_at)
                 _run(history, document.run_id, at).requests.append(entry)
         case RunCancelled() as cancelled:
             history.lifecycle.append(event)
@@ -166,6 +176,7 @@ def _add_notification(run: RunHistory, notification: RunUpdate | RunResult, at: 
         return
     run.seen.add(_identity(notification))
     run.notifications.append(notification)
+    _note_publication(run, at)
     run.notified_at = at if run.notified_at is None else max(at, run.notified_at)
 
 
@@ -179,8 +190,13 @@ def _add_send(run: RunHistory, command: SendRun, document: RunDocument, event: E
     if run.send is None or own.version >= run.send.run.version:
         run.send = command if own is command.run else command.model_copy(update={"run": own})
     run.send_recorded_at = at if run.send_recorded_at is None else max(at, run.send_recorded_at)
+    _note_publication(run, at)
     if event.headers.is_redriven:
         run.redriven_at = at if run.redriven_at is None else max(at, run.redriven_at)
+
+
+def _note_publication(run: RunHistory, at: datetime) -> None:
+    run.first_published_at = min(run.first_published_at or at, at)
 
 
 def _run(history: HierarchyHistory, run_id: str, at: datetime) -> RunHistory:

@@ -55,7 +55,7 @@ def pending_row(history: HierarchyHistory, run: RunHistory, decided: Mapping[str
         requested=document,
         reasons=final_reasons(run) if ended else _waiting_reasons(run) if waits else (),
         waits_for=_waits_for(run) if waits and run.run_id == history.root_run_id else (),
-        created_at=run.first_recorded_at,
+        created_at=run.created_at,
         finished_at=published.finished_at,
         updated_at=published.updated_at or run.last_recorded_at,
         revision=max(published.revision, 1),

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from southbound.settings.settings import Settings
 
 _MAX_SHOWN_EDITS = 5  # dead letters whose changes a dry run shows
+_MAX_SHOWN_CHANGES = 20  # different changes that a dry run counts one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,10 +177,29 @@ class _ClosedCounts:
 
     by_place: Counter[str] = field(default_factory=Counter)
     edited: int = 0
+    by_change: Counter[str] = field(default_factory=Counter)  # the first different ones
+    other_changes: int = 0
 
     def add(self, one: ClosedLetter) -> None:
         self.by_place[_goes_to(one)] += 1
-        self.edited += one.edited is not None
+        if one.edited is not None:
+            self.edited += 1
+            self._add_changes(one.edited)
+
+    def _add_changes(self, edited: EditedLetter) -> None:
+        for change in edited.changes:
+            line = change.as_line()
+            if line in self.by_change or len(self.by_change) < _MAX_SHOWN_CHANGES:
+                self.by_change[line] += 1
+            else:
+                self.other_changes += 1
+
+    def changes(self) -> Iterator[str]:
+        """Yield one line for each different change, the most frequent first: an unexpected old value is seen."""
+        for line, count in self.by_change.most_common():
+            yield f"{count:,} times {line}"
+        if self.other_changes:
+            yield f"{self.other_changes:,} times other changes: `--json` shows each"
 
     def summary(self, closure: LetterClosure) -> str:
         total = count_noun(self.by_place.total(), "dead letter")
@@ -230,6 +250,8 @@ def _show_plan(
             print_json(_as_json(one, closure, decided))
         else:
             _print_plan(one, decided, with_changes=counts.edited <= _MAX_SHOWN_EDITS)
+    for line in () if options.as_json else counts.changes():
+        print_text(line)
     planned = f"without --dry-run: {counts.summary(replace(closure, redrive='…'))}"
     now = f"; {summary}" if (summary := tables.summary()) else ""
     print_status(f"dry run, nothing was written; {planned}{now}")

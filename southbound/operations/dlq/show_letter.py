@@ -179,4 +179,6 @@ def _content_text(letter: Letter, content: dict[str, object]) -> str:
         return json.dumps(content["event"], indent=2, ensure_ascii=False)
     if letter.value is None:
         return f"no value: {content['error']}"
+    if (event := unchecked_event(letter)) is not None:
+        return f"{json.dumps(event, indent=2, ensure_ascii=False)}\n\nnot valid: {content['error']}"
     return f"{count_noun(len(letter.value), 'byte')} '{excerpt(letter.value)}': {content['error']}"

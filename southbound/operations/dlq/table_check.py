@@ -1,4 +1,4 @@
-"""Decide again, by the tables as they are now, about dead letters that they caused."""
+"""Decide, by the tables as they are now, about dead letters that they caused, and about edited ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from consumers.routing.decide import AllDefinitionsUsedUp, Decider
 from schemas.codec.errors import UndecodableError
 from schemas.lifecycle import RunChanged, RunRequested
 from schemas.problem import Problem
+from schemas.text.counts import count_noun
 from southbound.exit_codes import CommandFailedError
 from southbound.operations.console import print_status
 from southbound.operations.dlq.edits.edit_letters import SOURCE
@@ -36,8 +37,9 @@ class TableCheck:
     _is_unavailable: bool = False
 
     def line_of(self, one: ClosedLetter) -> str:
-        """Return what the tables decide now about a dead letter; empty if they were not its reason."""
-        if one.letter.code not in CODES_OF_TABLES or one.message is None or (tools := self._open()) is None:
+        """Return what the tables decide now about a dead letter that is edited or that they caused; else nothing."""
+        is_asked = one.letter.code in CODES_OF_TABLES or one.edited is not None
+        if not is_asked or one.message is None or (tools := self._open()) is None:
             return ""
         decider, envelope = tools
         try:
@@ -50,7 +52,7 @@ class TableCheck:
         """Return how many of all would be decided now; empty if none was asked for."""
         if not self.counts:
             return ""
-        return f"the tables now decide {self.counts[True]:,} of {self.counts.total():,} that failed because of them"
+        return f"the tables now decide {self.counts[True]:,} of {count_noun(self.counts.total(), 'request')}"
 
     def _decided(self, decider: Decider, document: RunDocument) -> str:
         route = decider.decide(document)

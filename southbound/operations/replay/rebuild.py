@@ -56,7 +56,7 @@ MAX_MEMBER_WAIT = 60.0  # seconds; a killed process is a member until its sessio
 MAX_NAMED = 20  # runs in one sentence
 NOT_REBUILT = (
     "not rebuilt, because no topic has it: timelines, explanations of decisions, which reports were processed, attempts"
-    " at commands that wait, and which updates were published last; created_at is the time of the first record of a run"
+    " at commands that wait, and which updates were published last; created_at is when its request was recorded"
 )
 ROWS_PER_BATCH = 500
 PUBLISH_BATCH = 500  # events
@@ -271,8 +271,8 @@ def _print_tally(store: SqlRunStore, counts: TopicCounts, tally: RebuildTally) -
     print_text(NOT_REBUILT)
     if counts.skipped:
         print_text(
-            f"{count_noun(counts.skipped, 'record')} could not be decoded and were left out; what the gateway has read"
-            " of them is known as dead letters: `southbound dlq list --all --class undecodable` shows them"
+            f"{count_noun(counts.skipped, 'record')} could not be decoded and were left out, as by the gateway, which"
+            " made dead letters of them: `southbound dlq stats --class undecodable` counts those that are still open"
         )
     if tally.expired:
         named = ", ".join(tally.expired[:MAX_NAMED])

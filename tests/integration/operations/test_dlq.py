@@ -302,21 +302,28 @@ def test_fields_of_many_events_are_edited_at_once_and_those_that_stay_invalid_ar
     wrong = RunRequested(run=a_document("TR1")).model_dump(mode="json", exclude_none=True)
     wrong["run"]["mode"] = "WEEKLY"
     letters.put("INVALID_EVENT", value=json.dumps(wrong).encode(), headers=sent, key=b"TR1", count=7)
+    unlike = json.dumps({"run": {**wrong["run"], "mode": "DAILY"}}).encode()
+    letters.put("INVALID_EVENT", value=unlike, headers=sent, key=b"TR1", offset=80)
     letters.put("INVALID_EVENT", value=b'{"run": {"run_id": "TR2"}}', headers=sent, key=b"TR2", offset=90)
     letters.put("INVALID_EVENT", value=RUBBISH, headers=sent, key=b"TR3", offset=91)
     edit = ("--reason", "INVALID_EVENT", "--set", "/run/mode=ONDEMAND")
     planned = letters.shell.southbound("dlq", "redrive", *edit, "--dry-run")
-    assert planned.stdout.count('    /run/mode: "WEEKLY" → "ONDEMAND"') == 5
-    assert planned.stdout.count(f"to {letters.names.lifecycle}") == 7
-    assert "7 dead letters redriven as …, 7 of them edited" in planned.stderr
+    assert planned.stdout.count('\n    /run/mode: "WEEKLY" → "ONDEMAND"') == 5
+    assert planned.stdout.count(f"to {letters.names.lifecycle}: would go to fibre-lab by outbound-policy@") == 8
+    assert planned.stdout.splitlines()[-2:] == [
+        '7 times /run/mode: "WEEKLY" → "ONDEMAND"',
+        '1 times /run/mode: "DAILY" → "ONDEMAND"',
+    ]
+    assert "8 dead letters redriven as …, 8 of them edited" in planned.stderr
+    assert "the tables now decide 8 of 8 requests" in planned.stderr
     assert "not redriven: 2 dead letters cannot be edited like that" in planned.stderr
     assert letters.read(letters.names.lifecycle) == []
     (plan, *_) = letters.run("redrive", *edit, "--dry-run", "--json").splitlines()
     assert json.loads(plan)["changes"] == [{"field": "/run/mode", "from": "WEEKLY", "to": "ONDEMAND"}]
-    assert "7 of them edited" in letters.run("redrive", *edit, "--author", "ann")
+    assert "8 of them edited" in letters.run("redrive", *edit, "--author", "ann")
     back = letters.read(letters.names.lifecycle)
     wrong["run"]["mode"] = "ONDEMAND"
-    assert [json.loads(each.value() or b"") for each in back] == [wrong] * 7
+    assert [json.loads(each.value() or b"") for each in back] == [wrong] * 8
     marks = {(header(each, "southbound-redrive-edited"), header(each, "southbound-redrive-by")) for each in back}
     assert marks == {(b"/run/mode", b"ann")}
     assert {header(each, "x-tenant") for each in back} == {b"blue"}
@@ -333,6 +340,8 @@ def test_an_event_that_is_not_valid_is_shown_corrected_and_redriven_as_an_event(
     letters.put("INVALID_EVENT", value=b'{"run_id": "TR7", "root_run_id": "TR7", "why": "x"}', headers=sent, key=b"TR7")
     (id_,) = [letter["id"] for letter in letters.listed()]
     shown = letters.run("show", id_)
+    assert '    "why": "x"' in shown
+    assert "not valid: " in shown
     assert "A plain redrive fails again" in shown
     assert f"southbound dlq redrive {id_} --edit event.json" in shown
     event = json.loads(letters.run("show", id_, "--event"))

@@ -118,6 +118,24 @@ def test_a_run_that_was_redriven_after_its_fallout_is_in_doubt() -> None:
     assert row.phase is Phase.IN_DOUBT
 
 
+def test_a_run_whose_request_was_a_dead_letter_was_created_when_that_was_redriven() -> None:
+    request, much_later = RunRequested(run=a_document("TR1")), LATER + timedelta(hours=1)
+    recorded: list[tuple[str | None, EventData, datetime]] = [
+        (None, request, NOON),
+        ("redrive-1", request, LATER),
+        (None, a_send(), LATER + timedelta(seconds=1)),
+    ]
+    # Redriven once more, because its process was killed before its commit: the run was there already.
+    recorded.append(("redrive-2", request, much_later))
+    events = [
+        RecordedEvent(Event(headers=EventHeaders(id="1", replay=mark), data=data), at) for mark, data, at in recorded
+    ]
+    command_first = sorted(events, key=lambda each: isinstance(each.event.data, RunRequested))
+    for order in (events, command_first):
+        [row] = fold_hierarchy("TR1", order, much_later).runs
+        assert row.created_at == LATER
+
+
 @pytest.mark.parametrize(
     ("code", "missing"), [("MEASURES_AWAITED", Missing.MEASURES), ("NOT_FOUND_AT_SYSTEM", Missing.RUN)]
 )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from schemas.codec.codec import Codec
 from schemas.codec.envelope import Envelope
 from schemas.lifecycle import RunRequested
 from southbound.operations.dlq.close_letters import ClosedLetter
-from southbound.operations.dlq.redriven_message import redriven_message
+from southbound.operations.dlq.edits.edit_letters import EditedLetter
+from southbound.operations.dlq.redriven_message import EditedRecord, redriven_message
 from southbound.operations.dlq.table_check import TableCheck
 from southbound.settings.settings import KafkaSettings, RoutingSettings, Settings
 from tests.builders.runs import a_document
@@ -37,7 +39,7 @@ def test_a_run_that_the_tables_decide_now_is_told_from_one_that_fails_again() ->
     check = TableCheck(settings=settings_of())
     assert check.line_of(a_closed_letter("fibre-line")).startswith("would go to fibre-lab by outbound-policy@")
     assert check.line_of(a_closed_letter("satellite-link")).startswith("would fail again: NO_ROW_MATCHES: ")
-    assert check.summary() == "the tables now decide 1 of 2 that failed because of them"
+    assert check.summary() == "the tables now decide 1 of 2 requests"
 
 
 def test_only_requests_that_the_tables_did_not_decide_are_decided() -> None:
@@ -46,6 +48,13 @@ def test_only_requests_that_the_tables_did_not_decide_are_decided() -> None:
     assert check.line_of(ClosedLetter(a_letter(code="NO_ROW_MATCHES"))) == ""
     assert check.summary() == ""
     assert TableCheck(settings=settings_of()).line_of(a_closed_letter("x", value=b"{}")) == ""
+
+
+def test_an_edited_request_is_decided_although_the_tables_were_not_its_reason() -> None:
+    closed = a_closed_letter("fibre-line", code="INVALID_EVENT")
+    edited = EditedLetter(record=EditedRecord(value=b"", key=None, headers=()), mark="/run/mode")
+    check = TableCheck(settings=settings_of())
+    assert check.line_of(replace(closed, edited=edited)).startswith("would go to fibre-lab by outbound-policy@")
 
 
 def test_tables_that_cannot_be_read_are_one_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
