@@ -87,11 +87,11 @@ def _texts(texts: object) -> Iterator[str]:
 
 def _reason(item: object, context: Json, status: int) -> Reason:
     if not isinstance(item, dict):
-        return _http_reason(status, _to_line(item if isinstance(item, str) else shown_json(item)))
+        return _http_reason(status, one_line(item if isinstance(item, str) else shown_json(item)))
     text = _message_text(item) or ("" if item is context else _message_text(context))
     return Reason(
         code=_code_text(item.get("code")) or _code_text(context.get("code")) or f"HTTP_{status}",
-        message=_to_line(text or shown_json(item)) or _status_message(status),
+        message=one_line(text or shown_json(item)) or _status_message(status),
         property_path=_path(item),
     )
 
@@ -109,7 +109,7 @@ def _path(item: Json) -> str | None:
             found = next((source[name] for name in _SOURCE_KEYS if isinstance(source.get(name), str)), None)
         if key == "loc" and isinstance(found, list):
             found = "".join(f"/{part}" for part in found[:_MAX_PATH_PARTS] if isinstance(part, (str, int)))
-        if isinstance(found, str) and (key != "path" or not _is_error_envelope(item)) and (line := _to_line(found)):
+        if isinstance(found, str) and (key != "path" or not _is_error_envelope(item)) and (line := one_line(found)):
             return line
     return None
 
@@ -121,7 +121,7 @@ def _is_error_envelope(item: Json) -> bool:
 
 def _code_text(code: object) -> str:
     # The reference implementation sends numbers.
-    return _to_line(str(code))[:MAX_CODE_LENGTH] if isinstance(code, (str, int)) and not isinstance(code, bool) else ""
+    return one_line(str(code))[:MAX_CODE_LENGTH] if isinstance(code, (str, int)) and not isinstance(code, bool) else ""
 
 
 def _http_reason(status: int, message: str) -> Reason:
@@ -136,10 +136,11 @@ def _status_message(status: int) -> str:
 
 
 def _excerpt(body: bytes) -> str:
-    return _to_line(body[: 4 * _MAX_MESSAGE_LENGTH].decode(errors="replace"))
+    return one_line(body[: 4 * _MAX_MESSAGE_LENGTH].decode(errors="replace"))
 
 
-def _to_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text as one line of at most 500 characters, without what cannot be printed."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text[: 4 * _MAX_MESSAGE_LENGTH])
     line = " ".join(printable.split())
     return line if len(line) <= _MAX_MESSAGE_LENGTH else f"{line[: _MAX_MESSAGE_LENGTH - 1]}…"

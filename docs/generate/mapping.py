@@ -42,10 +42,13 @@ Rules translate names, places and values of fields. A place is a JSON pointer (R
 to each run of a bundle. `from` and `drop` of what is sent, and `to` of what is read, name fields of TMF653: another
 name is a mistake, reported with its line. What a rule does not find, or cannot translate, stays as it is.
 
-What is read has one more field, `/result`: the system's own verdict on a run that has ended, `pass`, `fail` or
-`inconclusive`. With `fail` the result is `fail`, whatever was measured. With `pass` it is `pass` only if the mandatory
-measures are there and none has a violation. A verdict in another field, or in other words, is moved there, as in
-`{from: /verdict, to: /result, values: {OK: pass, UNCLEAR: inconclusive}, otherwise: fail}`.
+What is read has two fields that TMF653 has not. `/result` is the system's own verdict on a run, `pass`, `fail` or
+`inconclusive`; the last one before the end of the run counts. With `fail` the result is `fail`, whatever was measured.
+With `pass` it is `pass` only if the mandatory measures are there and none has a violation. A verdict in another field,
+or in other words, is moved there, as in
+`{from: /verdict, to: /result, values: {OK: pass, UNCLEAR: inconclusive}, otherwise: fail}`. `/statusReason` is how the
+system explains a run that has failed, was rejected or cancelled, or did not pass: a text, or a list of texts. It
+becomes a reason of the result (`STATUS_REASON`), of at most 500 characters.
 
 """
 AFTER = """

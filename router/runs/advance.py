@@ -56,7 +56,7 @@ from router.runs.reports import late_reports
 from router.runs.reports.information import add_questions, without_answered, without_questions_about
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
 from router.runs.reports.report_order import names_earlier_state, newest_event, without_outdated_fields
-from router.runs.reports.verdict import late_verdict
+from router.runs.reports.verdict import late_words, with_last_words, without_pass
 from router.runs.revisions import replacement as replacements
 from router.runs.revisions.change_plan import with_fields_elsewhere
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
@@ -339,7 +339,7 @@ def _with_changed_deadline(row: RunRow, run_event: ChangeAccepted, at: datetime)
 
 
 def _end(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Transition:
-    reasons = row.reasons + reasons
+    reasons = without_pass(row.reasons) + reasons
     row = replace(
         row,
         phase=phase,
@@ -379,7 +379,7 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     row, returned, _ = missing_parts.take_back(row, at)
     if report.external_id and row.external_id is None:
         row = replace(row, external_id=report.external_id, external_href=report.href)
-    row = missing_parts.end_watch(_add_measures(row, run_event), report)
+    row = missing_parts.end_watch(_with_last_words(_add_measures(row, run_event), run_event), report)
     if returned and row.external_id is None:
         row = replace(row, watch=begin(Missing.EXTERNAL_ID, at, run_event.id_deadline))
     row, asked = add_questions(row, report)
@@ -411,13 +411,13 @@ def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
     left_out = measures != measured.measures
     replaces = late_reports.replaces_measures(row, measures)
     reasons = late_reports.late_reasons(row, late, replaces=replaces, left_out=left_out)
-    verdict = late_verdict(row.reasons, report.reasons)
-    new = (*reasons, *verdict, *late_reports.stale_reasons(row, report))
+    words = late_words(row.reasons, report, ends_with_measures=run_event.ends_with_measures)
+    new = (*reasons, *words, *late_reports.stale_reasons(row, report))
     if not new:
         return Transition(row)
     known = measured.reasons if late else row.reasons
     row = replace(row, measures=measures, reasons=late_reports.with_late_reasons(known, new))
-    if not (late or verdict):
+    if not (late or words):
         return _notify(row, UpdateKind.STALE, new)
     row = missing_parts.judge(row)
     update = announcements.build_update(row, UpdateKind.STALE, new).model_copy(update={"test_measure": late})
@@ -437,11 +437,24 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
         keep_unknown=run_event.keeps_unknown_measures,
     )
     judged = with_violations(matched.measures, missing_parts.expected_measures(row), run_event.comparators)
-    # The state of a system that names no end stays the same when its measures have ended the run.
-    is_late = not run_event.ends_with_measures and names_earlier_state(row, report)
-    merged = _merge_in_order(row.measures, judged, new_is_older=report.is_older or is_late)
+    merged = _merge_in_order(row.measures, judged, new_is_older=_is_older(row, run_event))
     measures, bounds = bounded_measures(merged)
     return _with_new_reasons(replace(row, measures=measures), (*report.reasons, *matched.reasons, *bounds))
+
+
+def _is_older(row: RunRow, run_event: Reported) -> bool:
+    # The state of a system that names no end stays the same when its measures have ended the run.
+    is_late = not run_event.ends_with_measures and names_earlier_state(row, run_event.report)
+    return run_event.report.is_older or is_late
+
+
+def _with_last_words(row: RunRow, run_event: Reported) -> RunRow:
+    report = run_event.report
+    if report.verdict is None and report.status_reason is None:  # nearly always
+        return row
+    is_older, by_measures = _is_older(row, run_event), run_event.ends_with_measures
+    reasons = with_last_words(row.reasons, report, is_older=is_older, ends_with_measures=by_measures)
+    return row if reasons is row.reasons else replace(row, reasons=reasons)
 
 
 def _with_new_reasons(row: RunRow, reasons: tuple[Reason, ...]) -> RunRow:

@@ -78,7 +78,8 @@ def _translation(rule: MappingRule, *, writes: bool) -> Translate:
     if (table := rule.values) is not None:
         otherwise = rule.otherwise
         keeps_unknown = "otherwise" not in rule.model_fields_set
-        steps.append(lambda value: table.get(text_of(value), value if keeps_unknown else otherwise))
+        # Null is no value: only a row of its own translates it.
+        steps.append(lambda value: table.get(text_of(value), value if keeps_unknown or value is None else otherwise))
     if rule.date is not None:
         form, zone = rule.date, ZoneInfo(rule.zone)
         convert = _to_system if writes else _from_system

@@ -55,7 +55,7 @@ _COMMON: dict[str, FieldTree] = {
     "childServiceTest": [ANYTHING],
 }
 SENT: FieldTree = _COMMON | {"testMeasure": [_REQUESTED]}
-READ: FieldTree = _COMMON | {"id": LEAF, "href": LEAF, "result": LEAF, "testMeasure": [_MEASURED]}
+READ: FieldTree = _COMMON | {"id": LEAF, "href": LEAF, "result": LEAF, "statusReason": LEAF, "testMeasure": [_MEASURED]}
 EVENT: FieldTree = {
     "eventId": LEAF,
     "eventType": LEAF,

@@ -54,7 +54,10 @@ class MappingRule(ProfileModel):
     constant: Any = Field(default=None, description="A value that is written to `to`.")
     drop: Pointer | None = Field(default=None, description="The field that is removed.")
     values: Table | None = Field(default=None, description="Value that is found: value that is written.")
-    otherwise: Any = Field(default=None, description="What is written for a value that `values` does not have.")
+    otherwise: Any = Field(
+        default=None,
+        description="What is written for a value that `values` does not have. Null is no value, and stays as it is.",
+    )
     date: Annotated[str, AfterValidator(_check_date_format)] | None = Field(
         default=None, description="The system's format of the moment, as of `strptime`, or `epochSeconds`."
     )

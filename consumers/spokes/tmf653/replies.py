@@ -25,9 +25,10 @@ from consumers.spokes.tmf653.v5.cancel_task import (
     task_in_progress,
     to_task_report,
 )
+from router.error_bodies import one_line
 from router.runs.measures.bounds import MAX_MEASURES
 from router.runs.reports.report import ExternalReport
-from router.runs.reports.verdict import verdict_in
+from router.runs.reports.verdict import read_verdict
 from router.runs.states import BeingCancelled, meaning_of
 from schemas.text.shown_json import shown_json
 from schemas.vocabulary import RunState
@@ -49,6 +50,8 @@ _FIELDS_OF_RUNS = ("id", "href", "state", "testMeasure", "testSpecification", "r
 _NO_STATES: tuple[object, ...] = (None, "", [], {})
 _NAMES_OF_STATES = ("value", "state", "name", "status", "code")
 RESULT = "result"  # the verdict of a system, or an envelope around a run
+STATUS_REASON = "statusReason"  # no field of TMF653: ServiceNow's flows call it so, and mappings write to it
+_MAX_STATUS_REASONS = 10  # in a list
 _ENVELOPES = ("serviceTest", "ServiceTest", RESULT)
 _REFERENCE = frozenset({"id", "href", "name", "@type", "@baseType", "@schemaLocation", "@referredType"})
 
@@ -180,8 +183,6 @@ def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Lef
     measures, reasons = read_measures(run, min(MAX_MEASURES, left.measures))
     left.measures -= len(measures) + len(reasons)
     state = RunState.ACKNOWLEDGED if isinstance(meaning, BeingCancelled) else meaning
-    if RESULT in run:
-        reasons += verdict_in(run[RESULT], state, names_state=raw_state is not None)
     ours = run_ids_in(run)
     return ExternalReport(
         external_id=id_of(run, location),
@@ -193,10 +194,18 @@ def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Lef
         state=state,
         raw_state=raw_state[:_MAX_STATE_LENGTH] if raw_state else None,
         is_being_cancelled=isinstance(meaning, BeingCancelled),
+        verdict=read_verdict(run[RESULT]) if RESULT in run else None,
+        status_reason=_status_reason(run[STATUS_REASON]) if STATUS_REASON in run else None,
         measures=measures,
         reasons=reasons,
         children=tuple(_children(spellings, run, left, depth + 1)) if CHILDREN in run else (),
     )
+
+
+def _status_reason(written: object) -> str | None:
+    """Return why a run is in its state as one line, also out of a list; an object as its JSON."""
+    items = [each for each in as_list(written)[:_MAX_STATUS_REASONS] if each not in _NO_STATES]
+    return one_line("; ".join([each if isinstance(each, str) else shown_json(each) for each in items])) or None
 
 
 def _children(spellings: Spellings, run: Json, left: _Left, depth: int) -> Iterator[ExternalReport]:

@@ -10,6 +10,7 @@ from router.runs.checks.watch import MIN_NOT_FOUND_ANSWERS, RETURN_WITHIN, UNKNO
 from router.runs.measures.checks import is_readable
 from router.runs.measures.measures import judge_result, match_measures, merge_measures, missing_measures
 from router.runs.notifications import build as announcements
+from router.runs.reports.verdict import without_pass
 from router.runs.run import replace
 from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, PHASE_OF_STATE, Transition
@@ -88,7 +89,14 @@ def wait_for_measures(row: RunRow, at: datetime, grace: float) -> Transition | N
 def complete(row: RunRow, state: RunState, at: datetime) -> Transition:
     """End a run in this state: judge it by its measures, and name those that are missing."""
     row = replace(
-        row, phase=PHASE_OF_STATE[state], state=state, finished_at=at, watch=None, deadline=None, failed_attempt=None
+        row,
+        phase=PHASE_OF_STATE[state],
+        state=state,
+        reasons=without_pass(row.reasons),
+        finished_at=at,
+        watch=None,
+        deadline=None,
+        failed_attempt=None,
     )
     row = judge(row)
     return Transition(row, (announcements.build_result(row),))

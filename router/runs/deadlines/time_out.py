@@ -9,6 +9,7 @@ from router.runs.checks.missing_parts import waits_for
 from router.runs.checks.watch import Missing
 from router.runs.deadlines import deadline as deadlines
 from router.runs.notifications import build as announcements
+from router.runs.reports.verdict import without_pass
 from router.runs.run import replace
 from router.runs.transitions import ACCEPTED_PHASES, Transition
 from schemas.results import Reason
@@ -93,7 +94,7 @@ def _time_out(row: RunRow, deadline: Deadline, at: datetime) -> Transition:
         phase=Phase.FAILED,
         state=RunState.FAILED,
         result=Result.TIMED_OUT,
-        reasons=(*row.reasons, reason),
+        reasons=(*without_pass(row.reasons), reason),
         finished_at=at,
         watch=None,
         deadline=None,

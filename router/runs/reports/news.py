@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from router.runs.advance import advance
 from router.runs.events import Reported
 from router.runs.reports.reasons import LEFT_OUT
+from router.runs.reports.verdict import last_words
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,4 +42,4 @@ def has_news(
 def _knowledge(row: RunRow, with_reasons: bool) -> tuple[object, ...]:  # noqa: FBT001 - private
     # A measure that cannot be read has the same reason in every answer.
     reasons = frozenset(row.reasons) if with_reasons else None
-    return row.phase, row.state, row.external_id, row.measures, reasons
+    return row.phase, row.state, row.external_id, row.measures, reasons, last_words(row.reasons)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from router.runs.reports.cancel_task import CancelTask
     from schemas.results import RuleViolation
     from schemas.run_document import JsonValue
+    from schemas.vocabulary import Result
 
 
 class ExternalMeasure(NamedTuple):
@@ -44,7 +45,8 @@ class ExternalReport:
     that reports `pending` or `inProgress`, by the clock of the system. `run_ids` are the ids that stand where
     we write our id of a run. `is_id_of_address`: the external id is the end of an address that is perhaps no run's.
     `is_being_cancelled`: the system has accepted a cancellation and goes on until it ends the run; `state` is then the
-    lowest one, which moves no run.
+    lowest one, which moves no run. `verdict` is the system's own on the run, and `status_reason` why the run is in its
+    state, in its own words: one line of bounded length.
     """
 
     external_id: str | None
@@ -56,6 +58,8 @@ class ExternalReport:
     state: RunState | None = None
     raw_state: str | None = None
     is_being_cancelled: bool = False
+    verdict: Result | None = None
+    status_reason: str | None = None
     measures: tuple[ExternalMeasure, ...] = ()
     reasons: tuple[Reason, ...] = ()
     event_id: str | None = None

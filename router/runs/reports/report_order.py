@@ -36,7 +36,7 @@ def is_behind(row: RunRow, event: ExternalReport, answer: ExternalReport) -> boo
 
 def merge_answer(event: ExternalReport, answer: ExternalReport) -> ExternalReport:
     """Return what an event and the answer to the GET after it report together: of two states the further one."""
-    furthest = event if _rank(answer.state) < _rank(event.state) else answer
+    furthest, other = (event, answer) if _rank(answer.state) < _rank(event.state) else (answer, event)
     return replace(
         answer,
         external_id=answer.external_id or event.external_id,
@@ -45,6 +45,8 @@ def merge_answer(event: ExternalReport, answer: ExternalReport) -> ExternalRepor
         name=answer.name or event.name,
         state=furthest.state,
         raw_state=furthest.raw_state,
+        verdict=furthest.verdict or other.verdict,
+        status_reason=furthest.status_reason or other.status_reason,
         measures=answer.measures or event.measures,
         reasons=tuple(dict.fromkeys((*event.reasons, *answer.reasons))),
         event_id=event.event_id,

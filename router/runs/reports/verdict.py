@@ -1,36 +1,49 @@
-"""Read the verdict of a system on a run that has ended, and keep it as a reason, from which the result follows.
+"""Keep the last word of a system on a run: its own verdict, from which the result follows, and why the run failed.
 
 TMF653 has no field for a verdict: systems that judge themselves call it `result`, as ServiceNow does, or a mapping
 writes theirs to that field. That a run passed needs more than its word: the mandatory measures, and no violation.
+
+A verdict is kept as a reason of the run, one at a time. Before the end it is provisional: a newer one takes its place,
+by the rules that hold for measures. So `pass` is kept too, until the end, for an older `fail` not to replace it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.runs.states import TERMINAL
 from schemas.results import Reason
-from schemas.vocabulary import RunState
+from schemas.vocabulary import Result, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from router.runs.reports.report import ExternalReport
+
+    Reasons = tuple[Reason, ...]
 
 FAIL = Reason(code="VERDICT_FAIL", message="The external system's own verdict on the run is fail.")
 INCONCLUSIVE = Reason(
     code="VERDICT_INCONCLUSIVE", message="The external system's own verdict on the run is inconclusive."
 )
-_WORDS: Mapping[str, Reason] = {"fail": FAIL, "failed": FAIL, "inconclusive": INCONCLUSIVE}
+PASS = Reason(code="VERDICT_PASS", message="The external system's own verdict on the run is pass so far.")
+STATUS_REASON = "STATUS_REASON"
+_WORDS: Mapping[str, Result] = {
+    "pass": Result.PASS,
+    "passed": Result.PASS,
+    "fail": Result.FAIL,
+    "failed": Result.FAIL,
+    "inconclusive": Result.INCONCLUSIVE,
+}
+_REASON_OF: Mapping[Result, Reason] = {Result.PASS: PASS, Result.INCONCLUSIVE: INCONCLUSIVE, Result.FAIL: FAIL}
+_SEVERITY: Mapping[str | None, int] = {None: 0, PASS.code: 0, INCONCLUSIVE.code: 1, FAIL.code: 2}
 _JUDGED = frozenset({RunState.COMPLETED, RunState.FAILED})
+_UNSUCCESSFUL = TERMINAL - {RunState.COMPLETED}
 
 
-def verdict_in(written: object, state: RunState | None, *, names_state: bool) -> tuple[Reason, ...]:
-    """Return the reason for a verdict that is not `pass`; nothing before the end, when it may be an initial value.
-
-    A report without any state (`names_state` is False) may be about the end: then `fail` counts.
-    """
-    found = _WORDS.get(written.strip().casefold()) if isinstance(written, str) else None
-    if found is None or not (state in _JUDGED or (found is FAIL and not names_state)):
-        return ()
-    return (found,)
+def read_verdict(written: object) -> Result | None:
+    """Return the verdict that a system writes; None if it is no word for one, such as null."""
+    return _WORDS.get(written.strip().casefold()) if isinstance(written, str) else None
 
 
 def is_fail(reasons: Iterable[Reason]) -> bool:
@@ -43,7 +56,74 @@ def is_inconclusive(reasons: Iterable[Reason]) -> bool:
     return any(reason.code == INCONCLUSIVE.code for reason in reasons)
 
 
-def late_verdict(known: Iterable[Reason], reported: Iterable[Reason]) -> tuple[Reason, ...]:
-    """Return the verdict of a report about a run that has ended, if it is not known yet."""
-    before = frozenset(known)
-    return tuple([reason for reason in reported if reason in (FAIL, INCONCLUSIVE) and reason not in before])
+def last_words(reasons: Reasons) -> Reasons:
+    """Return the verdict and the explanation among the reasons of a run."""
+    return tuple([reason for reason in reasons if reason.code in _SEVERITY or reason.code == STATUS_REASON])
+
+
+def with_last_words(known: Reasons, report: ExternalReport, *, is_older: bool, ends_with_measures: bool) -> Reasons:
+    """Return the reasons of a run that goes on, with the verdict and the explanation of a report.
+
+    What an older report says (`is_older`) counts only if nothing is known. A report that names a state in which the run
+    goes on may show an initial value: it replaces a verdict, and brings no first one.
+    """
+    verdict, before = _verdict_of(report), _known(known, *_REASON_OF.values())
+    counts = verdict is not None and (before is not None or _may_be_about_end(report, ends_with_measures))
+    if verdict is not None and counts and verdict != before and not (is_older and before is not None):
+        known = (*[reason for reason in known if reason not in (before, _explanation(known))], verdict)
+    said = explanation_in(report, ends_with_measures=ends_with_measures)
+    told = _explanation(known)
+    if said is None or said == told or (is_older and told is not None):
+        return known
+    return (*[reason for reason in known if reason != told], said)
+
+
+def without_pass(reasons: Reasons) -> Reasons:
+    """Return the reasons of a run that has ended: a verdict of `pass` gives none."""
+    return tuple([reason for reason in reasons if reason != PASS]) if PASS in reasons else reasons
+
+
+def late_words(known: Reasons, report: ExternalReport, *, ends_with_measures: bool) -> Reasons:
+    """Return the verdict of a report about a run that has ended if it is worse than the known one, and why.
+
+    A verdict from before the end that arrives after it does not count.
+    """
+    verdict = _verdict_of(report)
+    is_overtaken = report.is_older and report.state not in _JUDGED
+    found: list[Reason] = []
+    if verdict is not None and _may_be_about_end(report, ends_with_measures) and not is_overtaken:
+        before = _known(known, *_REASON_OF.values())
+        if _SEVERITY[verdict.code] > _SEVERITY[before.code if before is not None else None]:
+            found.append(verdict)
+    said = explanation_in(report, ends_with_measures=ends_with_measures)
+    if said is not None and not is_overtaken and _explanation(known) is None:
+        found.append(said)
+    return tuple(found)
+
+
+def explanation_in(report: ExternalReport, *, ends_with_measures: bool) -> Reason | None:
+    """Return why the system ended a run without success, as it says in a report."""
+    if report.status_reason is None:
+        return None
+    is_bad = report.verdict in (Result.FAIL, Result.INCONCLUSIVE) and _may_be_about_end(report, ends_with_measures)
+    if report.state not in _UNSUCCESSFUL and not is_bad:
+        return None
+    return Reason(code=STATUS_REASON, message=report.status_reason)
+
+
+def _verdict_of(report: ExternalReport) -> Reason | None:
+    is_judged = report.state not in TERMINAL or report.state in _JUDGED
+    return _REASON_OF.get(report.verdict) if report.verdict is not None and is_judged else None
+
+
+def _may_be_about_end(report: ExternalReport, ends_with_measures: bool) -> bool:  # noqa: FBT001 - private
+    """Return whether the system does not say that the run goes on; if measures end its runs, its states say nothing."""
+    return report.state in TERMINAL or report.raw_state is None or ends_with_measures
+
+
+def _known(reasons: Reasons, *wanted: Reason) -> Reason | None:
+    return next((reason for reason in reasons if reason in wanted), None)
+
+
+def _explanation(reasons: Reasons) -> Reason | None:
+    return next((reason for reason in reasons if reason.code == STATUS_REASON), None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from consumers.spokes.profile import Profile
+from consumers.spokes.profile import EndOfRun, Profile
 from consumers.spokes.profile_loader import load_profiles
 from schemas.lifecycle import RunCancelled
 from schemas.run_document import Characteristic, RequestedMeasure, ServiceRef
@@ -46,8 +46,32 @@ async def test_a_system_with_words_of_its_own_is_served_by_the_example(kafka_boo
         (Result.PASS, 1012.5),
         (Result.FAIL, 1012.5),
     ]
-    assert [[reason.code for reason in result.reasons] for result in results] == [[], ["VERDICT_FAIL"]]
+    assert [[reason.code for reason in result.reasons] for result in results] == [[], ["VERDICT_FAIL", "STATUS_REASON"]]
+    assert results[1].reasons[1].message == "line is down"
     assert sorted(job["leitung"] for job in system.jobs.values()) == ["broken", "long", "well"]
+    assert service.dead_letters() == []
+
+
+async def test_a_verdict_that_a_poll_read_before_the_end_does_not_count(kafka_bootstrap: str, tmp_path: Path) -> None:
+    async with a_service(kafka_bootstrap, tmp_path, started=False) as service, a_bench_system() as system:
+        (example,) = load_profiles([EXAMPLE])
+        receive = tuple(rule for rule in example.mapping.receive if rule.to != "/state")  # it names no states
+        stateless = example.model_copy(
+            update={
+                "name": "fibre-lab",
+                "base_url": system.base_url,
+                "end_of_run": EndOfRun.MEASURES,
+                "mapping": example.mapping.model_copy(update={"receive": receive}),
+                **QUICK,
+            }
+        )
+        use(service, stateless)
+        await service.start()
+        await service.request(on_line("TR1", "wavering"), on_line("TR2", "broken"))
+        results = [await service.result_of(run_id) for run_id in ("TR1", "TR2")]
+        assert await service.stop()
+    assert [result.result for result in results] == [Result.PASS, Result.FAIL]
+    assert [[reason.code for reason in result.reasons] for result in results] == [[], ["VERDICT_FAIL", "STATUS_REASON"]]
     assert service.dead_letters() == []
 
 

@@ -22,7 +22,7 @@ from consumers.spokes.tmf653.spoke import Tmf653Spoke
 from router.responses import HttpResponse
 from router.runs.changes import find_field_changes
 from schemas.run_document import Characteristic
-from schemas.vocabulary import Channel, RunState
+from schemas.vocabulary import Channel, Result, RunState
 from tests.builders.runs import a_document, a_run, a_tree
 from tests.builders.spokes import a_command, a_notification, a_profile, json_of
 
@@ -69,14 +69,22 @@ def reply(body: object) -> HttpResponse:
 PAGE = Path(__file__).parents[4] / "docs" / "how-to" / "connect-a-system.md"
 
 
-@pytest.mark.parametrize(("verdict", "codes"), [("OK", []), ("NOK", ["VERDICT_FAIL"]), (None, ["VERDICT_FAIL"])])
-def test_the_page_maps_the_verdict_of_a_system(verdict: object, codes: list[str]) -> None:
+@pytest.mark.parametrize(("verdict", "read"), [("OK", Result.PASS), ("NOK", Result.FAIL), (None, None)])
+def test_the_page_maps_the_verdict_of_a_system(verdict: object, read: Result | None) -> None:
     rules = re.search(r"`mapping: (\{receive: .*/result.*\})`", PAGE.read_text(encoding="utf-8"))
     assert rules
     spoke = a_mapped_spoke(**YAML(typ="safe").load(rules[1]))
-    report = spoke.read_reply(reply({"id": "1", "state": "completed", "verdict": verdict}))
-    assert [reason.code for reason in report.reasons] == codes
-    assert spoke.read_reply(reply({"id": "1", "state": "inProgress", "verdict": verdict})).reasons == ()
+    answer = {"id": "1", "state": "completed", "verdict": verdict, "why": "line is down"}
+    report = spoke.read_reply(reply(answer))
+    assert (report.verdict, report.status_reason) == (read, "line is down")
+
+
+@given(st.none() | st.sampled_from(["green", "red", "", "0"]) | st.integers() | st.booleans(), st.booleans())
+def test_null_is_translated_by_a_row_of_its_own_only(value: object, writes: bool) -> None:  # noqa: FBT001 - drawn
+    for table, of_null in (({"green": 1}, None), ({"green": 1, None: 2}, 2)):
+        rule = MappingRule.model_validate({"from": "/a", "to": "/b", "values": table, "otherwise": 9})
+        found = compile_rules([rule], writes=writes)({"a": value})
+        assert found == {"b": of_null if value is None else 1 if value == "green" else 9}
 
 
 def test_the_example_of_other_words_reads_what_it_says_that_its_system_answers() -> None:
@@ -96,6 +104,7 @@ def test_the_example_of_other_words_reads_what_it_says_that_its_system_answers()
     assert answer
     report = spoke.read_reply(reply(orjson.loads(answer[1])))
     assert (report.external_id, report.state, report.reasons) == ("4711", RunState.COMPLETED, ())
+    assert (report.verdict, report.status_reason) == (Result.PASS, None)
     assert [(one.metric_name, one.value, one.unit_of_measure) for one in report.measures] == [("latency", 12.5, "ms")]
     call = spoke.to_look_up(run)
     assert call is not None

@@ -16,7 +16,7 @@ from router.responses import HttpResponse
 from router.runs.reports.report import ExternalMeasure, ExternalReport
 from schemas.results import ReportedMeasure
 from schemas.run_document import JsonText
-from schemas.vocabulary import MeasureIdOrigin, RunState
+from schemas.vocabulary import MeasureIdOrigin, Result, RunState
 from tests.builders.runs import a_document
 from tests.builders.spokes import a_spoke
 
@@ -38,6 +38,8 @@ KEYS = [
     "characteristic",
     "externalIdentifier",
     "childServiceTest",
+    "result",
+    "statusReason",
     "event",
     "serviceTest",
     "eventType",
@@ -288,22 +290,43 @@ def test_characteristics_of_measures_are_left_out_and_told_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "codes"),
+    ("written", "verdict"),
     [
-        ({"state": "completed", "result": "fail"}, ["VERDICT_FAIL"]),
-        ({"state": "completed", "result": " FAILED "}, ["VERDICT_FAIL"]),
-        ({"state": "failed", "result": "Inconclusive"}, ["VERDICT_INCONCLUSIVE"]),
-        ({"result": "fail"}, ["VERDICT_FAIL"]),  # a system that names no state
-        ({"result": "inconclusive"}, []),  # which is an initial value
-        ({"state": "completed", "result": "pass"}, []),
-        ({"state": "completed", "result": "42 Mbit/s"}, []),
-        ({"state": "completed", "result": ["fail"]}, []),
-        ({"state": "inProgress", "result": "fail"}, []),
-        ({"state": "a word of its own", "result": "fail"}, []),
+        ("fail", Result.FAIL),
+        (" FAILED ", Result.FAIL),
+        ("Inconclusive", Result.INCONCLUSIVE),
+        ("pass", Result.PASS),
+        ("42 Mbit/s", None),
+        (["fail"], None),
+        (None, None),
     ],
 )
-def test_the_verdict_of_a_system_is_read_at_the_end(run: dict[str, object], codes: list[str]) -> None:
-    assert [reason.code for reason in read_report({"id": "1", **run}).reasons] == codes
+def test_the_verdict_of_a_system_is_read(written: object, verdict: Result | None) -> None:
+    report = read_report({"id": "1", "state": "completed", "result": written})
+    assert (report.verdict, report.reasons) == (verdict, ())
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("line is down", "line is down"),
+        ("line\n is\x00 down ", "line is down"),
+        (["line is down", "port is dark", None], "line is down; port is dark"),
+        ({"code": 7}, '{"code":7}'),
+        (7, "7"),
+        ("", None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_the_explanation_of_a_system_is_one_line(written: object, text: str | None) -> None:
+    assert read_report({"id": "1", "statusReason": written}).status_reason == text
+
+
+@given(st.recursive(st.none() | st.booleans() | st.text(max_size=3000), st.lists, max_leaves=30))
+def test_the_explanation_of_a_system_is_bounded(written: object) -> None:
+    text = read_report({"id": "1", "statusReason": written}).status_reason
+    assert text is None or (0 < len(text) <= 500 and text.isprintable())
 
 
 def test_a_value_that_is_too_deep_has_a_problem() -> None:
