@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 from consumers.spokes.security.loopback import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class SecretMissingError(Exception):
@@ -141,6 +141,15 @@ class OAuth2Auth(ProfileModel):
 Auth = Annotated[
     NoAuth | BasicAuth | BearerAuth | ApiKeyAuth | ApiKeyQueryAuth | OAuth2Auth, Field(discriminator="kind")
 ]
+
+
+def secret_fields(auth: Auth) -> tuple[str, ...]:
+    """Return the fields of credentials that say where a secret is."""
+    return tuple(name for name, field in type(auth).model_fields.items() if _is_reference(field.metadata))
+
+
+def _is_reference(metadata: Iterable[object]) -> bool:
+    return any(isinstance(each, AfterValidator) and each.func is _check_reference for each in metadata)
 
 
 class TlsSettings(ProfileModel):

@@ -30,6 +30,11 @@ def digest_of(body: bytes | None) -> str | None:
     return hashlib.sha256(body).hexdigest()[:_DIGEST_LENGTH] if body else None
 
 
+def is_secret_name(name: str) -> bool:
+    """Return whether a field, a header or a parameter is named like a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def masked_body(body: bytes | None, content_type: str | None = None) -> str | None:
     """Return the text of a body, shortened, without the values of fields that are named like secrets."""
     if not body:

@@ -1,4 +1,4 @@
-"""The commands `southbound spokes list`, `check`, `show`, `probe`, `schema` and `new`."""
+"""The commands `southbound spokes list`, `check`, `show`, `probe`, `preview`, `schema` and `new`."""
 
 import os
 from pathlib import Path
@@ -84,6 +84,34 @@ def probe(name: SpokeArgument, json: JsonOption = False, config: ConfigOption = 
     from southbound.operations.spokes.probe import probe_spoke
 
     return probe_spoke(settings, name, os.environ, as_json=json)
+
+
+@spokes.command(epilog=EXIT_CODES)
+def preview(
+    name: SpokeArgument,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file of events, as for `southbound produce`, or `-`.")],
+    every: Annotated[
+        bool, typer.Option("--all", help="Show also how each run is looked up, asked for, and cancelled.")
+    ] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> int:
+    """Print the requests that events would lead to at a system, without a connection to it, to Kafka or to a service.
+
+    Every run is shown as if it was sent there on its own, whatever the tables decide: a `RunRequested` is a POST, a
+    `RunChanged` after it what differs, a `RunCancelled` the cancellation. What a system gives is a placeholder
+    (`EXTERNAL-ID-OF-TR1`), and secrets are `***`; they need not be there. What a test specification adds is not shown.
+
+    **Examples**
+
+    - `southbound spokes preview fibre-lab run.yaml`
+    - `southbound spokes preview ./lab.yaml run.yaml --all`
+    - `southbound spokes preview ./lab.yaml run.yaml --json | jq .body`
+    """
+    settings = read_file_settings(config)
+    from southbound.operations.spokes.preview import preview_requests
+
+    return preview_requests(settings, name, file, every=every, as_json=json)
 
 
 @spokes.command(epilog=EXIT_CODES)

@@ -191,7 +191,7 @@ def test_what_a_system_says_of_a_run_that_goes_on_is_no_explanation() -> None:
 
 def test_an_explanation_that_comes_after_the_end_is_told_once() -> None:
     ended = after([said(None, RunState.FAILED)])
-    row, told = ended, []
+    row, told = ended, list[object]()
     for number in range(3):
         report = said(None, RunState.FAILED, status_reason=f"line {number} is down")
         step = advance(row, (Reported(report_id=f"late {number}", report=report),), NOON)
