@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 from ruamel.yaml import YAML
 
+from consumers.spokes.mapping.known_fields import EVENT, READ, SENT, known_pointers
 from consumers.spokes.mapping.rules import MappingRule
 from consumers.spokes.profile import Profile
 from consumers.spokes.registry import spoke_for
@@ -15,6 +16,8 @@ from schemas.commands import PinnedDecision, SendRun
 from schemas.run_document import Characteristic, RunDocument, ServiceRef, SpecificationRef
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic.fields import FieldInfo
 
 EXAMPLE = """name: copper-tester
@@ -51,6 +54,12 @@ system explains a run that has failed, was rejected or cancelled, or did not pas
 becomes a reason of the result (`STATUS_REASON`), of at most 500 characters.
 
 """
+FIELDS = """
+These are the fields. A list has `*` here: in a rule, a number or `[name=port]` may stand in its place, and in `to` also
+`-`. Below `/…` everything is allowed, and so are fields whose names begin with `@`, at any level. A dialect that is not
+`tmf653` has no mapping.
+
+"""
 AFTER = """
 An example:
 
@@ -81,7 +90,29 @@ def section() -> str:
     )
     body = orjson.dumps(orjson.loads(call.body or b"{}"), option=orjson.OPT_INDENT_2).decode()
     rows = [(f"`{_name(name, field)}`", field.description or "") for name, field in MappingRule.model_fields.items()]
-    return BEFORE + table(("field of a rule", "meaning"), rows) + AFTER.format(example=EXAMPLE, body=body)
+    rules = table(("field of a rule", "meaning"), rows)
+    return (
+        BEFORE
+        + rules
+        + FIELDS
+        + table(("fields of", "used by", "pointers"), _fields())
+        + AFTER.format(example=EXAMPLE, body=body)
+    )
+
+
+def _fields() -> list[tuple[str, str, str]]:
+    """Return the fields that rules may name; those of an event are those of a run, in their place."""
+    used_by_sent = "`from` and `drop` of `mapping.send`, `create` and `change`"
+    event = [each for each in known_pointers(EVENT) if not each.startswith("/event/serviceTest/")]
+    return [
+        ("what is sent", used_by_sent, _pointers(known_pointers(SENT))),
+        ("a run that is read", "`to` of `mapping.receive`", _pointers(known_pointers(READ))),
+        ("a notification", "`to` of `mapping.event`", _pointers([*event, "/event/serviceTest/…"])),
+    ]
+
+
+def _pointers(pointers: Iterable[str]) -> str:
+    return ", ".join(f"`{each}`" for each in pointers)
 
 
 def _name(name: str, field: FieldInfo) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Union
 from consumers.spokes.mapping.pointers import EACH, NEW, Select
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from consumers.spokes.mapping.pointers import PointerToken
 
@@ -62,6 +62,17 @@ EVENT: FieldTree = {
     "eventTime": LEAF,
     "event": {"serviceTest": READ, "id": LEAF, "href": LEAF},
 }
+
+
+def known_pointers(fields: FieldTree, above: str = "") -> Iterator[str]:
+    """Yield a pointer to each of these fields; below one that ends with `/…` everything is allowed."""
+    if isinstance(fields, str):
+        yield f"{above}/…" if fields == ANYTHING else above
+    elif isinstance(fields, list):
+        yield from known_pointers(fields[0], f"{above}/{EACH}")
+    else:
+        for name, inner in fields.items():
+            yield from known_pointers(inner, f"{above}/{name}")
 
 
 def unknown_field(tokens: tuple[PointerToken, ...], fields: FieldTree) -> str | None:

@@ -59,7 +59,11 @@ class MappingRule(ProfileModel):
         description="What is written for a value that `values` does not have. Null is no value, and stays as it is.",
     )
     date: Annotated[str, AfterValidator(_check_date_format)] | None = Field(
-        default=None, description="The system's format of the moment, as of `strptime`, or `epochSeconds`."
+        default=None,
+        description=(
+            f"The system's format of the moment: `{EPOCH_SECONDS}`, `{EPOCH_MILLISECONDS}` (both since 1970), or a"
+            " format of `strptime` such as `%d.%m.%Y %H:%M`."
+        ),
     )
     decimal: Literal[",", "."] | None = Field(
         default=None,

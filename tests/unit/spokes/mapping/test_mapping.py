@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from consumers.spokes.mapping.compiled import compile_rules
+from consumers.spokes.mapping.known_fields import EVENT, READ, SENT, known_pointers
 from consumers.spokes.mapping.mapped_spoke import MappedSpoke
 from consumers.spokes.mapping.rules import MappingRule, SendRule
 from consumers.spokes.profile_loader import ProfilesWrongError, load_profiles
@@ -27,6 +28,7 @@ from tests.builders.runs import a_document, a_run, a_tree
 from tests.builders.spokes import a_command, a_notification, a_profile, json_of
 
 if TYPE_CHECKING:
+    from consumers.spokes.mapping.known_fields import FieldTree
     from consumers.spokes.port import Spoke
 
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds
@@ -118,6 +120,18 @@ def test_a_characteristic_of_a_measure_becomes_a_measure_as_the_page_about_5_0_s
     measures = [{"metricName": "delay", "value": 1, "testMeasureCharacteristic": [{"value": 5}]}]
     report = spoke.read_reply(reply({"id": "1", "testMeasure": measures}))
     assert [(one.metric_name, one.value) for one in report.measures] == [("delay", 1), ("samples", 5)]
+
+
+@pytest.mark.parametrize(("rules", "fields"), [("send", SENT), ("receive", READ), ("event", EVENT)])
+def test_each_field_that_the_page_lists_may_be_in_a_rule(rules: str, fields: FieldTree) -> None:
+    page = (PAGE.parents[1] / "profiles.md").read_text(encoding="utf-8")
+    listed = [*known_pointers(fields)]
+    for pointer in listed:
+        place = pointer.replace("/…", "/anything").replace("*", "0")
+        a_profile(mapping={rules: [{"from": place} if rules == "send" else {"from": "/x", "to": place}]})
+        shown = "/event/serviceTest/…" if pointer.startswith("/event/serviceTest/") else pointer
+        assert f"`{shown}`" in page
+    assert len(listed) > 5
 
 
 def test_a_post_has_the_fields_of_the_system() -> None:
