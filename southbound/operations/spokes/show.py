@@ -10,6 +10,7 @@ from rich.table import Table
 
 from consumers.spokes.conventions.hub_settings import CredentialsPlace
 from consumers.spokes.profile_schema import profile_schema
+from schemas.codec.printable import printable
 from schemas.text.counts import count_noun
 from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.configuration import missing_secrets
@@ -61,7 +62,19 @@ def check_profile(file: Path, environment: Mapping[str, str]) -> int:
         raise invalid_input(mistakes)
     set_by_file = count_noun(len(profile.model_fields_set), "field")
     print_text(f"spoke {profile.name} is valid: {set_by_file} set, not contacted: {profile.base_url}")
+    if dropped := _dropped(profile):
+        print_text(
+            f"note: {', '.join(dropped)} of an order are not sent, but for what an earlier rule moves: mapping drops "
+            "them, and no update says so"
+        )
     return ExitCode.SUCCESS
+
+
+def _dropped(profile: Profile) -> list[str]:
+    """Return the fields of an order that the mapping removes from what is sent."""
+    rules = profile.mapping
+    every = (rule.drop for rule in (*rules.send, *rules.create, *rules.change))
+    return list(dict.fromkeys(printable(pointer) for pointer in every if pointer is not None))
 
 
 def show_spoke(settings: Settings, name: str, *, as_json: bool) -> int:

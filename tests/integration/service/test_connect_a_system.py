@@ -92,7 +92,7 @@ class Follower:
 
     @staticmethod
     def shows_the_end(command: list[str], output: str) -> bool:
-        return "show" not in command or "runs" not in command or "completed" in output
+        return "show" not in command or "runs" not in command or "completed" in output or "cancelled" in output
 
     def logs(self) -> str:
         return "\n".join(file.read_text(errors="replace")[-3000:] for file in self.folder.glob("*.log"))
@@ -125,4 +125,14 @@ def test_the_page_leads_to_the_first_result(follower: Follower) -> None:
     result = printed["southbound runs show LT-1"]
     assert re.search(r"TM-1.*12", result)
     assert re.search(r"TM-2.*940", result)
+    preview = printed["southbound spokes preview open-slice run.yaml --all"]
+    assert [line.split()[0] for line in preview.splitlines() if "/serviceTest" in line] == [
+        "POST",
+        "GET",
+        "GET",
+        "DELETE",
+    ]
+    cancelled = printed["southbound runs show LT-2"]
+    assert "DELETE" in cancelled
+    assert "cancelled" in cancelled
     assert (follower.folder / "profile.schema.json").read_text().startswith("{")
