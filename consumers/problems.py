@@ -149,9 +149,16 @@ def answer_behind(row: RunRow, event: ExternalReport, answer: ExternalReport) ->
 
 def report_without_run(spoke: str, report: ExternalReport) -> Problem:
     """Return the problem of a report that belongs to no run of ours."""
+    if report.external_id is None:
+        has = f", and has {report.shown}" if report.shown else ""
+        advice = "write or correct a rule to /id in mapping.receive of its profile, or mapping.event, then redrive it"
+        return Problem(
+            code="REPORT_WITHOUT_RUN",
+            sentence=f"{spoke} reported on a run without an id: the notification names no run of ours{has}: {advice}.",
+        )
     return Problem(
         code="REPORT_WITHOUT_RUN",
-        sentence=f"{spoke} reported on {report.external_id or 'a run without an id'}, "
+        sentence=f"{spoke} reported on {report.external_id}, "
         "which no run in the run store carries: check that the system answers for our runs, and set callback_auth "
         "if it names the id of a run only in callbacks.",
     )
@@ -176,7 +183,8 @@ def external_id_missing(row: RunRow, subject: str) -> Problem:
     return Problem(
         code="EXTERNAL_ID_MISSING",
         sentence=f"{subject} needs the external id of run {row.run_id}, which {row.spoke} accepted without one "
-        "and has not named since: ask the system's operators for the run, then redrive this record.",
+        "and has not named since: if its answers have the id under another name, write a rule to /id in "
+        "mapping.receive of its profile; ask the system's operators for the run, then redrive this record.",
     )
 
 

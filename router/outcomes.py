@@ -173,6 +173,25 @@ REPORT_EXCEPTIONS = (
         counter="southbound_unknown_states_total",
     ),
     ReportException(
+        name="no id",
+        exception="The answer to a POST (200, 201) has a body, and no id is found in it",
+        treatment="the run is accepted, and looked up until its id is known; an update says which rules of the profile"
+        " to correct",
+        codes=("ID_NOT_SHOWN",),
+        faults=("ID_NOT_SHOWN",),
+        counter=FAULTS_COUNTER,
+        kept="the external system",
+        replay="the look-up",
+    ),
+    ReportException(
+        name="no state",
+        exception="Three answers or notifications in a row have no state, or are no run, and no profile field says so",
+        treatment="the run stays in its state; an update says which rules of the profile to correct",
+        codes=("STATE_NOT_SHOWN",),
+        faults=("STATE_NOT_SHOWN",),
+        counter=FAULTS_COUNTER,
+    ),
+    ReportException(
         name="illegal transition",
         exception="A state after the end of the run",
         treatment="stored and published as `stale`; nothing leaves a final state",

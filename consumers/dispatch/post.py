@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, assert_never
 
 from consumers.dispatch.attempts import failed_attempt
@@ -44,6 +45,7 @@ from router.runs.events import (
 )
 from router.runs.failed_attempt import is_worth_storing
 from router.runs.ids import idempotency_key
+from router.runs.reports.unread_fields import id_not_shown
 from router.runs.revisions.change_plan import plan_change, without_ignored
 from router.runs.revisions.replacement import is_replaced, is_reposted, replaced_ids
 from schemas.vocabulary import Phase, RunState
@@ -238,6 +240,8 @@ class PostAttempt:
         ignored = self._ignored(rows[0], result)
         if report.external_id is not None:
             return await self._adopt(rows, report, ignored)
+        if result.accepted_response().status == HTTPStatus.ACCEPTED:  # it names no id yet
+            report = replace(report, shown="")
         found = await self._find(rows[0], report.href)
         if found is not None and found.external_id is None and found.state is RunState.REJECTED:
             return await self._store_refusal(rows, found.reasons)
@@ -285,6 +289,7 @@ class PostAttempt:
             document=document,
             id_deadline=profile.id_deadline,
             limits=profile.time_limits,
+            without_id=id_not_shown(row.spoke, report.shown) if report and report.shown and not external_id else None,
         )
         refused = self._refused_part(row, ignored)
         if report is None:

@@ -14,6 +14,7 @@ from consumers.inbound.checks.cancellation_check import CancellationCheck
 from consumers.inbound.checks.deadline_check import DeadlineCheck
 from consumers.inbound.checks.due_checks import CHECK_CONTENT_TYPE, is_outdated
 from consumers.inbound.checks.run_check import RunCheck, is_not_there
+from consumers.inbound.polling.answers_without_state import as_several, no_run_shown
 from consumers.inbound.unknown_ids import UnknownIds
 from consumers.problems import (
     REPORT_UNREADABLE,
@@ -103,6 +104,8 @@ class ReportHandler:
             self.on_ignored(received.spoke)
             return Done()
         except NotUnderstoodError as error:
+            if received.channel is Channel.POLL:
+                return as_several(no_run_shown(received.external_id, error), received)
             return DeadLetter(report_unreadable(received.spoke, str(error)))
         if needs_task(report):
             return await self._cancel_reports.read_task(event, received.spoke, report, attempt)
@@ -150,7 +153,9 @@ class ReportHandler:
 
     def _read_report(self, received: InboundReceived) -> ExternalReport:
         report = self.caller.spoke(received.spoke).read_callback(received)
-        return replace(report, as_of=received.received_at) if received.channel is Channel.POLL else report
+        if received.channel is not Channel.POLL:
+            return report
+        return as_several(replace(report, as_of=received.received_at), received)
 
     def _is_authentic(self, received: InboundReceived) -> bool:
         authenticated = self.caller.spoke(received.spoke).profile.authenticates_callbacks

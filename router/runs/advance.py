@@ -52,7 +52,7 @@ from router.runs.measures.thresholds import with_violations
 from router.runs.notifications import build as announcements
 from router.runs.notifications.outages import after_outage
 from router.runs.pending import WAITS_FOR_THRESHOLD
-from router.runs.reports import late_reports
+from router.runs.reports import late_reports, unread_fields
 from router.runs.reports.information import add_questions, without_answered, without_questions_about
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
 from router.runs.reports.report_order import names_earlier_state, newest_event, without_outdated_fields
@@ -324,10 +324,12 @@ def _apply_accepted(row: RunRow, run_event: Accepted, phase: Phase, at: datetime
         watch=None if run_event.external_id else begin(Missing.EXTERNAL_ID, at, run_event.id_deadline),
         deadline=deadlines.begin(run_event.document, at, run_event.limits),
     )
+    row = _with_new_reason(row, run_event.without_id)
     # The ordering service knows that the run was accepted: the news is the change for which it was POSTed again.
     changes = replacements.accepts_change(row, run_event.document)
     kind = UpdateKind.CHANGE_ACCEPTED if changes else UpdateKind.ACCEPTED
-    return _notify(replacements.accept_repost(row), kind, version=run_event.document.version)
+    reasons = (run_event.without_id,) if run_event.without_id else ()
+    return _notify(replacements.accept_repost(row), kind, reasons, run_event.document.version)
 
 
 def _with_changed_deadline(row: RunRow, run_event: ChangeAccepted, at: datetime) -> RunRow:
@@ -378,7 +380,7 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     basis = row
     row, returned, _ = missing_parts.take_back(row, at)
     if report.external_id and row.external_id is None:
-        row = replace(row, external_id=report.external_id, external_href=report.href)
+        row = unread_fields.with_id_shown(replace(row, external_id=report.external_id, external_href=report.href))
     row = missing_parts.end_watch(_with_last_words(_add_measures(row, run_event), run_event), report)
     if returned and row.external_id is None:
         row = replace(row, watch=begin(Missing.EXTERNAL_ID, at, run_event.id_deadline))
@@ -392,6 +394,11 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
 
 def _apply_state(row: RunRow, run_event: Reported, at: datetime, asked: tuple[Reason, ...]) -> Transition:
     report = run_event.report
+    if report.raw_state:
+        row = unread_fields.with_state_shown(row)
+    elif report.shown and not (report.is_older or run_event.ends_with_measures):
+        row, unread = unread_fields.count_answer(row, report)
+        asked += unread
     state = missing_parts.state_to_enter(row, report)
     if run_event.ends_with_measures and state not in TERMINAL and missing_parts.is_measured(row):
         state = RunState.COMPLETED

@@ -169,6 +169,7 @@ class Accepted:
     document: RunDocument
     id_deadline: float = 600.0  # seconds for which the external id is looked up, if the system named none
     limits: TimeLimits = DEFAULT_LIMITS
+    without_id: Reason | None = None  # why no id was read in the answer, which has something else
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from rich.text import Text
 from router.responses import Purpose
 from router.runs.checks.watch import Missing
 from router.runs.notifications.last_notification import last_notifications
+from router.runs.reports.unread_fields import MIN_ANSWERS, answers_without_state
 from router.runs.revisions.replacement import is_being_replaced
 from router.tables.explain.explanation import explanation_text
 from router.timeline.entries import HttpAttempt, OmittedEntries, StateChange
@@ -224,10 +225,21 @@ def status_sentences(row: RunRow) -> list[str]:
         *([f"last attempt {attempt}"] if attempt else []),
         *([f"next attempt {next_attempt}"] if next_attempt else []),
         *([f"next check {check}"] if check else []),
+        *_unread_answers(row),
         *([f"deadline {deadline}"] if (deadline := _describe_deadline(row)) else []),
         *[f"published last: {line}" for line in _last_updates(row)],
         *_pending_requests(row),
     ]
+
+
+def _unread_answers(row: RunRow) -> Iterator[str]:
+    """Tell the answers without a state that are too few for a reason: a system may show one only later."""
+    counted = answers_without_state(row)
+    if 0 < counted < MIN_ANSWERS:
+        yield (
+            f"{count_noun(counted, 'answer')} had no state that could be read: after {MIN_ANSWERS} in a row, a reason "
+            "says which rules of the profile to correct"
+        )
 
 
 def _last_updates(row: RunRow) -> list[str]:
@@ -325,6 +337,8 @@ def _describe_routed(row: RunRow) -> str:
 
 def _describe_accepted(row: RunRow) -> str:
     state = f", which reports {row.state}" if row.state else ""
+    if answers_without_state(row):
+        state = ", whose answers have shown no state yet"
     named = f"as {row.external_id}" if row.external_id is not None else "without naming an id"
     return f"{row.spoke} has accepted it {named}{state}"
 
@@ -341,7 +355,7 @@ def _describe_fallout(row: RunRow) -> str:
 _MISSING: dict[Missing, str] = {
     Missing.MEASURES: "mandatory measures are missing",
     Missing.RUN: "its system does not show it",
-    Missing.EXTERNAL_ID: "its system has not named its id",
+    Missing.EXTERNAL_ID: "its system has not named its id where mapping.receive of its profile reads it (/id)",
     Missing.STATE: "its system reports a state that is not known",
     Missing.RETURN: "it is lost",
 }

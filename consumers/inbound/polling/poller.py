@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from consumers.dispatch.call import MembershipUncertainError
 from consumers.inbound.checks.due_checks import REPUBLISH_AFTER
 from consumers.inbound.checks.run_check import is_not_there
+from consumers.inbound.polling.answers_without_state import SEVERAL_ANSWERS, UnpublishedAnswers, no_run_shown
 from consumers.inbound.polling.pace import START_PARTS, jittered, part_of, pause_after
 from consumers.problems import call_failed
-from consumers.spokes.port import NoRunShownError, NotUnderstoodError
+from consumers.spokes.port import AnotherRunError, NoRunShownError, NotUnderstoodError
 from consumers.spokes.profile import EndOfRun, ResultChannel
 from consumers.store.claims.poll_claims import PollClaim
 from consumers.store.port import StoreUnavailableError
@@ -92,6 +93,7 @@ class Poller:
     on_news: Callable[[str], None] = lambda _: None  # called with the spoke of each response that is published
     not_found: dict[str, int] = field(default_factory=dict)  # run id -> rounds in which it was not found
     published: dict[str, _Published] = field(default_factory=dict)  # run id -> its last answer
+    without_state: UnpublishedAnswers = field(default_factory=UnpublishedAnswers)
     random: Callable[[], float] = random.random
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
@@ -150,7 +152,7 @@ class Poller:
             again = [
                 each
                 for each, answer in zip(claimed, answers, strict=True)
-                if each.row.run_id in news or answer.report is None
+                if each.row.run_id in news or answer.result.meaning.verdict is not Verdict.ACCEPTED
             ]
         finally:
             await self._ask_soon(again, profile)
@@ -170,11 +172,20 @@ class Poller:
         if result.meaning.verdict is not Verdict.ACCEPTED or is_not_there(result):
             return _PollAnswer(row, result)
         try:
-            return _PollAnswer(row, result, self.caller.read_run_as_of(row, result))
+            return self._counted(_PollAnswer(row, result, self.caller.read_run_as_of(row, result)))
         except NoRunShownError as error:
             return _PollAnswer(row, result.as_not_there(str(error)))
-        except NotUnderstoodError as error:
+        except AnotherRunError as error:
             return _PollAnswer(row, result.as_unknown_outcome(str(error)))  # the next round asks again
+        except NotUnderstoodError as error:
+            unread = result.as_unknown_outcome(str(error))
+            return self._counted(_PollAnswer(row, unread, no_run_shown(row.external_id, error)))
+
+    def _counted(self, answer: _PollAnswer) -> _PollAnswer:
+        row, _, report = answer
+        if report is None or self.caller.spoke(row.spoke).profile.end_of_run is EndOfRun.MEASURES:
+            return answer
+        return answer._replace(report=self.without_state.count(row, report))
 
     async def _publish_news(self, answers: Sequence[_PollAnswer]) -> frozenset[str]:
         """Publish the answers that say something new, and return the ids of their runs."""
@@ -217,15 +228,22 @@ class Poller:
             "keeps_unknown_measures": profile.unknown_measures == "keep",
         }
         role = f"poll:{sha256(response.body).hexdigest()}"
+        several = None
+        is_unreadable = result.meaning.verdict is not Verdict.ACCEPTED
         if has_news(row, report, self.now(), profile.measures_grace, **reading):
             # The same answer may be news again after the run has changed, so its id names the revision, too.
             role = f"{role}:{row.revision}"
-        elif self._was_last_published(row, response.body):
+            several = SEVERAL_ANSWERS if report.alike > 1 else None
+        elif is_unreadable or self._was_last_published(row, response.body):
             return None
+        if is_unreadable and len(response.body) > MAX_PUBLISHED_BODY:
+            return None  # the inbound consumer could not read it either
         if len(response.body) > MAX_PUBLISHED_BODY:
             # The topic does not take it: the inbound consumer reads the run itself.
             return self._build_event(row, role, body=b"")
-        return self._build_event(row, role, response.body, response.headers.get("content-type"), result.asked_at)
+        return self._build_event(
+            row, role, response.body, response.headers.get("content-type"), result.asked_at, several
+        )
 
     def _build_event(
         self,
@@ -234,6 +252,7 @@ class Poller:
         body: bytes,
         content_type: str | None = None,
         asked_at: datetime | None = None,
+        event_type: str | None = None,
     ) -> Event | None:
         event_id = derive_event_id(f"{row.spoke}:{row.external_id}", role)
         if event_id in row.processed_reports or self._is_on_its_way(row, event_id):
@@ -244,6 +263,7 @@ class Poller:
             channel=Channel.POLL,
             received_at=asked_at or self.now(),
             content_type=content_type,
+            event_type=event_type,
             body=body,
         )
         return Event(headers=EventHeaders(id=event_id, time=self.now(), subject=row.run_id), data=received)
@@ -260,6 +280,7 @@ class Poller:
     def _remember(self, answer: _PollAnswer, event: Event) -> None:
         row, response = answer.row, answer.result.response
         body = response.body if isinstance(response, HttpResponse) else b""
+        self.without_state.forget(row)
         self.published.pop(row.run_id, None)
         self.published[row.run_id] = _Published(event.id, sha256(body).digest(), self.now())
         if len(self.published) > MAX_REMEMBERED:

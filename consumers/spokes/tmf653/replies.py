@@ -53,6 +53,8 @@ RESULT = "result"  # the verdict of a system, or an envelope around a run
 STATUS_REASON = "statusReason"  # no field of TMF653: ServiceNow's flows call it so, and mappings write to it
 _MAX_STATUS_REASONS = 10  # in a list
 _ENVELOPES = ("serviceTest", "ServiceTest", RESULT)
+_MAX_NAMED = 8  # fields of an answer, in a sentence
+_MAX_NAME_LENGTH = 40
 _REFERENCE = frozenset({"id", "href", "name", "@type", "@baseType", "@schemaLocation", "@referredType"})
 
 
@@ -184,8 +186,9 @@ def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Lef
     left.measures -= len(measures) + len(reasons)
     state = RunState.ACKNOWLEDGED if isinstance(meaning, BeingCancelled) else meaning
     ours = run_ids_in(run)
+    external_id = id_of(run, location)
     return ExternalReport(
-        external_id=id_of(run, location),
+        external_id=external_id,
         href=unless_too_long(href, MAX_HREF_LENGTH),
         external_identifier=_echoed(run, ours),
         run_ids=ours,
@@ -196,6 +199,7 @@ def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Lef
         is_being_cancelled=isinstance(meaning, BeingCancelled),
         verdict=read_verdict(run[RESULT]) if RESULT in run else None,
         status_reason=_status_reason(run[STATUS_REASON]) if STATUS_REASON in run else None,
+        shown="" if depth or (raw_state and external_id) else _named_fields(run),
         measures=measures,
         reasons=reasons,
         children=tuple(_children(spellings, run, left, depth + 1)) if CHILDREN in run else (),
@@ -206,6 +210,14 @@ def _status_reason(written: object) -> str | None:
     """Return why a run is in its state as one line, also out of a list; an object as its JSON."""
     items = [each for each in as_list(written)[:_MAX_STATUS_REASONS] if each not in _NO_STATES]
     return one_line("; ".join([each if isinstance(each, str) else shown_json(each) for each in items])) or None
+
+
+def _named_fields(run: Json) -> str:
+    """Return the names of the fields of an object, as a sentence names them; never their values."""
+    if not run:
+        return "no fields"
+    names = ", ".join([repr(str(name)[:_MAX_NAME_LENGTH]) for name in list(run)[:_MAX_NAMED]])
+    return f"the fields {names}{' and others' if len(run) > _MAX_NAMED else ''}"
 
 
 def _children(spellings: Spellings, run: Json, left: _Left, depth: int) -> Iterator[ExternalReport]:

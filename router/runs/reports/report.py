@@ -44,6 +44,8 @@ class ExternalReport:
     `is_older`: a newer report about the run may have been processed since then. `event_time` is when an event happened
     that reports `pending` or `inProgress`, by the clock of the system. `run_ids` are the ids that stand where
     we write our id of a run. `is_id_of_address`: the external id is the end of an address that is perhaps no run's.
+    `shown` is what an answer has in which no id or no state was found, as a sentence names it; empty if there was none.
+    `alike` is how many answers of this kind in a row it stands for.
     `is_being_cancelled`: the system has accepted a cancellation and goes on until it ends the run; `state` is then the
     lowest one, which moves no run. `verdict` is the system's own on the run, and `status_reason` why the run is in its
     state, in its own words: one line of bounded length.
@@ -60,6 +62,8 @@ class ExternalReport:
     is_being_cancelled: bool = False
     verdict: Result | None = None
     status_reason: str | None = None
+    shown: str = ""
+    alike: int = 1
     measures: tuple[ExternalMeasure, ...] = ()
     reasons: tuple[Reason, ...] = ()
     event_id: str | None = None

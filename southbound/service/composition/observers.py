@@ -20,6 +20,7 @@ from consumers.metrics import (
 )
 from router.outcomes import FAULT_CODES
 from router.runs.checks.missing_parts import UNKNOWN_STATE
+from router.runs.reports.unread_fields import ID_NOT_SHOWN, STATE_NOT_SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 LOGGED_AGAIN_AFTER = 3_600.0  # seconds
-MAX_LOGGED_STATES = 100  # in that time
+MAX_LOGGED_FAULTS = 100  # in that time
+LOGGED_CODES = frozenset({UNKNOWN_STATE, STATE_NOT_SHOWN, ID_NOT_SHOWN})
 
 
 def log_used_up(use: ThresholdUse) -> None:
@@ -119,8 +121,8 @@ def call_observer(metrics: Metrics, timelines: TimelineRecorder) -> CallObserver
     return observe
 
 
-class UnknownStateLog:
-    """Logs each state that a system reports and no spelling knows: once an hour, whatever the number of its runs."""
+class ProfileFaultLog:
+    """Logs what a profile is to be corrected for, such as an unknown state: once an hour, for any number of runs."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -128,19 +130,19 @@ class UnknownStateLog:
         self._since = clock()
 
     def report(self, row: RunRow, reason: Reason) -> None:
-        """Log the reason of a run, unless another run had the same, or the system reports ever new states."""
+        """Log the reason of a run, unless another run had the same, or there are ever new ones."""
         now = self._clock()
         if now - self._since >= LOGGED_AGAIN_AFTER:
             self._logged.clear()
             self._since = now
-        if reason.message not in self._logged and len(self._logged) < MAX_LOGGED_STATES:
+        if reason.message not in self._logged and len(self._logged) < MAX_LOGGED_FAULTS:
             self._logged.add(reason.message)
             log.warning(reason.message, code=reason.code, spoke=row.spoke, run=row.run_id)
 
 
 def row_observer(metrics: Metrics, timelines: TimelineRecorder) -> Callable[[RunRow | None, RunRow], None]:
     """Return a function that counts the faults that reports brought to a run, and records its timeline."""
-    unknown_states = UnknownStateLog()
+    faults = ProfileFaultLog()
 
     def observe(before: RunRow | None, after: RunRow) -> None:
         timelines.row_stored(before, after)
@@ -148,8 +150,8 @@ def row_observer(metrics: Metrics, timelines: TimelineRecorder) -> Callable[[Run
             for reason in after.reasons:
                 if reason.code in FAULT_CODES and reason not in before.reasons:
                     metrics.count(REPORT_FAULTS, after.spoke, reason.code)
-                    if reason.code == UNKNOWN_STATE:
-                        unknown_states.report(after, reason)
+                    if reason.code in LOGGED_CODES:
+                        faults.report(after, reason)
 
     return observe
 

@@ -285,6 +285,27 @@ async def unknown_state() -> None:
     assert gateway.unknown_states == ["fibre-lab"]
 
 
+@case(REPORT_CASES, "no id")
+async def no_id() -> None:
+    gateway = await after_post(json_answer(201, {"nummer": "7", "state": "acknowledged"}))
+    assert (gateway.row().phase, codes_of(gateway)) == (Phase.ACCEPTED, {"ID_NOT_SHOWN"})
+    assert posts(gateway) == 1
+    gateway.system.plan(Purpose.LOOK_UP, json_answer(200, [RUN]))
+    await gateway.advance(60)
+    assert_accepted_in_the_end(gateway)
+    assert codes_of(gateway) == set()
+
+
+@case(REPORT_CASES, "no state")
+async def no_state() -> None:
+    gateway = await after_post()
+    for number in range(3):
+        await gateway.process_callback("ext-TR0001", zustand="fertig", testMeasure=[{"id": f"M{number}", "value": 1}])
+    assert (gateway.row().state, "STATE_NOT_SHOWN" in codes_of(gateway)) == (RunState.ACKNOWLEDGED, True)
+    await gateway.process_callback("ext-TR0001", state="completed")
+    assert (gateway.row().state, "STATE_NOT_SHOWN" in codes_of(gateway)) == (RunState.COMPLETED, False)
+
+
 @case(REPORT_CASES, "illegal transition")
 async def illegal_transition() -> None:
     gateway = await reported({"id": "M1", "value": 1})
