@@ -212,6 +212,18 @@ class FollowsLocation(Protocol):
 
 
 @runtime_checkable
+class ReadsLists(Protocol):
+    """A spoke that reads the runs of a list as reports, so that a probe can show what its profile makes of them."""
+
+    def read_list(self, response: HttpResponse, limit: int) -> tuple[ExternalReport, ...]:
+        """Return what a page of the list shows about its first runs.
+
+        Raises:
+            NotUnderstoodError: the body is no list.
+        """
+
+
+@runtime_checkable
 class ChangesInRoot(Protocol):
     """A spoke that changes a child which was POSTed inside of its root by a PATCH of the root."""
 

@@ -127,6 +127,14 @@ class JobsSpoke:
             begun=frozenset(job_id for job_id, state in states.items() if state in _BEGUN),
         )
 
+    def read_list(self, response: HttpResponse, limit: int) -> tuple[ExternalReport, ...]:
+        """Return what a page shows about its first jobs.
+
+        Raises:
+            NotUnderstoodError: the body is no list of jobs.
+        """
+        return tuple([self._report(job) for job in read(JobList, response.body).jobs[:limit]])
+
     def check_callback(self, received: InboundReceived) -> str | None:
         """Return the job that a notification is about.
 

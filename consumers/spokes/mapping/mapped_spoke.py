@@ -10,7 +10,7 @@ import orjson
 from consumers.spokes.mapping.compiled import compile_rules
 from consumers.spokes.mapping.next_page import next_page, total_in
 from consumers.spokes.mapping.pointers import find, parse_pointer
-from consumers.spokes.port import FollowsChanges, FollowsLocation, NamesChildren, NotUnderstoodError
+from consumers.spokes.port import FollowsChanges, FollowsLocation, NamesChildren, NotUnderstoodError, ReadsLists
 from consumers.spokes.profile import CancelMethod
 from consumers.spokes.tmf653.envelopes import open_envelope
 from consumers.spokes.tmf653.fields import CHILDREN
@@ -131,10 +131,25 @@ class MappedSpoke:
         whole = parse_json(response.body, response.headers.get("content-type"))
         next_call = next_page(whole, self._next_at, self._inner.to_list(0), self._cursor) if self._next_at else None
         total = total_in(whole, self._total_at) if self._total_at else None
-        body = self._at(whole, self._runs_at)
-        mapped = [self._run(each) for each in body] if isinstance(body, list) else self._run(body)
-        page = self._inner.read_page(_with_content(response, mapped, total), run, replaced)
+        page = self._inner.read_page(_with_content(response, self._runs(whole), total), run, replaced)
         return replace(page, next_call=next_call, is_last=next_call is None) if self._next_at else page
+
+    def read_list(self, response: HttpResponse, limit: int) -> tuple[ExternalReport, ...]:
+        """Return what a page of the list shows about its first runs, mapped.
+
+        Raises:
+            NotUnderstoodError: the body is not usable.
+        """
+        if not isinstance(self._inner, ReadsLists):
+            raise NotUnderstoodError("the dialect does not read lists")
+        if response.body.strip() and response.status != self.profile.empty_list_status:
+            whole = parse_json(response.body, response.headers.get("content-type"))
+            response = _with_content(response, self._runs(whole))
+        return self._inner.read_list(response, limit)
+
+    def _runs(self, whole: object) -> object:
+        body = self._at(whole, self._runs_at)
+        return [self._run(each) for each in body] if isinstance(body, list) else self._run(body)
 
     def check_callback(self, received: InboundReceived) -> str | None:
         """Return the external id of a mapped notification that perhaps names a run.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from consumers.spokes.tmf653.replies import Spellings
     from router.responses import HttpResponse
+    from router.runs.reports.report import ExternalReport
     from schemas.run_document import RunDocument
     from schemas.text.json_types import Json
 
@@ -73,6 +74,15 @@ def read_page(
         waiting=frozenset(identity for identity, state in states.items() if state is RunState.ACKNOWLEDGED),
         begun=frozenset(identity for identity, state in states.items() if state not in {None, RunState.ACKNOWLEDGED}),
     )
+
+
+def read_list(spellings: Spellings, response: HttpResponse, limit: int) -> tuple[ExternalReport, ...]:
+    """Return what a page shows about its first runs.
+
+    Raises:
+        NotUnderstoodError: the body is not a list of runs.
+    """
+    return tuple([to_report(spellings, each) for each in _runs_in(response)[:limit]])
 
 
 def _only_ours(

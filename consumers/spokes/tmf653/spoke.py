@@ -209,12 +209,22 @@ class Tmf653Spoke:
         Raises:
             NotUnderstoodError: the body is not a list of runs.
         """
-        if response.status in self._empty_list:
-            response = HttpResponse(status=HTTPStatus.OK, body=b"[]")
+        response = self._as_list(response)
         name = requests.outbound_name(self.profile, run) if self.profile.look_up in LOOK_UPS_BY_NAME else None
         page = look_up.read_page(self._spellings, response, name, run, self.profile.paths.search, replaced)
         whole = self.profile.paging is ListPaging.NONE and page.total is None
         return replace(page, total=page.shown) if whole else page
+
+    def read_list(self, response: HttpResponse, limit: int) -> tuple[ExternalReport, ...]:
+        """Return what a page of the list shows about its first runs.
+
+        Raises:
+            NotUnderstoodError: the body is not a list of runs.
+        """
+        return look_up.read_list(self._spellings, self._as_list(response), limit)
+
+    def _as_list(self, response: HttpResponse) -> HttpResponse:
+        return HttpResponse(status=HTTPStatus.OK, body=b"[]") if response.status in self._empty_list else response
 
     def check_callback(self, received: InboundReceived) -> str | None:
         """Return the external id of a notification that perhaps names a run.

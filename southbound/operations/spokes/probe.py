@@ -16,22 +16,32 @@ from consumers.inbound.registration.progress import Answer, HubPhase
 from consumers.spokes.credentials import NoAuth, SecretMissingError
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.profile import LookUpMethod
+from consumers.spokes.profile import EndOfRun, LookUpMethod
 from consumers.spokes.registry import spoke_for
 from consumers.spokes.security.client_tls import client_tls
 from router.responses import NoResponse
+from schemas.codec.printable import printable
 from schemas.run_document import RunDocument, ServiceRef, SpecificationRef
+from schemas.text.counts import count_noun
 from southbound.exit_codes import ExitCode, invalid_input
 from southbound.operations.console import print_json, print_text
+from southbound.operations.spokes.probe_rules import (
+    is_success,
+    listed_runs,
+    mistake_in_list,
+    mistake_in_run,
+    read_sentence,
+)
 from southbound.operations.spokes.profiles import one_profile
 from southbound.service.composition.callback_addresses import hub_dialect, registration_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from consumers.spokes.port import Call
+    from consumers.spokes.port import Call, Spoke
     from consumers.spokes.profile import Profile
     from router.responses import HttpResponse
+    from router.runs.reports.report import ExternalReport
     from southbound.settings.settings import Settings
 
 _SOME_RUN = RunDocument(
@@ -167,12 +177,48 @@ async def _list_steps(profile: Profile, client: SpokeClient) -> AsyncIterator[Pr
         yield _step("credentials" if response.lacks_credentials else "answer", began, response.cause, ok=False)
         return
     yield _answer_step(profile, call, began, response)
-    if profile.look_up is LookUpMethod.NONE:
+    if not is_answered(profile, call, response):
         return
-    try:
-        spoke.read_page(response, _SOME_RUN)
-    except NotUnderstoodError as error:
-        yield _step("list", began, f"{error}: correct paths.search, or mapping.runs_at", ok=False)
+    if profile.look_up is not LookUpMethod.NONE:
+        try:
+            spoke.read_page(response, _SOME_RUN)
+        except NotUnderstoodError as error:
+            yield _step("list", began, f"{error}: correct paths.search, or mapping.runs_at", ok=False)
+            return
+    async for step in _rules_steps(profile, client, spoke, response):
+        yield step
+
+
+async def _rules_steps(
+    profile: Profile, client: SpokeClient, spoke: Spoke, response: HttpResponse
+) -> AsyncIterator[ProbeStep]:
+    """Yield what the rules of the profile read in the list, and in the answer to a GET of its first run."""
+    began, runs = time.monotonic(), listed_runs(spoke, response)
+    if not runs:
+        why = "the list cannot be read as one" if runs is None else "the list shows no run: order one, and probe again"
+        yield _step("rules", began, f"not tried, because {why}")
+        return
+    if (mistake := mistake_in_list(profile, runs)) is not None:
+        yield _step("rules", began, mistake, ok=False)
+        return
+    yield _step("rules", began, f"{count_noun(len(runs), 'run')} read, the first with {read_sentence(runs[0])}")
+    yield await _run_step(profile, client, spoke, runs[0])
+
+
+async def _run_step(profile: Profile, client: SpokeClient, spoke: Spoke, listed: ExternalReport) -> ProbeStep:
+    began, call = time.monotonic(), spoke.to_read(listed.external_id or "")
+    response = await client.call(profile.name, call)
+    if isinstance(response, NoResponse):
+        return _step("run", began, response.cause, ok=False)
+    if not is_success(profile, response):
+        note = f"not tried: GET {printable(call.path)} was answered with {response.status}"
+        knows_state = listed.state is not None or profile.end_of_run is EndOfRun.MEASURES
+        advice = "" if knows_state else ": correct paths.run, because the list shows no states either"
+        return _step("run", began, f"{note}{advice}", ok=knows_state)
+    found = mistake_in_run(profile, call, listed, response, spoke)
+    if isinstance(found, str):
+        return _step("run", began, found, ok=False)
+    return _step("run", began, f"GET {printable(call.path)} shows {read_sentence(found)}")
 
 
 def _answer_step(profile: Profile, call: Call, began: float, response: HttpResponse) -> ProbeStep:
@@ -180,11 +226,16 @@ def _answer_step(profile: Profile, call: Call, began: float, response: HttpRespo
     if response.status in _CREDENTIALS_REFUSED and ("GET", response.status) not in profile.meanings:
         sent = "without credentials" if isinstance(profile.auth, NoAuth) else f"with auth {profile.auth.kind}"
         return _step("credentials", began, f"{what} {sent} was refused with {response.status}", ok=False)
-    if response.status not in profile.success_codes_of("GET") | call.also_success:
+    if not is_answered(profile, call, response):
         # The body is not repeated: a system may repeat there what it was sent.
         return _step("answer", began, f"{what} was answered with {response.status}{_hint(response)}", ok=False)
     sent = "without credentials" if isinstance(profile.auth, NoAuth) else f"with auth {profile.auth.kind}"
     return _step("credentials", began, f"{what} {sent} was answered with {response.status}")
+
+
+def is_answered(profile: Profile, call: Call, response: HttpResponse) -> bool:
+    """Return whether the list was answered with success."""
+    return response.status in profile.success_codes_of("GET") | call.also_success
 
 
 def _hint(response: HttpResponse) -> str:

@@ -63,7 +63,8 @@ def tls_context(*, client: bool = False) -> ssl.SSLContext:
 async def test_a_system_that_answers_passes_every_step() -> None:
     async with ExternalSystem(name="fibre-lab") as system:
         steps = await steps_to(system.base_url)
-    assert names(steps) == [("name", True), ("connection", True), ("credentials", True)]
+    assert names(steps) == [("name", True), ("connection", True), ("credentials", True), ("rules", True)]
+    assert steps[-1].detail == "not tried, because the list shows no run: order one, and probe again"
     assert [request.method for request in system.received] == ["GET"]
 
 
@@ -96,8 +97,8 @@ async def test_another_answer_names_the_path_and_repeats_no_body() -> None:
     ("tls", "last"),
     [
         ({}, ("TLS", False)),
-        ({"ca": str(FILES / "ca.pem")}, ("credentials", True)),
-        ({"ca": str(FILES / "ca.pem"), "server_name": "localhost"}, ("credentials", True)),
+        ({"ca": str(FILES / "ca.pem")}, ("rules", True)),
+        ({"ca": str(FILES / "ca.pem"), "server_name": "localhost"}, ("rules", True)),
         ({"ca": str(FILES / "ca.pem"), "server_name": "lab.example"}, ("TLS", False)),
     ],
     ids=["unknown authority", "known authority", "another name", "name of another system"],
@@ -181,11 +182,11 @@ async def test_fault_an_answer_that_is_no_list_of_runs_is_told_as_fine() -> None
         steps = await steps_to(address)
         assert names(steps)[-2:] == [("credentials", True), ("list", False)]
         assert "no list of runs but an object: correct paths.search, or mapping.runs_at" in steps[-1].detail
-        assert names(await steps_to(address, mapping={"runs_at": "/items"}))[-1] == (
-            "credentials",
-            True,
-        )
-        assert names(await steps_to(address, look_up="none"))[-1] == ("credentials", True)
+        rules = await steps_to(address, mapping={"runs_at": "/items"}, look_up="external_identifier")
+        assert names(rules)[3:5] == [("rules", True), ("run", False)]
+        without_look_up = await steps_to(address, look_up="none")
+        assert names(without_look_up)[-1] == ("rules", True)
+        assert "not tried" in without_look_up[-1].detail
 
 
 async def test_fault_404_for_an_empty_list_is_told_as_a_wrong_address() -> None:
@@ -194,7 +195,4 @@ async def test_fault_404_for_an_empty_list_is_told_as_a_wrong_address() -> None:
         steps = await steps_to(address)
         assert names(steps)[-1] == ("answer", False)
         assert "empty_list_status" in steps[-1].detail
-        assert names(await steps_to(address, empty_list_status=404))[-1] == (
-            "credentials",
-            True,
-        )
+        assert names(await steps_to(address, empty_list_status=404))[-1] == ("rules", True)
