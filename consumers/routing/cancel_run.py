@@ -10,7 +10,7 @@ from consumers.routing.cancel_pending import PendingRunCanceller
 from consumers.routing.commands import cancel_command
 from consumers.routing.embedded_children import EmbeddedChildren
 from consumers.runtime.handler import DeadLetter, Done
-from router.runs.events import CancelRefused, CancelRequested
+from router.runs.events import CancelRefused, CancelRequested, cancellation_reason
 from router.runs.pending import is_pending
 from router.runs.processed_events import CANCEL, CHANGE, has_led_to
 from router.runs.transitions import ENDED_PHASES
@@ -80,7 +80,8 @@ class RunCancelledHandler:
         return await self.updater.store.runs_of_request(row.request_id) if whole else (row,)
 
     async def _command_cancellation(self, event: Event, rows: Sequence[RunRow], reason: str | None) -> None:
-        updates: list[RowUpdate] = [(row, (CancelRequested(),)) for row in rows if not _was_cancelled_by(event, row)]
+        requested = CancelRequested(reason=cancellation_reason(reason))
+        updates: list[RowUpdate] = [(row, (requested,)) for row in rows if not _was_cancelled_by(event, row)]
         await self.updater.store_facts(event, updates)
         commands = [command for row in rows if (command := cancel_command(row, reason))]
         await self.updater.announcer.publish(event, commands, decision=rows[0].decision)

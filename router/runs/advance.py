@@ -14,6 +14,7 @@ from router.runs.checks.watch import Missing, begin
 from router.runs.deadlines import deadline as deadlines
 from router.runs.deadlines.time_out import after_deadline, with_deadline
 from router.runs.events import (
+    CANCEL_REQUESTED,
     Accepted,
     AttemptFailed,
     CancelAccepted,
@@ -230,7 +231,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             row = replace(_forget_attempts(row, Purpose.CHANGE), cancellation=follow(None, at))
             return _notify(row, UpdateKind.PROGRESS, (run_event.reason,))
         case CancelRequested():
-            return Transition(_with_new_reason(replace(row, cancel_requested=True), run_event.reason))
+            return Transition(_request_cancellation(row, run_event.reason))
         case CancelledBeforeSending():
             return _end(_leave_queue(row, phase), phase, RunState.CANCELLED, (run_event.reason,), at)
         case CancelAccepted():
@@ -249,6 +250,14 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
 def _after_failure(row: RunRow, failure: AttemptFailed, phase: Phase) -> RunRow:
     failed = failure.failed_attempt or row.failed_attempt
     return replace(row, phase=phase, sent=None, sent_at=None, doubt=after_failure(row.doubt), failed_attempt=failed)
+
+
+def _request_cancellation(row: RunRow, reason: Reason | None) -> RunRow:
+    """Return the row of a run to cancel, with the newest reason of the ordering service, which may repeat it."""
+    row = replace(row, cancel_requested=True)
+    if reason is not None and reason.code == CANCEL_REQUESTED:
+        row = replace(row, reasons=tuple([known for known in row.reasons if known.code != CANCEL_REQUESTED]))
+    return _with_new_reason(row, reason)
 
 
 def _after_cancellation(row: RunRow, task: FollowedTask | None = None) -> RunRow:

@@ -22,6 +22,15 @@ if TYPE_CHECKING:
 
 CANCELLED_BEFORE_SENDING = Reason(code="CANCELLED_BEFORE_SENDING", message="The run was cancelled before it was sent.")
 
+CANCEL_REQUESTED = "CANCEL_REQUESTED"
+
+
+def cancellation_reason(why: str | None) -> Reason | None:
+    """Return the reason for which an ordering service cancels a run; None if it gave none."""
+    if why is None or not why.strip():
+        return None
+    return Reason(code=CANCEL_REQUESTED, message=f"The ordering service requested the cancellation: {why.strip()}")
+
 
 class RunEventKind(StrEnum):
     """The name of an event in the transition table."""
@@ -292,7 +301,7 @@ class ReplacementDelayed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested:
-    """The run is no longer wanted: by the ordering service, or for a `reason` of ours, which its result then names."""
+    """The run is no longer wanted, by the ordering service or by us; its result names the `reason`, if there is one."""
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCEL_REQUESTED
     reason: Reason | None = None

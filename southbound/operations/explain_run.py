@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from router.tables.explain.explanation import explanation_text, load_explanations
-from southbound.operations.run_views import format_time, status_sentences
+from southbound.operations.run_views import cancelled_by, format_time, phase_since, status_sentences
 
 if TYPE_CHECKING:
     from router.runs.run import RequestRow, RunRow
@@ -45,5 +45,7 @@ def explanation_json(row: RunRow, request: RequestRow | None) -> dict[str, objec
         "result": row.result,
         "status": status_sentences(row),
         "reasons": [reason.model_dump(mode="json") for reason in row.reasons],
+        "cancelled_by": cancelled_by(row),
+        "since": phase_since(row),
         "updated_at": row.updated_at,
     }

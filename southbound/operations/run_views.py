@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -11,9 +12,12 @@ from rich.text import Text
 
 from router.responses import Purpose
 from router.runs.checks.watch import Missing
+from router.runs.events import CANCEL_REQUESTED, CANCELLED_BEFORE_SENDING
 from router.runs.notifications.last_notification import last_notifications
 from router.runs.reports.unread_fields import MIN_ANSWERS, answers_without_state
+from router.runs.requests.compensation import COMPENSATED
 from router.runs.revisions.replacement import is_being_replaced
+from router.runs.transitions import ENDED_PHASES
 from router.tables.explain.explanation import explanation_text
 from router.timeline.entries import HttpAttempt, OmittedEntries, StateChange
 from schemas.codec.printable import printable
@@ -219,7 +223,7 @@ def status_sentences(row: RunRow) -> list[str]:
     reasons = [f"because {reason_text(reason)}" for reason in row.reasons]
     check, attempt, next_attempt = _describe_watch(row), _describe_attempt(row), _describe_next_attempt(row)
     return [
-        f"{_PHASE_DESCRIPTIONS[row.phase](row)}, since {format_time(row.updated_at)}",
+        f"{_PHASE_DESCRIPTIONS[row.phase](row)}, since {format_time(phase_since(row))}",
         *reasons,
         *([f"first attempt at {first}"] if (first := _describe_first_attempt(row)) else []),
         *([f"last attempt {attempt}"] if attempt else []),
@@ -230,6 +234,14 @@ def status_sentences(row: RunRow) -> list[str]:
         *[f"published last: {line}" for line in _last_updates(row)],
         *_pending_requests(row),
     ]
+
+
+def phase_since(row: RunRow) -> datetime:
+    """Return when a run got into its phase, as far as it is stored: a later update may be about something else."""
+    if row.phase in ENDED_PHASES:
+        return row.finished_at or row.updated_at
+    known = {Phase.ACCEPTED: row.accepted_at, Phase.SENDING: row.sent_at}
+    return known.get(row.phase) or row.updated_at
 
 
 def _unread_answers(row: RunRow) -> Iterator[str]:
@@ -261,6 +273,8 @@ def _describe_watch(row: RunRow) -> str:
 
 
 def _describe_cancellation(row: RunRow) -> str:
+    if row.phase is Phase.CANCELLED:
+        return f"by {_named_canceller(row)}"
     if row.cancellation is None:
         return "requested" if row.cancel_requested and row.finished_at is None else ""
     due, since = format_time(row.cancellation.due), format_time(row.cancellation.since)
@@ -347,6 +361,40 @@ def _describe_fulfilled(row: RunRow) -> str:
     return f"{row.spoke} has completed it" + (f" with the result {row.result}" if row.result else " without a result")
 
 
+class Canceller(StrEnum):
+    """Who has cancelled a run."""
+
+    ORDERER = "orderer"
+    SYSTEM = "system"
+    SOUTHBOUND = "southbound"
+
+
+def cancelled_by(row: RunRow) -> Canceller | None:
+    """Return who has cancelled a run; None if it is not cancelled."""
+    return _canceller(row) if row.phase is Phase.CANCELLED else None
+
+
+def _canceller(row: RunRow) -> Canceller:
+    codes = {reason.code for reason in row.reasons}
+    if COMPENSATED in codes and CANCEL_REQUESTED not in codes:
+        return Canceller.SOUTHBOUND
+    if row.cancel_requested or CANCELLED_BEFORE_SENDING.code in codes:
+        return Canceller.ORDERER
+    return Canceller.SYSTEM if row.accepted_at is not None else Canceller.SOUTHBOUND
+
+
+def _describe_cancelled(row: RunRow) -> str:
+    before = "" if row.accepted_at is not None else " before it was sent"
+    canceller = _canceller(row)
+    alone = ", without a request of the ordering service" if canceller is Canceller.SYSTEM else ""
+    return f"{_named_canceller(row)} has cancelled it{before}{alone}"
+
+
+def _named_canceller(row: RunRow) -> str:
+    names = {Canceller.ORDERER: "the ordering service", Canceller.SYSTEM: row.spoke, Canceller.SOUTHBOUND: "Southbound"}
+    return names[_canceller(row)]
+
+
 def _describe_fallout(row: RunRow) -> str:
     command = f"southbound dlq list --run {row.root_run_id}"
     return f"it needs a person: correct the cause and redrive its dead letter (see `{command}`)"
@@ -355,7 +403,7 @@ def _describe_fallout(row: RunRow) -> str:
 _MISSING: dict[Missing, str] = {
     Missing.MEASURES: "mandatory measures are missing",
     Missing.RUN: "its system does not show it",
-    Missing.EXTERNAL_ID: "its system has not named its id where mapping.receive of its profile reads it (/id)",
+    Missing.EXTERNAL_ID: "its system has not named its id (/id in mapping.receive of its profile)",
     Missing.STATE: "its system reports a state that is not known",
     Missing.RETURN: "it is lost",
 }
@@ -372,7 +420,7 @@ _PHASE_DESCRIPTIONS: dict[Phase, Callable[[RunRow], str]] = {
     Phase.IN_PROGRESS: _describe_accepted,
     Phase.FULFILLED: _describe_fulfilled,
     Phase.FAILED: lambda row: f"it failed at {row.spoke}" + (f", which reports {row.state}" if row.state else ""),
-    Phase.CANCELLED: lambda _: "it was cancelled",
+    Phase.CANCELLED: _describe_cancelled,
     Phase.BLOCKED: lambda row: f"it was never sent, because its parent {row.parent_run_id} was never accepted",
     Phase.FALLOUT: _describe_fallout,
     Phase.UNKNOWN: lambda _: "a newer version of Southbound wrote its status",

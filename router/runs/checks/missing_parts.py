@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from router.runs.checks import watch as watches
 from router.runs.checks.doubt import Doubt
 from router.runs.checks.watch import MIN_NOT_FOUND_ANSWERS, RETURN_WITHIN, UNKNOWN_STATE_WITHIN, Missing
+from router.runs.events import CANCEL_REQUESTED
 from router.runs.measures.checks import is_readable
 from router.runs.measures.measures import judge_result, match_measures, merge_measures, missing_measures
 from router.runs.notifications import build as announcements
@@ -98,6 +99,9 @@ def complete(row: RunRow, state: RunState, at: datetime) -> Transition:
         deadline=None,
         failed_attempt=None,
     )
+    if row.cancel_requested and row.reasons and state is not RunState.CANCELLED:
+        # It is no reason of a run that has ended otherwise.
+        row = replace(row, reasons=tuple([reason for reason in row.reasons if reason.code != CANCEL_REQUESTED]))
     row = judge(row)
     return Transition(row, (announcements.build_result(row),))
 

@@ -9,7 +9,7 @@ from router.runs.transitions import COMMANDED_PHASES, ENDED_PHASES
 from schemas.text.counts import count_noun
 from schemas.vocabulary import Phase
 from southbound.operations.events.event_summary import run_id_of
-from southbound.operations.run_views import format_time, status_sentences
+from southbound.operations.run_views import format_time, phase_since, status_sentences
 from southbound.service.roles import Role
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def explain_run(row: RunRow, records: Sequence[RecordView], evidence: Evidence, 
         return f"{row.run_id} does not move: {_explain_record(records[0], len(records) - 1, evidence)}"
     if complete and row.phase in COMMANDED_PHASES:
         return (
-            f"{row.run_id} does not move: it is in phase {row.phase} since {format_time(row.updated_at)}, and no"
+            f"{row.run_id} does not move: it is in phase {row.phase} since {format_time(phase_since(row))}, and no"
             " command waits for it. The role routing publishes its command again a day after its last update."
         )
     return explain_stored_run(row)

@@ -13,6 +13,8 @@ from consumers.spokes.profile_loader import load_profiles
 from schemas.lifecycle import RunCancelled
 from schemas.run_document import Characteristic, RequestedMeasure, ServiceRef
 from schemas.vocabulary import Result, RunState, UpdateKind
+from southbound.operations.run_views import status_sentences
+from southbound.operations.spokes.probe import probe
 from southbound.simulator.behaviours import stays_pending
 from southbound.simulator.script import Script
 from tests.builders.runs import a_document, a_tree
@@ -40,7 +42,14 @@ async def test_a_system_with_words_of_its_own_is_served_by_the_example(kafka_boo
 
         await service.wait_until(is_accepted, "the acceptance of TR3")
         await service.publish(RunCancelled(run_id="TR3", root_run_id="TR3", reason="nobody needs it"))
-        assert (await service.result_of("TR3")).state is RunState.CANCELLED
+        cancelled = await service.result_of("TR3")
+        assert (cancelled.state, [reason.code for reason in cancelled.reasons]) == (
+            RunState.CANCELLED,
+            ["CANCEL_REQUESTED"],
+        )
+        assert "nobody needs it" in cancelled.reasons[0].message
+        probed = [step async for step in probe(example.model_copy(update={"base_url": system.base_url}), {})]
+        assert [(step.step, step.ok) for step in probed[-2:]] == [("rules", True), ("run", True)]
         assert await service.stop()
     assert [(result.result, result.test_measure[0].value) for result in results] == [
         (Result.PASS, 1012.5),
@@ -72,6 +81,39 @@ async def test_a_verdict_that_a_poll_read_before_the_end_does_not_count(kafka_bo
         assert await service.stop()
     assert [result.result for result in results] == [Result.PASS, Result.FAIL]
     assert [[reason.code for reason in result.reasons] for result in results] == [[], ["VERDICT_FAIL", "STATUS_REASON"]]
+    assert service.dead_letters() == []
+
+
+async def test_a_run_whose_state_the_rules_miss_says_so_once_and_why_names_the_rule(
+    kafka_bootstrap: str, tmp_path: Path
+) -> None:
+    async with a_service(kafka_bootstrap, tmp_path, started=False) as service, a_bench_system() as system:
+        (example,) = load_profiles([EXAMPLE])
+        receive = tuple(rule for rule in example.mapping.receive if rule.to != "/state")
+        mapping = example.mapping.model_copy(update={"receive": receive})
+        missing = {"name": "fibre-lab", "base_url": system.base_url, "mapping": mapping, **QUICK}
+        profile = example.model_copy(update=missing)
+        use(service, profile)
+        await service.start()
+        await service.request(on_line("TR1", "long"))
+
+        def told() -> list[str]:
+            return [reason.message for update in service.updates("TR1") for reason in update.reasons]
+
+        await service.wait_until(told, "the update that the run shows no state")
+        polls = system.polls["4711"]
+        await service.wait_until(lambda: system.polls["4711"] > polls + 2, "more polls")
+        store = await service.store()
+        row = await store.run("TR1")
+        await store.close()
+        assert row is not None
+        (sentence,) = [line for line in status_sentences(row) if line.startswith("because STATE_NOT_SHOWN")]
+        assert "/state in mapping.receive" in sentence
+        assert "'stand'" in sentence
+        *_, last = [step async for step in probe(profile, {})]
+        assert (last.step, last.ok, "mapping.receive to /state" in last.detail) == ("run", False, True)
+        assert len(told()) == 1
+        assert await service.stop()
     assert service.dead_letters() == []
 
 

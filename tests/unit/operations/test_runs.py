@@ -312,7 +312,7 @@ def test_why_names_since_when_a_cancellation_is_accepted_and_when_the_run_is_ask
 def test_why_and_show_name_the_next_check_of_a_run_and_what_it_is_for() -> None:
     row = a_run(phase=Phase.ACCEPTED, watch=begin(Missing.EXTERNAL_ID, NOON, 600))
     (sentence,) = [each for each in status_sentences(row) if each.startswith("next check ")]
-    waited = f"its system has not named its id since {format_time(NOON)}"
+    waited = f"its system has not named its id (/id in mapping.receive of its profile) since {format_time(NOON)}"
     assert sentence.endswith(f"{waited}, 0 checks answered so far, beside polls and notifications")
 
 
