@@ -1,4 +1,4 @@
-"""Tell that answers of a system lack what every run has, an id and a state, because the rules of its profile miss it.
+"""Find answers of a system that lack what every run has, an id and a state, because the rules of its profile miss it.
 
 How many answers in a row had no state is kept as the first entry of `processed_reports`, where processes that do not
 know it take it for the id of a report.
