@@ -245,7 +245,7 @@ def phase_since(row: RunRow) -> datetime:
 
 
 def _unread_answers(row: RunRow) -> Iterator[str]:
-    """Tell the answers without a state that are too few for a reason: a system may show one only later."""
+    """Yield how many answers had no state, if they are too few for a reason: a system may show one only later."""
     counted = answers_without_state(row)
     if 0 < counted < MIN_ANSWERS:
         yield (

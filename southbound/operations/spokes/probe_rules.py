@@ -1,4 +1,4 @@
-"""Tell what the rules of a profile read in runs that a system shows, and what they miss."""
+"""Read runs that a system shows by the rules of its profile, and name the rule that misses."""
 
 from __future__ import annotations
 
