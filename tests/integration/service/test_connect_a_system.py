@@ -121,6 +121,7 @@ def test_the_page_leads_to_the_first_result(follower: Follower) -> None:
         ["ok", "name"],
         ["ok", "connection"],
         ["ok", "credentials"],
+        ["ok", "rules"],
     ]
     result = printed["southbound runs show LT-1"]
     assert re.search(r"TM-1.*12", result)
