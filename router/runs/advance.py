@@ -57,7 +57,7 @@ from router.runs.reports import late_reports, unread_fields
 from router.runs.reports.information import add_questions, without_answered, without_questions_about
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
 from router.runs.reports.report_order import names_earlier_state, newest_event, without_outdated_fields
-from router.runs.reports.verdict import late_words, with_last_words, without_pass
+from router.runs.reports.verdict import late_words, with_last_words, without_pass, without_replaced_words
 from router.runs.revisions import replacement as replacements
 from router.runs.revisions.change_plan import with_fields_elsewhere
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
@@ -427,11 +427,11 @@ def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:
     left_out = measures != measured.measures
     replaces = late_reports.replaces_measures(row, measures)
     reasons = late_reports.late_reasons(row, late, replaces=replaces, left_out=left_out)
-    words = late_words(row.reasons, report, ends_with_measures=run_event.ends_with_measures)
+    words = late_words(row.reasons, report, row.state, ends_with_measures=run_event.ends_with_measures)
     new = (*reasons, *words, *late_reports.stale_reasons(row, report))
     if not new:
         return Transition(row)
-    known = measured.reasons if late else row.reasons
+    known = without_replaced_words(measured.reasons if late else row.reasons, words)
     row = replace(row, measures=measures, reasons=late_reports.with_late_reasons(known, new))
     if not (late or words):
         return _notify(row, UpdateKind.STALE, new)
@@ -459,9 +459,19 @@ def _add_measures(row: RunRow, run_event: Reported) -> RunRow:
 
 
 def _is_older(row: RunRow, run_event: Reported) -> bool:
+    if _is_last_answer(row, run_event):
+        return False
     # The state of a system that names no end stays the same when its measures have ended the run.
     is_late = not run_event.ends_with_measures and names_earlier_state(row, run_event.report)
     return run_event.report.is_older or is_late
+
+
+def _is_last_answer(row: RunRow, run_event: Reported) -> bool:
+    """Return whether an answer shows the end of a run that goes on: a change of it since is no newer answer."""
+    report = run_event.report
+    if report.as_of is None or row.phase in ENDED_PHASES or missing_parts.waits_for(row, Missing.MEASURES):
+        return False
+    return report.state in TERMINAL or (run_event.ends_with_measures and missing_parts.is_measured(row))
 
 
 def _with_last_words(row: RunRow, run_event: Reported) -> RunRow:

@@ -67,7 +67,7 @@ def with_last_words(known: Reasons, report: ExternalReport, *, is_older: bool, e
     What an older report says (`is_older`) counts only if nothing is known. A report that names a state in which the run
     goes on may show an initial value: it replaces a verdict, and brings no first one.
     """
-    verdict, before = _verdict_of(report), _known(known, *_REASON_OF.values())
+    verdict, before = _verdict_of(report), next(iter(_verdicts(known)), None)
     counts = verdict is not None and (before is not None or _may_be_about_end(report, ends_with_measures))
     if verdict is not None and counts and verdict != before and not (is_older and before is not None):
         known = (*[reason for reason in known if reason not in (before, _explanation(known))], verdict)
@@ -83,22 +83,34 @@ def without_pass(reasons: Reasons) -> Reasons:
     return tuple([reason for reason in reasons if reason != PASS]) if PASS in reasons else reasons
 
 
-def late_words(known: Reasons, report: ExternalReport, *, ends_with_measures: bool) -> Reasons:
-    """Return the verdict of a report about a run that has ended if it is worse than the known one, and why.
+def late_words(
+    known: Reasons, report: ExternalReport, state: RunState | None, *, ends_with_measures: bool
+) -> tuple[Reason, ...]:
+    """Return the verdict of a report about a run that has ended in `state` if it is worse than the known one, and why.
 
-    A verdict from before the end that arrives after it does not count.
+    A verdict from before the end that arrives after it does not count. The explanation of another end, or of a milder
+    verdict, is none of this one.
     """
-    verdict = _verdict_of(report)
-    is_overtaken = report.is_older and report.state not in _JUDGED
-    found: list[Reason] = []
-    if verdict is not None and _may_be_about_end(report, ends_with_measures) and not is_overtaken:
-        before = _known(known, *_REASON_OF.values())
-        if _SEVERITY[verdict.code] > _SEVERITY[before.code if before is not None else None]:
-            found.append(verdict)
-    said = explanation_in(report, ends_with_measures=ends_with_measures)
-    if said is not None and not is_overtaken and _explanation(known) is None:
-        found.append(said)
-    return tuple(found)
+    if report.is_older and report.state not in _JUDGED:
+        return ()
+    verdict = _verdict_of(report) if _may_be_about_end(report, ends_with_measures) else None
+    said, told = explanation_in(report, ends_with_measures=ends_with_measures), _explanation(known)
+    if verdict is None:
+        return (said,) if said is not None and told is None and report.state is state else ()
+    severity, worst = _SEVERITY[verdict.code], max([_SEVERITY[reason.code] for reason in _verdicts(known)], default=0)
+    if severity > worst:
+        return (verdict, said) if said is not None else (verdict,)
+    return (said,) if said is not None and told is None and severity == worst else ()
+
+
+def without_replaced_words(known: Reasons, words: Reasons) -> Reasons:
+    """Return the reasons of a run that has ended without the verdict that a worse one replaces, and its explanation."""
+    if not _verdicts(words):
+        return known
+    milder, explained = _verdicts(known), _explanation(known)
+    if explained is not None and (milder or _explanation(words) is not None):
+        milder = (*milder, explained)
+    return tuple([reason for reason in known if reason not in milder]) if milder else known
 
 
 def explanation_in(report: ExternalReport, *, ends_with_measures: bool) -> Reason | None:
@@ -121,8 +133,8 @@ def _may_be_about_end(report: ExternalReport, ends_with_measures: bool) -> bool:
     return report.state in TERMINAL or report.raw_state is None or ends_with_measures
 
 
-def _known(reasons: Reasons, *wanted: Reason) -> Reason | None:
-    return next((reason for reason in reasons if reason in wanted), None)
+def _verdicts(reasons: Reasons) -> Reasons:
+    return tuple([reason for reason in reasons if reason in _REASON_OF.values()])
 
 
 def _explanation(reasons: Reasons) -> Reason | None:

@@ -44,7 +44,7 @@ def after(reports: Sequence[ExternalReport], *, ends_with_measures: bool = True,
     """Return the row after reports, one second apart."""
     row = row or a_run_at_its_system()
     for number, report in enumerate(reports):
-        reported = Reported(report_id=f"R{number}", report=report, ends_with_measures=ends_with_measures)
+        reported = Reported(report_id=f"R{row.revision}.{number}", report=report, ends_with_measures=ends_with_measures)
         row = advance(row, (reported,), NOON + timedelta(seconds=number)).row
     return row
 
@@ -206,3 +206,68 @@ def test_a_thin_event_and_its_answer_have_one_last_word() -> None:
     assert (behind.verdict, behind.status_reason) == (Result.FAIL, "line is down")
     assert merge_answer(event, said(Result.PASS, RunState.COMPLETED)).verdict is Result.PASS
     assert merge_answer(event, said(None, RunState.COMPLETED)).verdict is Result.FAIL
+
+
+@given(VERDICTS, VERDICTS)
+def test_fault_the_verdict_of_an_answer_that_ends_a_run_counts_although_the_run_was_changed_meanwhile(
+    provisional: Result | None, verdict: Result | None
+) -> None:
+    changed = advance(a_run_at_its_system(), (Reported(report_id="R", report=said(provisional)),), NOON).row
+    asked_at = changed.updated_at - timedelta(seconds=1)
+    answer = said(verdict, RunState.COMPLETED, measures=MEASURED, as_of=asked_at)
+    assert after([answer], ends_with_measures=False, row=changed).result is (verdict or provisional or Result.PASS)
+    by_measures = said(verdict, RunState.IN_PROGRESS, measures=MEASURED, as_of=asked_at)
+    assert after([by_measures], row=changed).result is (verdict or provisional or Result.PASS)
+
+
+def test_fault_a_provisional_measure_outlives_that_of_the_answer_that_ends_the_run() -> None:
+    first = (ExternalMeasure(metric_name="loss", value=9, has_value=True),)
+    row = after([said(None, RunState.IN_PROGRESS, measures=first)], ends_with_measures=False)
+    answer = said(None, RunState.COMPLETED, measures=MEASURED, as_of=row.updated_at - timedelta(seconds=1))
+    (measure,) = after([answer], ends_with_measures=False, row=row).measures
+    assert measure.value == 1
+
+
+def test_an_answer_from_before_an_end_that_awaits_measures_replaces_no_verdict() -> None:
+    end = Reported(report_id="end", report=said(Result.FAIL, RunState.COMPLETED), measures_grace=30.0)
+    row = advance(a_run_at_its_system(), (end,), NOON).row
+    answer = said(Result.PASS, RunState.COMPLETED, measures=MEASURED, as_of=NOON - timedelta(seconds=1))
+    assert after([answer], ends_with_measures=False, row=row).result is Result.FAIL
+
+
+@given(st.lists(VERDICTS, min_size=1, max_size=8))
+def test_fault_a_worse_verdict_after_the_end_is_published_again_with_each_report(verdicts: list[Result | None]) -> None:
+    row, told = after([said(Result.PASS, measures=MEASURED)]), list[Result | None]()
+    for number, verdict in enumerate(verdicts):
+        late = Reported(report_id=f"late {number}", report=said(verdict), ends_with_measures=True)
+        step = advance(row, (late,), NOON)
+        row, told = step.row, [*told, *[one.result for one in step.notifications if isinstance(one, RunResult)]]
+    assert told in ([], [Result.INCONCLUSIVE], [Result.FAIL], [Result.INCONCLUSIVE, Result.FAIL])
+    assert codes(row) == ([f"VERDICT_{told[-1].name}"] if told and told[-1] else [])
+
+
+@pytest.mark.parametrize(
+    ("late", "explained"),
+    [
+        (said(None, RunState.CANCELLED, status_reason="late"), False),
+        (said(None, RunState.FAILED, status_reason="late"), False),
+        (said(Result.INCONCLUSIVE, RunState.COMPLETED, status_reason="late"), False),
+        (said(Result.FAIL, RunState.COMPLETED, status_reason="late"), True),
+        (said(Result.FAIL, status_reason="late"), True),
+    ],
+)
+def test_fault_a_late_explanation_of_another_end_is_told_of_a_run(late: ExternalReport, *, explained: bool) -> None:
+    ended = after([said(Result.FAIL, measures=MEASURED)])
+    row = after([late], row=ended)
+    assert ("STATUS_REASON" in codes(row)) == explained
+    passed = after([said(None, measures=MEASURED)])
+    assert after([said(None, RunState.CANCELLED, status_reason="late")], row=passed).result is Result.PASS
+    assert "STATUS_REASON" not in codes(after([said(None, RunState.CANCELLED, status_reason="late")], row=passed))
+
+
+def test_a_worse_verdict_after_the_end_replaces_the_explanation_of_the_milder_one() -> None:
+    ended = after([said(Result.INCONCLUSIVE, status_reason="a probe is missing", measures=MEASURED)])
+    row = after([said(Result.FAIL, RunState.COMPLETED, status_reason="line is down")], row=ended)
+    assert [reason.message for reason in row.reasons if reason.code == "STATUS_REASON"] == ["line is down"]
+    failed = after([said(None, RunState.FAILED, status_reason="line is down")])
+    assert set(codes(after([said(Result.FAIL, RunState.FAILED)], row=failed))) == {"STATUS_REASON", "VERDICT_FAIL"}
