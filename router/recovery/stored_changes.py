@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.runs.checks.end import request_cancellation
 from router.runs.events import cancellation_reason
 from router.runs.hierarchy import child_ids
 from router.runs.processed_events import CANCEL, CHANGE, with_effect
@@ -52,12 +53,8 @@ def _mark_cancelled(
     for row in family:
         commanded = history.runs[row.run_id].cancel is not None
         if commanded or (row.run_id in requested and row.phase not in ENDED_PHASES):
-            rows[row.run_id] = with_effect(_with_request(row, cancelled.reason), event_id, CANCEL)
-
-
-def _with_request(row: RunRow, why: str | None) -> RunRow:
-    reason = cancellation_reason(why) if row.phase not in ENDED_PHASES else None
-    return replace(row, cancel_requested=True, reasons=(*row.reasons, reason) if reason else row.reasons)
+            reason = cancellation_reason(cancelled.reason) if row.phase not in ENDED_PHASES else None
+            rows[row.run_id] = with_effect(request_cancellation(row, reason), event_id, CANCEL)
 
 
 def _mark_changed(

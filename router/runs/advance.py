@@ -10,11 +10,11 @@ from router.runs.changes import answered_fields
 from router.runs.checks import missing_parts
 from router.runs.checks.cancellation import after_answer, follow
 from router.runs.checks.doubt import after_absent_answer, after_failure, after_refusal, after_unknown_outcome, posting
+from router.runs.checks.end import end, request_cancellation
 from router.runs.checks.watch import Missing, begin
 from router.runs.deadlines import deadline as deadlines
 from router.runs.deadlines.time_out import after_deadline, with_deadline
 from router.runs.events import (
-    CANCEL_REQUESTED,
     Accepted,
     AttemptFailed,
     CancelAccepted,
@@ -57,7 +57,7 @@ from router.runs.reports import late_reports, unread_fields
 from router.runs.reports.information import add_questions, without_answered, without_questions_about
 from router.runs.reports.reasons import LEFT_OUT, MAX_REASONS_OF_REPORT, bounded_reasons
 from router.runs.reports.report_order import names_earlier_state, newest_event, without_outdated_fields
-from router.runs.reports.verdict import late_words, with_last_words, without_pass, without_replaced_words
+from router.runs.reports.verdict import late_words, with_last_words, without_replaced_words
 from router.runs.revisions import replacement as replacements
 from router.runs.revisions.change_plan import with_fields_elsewhere
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
@@ -231,7 +231,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
             row = replace(_forget_attempts(row, Purpose.CHANGE), cancellation=follow(None, at))
             return _notify(row, UpdateKind.PROGRESS, (run_event.reason,))
         case CancelRequested():
-            return Transition(_request_cancellation(row, run_event.reason))
+            return Transition(request_cancellation(row, run_event.reason))
         case CancelledBeforeSending():
             return _end(_leave_queue(row, phase), phase, RunState.CANCELLED, (run_event.reason,), at)
         case CancelAccepted():
@@ -250,14 +250,6 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
 def _after_failure(row: RunRow, failure: AttemptFailed, phase: Phase) -> RunRow:
     failed = failure.failed_attempt or row.failed_attempt
     return replace(row, phase=phase, sent=None, sent_at=None, doubt=after_failure(row.doubt), failed_attempt=failed)
-
-
-def _request_cancellation(row: RunRow, reason: Reason | None) -> RunRow:
-    """Return the row of a run to cancel, with the newest reason of the ordering service, which may repeat it."""
-    row = replace(row, cancel_requested=True)
-    if reason is not None and reason.code == CANCEL_REQUESTED:
-        row = replace(row, reasons=tuple([known for known in row.reasons if known.code != CANCEL_REQUESTED]))
-    return _with_new_reason(row, reason)
 
 
 def _after_cancellation(row: RunRow, task: FollowedTask | None = None) -> RunRow:
@@ -350,17 +342,7 @@ def _with_changed_deadline(row: RunRow, run_event: ChangeAccepted, at: datetime)
 
 
 def _end(row: RunRow, phase: Phase, state: RunState, reasons: tuple[Reason, ...], at: datetime) -> Transition:
-    reasons = without_pass(row.reasons) + reasons
-    row = replace(
-        row,
-        phase=phase,
-        state=state,
-        reasons=reasons,
-        finished_at=at,
-        watch=None,
-        deadline=None,
-        failed_attempt=None,
-    )
+    row = end(row, phase, state, at, reasons)
     return Transition(row, (announcements.build_result(row),))
 
 

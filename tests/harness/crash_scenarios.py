@@ -74,6 +74,10 @@ def changed_root(name: str, version: int, describe: bool, children: str) -> RunC
     return RunChanged(run=root.model_copy(update=more))
 
 
+def _cancelled(run_id: str, reason: str | None) -> RunCancelled:
+    return RunCancelled(run_id=run_id, root_run_id=run_id[0], reason=reason)
+
+
 def _maybe_repeat(events: list[Any], twice: int | None) -> tuple[Any, ...]:
     """Repeat one event at the end, under another id."""
     return (*events, events[twice % len(events)]) if twice is not None else tuple(events)
@@ -85,7 +89,7 @@ EVENTS = st.builds(
         st.one_of(
             st.sampled_from([RunRequested(run=run) for run in (SINGLE, TREE, BUNDLE, FLAT, *ASSEMBLED_HIERARCHY)]),
             changes(),
-            st.builds(lambda run_id: RunCancelled(run_id=run_id, root_run_id=run_id[0]), st.sampled_from(RUNS)),
+            st.builds(_cancelled, st.sampled_from(RUNS), st.sampled_from((None, "no fault", "a duplicate"))),
             st.builds(StateReport, st.sampled_from(RUNS), st.sampled_from(STATES), st.integers(1, 3)),
             st.none(),
             st.just(HourPassed()),

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from router.runs.checks import watch as watches
 from router.runs.checks.doubt import Doubt
+from router.runs.checks.end import end
 from router.runs.checks.watch import MIN_NOT_FOUND_ANSWERS, RETURN_WITHIN, UNKNOWN_STATE_WITHIN, Missing
-from router.runs.events import CANCEL_REQUESTED
 from router.runs.measures.checks import is_readable
 from router.runs.measures.measures import judge_result, match_measures, merge_measures, missing_measures
 from router.runs.notifications import build as announcements
-from router.runs.reports.verdict import without_pass
 from router.runs.run import replace
 from router.runs.states import TERMINAL
 from router.runs.transitions import ACCEPTED_PHASES, PHASE_OF_STATE, Transition
@@ -89,20 +88,7 @@ def wait_for_measures(row: RunRow, at: datetime, grace: float) -> Transition | N
 
 def complete(row: RunRow, state: RunState, at: datetime) -> Transition:
     """End a run in this state: judge it by its measures, and name those that are missing."""
-    row = replace(
-        row,
-        phase=PHASE_OF_STATE[state],
-        state=state,
-        reasons=without_pass(row.reasons),
-        finished_at=at,
-        watch=None,
-        deadline=None,
-        failed_attempt=None,
-    )
-    if row.cancel_requested and row.reasons and state is not RunState.CANCELLED:
-        # It is no reason of a run that has ended otherwise.
-        row = replace(row, reasons=tuple([reason for reason in row.reasons if reason.code != CANCEL_REQUESTED]))
-    row = judge(row)
+    row = judge(end(row, PHASE_OF_STATE[state], state, at))
     return Transition(row, (announcements.build_result(row),))
 
 

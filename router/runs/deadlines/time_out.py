@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING
 
+from router.runs.checks.end import end
 from router.runs.checks.missing_parts import waits_for
 from router.runs.checks.watch import Missing
 from router.runs.deadlines import deadline as deadlines
 from router.runs.notifications import build as announcements
-from router.runs.reports.verdict import without_pass
 from router.runs.run import replace
 from router.runs.transitions import ACCEPTED_PHASES, Transition
 from schemas.results import Reason
@@ -89,17 +89,7 @@ def _time_out(row: RunRow, deadline: Deadline, at: datetime) -> Transition:
         message=f"The external system has not reported the end of the run by {_text(deadline.expires)}, and {cause}: "
         "ask its operators. What it reports later is stored and published, and the run stays as it has ended.",
     )
-    row = replace(
-        row,
-        phase=Phase.FAILED,
-        state=RunState.FAILED,
-        result=Result.TIMED_OUT,
-        reasons=(*without_pass(row.reasons), reason),
-        finished_at=at,
-        watch=None,
-        deadline=None,
-        failed_attempt=None,
-    )
+    row = replace(end(row, Phase.FAILED, RunState.FAILED, at, (reason,)), result=Result.TIMED_OUT)
     return Transition(row, (announcements.build_result(row),))
 
 

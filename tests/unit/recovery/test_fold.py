@@ -6,12 +6,14 @@ import asyncio
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.recovery.differences import differences
 from router.recovery.fold import fold_hierarchy
 from router.recovery.history import RecordedEvent
+from router.responses import HttpResponse, Purpose
 from schemas.codec.cloudevents import EventHeaders
 from schemas.codec.envelope import Event
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
@@ -121,3 +123,20 @@ def test_a_change_that_came_before_the_request_names_no_child_that_is_cancelled_
     [folded] = fold_of(lifecycle_of(scenario), gateway)
     assert folded.runs[0].requested.child_run_ids == root.child_run_ids
     assert differences("G", gateway.store.runs["G"], folded.runs[0]) == ()
+
+
+@pytest.mark.parametrize("reasons", [("a", "b"), ("a", "a"), ("a", None)])
+async def test_fault_a_second_cancellation_leaves_two_reasons_in_a_rebuilt_row(
+    reasons: tuple[str | None, ...],
+) -> None:
+    gateway = InMemoryGateway()
+    gateway.system.plan(Purpose.CANCEL, *[HttpResponse(status=202)] * 4)
+    await gateway.process_request(a_document(), "event 0")
+    lifecycle = [Event(headers=EventHeaders(id="event 0"), data=RunRequested(run=a_document()))]
+    for number, reason in enumerate(reasons, 1):
+        cancelled = RunCancelled(run_id="TR0001", root_run_id="TR0001", reason=reason)
+        await gateway.process_lifecycle_event(cancelled, f"event {number}")
+        lifecycle.append(Event(headers=EventHeaders(id=f"event {number}"), data=cancelled))
+    [folded] = fold_of(lifecycle, gateway)
+    assert folded.runs[0].reasons == gateway.row().reasons
+    assert len(gateway.row().reasons) == 1
