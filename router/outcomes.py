@@ -185,7 +185,8 @@ REPORT_EXCEPTIONS = (
     ),
     ReportException(
         name="no state",
-        exception="Three answers or notifications in a row have no state, or are no run, and no profile field says so",
+        exception="Three answers to a GET, or notifications of a change of the state, in a row have no state, or are "
+        "no run, and no profile field says so",
         treatment="the run stays in its state; an update says which rules of the profile to correct",
         codes=("STATE_NOT_SHOWN",),
         faults=("STATE_NOT_SHOWN",),

@@ -289,12 +289,12 @@ class PostAttempt:
             document=document,
             id_deadline=profile.id_deadline,
             limits=profile.time_limits,
-            without_id=id_not_shown(row.spoke, report.shown) if report and report.shown and not external_id else None,
+            without_id=None if external_id or profile.id_shown_by == "callback" else _without_id(row, report),
         )
         refused = self._refused_part(row, ignored)
         if report is None:
             return row, (accepted, *refused)
-        return row, (accepted, *refused, self.caller.reported(row.spoke, report, self.event.id))
+        return row, (accepted, *refused, self.caller.reported(row.spoke, replace(report, alike=0), self.event.id))
 
     def _accepted_document(self, row: RunRow, ignored: tuple[Reason, ...]) -> RunDocument:
         """Return what the system has: what it was sent, without the changes that it shows as not made."""
@@ -481,3 +481,7 @@ def _was_answered_before(row: RunRow) -> bool:
     """Return whether the system answered an earlier POST as if it had not processed it, which may be untrue."""
     last = row.failed_attempt
     return last is not None and (last.was_answered or last.was_refused)
+
+
+def _without_id(row: RunRow, report: ExternalReport | None) -> Reason | None:
+    return id_not_shown(row.spoke, report.shown) if report is not None and report.shown else None

@@ -14,7 +14,7 @@ from consumers.inbound.checks.cancellation_check import CancellationCheck
 from consumers.inbound.checks.deadline_check import DeadlineCheck
 from consumers.inbound.checks.due_checks import CHECK_CONTENT_TYPE, is_outdated
 from consumers.inbound.checks.run_check import RunCheck, is_not_there
-from consumers.inbound.polling.answers_without_state import as_several, no_run_shown
+from consumers.inbound.polling.answers_without_state import as_several, no_run_shown, read_no_runs
 from consumers.inbound.unknown_ids import UnknownIds
 from consumers.problems import (
     REPORT_UNREADABLE,
@@ -81,9 +81,10 @@ class ReportHandler:
         received = event.data
         if not isinstance(received, InboundReceived):
             return DeadLetter(event_misplaced(event, "the inbound topic"))
-        if received.channel is Channel.POLL and not received.body:
+        no_runs = read_no_runs(received) if received.channel is Channel.POLL else None
+        if received.channel is Channel.POLL and not received.body and no_runs is None:
             return await self._check(event, received)
-        report = await self._understand(event, received, attempt)
+        report = no_runs or await self._understand(event, received, attempt)
         if not isinstance(report, ExternalReport):
             return report
         if report.raw_state and report.state is None and attempt.number == 1:

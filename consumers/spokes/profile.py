@@ -633,6 +633,13 @@ class Profile(SystemProfile):
             " `Location` of that response, also by way of a monitor. `none`: such a run becomes `fallout`."
         ),
     )
+    id_shown_by: Literal["answer", "callback"] = Field(
+        default="answer",
+        description=(
+            "What shows the id of a run first: the `answer` to the POST, or a `callback` later. `callback`: an answer"
+            " without an id that can be read is no mistake, and no update names the rules to correct (`ID_NOT_SHOWN`)."
+        ),
+    )
     id_deadline: Seconds = Field(
         default=600.0,
         description=(
@@ -793,6 +800,12 @@ class Profile(SystemProfile):
     def takes_callbacks(self) -> bool:
         """Whether the listener has an address for the system: not for one that is only polled, without credentials."""
         return self.authenticates_callbacks or ResultChannel.CALLBACK in self.result_channels
+
+    @model_validator(mode="after")
+    def _check_callback_shows_id(self) -> Self:
+        if self.id_shown_by == "callback" and not self.takes_callbacks:
+            raise ValueError("id_shown_by: callback needs 'callback' among the result_channels, or callback_auth")
+        return self
 
     @model_validator(mode="after")
     def _check_hub(self) -> Self:

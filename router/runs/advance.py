@@ -60,7 +60,7 @@ from router.runs.reports.report_order import names_earlier_state, newest_event, 
 from router.runs.reports.verdict import late_words, with_last_words, without_replaced_words
 from router.runs.revisions import replacement as replacements
 from router.runs.revisions.change_plan import with_fields_elsewhere
-from router.runs.run import MAX_PROCESSED_REPORTS, replace
+from router.runs.run import replace
 from router.runs.states import TERMINAL, is_forward
 from router.runs.transitions import (
     ACCEPTED_PHASES,
@@ -361,13 +361,16 @@ def _without_outdated_fields(basis: RunRow, run_event: RunEvent) -> RunEvent:
 def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
     if run_event.report_id in row.processed_reports:
         return Transition(row, changed=False)
-    reports = (*row.processed_reports, run_event.report_id)[-MAX_PROCESSED_REPORTS:]
+    reports = unread_fields.newest_reports((*row.processed_reports, run_event.report_id))
     report = run_event.report
     row = replace(row, processed_reports=reports, state_event_at=newest_event(row, report))
     if replacements.is_replaced(row, report.external_id):
         return Transition(row, changed=False)
     if row.phase in ENDED_PHASES and not missing_parts.is_lost(row):
         return _apply_late_report(row, run_event)
+    if report.is_no_run:  # it does not say that the run is there
+        row, unread = _count_answer(row, run_event)
+        return _notify(row, UpdateKind.PROGRESS, unread) if unread else Transition(row)
     basis = row
     row, returned, _ = missing_parts.take_back(row, at)
     if report.external_id and row.external_id is None:
@@ -385,11 +388,8 @@ def _apply_report(row: RunRow, run_event: Reported, at: datetime) -> Transition:
 
 def _apply_state(row: RunRow, run_event: Reported, at: datetime, asked: tuple[Reason, ...]) -> Transition:
     report = run_event.report
-    if report.raw_state:
-        row = unread_fields.with_state_shown(row)
-    elif report.shown and not (report.is_older or run_event.ends_with_measures):
-        row, unread = unread_fields.count_answer(row, report)
-        asked += unread
+    row, unread = _count_answer(row, run_event)
+    asked += unread
     state = missing_parts.state_to_enter(row, report)
     if run_event.ends_with_measures and state not in TERMINAL and missing_parts.is_measured(row):
         state = RunState.COMPLETED
@@ -398,6 +398,15 @@ def _apply_state(row: RunRow, run_event: Reported, at: datetime, asked: tuple[Re
     if state is None or not is_forward(row.state, state):
         return _notify(row, UpdateKind.PROGRESS, asked) if asked else Transition(row)
     return _enter_state(row, state, at, run_event.measures_grace, asked)
+
+
+def _count_answer(row: RunRow, run_event: Reported) -> tuple[RunRow, tuple[Reason, ...]]:
+    report = run_event.report
+    if report.raw_state:
+        return unread_fields.with_state_shown(row, report), ()
+    if report.is_older or run_event.ends_with_measures:
+        return row, ()
+    return unread_fields.count_answer(row, report)
 
 
 def _apply_late_report(row: RunRow, run_event: Reported) -> Transition:

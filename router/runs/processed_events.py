@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from router.runs.events import CancelRefused, ChangeRefused, GivenUp, Reported, RunEventKind
 from router.runs.notifications import build as announcements
 from router.runs.notifications.last_notification import last_notifications
-from router.runs.run import MAX_PROCESSED_EVENTS, MAX_PROCESSED_REPORTS, replace
+from router.runs.reports.unread_fields import newest_reports
+from router.runs.run import MAX_PROCESSED_EVENTS, replace
 from router.runs.transitions import ENDED_PHASES
 from schemas.results import RunUpdate
 from schemas.vocabulary import Phase, UpdateKind
@@ -131,7 +132,7 @@ def _is_report(run_events: Sequence[RunEvent], event_id: str) -> bool:
 
 def _with_report(row: RunRow, event_id: str, effects: Iterable[str]) -> RunRow:
     entries = _added(row.processed_reports, event_id, effects)
-    return replace(row, processed_reports=entries[-MAX_PROCESSED_REPORTS:]) if entries else row
+    return replace(row, processed_reports=newest_reports(entries)) if entries else row
 
 
 def _with_event(row: RunRow, event_id: str, effects: Iterable[str]) -> RunRow:

@@ -87,7 +87,8 @@ class RunCheck:
     async def _look_up(self, event: Event, row: RunRow) -> Outcome:
         answer = await ExternalIdFinder(updater=self.updater, caller=self.caller).ask(row)
         if answer.found is not None and settles(answer.found):
-            await self.updater.store_fact(event, row, self.caller.reported(row.spoke, answer.found, event.id))
+            found = replace(answer.found, alike=0)
+            await self.updater.store_fact(event, row, self.caller.reported(row.spoke, found, event.id))
             return Done()
         return await self._continue(event, row, answered=answer.answered)
 

@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.inbound import InboundReceived
 
-# The type of the event with an answer that stands for several in a row. The others were not published.
+# The type of the event with an answer that stands for several in a row. The others were not published. If they are no
+# run, the type goes on with what they are instead, and the body is empty: a process of the previous version, which
+# could not read them, asks for the run then, as for one that may be lost.
 SEVERAL_ANSWERS = "severalAnswersWithoutState"
 MAX_REMEMBERED = 100_000  # runs
+_NO_RUN = "no run: "
+_NO_RUNS = f"{SEVERAL_ANSWERS}, {_NO_RUN}"
 _MAX_LENGTH = 200
 
 
 def no_run_shown(external_id: str | None, error: NotUnderstoodError) -> ExternalReport:
     """Return the report of an answer that cannot be read as a run; the error says what it is instead."""
-    return ExternalReport(external_id=external_id, shown=f"no run: {str(error)[:_MAX_LENGTH]}")
+    return ExternalReport(external_id=external_id, shown=f"{_NO_RUN}{str(error)[:_MAX_LENGTH]}", shows_nothing=True)
 
 
 def as_several(report: ExternalReport, received: InboundReceived) -> ExternalReport:
@@ -29,23 +33,40 @@ def as_several(report: ExternalReport, received: InboundReceived) -> ExternalRep
     return replace(report, alike=MIN_ANSWERS) if received.event_type == SEVERAL_ANSWERS else report
 
 
+def type_of_event(report: ExternalReport) -> str | None:
+    """Return the type of the event with the answer that a report was read from; None if it stands for itself."""
+    if report.alike <= 1:
+        return None
+    return f"{SEVERAL_ANSWERS}, {report.shown}" if report.shown.startswith(_NO_RUN) else SEVERAL_ANSWERS
+
+
+def read_no_runs(received: InboundReceived) -> ExternalReport | None:
+    """Return the report of answers that are no run; None if an event without a body asks for the run."""
+    kind = received.event_type or ""
+    if received.body or not kind.startswith(_NO_RUNS):
+        return None
+    shown = kind.removeprefix(f"{SEVERAL_ANSWERS}, ")
+    external_id = received.external_id or None
+    return ExternalReport(external_id=external_id, shown=shown, alike=MIN_ANSWERS, shows_nothing=True)
+
+
 @dataclass(frozen=True, slots=True)
 class UnpublishedAnswers:
     """Counts answers of this process's polls that were not published, because nothing else in them is new."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[tuple[str, str | None], int] = field(default_factory=dict)  # by run and its id at the system
 
     def count(self, row: RunRow, report: ExternalReport) -> ExternalReport:
         """Return a report with the number of answers for which it stands."""
         if not is_counted(row, report):
             self.forget(row)
             return report
-        counted = self.counts.pop(row.run_id, 0) + 1
-        self.counts[row.run_id] = counted
+        counted = self.counts.pop((row.run_id, row.external_id), 0) + 1
+        self.counts[row.run_id, row.external_id] = counted
         if len(self.counts) > MAX_REMEMBERED:
             del self.counts[next(iter(self.counts))]
         return replace(report, alike=counted)
 
     def forget(self, row: RunRow) -> None:
         """Forget the answers about a run: one was published, or has a state."""
-        self.counts.pop(row.run_id, None)
+        self.counts.pop((row.run_id, row.external_id), None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from consumers.dispatch.call import MembershipUncertainError
 from consumers.inbound.checks.due_checks import REPUBLISH_AFTER
 from consumers.inbound.checks.run_check import is_not_there
-from consumers.inbound.polling.answers_without_state import SEVERAL_ANSWERS, UnpublishedAnswers, no_run_shown
+from consumers.inbound.polling.answers_without_state import UnpublishedAnswers, no_run_shown, type_of_event
 from consumers.inbound.polling.pace import START_PARTS, jittered, part_of, pause_after
 from consumers.problems import call_failed
 from consumers.spokes.port import AnotherRunError, NoRunShownError, NotUnderstoodError
@@ -233,11 +233,11 @@ class Poller:
         if has_news(row, report, self.now(), profile.measures_grace, **reading):
             # The same answer may be news again after the run has changed, so its id names the revision, too.
             role = f"{role}:{row.revision}"
-            several = SEVERAL_ANSWERS if report.alike > 1 else None
+            several = type_of_event(report)
         elif is_unreadable or self._was_last_published(row, response.body):
             return None
-        if is_unreadable and len(response.body) > MAX_PUBLISHED_BODY:
-            return None  # the inbound consumer could not read it either
+        if is_unreadable:
+            return self._build_event(row, role, body=b"", asked_at=result.asked_at, event_type=several)
         if len(response.body) > MAX_PUBLISHED_BODY:
             # The topic does not take it: the inbound consumer reads the run itself.
             return self._build_event(row, role, body=b"")

@@ -67,7 +67,7 @@ def read_callback(spellings: Spellings, received: InboundReceived) -> ExternalRe
     deleted = _says_deleted(event_type)
     announces_change = deleted or "statechange" in event_type.lower()
     report = replace(report, deleted=deleted, announces_change=announces_change)
-    report = replace(report, thin=_is_thin(report, run, event_type))
+    report = replace(report, thin=_is_thin(report, run, event_type), alike=int(announces_change))
     return _add_ids(_timed(report, body, received), received)
 
 
@@ -170,8 +170,10 @@ def _is_thin(report: ExternalReport, run: Json, event_type: str) -> bool:
 
 def _of_bare_run(report: ExternalReport, run: Json, received: InboundReceived) -> ExternalReport:
     """Return the report of a run without an event; a notification that only names it says that there is news."""
-    is_thin = report.raw_state is None and "testMeasure" not in run and received.channel is Channel.CALLBACK
-    return replace(report, thin=True) if is_thin else report
+    if received.channel is not Channel.CALLBACK:
+        return report
+    # With measures and without a state it is perhaps only a part of the run.
+    return replace(report, thin=report.raw_state is None and "testMeasure" not in run, alike=0)
 
 
 def _timed(report: ExternalReport, body: Json, received: InboundReceived) -> ExternalReport:

@@ -186,20 +186,21 @@ def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Lef
     left.measures -= len(measures) + len(reasons)
     state = RunState.ACKNOWLEDGED if isinstance(meaning, BeingCancelled) else meaning
     ours = run_ids_in(run)
-    external_id = id_of(run, location)
+    external_id, name = id_of(run, location), first_text(run, "name")
     return ExternalReport(
         external_id=external_id,
         href=unless_too_long(href, MAX_HREF_LENGTH),
         external_identifier=_echoed(run, ours),
         run_ids=ours,
         is_id_of_address=not first_text(run, "id") and not is_address_of_run(first_text(run, "href")),
-        name=first_text(run, "name"),
+        name=name,
         state=state,
         raw_state=raw_state[:_MAX_STATE_LENGTH] if raw_state else None,
         is_being_cancelled=isinstance(meaning, BeingCancelled),
         verdict=read_verdict(run[RESULT]) if RESULT in run else None,
         status_reason=_status_reason(run[STATUS_REASON]) if STATUS_REASON in run else None,
         shown="" if depth or (raw_state and external_id) else _named_fields(run),
+        shows_nothing=not (external_id or name or ours),
         measures=measures,
         reasons=reasons,
         children=tuple(_children(spellings, run, left, depth + 1)) if CHILDREN in run else (),

@@ -45,7 +45,9 @@ class ExternalReport:
     that reports `pending` or `inProgress`, by the clock of the system. `run_ids` are the ids that stand where
     we write our id of a run. `is_id_of_address`: the external id is the end of an address that is perhaps no run's.
     `shown` is what an answer has in which no id or no state was found, as a sentence names it; empty if there was none.
-    `alike` is how many answers of this kind in a row it stands for.
+    `alike` is how many answers of this kind in a row it stands for; 0: it need not show the whole run, as an answer to
+    a PATCH or an event with measures, so that a missing state means nothing. `shows_nothing`: it is no run,
+    or has neither an id nor a name.
     `is_being_cancelled`: the system has accepted a cancellation and goes on until it ends the run; `state` is then the
     lowest one, which moves no run. `verdict` is the system's own on the run, and `status_reason` why the run is in its
     state, in its own words: one line of bounded length.
@@ -64,6 +66,7 @@ class ExternalReport:
     status_reason: str | None = None
     shown: str = ""
     alike: int = 1
+    shows_nothing: bool = False
     measures: tuple[ExternalMeasure, ...] = ()
     reasons: tuple[Reason, ...] = ()
     event_id: str | None = None
@@ -76,6 +79,11 @@ class ExternalReport:
     asked: tuple[Reason, ...] = ()  # what the system needs before it goes on
     cancel_task: CancelTask | None = None  # what is reported is the cancellation of the run
     children: tuple[ExternalReport, ...] = ()  # the nested runs of a bundle, as the system echoes them
+
+    @property
+    def is_no_run(self) -> bool:
+        """Whether it says nothing about a run, not even that it is there."""
+        return self.shows_nothing and not (self.state or self.raw_state or self.measures or self.children)
 
 
 def not_found_as_cancelled(external_id: str | None, reasons: tuple[Reason, ...] = ()) -> ExternalReport:

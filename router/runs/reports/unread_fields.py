@@ -1,7 +1,7 @@
 """Find answers of a system that lack what every run has, an id and a state, because the rules of its profile miss it.
 
-How many answers in a row had no state is kept as the first entry of `processed_reports`, where processes that do not
-know it take it for the id of a report.
+How many answers in a row had no state, and whether one was shown before, is kept as the first entry of
+`processed_reports`, where processes that do not know it take it for the id of a report.
 """
 
 from __future__ import annotations
@@ -21,43 +21,59 @@ STATE_NOT_SHOWN = "STATE_NOT_SHOWN"
 ID_NOT_SHOWN = "ID_NOT_SHOWN"
 MIN_ANSWERS = 3  # without a state, that a run is reported after: a system may show one only once a run has begun
 _COUNT = "answers without a state: "
-_ROOM = 3  # entries: this one, and what a report adds
+_NAMED = " after one with a state"
 
 
 def answers_without_state(row: RunRow) -> int:
     """Return how many of the last answers about a run had no state: of more than `MIN_ANSWERS`, this number."""
-    first = row.processed_reports[0] if row.processed_reports else ""
-    counted = first.removeprefix(_COUNT)
-    return int(counted) if counted != first and counted.isdecimal() else 0
+    counted = _count_of(row.processed_reports).removeprefix(_COUNT).removesuffix(_NAMED)
+    return int(counted) if counted.isdecimal() else 0
 
 
 def count_answer(row: RunRow, report: ExternalReport) -> tuple[RunRow, tuple[Reason, ...]]:
     """Count a report without a state about a run of which none is known; return the reason once they are too many."""
     if not is_counted(row, report):
-        return row, ()
-    counted = answers_without_state(row)
-    reports = _without_count(row.processed_reports)[-(MAX_PROCESSED_REPORTS - _ROOM) :]
-    counted = min(counted + report.alike, MIN_ANSWERS)
-    row = replace(row, processed_reports=(f"{_COUNT}{counted}", *reports))
+        shows_run = _is_unread(report) and not report.is_no_run and answers_without_state(row)
+        return (_with_count(row, 0) if shows_run and _was_named(row) else row), ()
+    counted = min(answers_without_state(row) + report.alike, MIN_ANSWERS)
+    row = _with_count(row, counted)
     if counted < MIN_ANSWERS:
         return row, ()
     reason = _state_not_shown(row.spoke, report.shown)
-    return replace(row, reasons=(*_others(row.reasons, STATE_NOT_SHOWN), reason)), (reason,)
+    return replace(row, reasons=(*row.reasons, reason)), (reason,)
 
 
 def is_counted(row: RunRow, report: ExternalReport) -> bool:
-    """Return whether a report is one without a state about a run of which none is known, and one more counts."""
-    is_unread = bool(report.shown) and report.state is None and not report.raw_state
-    is_without = row.phase in ACCEPTED_PHASES and row.state is RunState.ACKNOWLEDGED
-    return is_unread and is_without and answers_without_state(row) < MIN_ANSWERS
+    """Return whether a report is one without a state about a run of which none is known, and one more counts.
+
+    A state that was shown stays known when an answer leaves it out, but not when answers are no run.
+    """
+    if not _is_unread(report) or row.phase not in ACCEPTED_PHASES or row.state is not RunState.ACKNOWLEDGED:
+        return False
+    return not _is_told(row) and (report.is_no_run or not _was_named(row))
 
 
-def with_state_shown(row: RunRow) -> RunRow:
+def with_state_shown(row: RunRow, report: ExternalReport) -> RunRow:
     """Return the row after a report with a state: what was said of those without one does not hold any more."""
-    if not answers_without_state(row):
-        return row
-    reports = _without_count(row.processed_reports)
-    return replace(row, processed_reports=reports, reasons=_others(row.reasons, STATE_NOT_SHOWN))
+    if _is_told(row):
+        row = replace(row, reasons=_others(row.reasons, STATE_NOT_SHOWN))
+    if row.state is RunState.ACKNOWLEDGED and report.state in {None, RunState.ACKNOWLEDGED}:
+        return _with_count(row, 0, named=True)
+    return without_count(row)
+
+
+def without_count(row: RunRow) -> RunRow:
+    """Return the row of a run about which answers are counted afresh."""
+    known = _count_of(row.processed_reports)
+    return replace(row, processed_reports=row.processed_reports[1:]) if known else row
+
+
+def newest_reports(entries: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the newest entries of `processed_reports`, as many as a row keeps; the count stays the first one."""
+    left_out = len(entries) - MAX_PROCESSED_REPORTS
+    if left_out <= 0:
+        return entries
+    return (entries[0], *entries[1 + left_out :]) if _count_of(entries) else entries[left_out:]
 
 
 def with_id_shown(row: RunRow) -> RunRow:
@@ -85,8 +101,28 @@ def _state_not_shown(spoke: str, shown: str) -> Reason:
     )
 
 
-def _without_count(reports: tuple[str, ...]) -> tuple[str, ...]:
-    return reports[1:] if reports and reports[0].startswith(_COUNT) else reports
+def _is_unread(report: ExternalReport) -> bool:
+    return bool(report.shown) and report.alike > 0 and report.state is None and not report.raw_state
+
+
+def _is_told(row: RunRow) -> bool:
+    return any(reason.code == STATE_NOT_SHOWN for reason in row.reasons)
+
+
+def _was_named(row: RunRow) -> bool:
+    return _count_of(row.processed_reports).endswith(_NAMED)
+
+
+def _with_count(row: RunRow, counted: int, *, named: bool = False) -> RunRow:
+    count = f"{_COUNT}{counted}{_NAMED if named or _was_named(row) else ''}"
+    if count == _count_of(row.processed_reports):
+        return row
+    return replace(row, processed_reports=newest_reports((count, *without_count(row).processed_reports)))
+
+
+def _count_of(entries: tuple[str, ...]) -> str:
+    """Return the entry with the count; empty if there is none."""
+    return entries[0] if entries and entries[0].startswith(_COUNT) else ""
 
 
 def _others(reasons: tuple[Reason, ...], code: str) -> tuple[Reason, ...]:

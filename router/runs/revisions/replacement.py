@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace as replace_fields
 from typing import TYPE_CHECKING
 
+from router.runs.reports.unread_fields import without_count
 from router.runs.revisions.replaced_tests import Replacement
 from router.runs.run import replace
 from schemas.commands import SendRun
@@ -77,7 +78,7 @@ def end_test(row: RunRow) -> tuple[RunRow, Reason]:
         message=f"{row.spoke} has cancelled its test {row.external_id} of the run: the run is sent again as changed.",
     )
     row = replace(
-        row,
+        without_count(row),
         phase=Phase.RETRYING,
         state=None,
         external_id=None,

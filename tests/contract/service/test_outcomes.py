@@ -298,7 +298,7 @@ async def no_id() -> None:
 
 @case(REPORT_CASES, "no state")
 async def no_state() -> None:
-    gateway = await after_post()
+    gateway = await after_post(json_answer(201, {"id": "ext-TR0001"}))
     for number in range(3):
         await gateway.process_callback("ext-TR0001", zustand="fertig", testMeasure=[{"id": f"M{number}", "value": 1}])
     assert (gateway.row().state, "STATE_NOT_SHOWN" in codes_of(gateway)) == (RunState.ACKNOWLEDGED, True)

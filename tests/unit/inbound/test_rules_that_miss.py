@@ -9,8 +9,10 @@ import orjson
 import pytest
 
 from consumers.inbound.polling.poller import Poller
+from consumers.spokes.profile import Profile
 from router.responses import HttpResponse, Purpose
 from router.runs.reports.unread_fields import ID_NOT_SHOWN, STATE_NOT_SHOWN, answers_without_state
+from schemas.inbound import InboundReceived
 from schemas.vocabulary import Phase, RunState, UpdateKind
 from southbound.operations.run_views import status_sentences
 from tests.builders.runs import a_document, a_run
@@ -54,8 +56,10 @@ async def test_a_rule_to_state_that_misses_is_named_after_three_answers_and_once
     gateway = await a_posted_run(json_answer(201, {"id": "7", "zustand": "fertig"}), mapping=rules)
     poller, shown = a_poller(gateway), {"id": "7", "zustand": "fertig"}
     assert codes(gateway) == []
+    assert answers_without_state(gateway.row()) == 0  # an answer to a POST need not show one
+    assert await poll(gateway, poller, shown) == [1]  # the first answer is always published
     assert "1 answer had no state that could be read" in " ".join(status_sentences(gateway.row()))
-    assert await poll(gateway, poller, *[shown] * 6) == [1, 1, 0, 0, 0, 0]  # the first answer is always published
+    assert await poll(gateway, poller, *[shown] * 5) == [0, 1, 0, 0, 0]
     (reason,) = gateway.row().reasons
     assert reason.code == STATE_NOT_SHOWN
     for part in ("mapping.receive", "/state", "mapping.run_at", "state_spellings", "'zustand'", "end_of_run: measures"):
@@ -116,6 +120,47 @@ async def test_notifications_without_a_state_are_told_too() -> None:
     for number in range(3):
         await gateway.process_callback("7", zustand="fertig", testMeasure=[{"id": f"M{number}", "value": 1}])
     assert codes(gateway).count(STATE_NOT_SHOWN) == 1
+
+
+async def test_notifications_with_a_part_of_a_run_are_not_told_to_have_no_state() -> None:
+    gateway = await a_posted_run(json_answer(201, {"id": "7"}))
+    for number in range(4):
+        run = {"id": "7", "note": "n", "testMeasure": [{"id": f"M{number}", "value": number}]}
+        event = {"eventType": "ServiceTestAttributeValueChangeEvent", "event": {"serviceTest": run}}
+        for body in (run | {"note": "m"}, event):
+            received = gateway.a_callback("7").model_copy(update={"body": orjson.dumps(body)})
+            gateway.produce(gateway.names.inbound, received, f"{number} {'event' in body}")
+            await gateway.run_until_idle()
+    assert (STATE_NOT_SHOWN in codes(gateway), answers_without_state(gateway.row())) == (False, 0)
+    assert len(gateway.row().measures) == 4
+
+
+async def test_a_run_whose_post_was_answered_with_its_state_may_leave_it_out_later() -> None:
+    gateway = await a_posted_run(json_answer(201, {"id": "7", "state": "acknowledged"}))
+    await poll(gateway, a_poller(gateway), *[{"id": "7"}] * 6)
+    assert (codes(gateway), answers_without_state(gateway.row())) == ([], 0)
+
+
+async def test_answers_that_are_no_run_are_published_without_a_body_so_that_a_previous_version_asks_for_the_run() -> (
+    None
+):
+    gateway = await a_posted_run(json_answer(201, {"id": "7"}))
+    await poll(gateway, a_poller(gateway), *[b"<html>a page</html>"] * 3)
+    received = [event.data for event in gateway.published_events()]
+    (polled,) = [data for data in received if isinstance(data, InboundReceived)]
+    assert (polled.body, (polled.event_type or "").startswith("severalAnswersWithoutState, no run: ")) == (b"", True)
+    assert codes(gateway) == [STATE_NOT_SHOWN]
+
+
+async def test_a_system_that_names_its_ids_in_callbacks_is_not_told_to_name_none() -> None:
+    channels = {"result_channels": ["callback"]}
+    gateway = await a_posted_run(json_answer(201, {"status": "queued"}), id_shown_by="callback", **channels)
+    assert (codes(gateway), gateway.row().phase) == ([], Phase.ACCEPTED)
+
+
+def test_ids_are_not_shown_by_callbacks_that_a_system_does_not_send() -> None:
+    with pytest.raises(ValueError, match=r"id_shown_by: callback needs 'callback' among the result_channels"):
+        Profile(name="fibre-lab", base_url="http://x/v4", id_shown_by="callback", result_channels=frozenset({"poll"}))
 
 
 async def test_a_system_without_states_is_not_told_to_have_none() -> None:
