@@ -86,6 +86,8 @@ class FailureNotices:
         if request.kind is not RequestKind.SEND and request.request_id is None:
             await self._store_refusal(request, [root.run_id], reason)
         known = [row for row in rows.values() if row is not None]
+        # A crash may have come between storing and publishing.
+        await self.updater.republish(request.cause, *[row for row in known if was_told(request, row)])
         updates: list[RowUpdate] = [
             (row, (run_event,)) for row in known if (run_event := event_of(request, row, reason, is_root=row is root))
         ]
@@ -124,10 +126,15 @@ class FailureNotices:
         await self.updater.announcer.publish(request.cause, updates, decision=None)
 
 
+def was_told(request: FailedRequest, row: RunRow) -> bool:
+    """Return whether the row records an update about this failed request."""
+    return any(has_led_to(row, request.cause.id, kind) for kind in _NOTICE_KINDS)
+
+
 def event_of(request: FailedRequest, row: RunRow, reason: Reason, *, is_root: bool) -> RunEvent | None:
-    """Return the run event of a failed request; None if it was published before, or if the run has continued."""
+    """Return the run event of a failed request; None if it was stored before, or if the run has continued."""
     cause = request.cause.id
-    if any(has_led_to(row, cause, kind) for kind in _NOTICE_KINDS):
+    if was_told(request, row):
         return None
     if request.kind is RequestKind.SEND and (request.request_id is not None or has_led_to(row, cause, SEND)):
         given_up = GivenUp(reasons=(reason,))

@@ -107,6 +107,11 @@ REGRESSIONS: dict[str, tuple[tuple[Any, ...], int | None]] = {
         (A, *G, _change("G", 3), _cancel("G"), _change("G", 3)),
         1,
     ),
+    "a cancellation of a child that was left out is read again after the child has arrived": (
+        (G[0], _cancel("G-1"), G[1]),
+        None,
+    ),
+    "a request is refused again whose refusal was stored and not published": ((G[0], _cancel("G-1"), G[0]), None),
 }
 
 
@@ -221,8 +226,10 @@ def _meanings(gateway: CrashingGateway) -> Counter[tuple[Any, ...]]:
         if not (isinstance(event.data, RunUpdate) and event.data.request_progress)
     }
     # If two events of a hierarchy are read again together, the other one may complete it. A run that was changed before
-    # it was sent is commanded with the newest document, whose id is another one.
-    once = {each for each in found.values() if UpdateKind.WAITING in each or "SendRun" in each}
+    # it was sent is commanded with the newest document, whose id is another one. A command that is read again after its
+    # run was given up is another attempt, and may be given up again.
+    repeatable = {UpdateKind.WAITING, UpdateKind.FALLOUT, "SendRun"}
+    once = {each for each in found.values() if any(word in repeatable for word in each if isinstance(word, str))}
     return Counter([each for each in found.values() if each not in once] + [*once])
 
 
