@@ -16,6 +16,7 @@ from router.runs.hierarchy import HierarchyError, child_ids
 from router.runs.hierarchy_limits import check_size
 from router.runs.pending import is_pending, without_children
 from router.runs.processed_events import STORE, has_led_to, with_effect
+from router.runs.requests.compensation import is_left_out
 from router.runs.transitions import ENDED_PHASES
 from schemas.problem import Problem
 
@@ -142,6 +143,7 @@ class HierarchyAssembler:
             known = await self.updater.store.run(run.run_id)
             if known is None or has_led_to(known, event.id, STORE):
                 return known
-            is_other = has_different_content(known, run) and has_different_content(known, living)
+            named = without_children(living, [each for each in run.child_run_ids if is_left_out(known, each)])
+            is_other = all(has_different_content(known, each) for each in (run, living, named))
             return None if is_other else known
         return row

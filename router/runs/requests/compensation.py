@@ -42,7 +42,16 @@ def compensation_reason(refused: RunRow) -> Reason:
 def left_out_reason(run_id: str, why: str | None) -> Reason:
     """Return why a request is sent without a child that it names."""
     because = f": {why}" if why else "."
-    return Reason(code=CHILD_LEFT_OUT, message=f"Child run {run_id} is left out of the request{because}")
+    return Reason(code=CHILD_LEFT_OUT, message=f"{_left_out(run_id)}{because}")
+
+
+def is_left_out(row: RunRow, run_id: str) -> bool:
+    """Return whether a request is sent without this child, which the root named when it was ordered."""
+    return any(reason.code == CHILD_LEFT_OUT and reason.message.startswith(_left_out(run_id)) for reason in row.reasons)
+
+
+def _left_out(run_id: str) -> str:
+    return f"Child run {run_id} is left out of the request"
 
 
 def reasons_of_request(rows: Sequence[RunRow]) -> tuple[Reason, ...]:

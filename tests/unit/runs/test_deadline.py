@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -42,7 +43,7 @@ def test_the_most_specific_duration_wins(
     assert seconds_of(a_document(expected_duration=own, time_out=own_time_out), limits) == expected
 
 
-@given(seconds, seconds, moments, moments, st.floats(1, 1e8))
+@given(seconds, seconds, moments, moments, st.floats(1, 1e8).map(partial(round, ndigits=3)))
 def test_every_run_has_a_deadline_after_its_jeopardy_whatever_it_says(
     own: int | None, time_out: int | None, start: object, end: object, of_profile: float
 ) -> None:
