@@ -40,6 +40,11 @@ class RequestBuilder(NamedTuple):
         """The children of a root that is sent alone."""
         return self.ordered[len(self.runs) :]
 
+    @property
+    def waited_for(self) -> tuple[str, ...]:
+        """What the request has waited for in the queue."""
+        return self.pending_rows[self.request.root_run_id].waits_for if self.from_queue else ()
+
 
 def build_run_rows(
     event: Event,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from router.runs.events import CancelledBeforeSending, GivenUp, ThresholdReached
 from router.runs.hierarchy import HierarchyError, expand_hierarchy
 from router.runs.ids import request_id_of
 from router.runs.pending import is_pending
+from router.runs.run import replace
 from router.selection.thresholds import waiting_reason
 from router.specifications.enrichment import as_routed, with_fields_of_root
 from schemas.problem import Problem
@@ -204,7 +206,11 @@ class RequestRouter:
         new = [build_run_row(run, None, at) for run in left_out if run.run_id not in known]
         here = [known[run.run_id] for run in left_out if run.run_id in known]
         waiting = [row for row in here if is_pending(row) and row.root_run_id == root_run_id]
-        return new, [(row, (ROOT_SENT_ALONE,)) for row in (*waiting, *new)]
+        sent_alone = ROOT_SENT_ALONE
+        if waited_for := request_builder.waited_for:
+            sent_alone = replace_fields(sent_alone, from_queue=True)
+            new, waiting = ([replace(row, waits_for=waited_for) for row in rows] for rows in (new, waiting))
+        return new, [(row, (sent_alone,)) for row in (*waiting, *new)]
 
     async def _conflicts_permanently(self, request_builder: RequestBuilder) -> bool:
         """Return whether a run that a pending root embeds also arrived as an event of its own."""

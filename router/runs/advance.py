@@ -233,7 +233,8 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case CancelRequested():
             return Transition(request_cancellation(row, run_event.reason))
         case CancelledBeforeSending():
-            return _end(_leave_queue(row, phase), phase, RunState.CANCELLED, (run_event.reason,), at)
+            left = replace(_leave_queue(row, phase), waits_for=row.waits_for if run_event.from_queue else ())
+            return _end(left, phase, RunState.CANCELLED, (run_event.reason,), at)
         case CancelAccepted():
             return _notify(_after_cancellation(row, follow(run_event.task, at)), UpdateKind.CANCEL_ACCEPTED)
         case CancelRefused():

@@ -313,6 +313,7 @@ class CancelledBeforeSending:
 
     kind: ClassVar[RunEventKind] = RunEventKind.CANCELLED_BEFORE_SENDING
     reason: Reason = CANCELLED_BEFORE_SENDING
+    from_queue: bool = False  # no record is redelivered for it, so it stays marked until its result is published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

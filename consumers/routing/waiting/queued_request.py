@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,11 +19,12 @@ from consumers.runtime.faults import internal_problem
 from consumers.store.port import ConflictError
 from router.runs.events import CommandPublished
 from router.runs.hierarchy import missing_children
+from router.runs.pending import ended_undecided
 from schemas.problem import Problem
 from schemas.vocabulary import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
     from consumers.periodic import ReportSentence
     from consumers.routing.commands import CommandPublisher
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
     from schemas.codec.envelope import Event
     from schemas.results import Reason
+    from schemas.run_document import RunDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +87,7 @@ class RequestRelease:
             await self._give_up(cause, root, reason_of(outcome))
             return True
         if not isinstance(outcome, AllDefinitionsUsedUp):
-            return await self._mark_commanded(root.run_id)
+            return await self._mark_commanded(root.run_id, document.children)
         if anew:
             await self.router.queue(cause, document, outcome, pending_rows)
         return anew and outcome.names != root.waits_for
@@ -99,14 +102,19 @@ class RequestRelease:
         return False
 
     async def _command(self, row: RunRow) -> bool:
-        rows = await self.updater.store.runs_of_request(row.request_id)
-        await self.commands.publish_unsent(timer_event(row, "turn"), rows)
+        if ended_undecided(row):  # a child of a root that is sent alone
+            await self.updater.publish_earlier((row,))
+        else:
+            rows = await self.updater.store.runs_of_request(row.request_id)
+            await self.commands.publish_unsent(timer_event(row, "turn"), rows)
         return await self._mark_commanded(row.run_id)
 
-    async def _mark_commanded(self, run_id: str) -> bool:
+    async def _mark_commanded(self, run_id: str, children: Sequence[RunDocument] = ()) -> bool:
         row = await self.updater.store.run(run_id)
         if row is not None and row.waits_for and row.phase is not Phase.WAITING:
             await self.updater.store_fact(timer_event(row, "commanded"), row, CommandPublished())
+        if row is not None and row.decision is not None and not row.decision.hierarchical:
+            await asyncio.gather(*[self._mark_commanded(child.run_id) for child in children])
         return True
 
     async def _give_up_if_incomplete(self, cause: Event, root: RunRow) -> bool:

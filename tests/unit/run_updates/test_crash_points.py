@@ -19,6 +19,7 @@ from tests.builders.runs import a_document
 from tests.harness.crash_scenarios import (
     ASSEMBLED_HIERARCHY,
     BUNDLE,
+    FLAT,
     SCENARIOS,
     SINGLE,
     TREE,
@@ -111,6 +112,7 @@ REGRESSIONS: dict[str, tuple[tuple[Any, ...], int | None]] = {
         (G[0], _cancel("G-1"), G[1]),
         None,
     ),
+    "a root that waited is released, and sent without its children": ((A, A, RunRequested(run=FLAT)), 1),
     "a root is read again after a child that it names was left out": ((G[0], G[0], _cancel("G-1")), None),
     "a request is refused again whose refusal was stored and not published": ((G[0], _cancel("G-1"), G[0]), None),
 }
