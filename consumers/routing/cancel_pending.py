@@ -40,11 +40,11 @@ class PendingRunCanceller:
         if row.run_id == row.root_run_id:
             return await self._cancel_request(event, row)
         root = await self.updater.store.run(row.root_run_id)
-        if root is not None and is_pending(root) and row.run_id in child_ids(root.requested):
-            return await self.cancel_child(event, root, row.run_id)
         if root is not None and has_led_to(root, event.id, CHANGE):
             # The child was left out before it arrived: a redelivered cancellation is not about the one that is here.
             return await self.handle_redelivery_of_left_out(event, root)
+        if root is not None and is_pending(root) and row.run_id in child_ids(root.requested):
+            return await self.cancel_child(event, root, row.run_id)
         await self.updater.store_intention(event, row, CancelledBeforeSending())
         return Done()
 

@@ -58,15 +58,15 @@ class RunCancelledHandler:
         return PendingRunCanceller(updater=self.updater, assembler=self.assembler)
 
     async def _cancel_embedded(self, event: Event, cancelled: RunCancelled) -> Outcome:
+        known = await self.updater.store.run(cancelled.root_run_id)
+        if known is not None and has_led_to(known, event.id, CHANGE):
+            return await self._pending_canceller.handle_redelivery_of_left_out(event, known)
         children = EmbeddedChildren(updater=self.updater, assembler=self.assembler)
         root = await children.find_pending_root(cancelled.run_id, cancelled.root_run_id)
         root = root or await self._find_naming_root(cancelled)
-        if root is not None:
-            return await self._pending_canceller.cancel_child(event, root, cancelled.run_id)
-        root = await self.updater.store.run(cancelled.root_run_id)
-        if root is None or not has_led_to(root, event.id, CHANGE):
+        if root is None:
             return DeadLetter(run_unknown(cancelled.run_id, "cancel"))
-        return await self._pending_canceller.handle_redelivery_of_left_out(event, root)
+        return await self._pending_canceller.cancel_child(event, root, cancelled.run_id)
 
     async def _find_naming_root(self, cancelled: RunCancelled) -> RunRow | None:
         """Return the pending root that waits for this child, which has not arrived."""
