@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from schemas.commands import CancelRun, ChangeRun, SendRun
 from schemas.lifecycle import RunCancelled, RunChanged, RunRequested
 from schemas.results import RequestResult, RunResult, RunUpdate
-from schemas.vocabulary import UpdateKind
+from schemas.vocabulary import Phase, UpdateKind
 from tests.builders.runs import a_document
 from tests.harness.crash_scenarios import (
     ASSEMBLED_HIERARCHY,
@@ -205,7 +205,7 @@ async def _check_crash_is_invisible(scenario: CrashScenario) -> None:
 def _may_differ(died: CrashingGateway, undisturbed: CrashingGateway) -> bool:
     """Return whether a crash changed what is not promised, so that the runs go on in another way.
 
-    Of requests that arrive together, any may get the last use of a threshold. A run in doubt is given up if no look-up
+    Of requests that arrive together, any may be the first in the queue. A run in doubt is given up if no look-up
     can prove what became of it, for example because its system shows an older test of the run that has ended.
     """
     queued, others = _queued_roots(died), _queued_roots(undisturbed)
@@ -214,8 +214,11 @@ def _may_differ(died: CrashingGateway, undisturbed: CrashingGateway) -> bool:
 
 
 def _queued_roots(gateway: CrashingGateway) -> set[str]:
-    updates = [event.data for event in gateway.published_events() if _is_update(event.data, UpdateKind.WAITING)]
-    return {update.run_id for update in updates if isinstance(update, RunUpdate) and update.run_id in ROOTS}
+    return {
+        run_id
+        for run_id in ROOTS.keys() & gateway.store.runs.keys()
+        if gateway.store.runs[run_id].phase is Phase.WAITING
+    }
 
 
 def _comparable_row(row: RunRow) -> tuple[object, ...]:
