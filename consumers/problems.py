@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from consumers.spokes.profile import CancelMethod
+from router.responses import HttpResponse, Verdict
 from schemas.partition_keys import root_run_key
 from schemas.problem import Problem
 from schemas.results import Reason
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from schemas.run_document import RunDocument
 
 REPORT_UNREADABLE = "REPORT_UNREADABLE"
+_CREDENTIALS_REFUSED = (401, 403, 407)
 CANCEL_NOT_SHOWN = "CANCEL_NOT_SHOWN"
 
 
@@ -40,7 +42,16 @@ def call_failed(result: CallResult, summary: str) -> Problem:
     """Return the problem of a call to an external system that did not do what it should."""
     reasons = result.meaning.reasons
     details = "; ".join(f"{reason.code}: {reason.message}" for reason in reasons) or result.meaning.verdict
-    return Problem(code=f"CALL_{result.meaning.verdict.name}", sentence=f"{summary}: {details}")
+    return Problem(code=f"CALL_{result.meaning.verdict.name}", sentence=f"{summary}: {details}{_remedy(result)}")
+
+
+def _remedy(result: CallResult) -> str:
+    """Return what to correct in the profile of a system that refuses calls because of how they are made."""
+    if result.meaning.verdict is not Verdict.CONFIGURATION or not isinstance(result.response, HttpResponse):
+        return ""
+    if result.response.status in _CREDENTIALS_REFUSED:
+        return ". Correct auth in the profile, the secret to which it refers, or the rights of the user, and restart."
+    return ". Correct base_url or paths in the profile, and restart."
 
 
 def look_up_impossible(row: RunRow) -> Problem:

@@ -468,7 +468,7 @@ def _is_last_answer(row: RunRow, run_event: Reported) -> bool:
 
 def _with_last_words(row: RunRow, run_event: Reported) -> RunRow:
     report = run_event.report
-    if report.verdict is None and report.status_reason is None:  # nearly always
+    if report.verdict is None and report.unknown_verdict is None and report.status_reason is None:  # nearly always
         return row
     is_older, by_measures = _is_older(row, run_event), run_event.ends_with_measures
     reasons = with_last_words(row.reasons, report, is_older=is_older, ends_with_measures=by_measures)

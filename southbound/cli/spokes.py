@@ -71,10 +71,10 @@ def show(name: SpokeArgument, json: JsonOption = False, config: ConfigOption = N
 def probe(name: SpokeArgument, json: JsonOption = False, config: ConfigOption = None) -> int:
     """Find out whether a system can be reached: its name, the connection, TLS, and the credentials, in this order.
 
-    Then the rules of the profile are tried: a GET of the list of runs, whose first 20 are read, and one of its first
-    run. What they show is printed: id, name, and what the state means. With `hub.register`, a GET of the hub follows.
-    None of them changes anything. The first step that fails is named with its cause, and ends the probe with exit
-    code 3. No secret is printed. Through a proxy, names are the proxy's to resolve.
+    Then the rules of the profile are tried (`rules`, `run`): a GET of the list of runs, whose first 20 are read, and
+    one of its first run. What they show is printed: id, name, what the state means, and the verdict. With
+    `hub.register`, a GET of the hub follows. None of them changes anything. The first step that fails is named with its
+    cause, and ends the probe with exit code 3. No secret is printed. Through a proxy, names are the proxy's to resolve.
 
     **Examples**
 

@@ -28,7 +28,7 @@ from consumers.spokes.tmf653.v5.cancel_task import (
 from router.error_bodies import one_line
 from router.runs.measures.bounds import MAX_MEASURES
 from router.runs.reports.report import ExternalReport
-from router.runs.reports.verdict import read_verdict
+from router.runs.reports.verdict import read_unknown_verdict, read_verdict
 from router.runs.states import BeingCancelled, meaning_of
 from schemas.text.shown_json import shown_json
 from schemas.vocabulary import RunState
@@ -198,6 +198,7 @@ def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Lef
         raw_state=raw_state[:_MAX_STATE_LENGTH] if raw_state else None,
         is_being_cancelled=isinstance(meaning, BeingCancelled),
         verdict=read_verdict(run[RESULT]) if RESULT in run else None,
+        unknown_verdict=read_unknown_verdict(run[RESULT]) if RESULT in run else None,
         status_reason=_status_reason(run[STATUS_REASON]) if STATUS_REASON in run else None,
         shown="" if depth or (raw_state and external_id) else _named_fields(run),
         shows_nothing=not (external_id or name or ours),

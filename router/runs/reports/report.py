@@ -49,8 +49,8 @@ class ExternalReport:
     a PATCH or an event with measures, so that a missing state means nothing. `shows_nothing`: it is no run,
     or has neither an id nor a name.
     `is_being_cancelled`: the system has accepted a cancellation and goes on until it ends the run; `state` is then the
-    lowest one, which moves no run. `verdict` is the system's own on the run, and `status_reason` why the run is in its
-    state, in its own words: one line of bounded length.
+    lowest one, which moves no run. `verdict` is the system's own on the run, `unknown_verdict` what it wrote instead
+    of a word for one, and `status_reason` why the run is in its state, in its own words: one line of bounded length.
     """
 
     external_id: str | None
@@ -63,6 +63,7 @@ class ExternalReport:
     raw_state: str | None = None
     is_being_cancelled: bool = False
     verdict: Result | None = None
+    unknown_verdict: str | None = None
     status_reason: str | None = None
     shown: str = ""
     alike: int = 1

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.error_bodies import one_line
 from router.runs.states import TERMINAL
 from schemas.results import Reason
+from schemas.text.shown_json import shown_json
 from schemas.vocabulary import Result, RunState
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ INCONCLUSIVE = Reason(
 )
 PASS = Reason(code="VERDICT_PASS", message="The external system's own verdict on the run is pass so far.")
 STATUS_REASON = "STATUS_REASON"
+UNKNOWN_VERDICT = "UNKNOWN_VERDICT"
+_MAX_WORD = 100  # characters of a verdict in a sentence
 _WORDS: Mapping[str, Result] = {
     "pass": Result.PASS,
     "passed": Result.PASS,
@@ -36,7 +40,7 @@ _WORDS: Mapping[str, Result] = {
     "inconclusive": Result.INCONCLUSIVE,
 }
 _REASON_OF: Mapping[Result, Reason] = {Result.PASS: PASS, Result.INCONCLUSIVE: INCONCLUSIVE, Result.FAIL: FAIL}
-_SEVERITY: Mapping[str | None, int] = {None: 0, PASS.code: 0, INCONCLUSIVE.code: 1, FAIL.code: 2}
+_SEVERITY: Mapping[str, int] = {PASS.code: 0, INCONCLUSIVE.code: 1, UNKNOWN_VERDICT: 1, FAIL.code: 2}
 _JUDGED = frozenset({RunState.COMPLETED, RunState.FAILED})
 _UNSUCCESSFUL = TERMINAL - {RunState.COMPLETED}
 
@@ -46,14 +50,21 @@ def read_verdict(written: object) -> Result | None:
     return _WORDS.get(written.strip().casefold()) if isinstance(written, str) else None
 
 
+def read_unknown_verdict(written: object) -> str | None:
+    """Return what a system writes as its verdict if that is not known; None if it is, or nothing is written."""
+    if not isinstance(written, str | int | float) or read_verdict(written) is not None:
+        return None
+    return one_line(written if isinstance(written, str) else shown_json(written))[:_MAX_WORD] or None
+
+
 def is_fail(reasons: Iterable[Reason]) -> bool:
     """Return whether the system has judged that the run failed."""
     return any(reason.code == FAIL.code for reason in reasons)
 
 
 def is_inconclusive(reasons: Iterable[Reason]) -> bool:
-    """Return whether the system has judged that the run says nothing."""
-    return any(reason.code == INCONCLUSIVE.code for reason in reasons)
+    """Return whether the system has judged that the run says nothing, or how it has judged is not known."""
+    return any(reason.code in (INCONCLUSIVE.code, UNKNOWN_VERDICT) for reason in reasons)
 
 
 def last_words(reasons: Reasons) -> Reasons:
@@ -117,7 +128,8 @@ def explanation_in(report: ExternalReport, *, ends_with_measures: bool) -> Reaso
     """Return why the system ended a run without success, as it says in a report."""
     if report.status_reason is None:
         return None
-    is_bad = report.verdict in (Result.FAIL, Result.INCONCLUSIVE) and _may_be_about_end(report, ends_with_measures)
+    may_be_bad = report.verdict in (Result.FAIL, Result.INCONCLUSIVE) or report.unknown_verdict is not None
+    is_bad = may_be_bad and _may_be_about_end(report, ends_with_measures)
     if report.state not in _UNSUCCESSFUL and not is_bad:
         return None
     return Reason(code=STATUS_REASON, message=report.status_reason)
@@ -125,7 +137,20 @@ def explanation_in(report: ExternalReport, *, ends_with_measures: bool) -> Reaso
 
 def _verdict_of(report: ExternalReport) -> Reason | None:
     is_judged = report.state not in TERMINAL or report.state in _JUDGED
-    return _REASON_OF.get(report.verdict) if report.verdict is not None and is_judged else None
+    if not is_judged:
+        return None
+    if report.verdict is not None:
+        return _REASON_OF.get(report.verdict)
+    return _unknown(report.unknown_verdict) if report.unknown_verdict is not None else None
+
+
+def _unknown(word: str) -> Reason:
+    return Reason(
+        code=UNKNOWN_VERDICT,
+        message=f"The external system's own verdict on the run is {word!r}, which is not known: write what it means "
+        "(pass, fail or inconclusive) into values of the rule to /result in mapping.receive, or drop /result if it is "
+        "none.",
+    )
 
 
 def _may_be_about_end(report: ExternalReport, ends_with_measures: bool) -> bool:  # noqa: FBT001 - private
@@ -134,7 +159,7 @@ def _may_be_about_end(report: ExternalReport, ends_with_measures: bool) -> bool:
 
 
 def _verdicts(reasons: Reasons) -> Reasons:
-    return tuple([reason for reason in reasons if reason in _REASON_OF.values()])
+    return tuple([reason for reason in reasons if reason.code in _SEVERITY])
 
 
 def _explanation(reasons: Reasons) -> Reason | None:

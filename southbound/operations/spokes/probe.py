@@ -16,7 +16,7 @@ from consumers.inbound.registration.progress import Answer, HubPhase
 from consumers.spokes.credentials import NoAuth, SecretMissingError
 from consumers.spokes.http_client import SpokeClient
 from consumers.spokes.port import NotUnderstoodError
-from consumers.spokes.profile import EndOfRun, LookUpMethod
+from consumers.spokes.profile import EndOfRun, LookUpMethod, ResultChannel
 from consumers.spokes.registry import spoke_for
 from consumers.spokes.security.client_tls import client_tls
 from router.responses import NoResponse
@@ -211,10 +211,12 @@ async def _run_step(profile: Profile, client: SpokeClient, spoke: Spoke, listed:
     if isinstance(response, NoResponse):
         return _step("run", began, response.cause, ok=False)
     if not is_success(profile, response):
-        note = f"not tried: GET {printable(call.path)} was answered with {response.status}"
+        what = f"GET {printable(call.path)} was answered with {response.status}"
+        if ResultChannel.POLL in profile.result_channels:
+            return _step("run", began, f"{what}, although the list shows this run: correct paths.run", ok=False)
         knows_state = listed.state is not None or profile.end_of_run is EndOfRun.MEASURES
         advice = "" if knows_state else ": correct paths.run, because the list shows no states either"
-        return _step("run", began, f"{note}{advice}", ok=knows_state)
+        return _step("run", began, f"not tried: {what}{advice}", ok=knows_state)
     found = mistake_in_run(profile, call, listed, response, spoke)
     if isinstance(found, str):
         return _step("run", began, found, ok=False)
@@ -225,7 +227,8 @@ def _answer_step(profile: Profile, call: Call, began: float, response: HttpRespo
     what = f"GET {call.path}"
     if response.status in _CREDENTIALS_REFUSED and ("GET", response.status) not in profile.meanings:
         sent = "without credentials" if isinstance(profile.auth, NoAuth) else f"with auth {profile.auth.kind}"
-        return _step("credentials", began, f"{what} {sent} was refused with {response.status}", ok=False)
+        advice = "correct auth, the secret to which it refers, or the rights of the user"
+        return _step("credentials", began, f"{what} {sent} was refused with {response.status}: {advice}", ok=False)
     if not is_answered(profile, call, response):
         # The body is not repeated: a system may repeat there what it was sent.
         return _step("answer", began, f"{what} was answered with {response.status}{_hint(response)}", ok=False)

@@ -49,7 +49,7 @@ def mistake_in_list(profile: Profile, runs: Sequence[ExternalReport]) -> str | N
             f"no name could be read in {count}, and look_up: {profile.look_up.value} finds a run by its name: correct "
             "the rule of mapping.receive to /name"
         )
-    return _unknown_states(runs)
+    return _unknown_states(runs) or _unknown_verdicts(runs)
 
 
 def mistake_in_run(
@@ -71,7 +71,7 @@ def mistake_in_run(
             f"{what} shows no state that could be read (it has {_shown(run)}): correct the rule of mapping.receive to "
             "/state, or mapping.run_at; if the system shows no states, write end_of_run: measures"
         )
-    return _unknown_states([run]) or run
+    return _unknown_states([run]) or _unknown_verdicts([run]) or run
 
 
 def read_sentence(run: ExternalReport) -> str:
@@ -81,7 +81,8 @@ def read_sentence(run: ExternalReport) -> str:
         meaning = "being cancelled" if run.is_being_cancelled else run.state
         state = f"state {excerpt(run.raw_state)!r}, which is {meaning}"
     name = f"name {excerpt(run.name)!r}" if run.name else "no name"
-    return f"id {excerpt(run.external_id or '')!r}, {name}, {state}"
+    verdict = f", verdict {run.verdict.value}" if run.verdict is not None else ""
+    return f"id {excerpt(run.external_id or '')!r}, {name}, {state}{verdict}"
 
 
 def is_success(profile: Profile, response: HttpResponse | NoResponse) -> bool:
@@ -92,16 +93,24 @@ def is_success(profile: Profile, response: HttpResponse | NoResponse) -> bool:
 
 
 def _unknown_states(runs: Sequence[ExternalReport]) -> str | None:
-    unknown = list(dict.fromkeys(excerpt(run.raw_state) for run in runs if run.raw_state and run.state is None))
-    if not unknown:
-        return None
-    named = ", ".join(map(repr, unknown[:_MAX_NAMED])) + (" and others" if unknown[_MAX_NAMED:] else "")
-    subject = "the state" if len(unknown) == 1 else "the states"
-    verb = "is" if len(unknown) == 1 else "are"
-    return (
-        f"{subject} {named} {verb} not known: name what it means in state_spellings, or correct the rule of "
-        "mapping.receive to /state"
+    unknown = [run.raw_state for run in runs if run.raw_state and run.state is None]
+    advice = "name what it means in state_spellings, or correct the rule of mapping.receive to /state"
+    return f"{_not_known('state', unknown)}: {advice}" if unknown else None
+
+
+def _unknown_verdicts(runs: Sequence[ExternalReport]) -> str | None:
+    unknown = [run.unknown_verdict for run in runs if run.unknown_verdict]
+    advice = (
+        "write what it means (pass, fail or inconclusive) into values of the rule of mapping.receive to /result, or "
+        "drop /result if it is none"
     )
+    return f"{_not_known('verdict', unknown)}: {advice}" if unknown else None
+
+
+def _not_known(what: str, words: Sequence[str]) -> str:
+    unknown = list(dict.fromkeys(map(excerpt, words)))
+    named = ", ".join(map(repr, unknown[:_MAX_NAMED])) + (" and others" if unknown[_MAX_NAMED:] else "")
+    return f"the {what} {named} is not known" if len(unknown) == 1 else f"the {what}s {named} are not known"
 
 
 def _shown(run: ExternalReport) -> str:

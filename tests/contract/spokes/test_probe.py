@@ -83,7 +83,8 @@ async def test_credentials_that_are_refused_are_named_without_the_secret(status:
     async with serving(answering(status, f'{{"you sent": "{SECRET}"}}'.encode())) as server:
         steps = await steps_to(f"http://127.0.0.1:{server.port}/v4", auth=BEARER)
     assert names(steps)[-1] == ("credentials", False)
-    assert steps[-1].detail == f"GET /serviceTest with auth bearer was refused with {status}"
+    advice = "correct auth, the secret to which it refers, or the rights of the user"
+    assert steps[-1].detail == f"GET /serviceTest with auth bearer was refused with {status}: {advice}"
 
 
 async def test_another_answer_names_the_path_and_repeats_no_body() -> None:

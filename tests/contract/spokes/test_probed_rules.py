@@ -96,6 +96,25 @@ async def test_a_system_without_a_get_of_one_run_passes_if_its_list_shows_states
     assert not (await rules_of([{"id": "7", "name": "Line test TR1"}], {}, status))[-1].ok
 
 
+@pytest.mark.parametrize("status", [404, 500])
+async def test_fault_a_system_that_is_polled_passes_although_its_runs_are_not_found(status: int) -> None:
+    run = {"id": "7", "name": "Line test TR1", "state": "completed"}
+    steps = await rules_of([run], {}, status, result_channels=["poll"])
+    assert [step.ok for step in steps] == [True, False]
+    assert f"GET /serviceTest/7 was answered with {status}, although the list shows this run" in steps[-1].detail
+    assert "correct paths.run" in steps[-1].detail
+
+
+async def test_fault_a_verdict_in_unknown_words_passes() -> None:
+    run = {"id": "7", "name": "Line test TR1", "state": "completed", "result": "NIO"}
+    (rules,) = await rules_of([run], run)
+    assert not rules.ok
+    assert "the verdict 'NIO' is not known" in rules.detail
+    assert "/result" in rules.detail
+    shown = await rules_of([run | {"result": "fail"}], run | {"result": "failed"})
+    assert ["verdict fail" in step.detail for step in shown] == [True, True]
+
+
 async def test_a_run_with_another_id_than_in_the_list_is_told() -> None:
     steps = await rules_of([{"id": "7", "name": "a", "state": "done"}], {"id": "8", "state": "done"})
     assert not steps[-1].ok

@@ -175,3 +175,17 @@ async def test_a_run_is_posted_once_the_operator_has_acted_although_look_ups_pro
     await gateway.process_request(a_document())
     assert gateway.row().phase is Phase.ACCEPTED
     assert len(gateway.system.calls_made(Purpose.SEND)) == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [(401, "Correct auth in the profile"), (403, "Correct auth"), (404, "Correct base_url or paths"), (503, "")],
+)
+async def test_a_call_that_is_refused_says_what_of_the_profile_to_correct(status: int, remedy: str) -> None:
+    gateway = await a_routed_run()
+    gateway.system.plan(Purpose.SEND, HttpResponse(status=status))
+    await gateway.run_until_idle()
+    sentences = [retry.problem.sentence for retry in gateway.retries]
+    sentences += [letter.problem.sentence for _, letter in gateway.dead_lettered]
+    assert sentences
+    assert all((remedy in sentence if remedy else "Correct" not in sentence) for sentence in sentences)

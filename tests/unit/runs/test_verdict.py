@@ -15,6 +15,7 @@ from router.runs.events import DeadlineReached, Reported
 from router.runs.reports.news import has_news
 from router.runs.reports.report import ExternalMeasure, ExternalReport
 from router.runs.reports.report_order import merge_answer
+from router.runs.reports.verdict import read_unknown_verdict
 from schemas.results import Reason, RunResult
 from schemas.run_document import RequestedMeasure
 from schemas.vocabulary import Phase, Result, RunState
@@ -271,3 +272,50 @@ def test_a_worse_verdict_after_the_end_replaces_the_explanation_of_the_milder_on
     assert [reason.message for reason in row.reasons if reason.code == "STATUS_REASON"] == ["line is down"]
     failed = after([said(None, RunState.FAILED, status_reason="line is down")])
     assert set(codes(after([said(Result.FAIL, RunState.FAILED)], row=failed))) == {"STATUS_REASON", "VERDICT_FAIL"}
+
+
+@given(st.lists(st.sampled_from(["NIO", "weiß nicht", None]), max_size=4), VERDICTS)
+def test_fault_a_verdict_in_unknown_words_is_a_pass(words: list[str | None], verdict: Result | None) -> None:
+    reports = [said(None, unknown_verdict=word) for word in words]
+    row = after([*reports, said(verdict, measures=MEASURED)])
+    last = next((word for word in reversed(words) if word is not None), None)
+    unknown = last is not None and verdict is None
+    assert row.result is (Result.INCONCLUSIVE if unknown else verdict or Result.PASS)
+    told = [reason.message for reason in row.reasons if reason.code == "UNKNOWN_VERDICT"]
+    assert len(told) == unknown
+    assert all(repr(last) in message and "mapping.receive" in message for message in told)
+
+
+def test_an_unknown_verdict_keeps_its_explanation_and_a_known_one_replaces_it() -> None:
+    end = said(None, RunState.COMPLETED, unknown_verdict="NIO", status_reason="line is down", measures=MEASURED)
+    row = after([end], ends_with_measures=False)
+    assert codes(row) == ["UNKNOWN_VERDICT", "STATUS_REASON"]
+    row = after([said(Result.FAIL, RunState.COMPLETED)], row=row, ends_with_measures=False)
+    assert (row.result, codes(row)) == (Result.FAIL, ["VERDICT_FAIL"])
+
+
+@pytest.mark.parametrize(
+    ("written", "unknown"),
+    [
+        ("NIO", "NIO"),
+        (3, "3"),
+        (False, "false"),
+        ("pass", None),
+        (" Failed ", None),
+        (None, None),
+        ("", None),
+        ({"a": 1}, None),
+        ("a\nb", "a b"),
+        ("x" * 999, "x" * 100),
+    ],
+)
+def test_what_is_no_word_for_a_verdict_is_unknown(written: object, unknown: str | None) -> None:
+    assert read_unknown_verdict(written) == unknown
+
+
+def test_a_thin_event_with_an_unknown_verdict_and_its_answer_have_one_last_word() -> None:
+    event = said(None, RunState.COMPLETED, unknown_verdict="NIO", thin=True)
+    merged = merge_answer(event, said(Result.PASS, RunState.IN_PROGRESS))
+    assert (merged.verdict, merged.unknown_verdict) == (None, "NIO")
+    merged = merge_answer(event, said(Result.PASS, RunState.COMPLETED))
+    assert (merged.verdict, merged.unknown_verdict) == (Result.PASS, None)
