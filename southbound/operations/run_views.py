@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from router.responses import Purpose
+from router.runs.checks.missing_parts import waits_for
 from router.runs.checks.watch import Missing
 from router.runs.events import CANCEL_REQUESTED, CANCELLED_BEFORE_SENDING
 from router.runs.notifications.last_notification import last_notifications
@@ -350,11 +351,18 @@ def _describe_routed(row: RunRow) -> str:
 
 
 def _describe_accepted(row: RunRow) -> str:
-    state = f", which reports {row.state}" if row.state else ""
-    if answers_without_state(row):
-        state = ", whose answers have shown no state yet"
     named = f"as {row.external_id}" if row.external_id is not None else "without naming an id"
-    return f"{row.spoke} has accepted it {named}{state}"
+    return f"{row.spoke} has accepted it {named}{_reported_state(row)}"
+
+
+def _reported_state(row: RunRow) -> str:
+    if waits_for(row, Missing.MEASURES):
+        return ", which reports completed, and mandatory measures are awaited"
+    if waits_for(row, Missing.STATE):
+        return f", which reports a state that is not known, after {row.state}"
+    if answers_without_state(row):
+        return ", whose last answers have shown no state"
+    return f", which reports {row.state}" if row.state else ""
 
 
 def _describe_fulfilled(row: RunRow) -> str:

@@ -64,8 +64,8 @@ def check_profile(file: Path, environment: Mapping[str, str]) -> int:
     print_text(f"spoke {profile.name} is valid: {set_by_file} set, not contacted: {profile.base_url}")
     if dropped := _dropped(profile):
         print_text(
-            f"note: {', '.join(dropped)} of an order are not sent, but for what an earlier rule moves: mapping drops "
-            "them, and no update says so"
+            f"note: the mapping drops {', '.join(dropped)} of an order, and no update says so: what an earlier rule "
+            "has moved elsewhere is sent, the rest is lost"
         )
     return ExitCode.SUCCESS
 

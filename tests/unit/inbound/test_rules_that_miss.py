@@ -68,7 +68,7 @@ async def test_a_rule_to_state_that_misses_is_named_after_three_answers_and_once
     assert gateway.updates() == [UpdateKind.ACCEPTED, UpdateKind.PROGRESS]
     assert gateway.last_update().reasons == (reason,)
     sentences = status_sentences(gateway.row())
-    assert "whose answers have shown no state yet" in sentences[0]
+    assert "whose last answers have shown no state" in sentences[0]
     assert any(line.startswith(f"because {STATE_NOT_SHOWN}") for line in sentences)
 
 
@@ -181,6 +181,7 @@ async def test_an_unknown_state_is_told_as_such() -> None:
     gateway = await a_posted_run(json_answer(201, {"id": "7"}))
     await poll(gateway, a_poller(gateway), *[{"id": "7", "state": "zigzag"}] * 4)
     assert codes(gateway) == ["UNKNOWN_STATE"]
+    assert "reports a state that is not known, after acknowledged" in status_sentences(gateway.row())[0]
 
 
 async def test_a_rule_to_id_that_misses_is_named_with_the_acceptance() -> None:
