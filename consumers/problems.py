@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from consumers.spokes.profile import CancelMethod
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 REPORT_UNREADABLE = "REPORT_UNREADABLE"
 _CREDENTIALS_REFUSED = (401, 403, 407)
+_NOT_THERE = (404, 405, 410, 501)
 CANCEL_NOT_SHOWN = "CANCEL_NOT_SHOWN"
 
 
@@ -42,16 +44,21 @@ def call_failed(result: CallResult, summary: str) -> Problem:
     """Return the problem of a call to an external system that did not do what it should."""
     reasons = result.meaning.reasons
     details = "; ".join(f"{reason.code}: {reason.message}" for reason in reasons) or result.meaning.verdict
-    return Problem(code=f"CALL_{result.meaning.verdict.name}", sentence=f"{summary}: {details}{_remedy(result)}")
+    sentence = f"{summary}: {details}"
+    if remedy := _remedy(result):
+        sentence = f"{sentence.rstrip('.')}. {remedy}"
+    return Problem(code=f"CALL_{result.meaning.verdict.name}", sentence=sentence)
 
 
 def _remedy(result: CallResult) -> str:
     """Return what to correct in the profile of a system that refuses calls because of how they are made."""
     if result.meaning.verdict is not Verdict.CONFIGURATION or not isinstance(result.response, HttpResponse):
         return ""
-    if result.response.status in _CREDENTIALS_REFUSED:
-        return ". Correct auth in the profile, the secret to which it refers, or the rights of the user, and restart."
-    return ". Correct base_url or paths in the profile, and restart."
+    status = result.response.status
+    if status in _CREDENTIALS_REFUSED:
+        return "Correct auth in the profile, the secret to which it refers, or the rights of the user, and restart."
+    is_elsewhere = status in _NOT_THERE or HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+    return "Correct base_url or paths in the profile, and restart." if is_elsewhere else ""
 
 
 def look_up_impossible(row: RunRow) -> Problem:

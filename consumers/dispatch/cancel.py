@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from consumers.dispatch.attempts import count_attempt, rest_of_wait, with_count
@@ -60,7 +60,7 @@ class CancelRunHandler(Cancellation):
 
     async def ended(self, event: Event, row: RunRow, report: ExternalReport, attempt: Attempt) -> Outcome:  # noqa: ARG002 - the end of a cancellation needs no other attempt
         """Store that the run is cancelled, or will be."""
-        reported = self.caller.reported(row.spoke, replace(report, alike=0), event.id)
+        reported = self.caller.reported(row.spoke, report.of_part(), event.id)
         if report.state in TERMINAL - {RunState.CANCELLED}:
             too_late = Reason(code="RUN_ENDED", message=f"The run is {report.raw_state}; nothing is left to cancel.")
             await self.updater.store_fact(event, row, reported, CancelRefused(reasons=(too_late,)))

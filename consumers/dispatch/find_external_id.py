@@ -54,7 +54,7 @@ class ExternalIdFinder:
         found = await self.look_up(row)
         if found is None or not settles(found):
             return row
-        reported = self.caller.reported(row.spoke, replace(found, alike=0), derive_event_id(event.id, "id"))
+        reported = self.caller.reported(row.spoke, found.of_part(), derive_event_id(event.id, "id"))
         return await self.updater.store_fact(event, row, reported)
 
     def delay(self, row: RunRow, attempt: Attempt) -> float | None:

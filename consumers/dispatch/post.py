@@ -294,7 +294,7 @@ class PostAttempt:
         refused = self._refused_part(row, ignored)
         if report is None:
             return row, (accepted, *refused)
-        return row, (accepted, *refused, self.caller.reported(row.spoke, replace(report, alike=0), self.event.id))
+        return row, (accepted, *refused, self.caller.reported(row.spoke, report.of_part(), self.event.id))
 
     def _accepted_document(self, row: RunRow, ignored: tuple[Reason, ...]) -> RunDocument:
         """Return what the system has: what it was sent, without the changes that it shows as not made."""

@@ -106,7 +106,8 @@ class ReportHandler:
             return Done()
         except NotUnderstoodError as error:
             if received.channel is Channel.POLL:
-                return as_several(no_run_shown(received.external_id, error), received)
+                no_run = replace(no_run_shown(received.external_id, error), as_of=received.received_at)
+                return as_several(no_run, received)
             return DeadLetter(report_unreadable(received.spoke, str(error)))
         if needs_task(report):
             return await self._cancel_reports.read_task(event, received.spoke, report, attempt)

@@ -43,6 +43,8 @@ class RunCancelledHandler:
             return await self._cancel_embedded(event, cancelled)
         if is_pending(row):
             return await self._pending_canceller.cancel(event, row)
+        if (root := await self._root_that_left_out(event, row)) is not None:
+            return await self._pending_canceller.handle_redelivery_of_left_out(event, root)
         rows = await self._affected_rows(row)
         # A child that joined the request after this event was first handled is not affected by it.
         affected = [one for one in rows if _was_cancelled_by(event, one)] or [
@@ -67,6 +69,13 @@ class RunCancelledHandler:
         if root is None:
             return DeadLetter(run_unknown(cancelled.run_id, "cancel"))
         return await self._pending_canceller.cancel_child(event, root, cancelled.run_id)
+
+    async def _root_that_left_out(self, event: Event, row: RunRow) -> RunRow | None:
+        """Return the root that this event made leave out a child, which was ordered again since and is in progress."""
+        if row.run_id == row.root_run_id or row.phase in ENDED_PHASES or _was_cancelled_by(event, row):
+            return None
+        root = await self.updater.store.run(row.root_run_id)
+        return root if root is not None and has_led_to(root, event.id, CHANGE) else None
 
     async def _find_naming_root(self, cancelled: RunCancelled) -> RunRow | None:
         """Return the pending root that waits for this child, which has not arrived."""

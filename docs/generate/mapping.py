@@ -49,8 +49,8 @@ What is read has two fields that TMF653 has not. `/result` is the system's own v
 `inconclusive`; the last one before the end of the run counts. With `fail` the result is `fail`, whatever was measured.
 With `pass` it is `pass` only if the mandatory measures are there and none has a violation. A verdict in another field,
 or in other words, is moved there, as in
-`{from: /verdict, to: /result, values: {OK: pass, UNCLEAR: inconclusive}, otherwise: fail}`. With any other word or
-number the result is `inconclusive` at best, and a reason names it (`UNKNOWN_VERDICT`). `/statusReason` is how the
+`{from: /verdict, to: /result, values: {OK: pass, UNCLEAR: inconclusive}, otherwise: fail}`. With anything else that
+is not empty the result is `inconclusive` at best, and a reason names it (`UNKNOWN_VERDICT`). `/statusReason` is how the
 system explains a run that has failed, was rejected or cancelled, or did not pass: a text, or a list of texts. It
 becomes a reason of the result (`STATUS_REASON`), of at most 500 characters.
 

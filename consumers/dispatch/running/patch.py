@@ -214,7 +214,7 @@ class ChangeAttempt:
             # The status says yes; nothing of the body is needed.
             await self.updater.store_fact(event, row, *made)
             return Done()
-        reported = self.caller.reported(row.spoke, replace(report, alike=0), event.id)
+        reported = self.caller.reported(row.spoke, report.of_part(), event.id)
         await self.updater.store_fact(event, row, *made, reported)
         return Done()
 

@@ -63,7 +63,7 @@ class RunCheck:
             # A redriven check has the same id, and its answer counts.
             report_id = derive_event_id(event.id, f"check:{row.revision}")
             row = await self.updater.store_fact(event, row, self.caller.reported(row.spoke, report, report_id))
-        return await self._continue(event, row, answered=report is not None)
+        return await self._continue(event, row, answered=report is not None and not report.is_no_run)
 
     def _is_settled(self, event: Event, row: RunRow) -> bool:
         if row.watch is None:
@@ -87,8 +87,8 @@ class RunCheck:
     async def _look_up(self, event: Event, row: RunRow) -> Outcome:
         answer = await ExternalIdFinder(updater=self.updater, caller=self.caller).ask(row)
         if answer.found is not None and settles(answer.found):
-            found = replace(answer.found, alike=0)
-            await self.updater.store_fact(event, row, self.caller.reported(row.spoke, found, event.id))
+            reported = self.caller.reported(row.spoke, answer.found.of_part(), event.id)
+            await self.updater.store_fact(event, row, reported)
             return Done()
         return await self._continue(event, row, answered=answer.answered)
 

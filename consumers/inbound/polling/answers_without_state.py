@@ -25,7 +25,7 @@ _MAX_LENGTH = 200
 
 def no_run_shown(external_id: str | None, error: NotUnderstoodError) -> ExternalReport:
     """Return the report of an answer that cannot be read as a run; the error says what it is instead."""
-    return ExternalReport(external_id=external_id, shown=f"{_NO_RUN}{str(error)[:_MAX_LENGTH]}", shows_nothing=True)
+    return ExternalReport(external_id=external_id, shown=f"{_NO_RUN}{str(error)[:_MAX_LENGTH]}", names_no_run=True)
 
 
 def as_several(report: ExternalReport, received: InboundReceived) -> ExternalReport:
@@ -35,9 +35,9 @@ def as_several(report: ExternalReport, received: InboundReceived) -> ExternalRep
 
 def type_of_event(report: ExternalReport) -> str | None:
     """Return the type of the event with the answer that a report was read from; None if it stands for itself."""
-    if report.alike <= 1:
-        return None
-    return f"{SEVERAL_ANSWERS}, {report.shown}" if report.shown.startswith(_NO_RUN) else SEVERAL_ANSWERS
+    if report.shown.startswith(_NO_RUN):
+        return f"{SEVERAL_ANSWERS}, {report.shown}"
+    return SEVERAL_ANSWERS if report.alike > 1 else None
 
 
 def read_no_runs(received: InboundReceived) -> ExternalReport | None:
@@ -47,7 +47,9 @@ def read_no_runs(received: InboundReceived) -> ExternalReport | None:
         return None
     shown = kind.removeprefix(f"{SEVERAL_ANSWERS}, ")
     external_id = received.external_id or None
-    return ExternalReport(external_id=external_id, shown=shown, alike=MIN_ANSWERS, shows_nothing=True)
+    return ExternalReport(
+        external_id=external_id, shown=shown, alike=MIN_ANSWERS, names_no_run=True, as_of=received.received_at
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,7 @@ def _to_report(spellings: Spellings, run: Json, location: str | None, left: _Lef
         unknown_verdict=read_unknown_verdict(run[RESULT]) if RESULT in run else None,
         status_reason=_status_reason(run[STATUS_REASON]) if STATUS_REASON in run else None,
         shown="" if depth or (raw_state and external_id) else _named_fields(run),
-        shows_nothing=not (external_id or name or ours),
+        names_no_run=not (external_id or name or ours),
         measures=measures,
         reasons=reasons,
         children=tuple(_children(spellings, run, left, depth + 1)) if CHILDREN in run else (),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from router.runs.states import TERMINAL
 from schemas.results import Reason
 from schemas.vocabulary import RunState
 
@@ -46,7 +47,7 @@ class ExternalReport:
     we write our id of a run. `is_id_of_address`: the external id is the end of an address that is perhaps no run's.
     `shown` is what an answer has in which no id or no state was found, as a sentence names it; empty if there was none.
     `alike` is how many answers of this kind in a row it stands for; 0: it need not show the whole run, as an answer to
-    a PATCH or an event with measures, so that a missing state means nothing. `shows_nothing`: it is no run,
+    a PATCH or an event with measures, so that a missing state means nothing. `names_no_run`: it is no run,
     or has neither an id nor a name.
     `is_being_cancelled`: the system has accepted a cancellation and goes on until it ends the run; `state` is then the
     lowest one, which moves no run. `verdict` is the system's own on the run, `unknown_verdict` what it wrote instead
@@ -67,7 +68,7 @@ class ExternalReport:
     status_reason: str | None = None
     shown: str = ""
     alike: int = 1
-    shows_nothing: bool = False
+    names_no_run: bool = False
     measures: tuple[ExternalMeasure, ...] = ()
     reasons: tuple[Reason, ...] = ()
     event_id: str | None = None
@@ -84,7 +85,16 @@ class ExternalReport:
     @property
     def is_no_run(self) -> bool:
         """Whether it says nothing about a run, not even that it is there."""
-        return self.shows_nothing and not (self.state or self.raw_state or self.measures or self.children)
+        words = self.raw_state or self.verdict or self.unknown_verdict or self.status_reason
+        return self.names_no_run and not (words or self.state or self.measures or self.children)
+
+    def of_part(self) -> ExternalReport:
+        """Return the report of an answer that need not show the whole run, such as that to a POST or PATCH.
+
+        What is called `result` there is perhaps that of the call, unless the run has ended or was measured.
+        """
+        shows_end = self.state in TERMINAL or self.measures
+        return replace(self, alike=0, unknown_verdict=self.unknown_verdict if shows_end else None)
 
 
 def not_found_as_cancelled(external_id: str | None, reasons: tuple[Reason, ...] = ()) -> ExternalReport:

@@ -52,6 +52,7 @@ def merge_answer(event: ExternalReport, answer: ExternalReport) -> ExternalRepor
         reasons=tuple(dict.fromkeys((*event.reasons, *answer.reasons))),
         event_id=event.event_id,
         children=answer.children or event.children,
+        names_no_run=event.names_no_run and answer.names_no_run,
         event_time=event.event_time,
         thin=False,
     )

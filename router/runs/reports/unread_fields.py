@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from router.runs.checks.missing_parts import waits_for
+from router.runs.checks.watch import Missing
 from router.runs.run import MAX_PROCESSED_REPORTS, replace
 from router.runs.transitions import ACCEPTED_PHASES
 from schemas.results import Reason
@@ -21,20 +23,23 @@ STATE_NOT_SHOWN = "STATE_NOT_SHOWN"
 ID_NOT_SHOWN = "ID_NOT_SHOWN"
 MIN_ANSWERS = 3  # without a state, that a run is reported after: a system may show one only once a run has begun
 _COUNT = "answers without a state: "
-_NAMED = " after one with a state"
+_AFTER_STATE = " after one with a state"
 
 
 def answers_without_state(row: RunRow) -> int:
     """Return how many of the last answers about a run had no state: of more than `MIN_ANSWERS`, this number."""
-    counted = _count_of(row.processed_reports).removeprefix(_COUNT).removesuffix(_NAMED)
+    counted = _count_of(row.processed_reports).removeprefix(_COUNT).removesuffix(_AFTER_STATE)
     return int(counted) if counted.isdecimal() else 0
 
 
 def count_answer(row: RunRow, report: ExternalReport) -> tuple[RunRow, tuple[Reason, ...]]:
-    """Count a report without a state about a run of which none is known; return the reason once they are too many."""
+    """Count a report without a state about a run of which none is known; return the reason once they are too many.
+
+    Answers that are no run are counted afresh once an answer has shown the run.
+    """
     if not is_counted(row, report):
         shows_run = _is_unread(report) and not report.is_no_run and answers_without_state(row)
-        return (_with_count(row, 0) if shows_run and _was_named(row) else row), ()
+        return (_with_count(row, 0) if shows_run and _has_shown_state(row) else row), ()
     counted = min(answers_without_state(row) + report.alike, MIN_ANSWERS)
     row = _with_count(row, counted)
     if counted < MIN_ANSWERS:
@@ -50,7 +55,9 @@ def is_counted(row: RunRow, report: ExternalReport) -> bool:
     """
     if not _is_unread(report) or row.phase not in ACCEPTED_PHASES or row.state is not RunState.ACKNOWLEDGED:
         return False
-    return not _is_told(row) and (report.is_no_run or not _was_named(row))
+    if _is_told(row) or waits_for(row, Missing.MEASURES):
+        return False
+    return report.is_no_run or not _has_shown_state(row)
 
 
 def with_state_shown(row: RunRow, report: ExternalReport) -> RunRow:
@@ -58,7 +65,7 @@ def with_state_shown(row: RunRow, report: ExternalReport) -> RunRow:
     if _is_told(row):
         row = replace(row, reasons=_others(row.reasons, STATE_NOT_SHOWN))
     if row.state is RunState.ACKNOWLEDGED and report.state in {None, RunState.ACKNOWLEDGED}:
-        return _with_count(row, 0, named=True)
+        return _with_count(row, 0, state_shown=True)
     return without_count(row)
 
 
@@ -109,12 +116,12 @@ def _is_told(row: RunRow) -> bool:
     return any(reason.code == STATE_NOT_SHOWN for reason in row.reasons)
 
 
-def _was_named(row: RunRow) -> bool:
-    return _count_of(row.processed_reports).endswith(_NAMED)
+def _has_shown_state(row: RunRow) -> bool:
+    return _count_of(row.processed_reports).endswith(_AFTER_STATE)
 
 
-def _with_count(row: RunRow, counted: int, *, named: bool = False) -> RunRow:
-    count = f"{_COUNT}{counted}{_NAMED if named or _was_named(row) else ''}"
+def _with_count(row: RunRow, counted: int, *, state_shown: bool = False) -> RunRow:
+    count = f"{_COUNT}{counted}{_AFTER_STATE if state_shown or _has_shown_state(row) else ''}"
     if count == _count_of(row.processed_reports):
         return row
     return replace(row, processed_reports=newest_reports((count, *without_count(row).processed_reports)))

@@ -52,7 +52,7 @@ def read_verdict(written: object) -> Result | None:
 
 def read_unknown_verdict(written: object) -> str | None:
     """Return what a system writes as its verdict if that is not known; None if it is, or nothing is written."""
-    if not isinstance(written, str | int | float) or read_verdict(written) is not None:
+    if written in (None, "", [], {}) or read_verdict(written) is not None:
         return None
     return one_line(written if isinstance(written, str) else shown_json(written))[:_MAX_WORD] or None
 
@@ -65,6 +65,12 @@ def is_fail(reasons: Iterable[Reason]) -> bool:
 def is_inconclusive(reasons: Iterable[Reason]) -> bool:
     """Return whether the system has judged that the run says nothing, or how it has judged is not known."""
     return any(reason.code in (INCONCLUSIVE.code, UNKNOWN_VERDICT) for reason in reasons)
+
+
+def has_unknown_verdict(report: ExternalReport, *, ends_with_measures: bool) -> bool:
+    """Return whether what a report shows as the verdict counts as one, and is not known."""
+    verdict = _verdict_of(report)
+    return verdict is not None and verdict.code == UNKNOWN_VERDICT and _may_be_about_end(report, ends_with_measures)
 
 
 def last_words(reasons: Reasons) -> Reasons:
@@ -115,13 +121,11 @@ def late_words(
 
 
 def without_replaced_words(known: Reasons, words: Reasons) -> Reasons:
-    """Return the reasons of a run that has ended without the verdict that a worse one replaces, and its explanation."""
+    """Return the reasons of a run that has ended without the verdict, or explanation, that a newer one replaces."""
     if not _verdicts(words):
         return known
-    milder, explained = _verdicts(known), _explanation(known)
-    if explained is not None and (milder or _explanation(words) is not None):
-        milder = (*milder, explained)
-    return tuple([reason for reason in known if reason not in milder]) if milder else known
+    replaced = {reason.code for reason in words} & {STATUS_REASON} | _SEVERITY.keys()
+    return tuple([reason for reason in known if reason.code not in replaced])
 
 
 def explanation_in(report: ExternalReport, *, ends_with_measures: bool) -> Reason | None:
@@ -148,7 +152,7 @@ def _unknown(word: str) -> Reason:
     return Reason(
         code=UNKNOWN_VERDICT,
         message=f"The external system's own verdict on the run is {word!r}, which is not known: write what it means "
-        "(pass, fail or inconclusive) into values of the rule to /result in mapping.receive, or drop /result if it is "
+        "(pass, fail or inconclusive) into values of a rule to /result in mapping.receive, or drop /result if it is "
         "none.",
     )
 

@@ -51,6 +51,7 @@ _SOME_RUN = RunDocument(
     related_service=ServiceRef(id="probe"),
 )
 _CREDENTIALS_REFUSED = (401, 403, 407)
+_NOT_THERE = (404, 405, 410)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +214,8 @@ async def _run_step(profile: Profile, client: SpokeClient, spoke: Spoke, listed:
     if not is_success(profile, response):
         what = f"GET {printable(call.path)} was answered with {response.status}"
         if ResultChannel.POLL in profile.result_channels:
-            return _step("run", began, f"{what}, although the list shows this run: correct paths.run", ok=False)
+            advice = "correct paths.run" if response.status in _NOT_THERE else "probe again"
+            return _step("run", began, f"{what}, although the list shows this run: {advice}", ok=False)
         knows_state = listed.state is not None or profile.end_of_run is EndOfRun.MEASURES
         advice = "" if knows_state else ": correct paths.run, because the list shows no states either"
         return _step("run", began, f"not tried: {what}{advice}", ok=knows_state)
@@ -242,7 +244,7 @@ def is_answered(profile: Profile, call: Call, response: HttpResponse) -> bool:
 
 
 def _hint(response: HttpResponse) -> str:
-    if response.status in (404, 405, 410):
+    if response.status in _NOT_THERE:
         return ": correct base_url, or paths.search (a system that says so of an empty list needs empty_list_status)"
     return ": correct base_url, as the system redirects" if 300 <= response.status < 400 else ""  # noqa: PLR2004
 

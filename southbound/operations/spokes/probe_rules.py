@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from consumers.spokes.port import NotUnderstoodError, ReadsLists
 from consumers.spokes.profile import LOOK_UPS_BY_NAME, EndOfRun
 from router.responses import HttpResponse
+from router.runs.reports.verdict import has_unknown_verdict
 from schemas.codec.printable import excerpt, printable
 from schemas.text.counts import count_noun
 
@@ -49,7 +50,7 @@ def mistake_in_list(profile: Profile, runs: Sequence[ExternalReport]) -> str | N
             f"no name could be read in {count}, and look_up: {profile.look_up.value} finds a run by its name: correct "
             "the rule of mapping.receive to /name"
         )
-    return _unknown_states(runs) or _unknown_verdicts(runs)
+    return _unknown_states(runs) or _unknown_verdicts(profile, runs)
 
 
 def mistake_in_run(
@@ -71,7 +72,7 @@ def mistake_in_run(
             f"{what} shows no state that could be read (it has {_shown(run)}): correct the rule of mapping.receive to "
             "/state, or mapping.run_at; if the system shows no states, write end_of_run: measures"
         )
-    return _unknown_states([run]) or _unknown_verdicts([run]) or run
+    return _unknown_states([run]) or _unknown_verdicts(profile, [run]) or run
 
 
 def read_sentence(run: ExternalReport) -> str:
@@ -98,8 +99,10 @@ def _unknown_states(runs: Sequence[ExternalReport]) -> str | None:
     return f"{_not_known('state', unknown)}: {advice}" if unknown else None
 
 
-def _unknown_verdicts(runs: Sequence[ExternalReport]) -> str | None:
-    unknown = [run.unknown_verdict for run in runs if run.unknown_verdict]
+def _unknown_verdicts(profile: Profile, runs: Sequence[ExternalReport]) -> str | None:
+    by_measures = profile.end_of_run is EndOfRun.MEASURES
+    counted = [run for run in runs if has_unknown_verdict(run, ends_with_measures=by_measures)]
+    unknown = [run.unknown_verdict for run in counted if run.unknown_verdict]
     advice = (
         "write what it means (pass, fail or inconclusive) into values of the rule of mapping.receive to /result, or "
         "drop /result if it is none"

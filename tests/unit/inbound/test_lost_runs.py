@@ -51,6 +51,18 @@ async def test_a_system_that_does_not_show_a_run_for_a_while_ends_nothing(answer
     assert gateway.results() == []
 
 
+async def test_fault_answers_that_are_no_run_count_as_if_they_did_not_show_it() -> None:
+    gateway = await a_run_that_is_out()
+    pages = [json_answer(200, {"message": "maintenance"})] * 60
+    gateway.system.plan(Purpose.READ, HttpResponse(status=404), *pages)
+    await gateway.process_callback(TEST)
+    await gateway.advance(900, step=5)
+    gateway.system.forget_plans()
+    gateway.system.plan(Purpose.READ, HttpResponse(status=404))
+    await gateway.advance(900, step=5)
+    assert (gateway.row().phase, gateway.results()) == (Phase.ACCEPTED, [])
+
+
 @pytest.mark.parametrize("answer", GONE)
 async def test_a_run_that_is_not_shown_for_ten_minutes_is_lost(answer: HttpResponse) -> None:
     gateway = await a_run_that_is_out()

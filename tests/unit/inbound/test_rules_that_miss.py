@@ -97,6 +97,15 @@ async def test_different_pages_that_are_no_run_are_not_published_for_ever() -> N
     assert codes(gateway) == [STATE_NOT_SHOWN]
 
 
+async def test_fault_the_third_answer_is_not_counted_if_it_is_the_first_page_of_a_process() -> None:
+    gateway = await a_posted_run(json_answer(201, {"id": "7"}), mapping={"run_at": "/run"})
+    answers: list[object] = [{"run": {"id": "7", "progress": number}} for number in range(2)]
+    await poll(gateway, a_poller(gateway), answers[0])
+    await poll(gateway, a_poller(gateway), answers[1])
+    await poll(gateway, a_poller(gateway), b"<html>a page</html>")
+    assert codes(gateway) == [STATE_NOT_SHOWN]
+
+
 async def test_what_was_said_is_taken_back_when_a_state_is_read() -> None:
     gateway = await a_posted_run(json_answer(201, {"id": "7"}))
     poller = a_poller(gateway)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from router.runs.run import RunRow
 
 UNREAD = ExternalReport(external_id="ext-TR0001", shown="the fields 'id'")
-NO_RUN = ExternalReport(external_id="ext-TR0001", shown="no run: a page", shows_nothing=True)
+NO_RUN = ExternalReport(external_id="ext-TR0001", shown="no run: a page", names_no_run=True)
 NAMED = ExternalReport(external_id="ext-TR0001", state=RunState.ACKNOWLEDGED, raw_state="acknowledged")
 PART = ExternalReport(external_id="ext-TR0001", shown="the fields 'id'", alike=0)
 REPORTS = {"unread": UNREAD, "no run": NO_RUN, "named": NAMED, "part": PART}

@@ -291,7 +291,25 @@ def test_an_unknown_verdict_keeps_its_explanation_and_a_known_one_replaces_it() 
     row = after([end], ends_with_measures=False)
     assert codes(row) == ["UNKNOWN_VERDICT", "STATUS_REASON"]
     row = after([said(Result.FAIL, RunState.COMPLETED)], row=row, ends_with_measures=False)
-    assert (row.result, codes(row)) == (Result.FAIL, ["VERDICT_FAIL"])
+    assert (row.result, set(codes(row))) == (Result.FAIL, {"VERDICT_FAIL", "STATUS_REASON"})
+    row = after([said(Result.FAIL, RunState.COMPLETED)], row=after([end]), ends_with_measures=False)
+    assert codes(row).count("STATUS_REASON") == 1
+
+
+def test_what_the_answer_to_a_call_calls_its_result_is_no_verdict_on_the_run() -> None:
+    posted = said(None, unknown_verdict="created").of_part()
+    assert after([posted, said(None, measures=MEASURED)]).result is Result.PASS
+    ended = said(None, RunState.COMPLETED, unknown_verdict="NIO", measures=MEASURED).of_part()
+    assert after([ended], ends_with_measures=False).result is Result.INCONCLUSIVE
+    assert after([said(Result.FAIL).of_part(), said(None, measures=MEASURED)]).result is Result.FAIL
+
+
+def test_an_event_with_a_verdict_keeps_it_if_the_answer_after_it_is_no_run() -> None:
+    event = said(Result.FAIL, thin=True)
+    merged = merge_answer(event, ExternalReport(external_id=None, names_no_run=True, shown="the fields 'data'"))
+    assert not merged.is_no_run
+    assert after([merged, said(None, measures=MEASURED)]).result is Result.FAIL
+    assert not said(Result.FAIL, names_no_run=True).is_no_run
 
 
 @pytest.mark.parametrize(
@@ -304,7 +322,9 @@ def test_an_unknown_verdict_keeps_its_explanation_and_a_known_one_replaces_it() 
         (" Failed ", None),
         (None, None),
         ("", None),
-        ({"a": 1}, None),
+        ({"code": "NIO"}, '{"code":"NIO"}'),
+        (["fail"], '["fail"]'),
+        ([], None),
         ("a\nb", "a b"),
         ("x" * 999, "x" * 100),
     ],
