@@ -118,7 +118,7 @@ REGRESSIONS: dict[str, tuple[tuple[Any, ...], int | None]] = {
         (G[0], _cancel("G-2"), _change("G", 2)),
         None,
     ),
-    "the same, and the request is sent": ((G[0], _cancel("G-2"), _change("G", 2), None, G[1], G[2]), None),
+    "the same, and the request is sent": ((G[0], G[1], _cancel("G-2"), _change("G", 2), G[2]), None),
     "the same, and the child has arrived": ((G[0], _cancel("G-2"), G[2], _change("G", 2)), None),
     "a root is read again after a child that it names was left out": ((G[0], G[0], _cancel("G-1")), None),
     "a request is refused again whose refusal was stored and not published": ((G[0], _cancel("G-1"), G[0]), None),
