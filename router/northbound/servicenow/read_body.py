@@ -28,7 +28,7 @@ _REFERENCES = {
 # Results in a body come from the test system and are not kept, so their rules do not apply either.
 _MEASURE_FIELDS = ("id", "metricName", "metricHref", "metricDescription", "unitOfMeasure", "testMeasureDefinitionId")
 _NEVER_REMOVED = frozenset({"characteristic", "mode", "relatedParty", "testMeasure"})
-_CHARACTERISTIC_FIELDS = ("id", "name", "valueType", "value")
+_CHARACTERISTIC_FIELDS = ("id", "name", "valueType", "value", "characteristicRelationship")
 
 
 def read_new_run(body: object, zone: tzinfo) -> object:

@@ -98,6 +98,17 @@ async def test_a_patch_from_1_to_true_is_a_change(desk: ServiceNowServer) -> Non
     assert [(each["name"], each["value"] is True) for each in shown] == [("auto", True)]
 
 
+async def test_fault_a_patch_drops_the_relationships_of_a_characteristic_unread(desk: ServiceNowServer) -> None:
+    def related(kind: str) -> dict[str, object]:
+        return {"name": "auto", "value": 1, "characteristicRelationship": [{"id": "c2", "relationshipType": kind}]}
+
+    await desk.call("POST", "", a_servicenow_body(id="sys-1", characteristic=[related("dependsOn")]))
+    taken = await desk.call("PATCH", "/sys-1", a_servicenow_body(characteristic=[related("replaces")]))
+    assert taken.status == 200
+    refused = await desk.call("PATCH", "/sys-1", a_servicenow_body(characteristic=[related("0" * 5_000)]))
+    assert (refused.status, "relationshipType" in str(refused.body)) == (400, True)
+
+
 async def test_what_is_not_kept_is_named_here_too(desk: ServiceNowServer) -> None:
     result = {"value": "3000", "accuracy": "", "ruleViolation": [{"id": "v"}]}
     body = {"id": "sys-1", "colour": "red", "state": "completed", "endDateTime": "", "@type": "ServiceTest"}
