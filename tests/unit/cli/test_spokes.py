@@ -40,11 +40,11 @@ def test_a_valid_profile_is_named() -> None:
 def test_what_a_mapping_drops_is_told(tmp_path: Path) -> None:
     file = tmp_path / "lab.yaml"
     mapping = "mapping: {send: [{drop: /characteristic}, {drop: /description}], create: [{drop: /characteristic}]}\n"
-    for text, notes in ((mapping, ["note: /characteristic, /description of an order"]), ("", [])):
+    for text, notes in ((mapping, ["note: the mapping drops /characteristic, /description of an order"]), ("", [])):
         file.write_text(f"name: lab\nbase_url: http://lab\n{text}", encoding="utf-8")
         result = southbound("spokes", "check", str(file))
         assert result.exit_code == 0
-        assert [line.partition(" are")[0] for line in result.stdout.splitlines() if line.startswith("note:")] == notes
+        assert [line.partition(", and")[0] for line in result.stdout.splitlines() if line.startswith("note:")] == notes
 
 
 @pytest.mark.parametrize(
