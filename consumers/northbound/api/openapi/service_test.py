@@ -150,7 +150,7 @@ def service_test_schemas(version: ApiVersion) -> dict[str, object]:
     """Return the schemas of one version; names without `V5` are those of version 4."""
     create = _create(version)
     name = schema_name(version, "ServiceTest_Create")
-    children: Schema = {"type": "array", "maxItems": MAX_ITEMS, "items": reference(name)}
+    children = _items(reference(name))
     properties = {**_mapping(create["properties"]), "childServiceTest": children}
     changeable = {key: _in_merge_patch(value) for key, value in _mapping(create["properties"]).items() if key != "id"}
     return {
