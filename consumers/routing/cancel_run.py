@@ -65,7 +65,8 @@ class RunCancelledHandler:
             return await self._pending_canceller.handle_redelivery_of_left_out(event, known)
         children = EmbeddedChildren(updater=self.updater, assembler=self.assembler)
         root = await children.find_pending_root(cancelled.run_id, cancelled.root_run_id)
-        root = root or await self._find_naming_root(cancelled)
+        if root is None and known is not None and is_pending(known):
+            root = known if cancelled.run_id in known.requested.child_run_ids else None  # it has not arrived
         if root is None:
             return DeadLetter(run_unknown(cancelled.run_id, "cancel"))
         return await self._pending_canceller.cancel_child(event, root, cancelled.run_id)
@@ -76,13 +77,6 @@ class RunCancelledHandler:
             return None
         root = await self.updater.store.run(row.root_run_id)
         return root if root is not None and has_led_to(root, event.id, CHANGE) else None
-
-    async def _find_naming_root(self, cancelled: RunCancelled) -> RunRow | None:
-        """Return the pending root that waits for this child, which has not arrived."""
-        root = await self.updater.store.run(cancelled.root_run_id)
-        return (
-            root if root is not None and is_pending(root) and cancelled.run_id in root.requested.child_run_ids else None
-        )
 
     async def _affected_rows(self, row: RunRow) -> Sequence[RunRow]:
         whole = row.decision is not None and row.decision.hierarchical and row.parent_run_id is None

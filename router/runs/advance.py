@@ -233,7 +233,7 @@ def _apply(row: RunRow, run_event: RunEvent, at: datetime) -> Transition:  # noq
         case CancelRequested():
             return Transition(request_cancellation(row, run_event.reason))
         case CancelledBeforeSending():
-            left = replace(_leave_queue(row, phase), waits_for=row.waits_for if run_event.from_queue else ())
+            left = _leave_queue(row, phase, stays_marked=run_event.from_queue)
             return _end(left, phase, RunState.CANCELLED, (run_event.reason,), at)
         case CancelAccepted():
             return _notify(_after_cancellation(row, follow(run_event.task, at)), UpdateKind.CANCEL_ACCEPTED)
@@ -301,8 +301,10 @@ def _forget_attempts(row: RunRow, purpose: Purpose) -> RunRow:
     return replace(row, failed_attempt=after_command(row.failed_attempt))
 
 
-def _leave_queue(row: RunRow, phase: Phase) -> RunRow:
-    return replace(row, phase=phase, waits_for=(), reasons=_reasons_without_waiting(row))
+def _leave_queue(row: RunRow, phase: Phase, *, stays_marked: bool = False) -> RunRow:
+    return replace(
+        row, phase=phase, waits_for=row.waits_for if stays_marked else (), reasons=_reasons_without_waiting(row)
+    )
 
 
 def _reasons_without_waiting(row: RunRow) -> tuple[Reason, ...]:

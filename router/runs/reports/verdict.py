@@ -31,6 +31,10 @@ INCONCLUSIVE = Reason(
 PASS = Reason(code="VERDICT_PASS", message="The external system's own verdict on the run is pass so far.")
 STATUS_REASON = "STATUS_REASON"
 UNKNOWN_VERDICT = "UNKNOWN_VERDICT"
+HOW_TO_TRANSLATE = (
+    "write what it means (pass, fail or inconclusive) into values of a rule to /result in mapping.receive, or drop "
+    "/result if it is none"
+)
 _MAX_WORD = 100  # characters of a verdict in a sentence
 _WORDS: Mapping[str, Result] = {
     "pass": Result.PASS,
@@ -151,9 +155,7 @@ def _verdict_of(report: ExternalReport) -> Reason | None:
 def _unknown(word: str) -> Reason:
     return Reason(
         code=UNKNOWN_VERDICT,
-        message=f"The external system's own verdict on the run is {word!r}, which is not known: write what it means "
-        "(pass, fail or inconclusive) into values of a rule to /result in mapping.receive, or drop /result if it is "
-        "none.",
+        message=f"The external system's own verdict on the run is {word!r}, which is not known: {HOW_TO_TRANSLATE}.",
     )
 
 

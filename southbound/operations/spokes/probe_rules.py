@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from consumers.spokes.port import NotUnderstoodError, ReadsLists
 from consumers.spokes.profile import LOOK_UPS_BY_NAME, EndOfRun
 from router.responses import HttpResponse
-from router.runs.reports.verdict import has_unknown_verdict
+from router.runs.reports.verdict import HOW_TO_TRANSLATE, has_unknown_verdict
 from schemas.codec.printable import excerpt, printable
 from schemas.text.counts import count_noun
 
@@ -103,11 +103,7 @@ def _unknown_verdicts(profile: Profile, runs: Sequence[ExternalReport]) -> str |
     by_measures = profile.end_of_run is EndOfRun.MEASURES
     counted = [run for run in runs if has_unknown_verdict(run, ends_with_measures=by_measures)]
     unknown = [run.unknown_verdict for run in counted if run.unknown_verdict]
-    advice = (
-        "write what it means (pass, fail or inconclusive) into values of the rule of mapping.receive to /result, or "
-        "drop /result if it is none"
-    )
-    return f"{_not_known('verdict', unknown)}: {advice}" if unknown else None
+    return f"{_not_known('verdict', unknown)}: {HOW_TO_TRANSLATE}" if unknown else None
 
 
 def _not_known(what: str, words: Sequence[str]) -> str:
