@@ -70,8 +70,8 @@ async def test_a_topic_that_is_made_anew_is_read_again_and_told(
         await _poll_until(client, lambda: told(Committed))
     with jvm_broker(print, folder=tmp_path, port=port) as broker:
         if seen_before:  # then librdkafka knows a higher leader epoch, and ignores the one of the new topic
-            await asyncio.to_thread(produce, broker.bootstrap, 2)  # it has what it needs to read both partitions
             read = {(record.partition.number, record.offset) for record in received()}
+            await asyncio.to_thread(produce, broker.bootstrap, 2)  # it has what it needs to read both partitions
             await _poll_until(client, lambda: len({(r.partition.number, r.offset) for r in received()} - read) == 2)
         await asyncio.to_thread(delete_topic, broker.bootstrap, "t")
         before = len(received())
