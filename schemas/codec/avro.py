@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from schemas.catalogue import CATALOGUE
@@ -15,7 +16,7 @@ from schemas.codec.printable import excerpt
 from schemas.text.counts import count_noun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from schemas.catalogue import EventData, EventType
     from schemas.codec.avro_schemas import AvroSchema, AvroValue
@@ -102,13 +103,20 @@ class AvroReader:
 
 
 def _writer(entry: EventType, registry: RegistryIds | None) -> Callable[[EventData], bytes]:
-    schema = load_schema(entry, entry.versions)
     if registry is None:
-        return writer_of(schema, single_object_prefix(schema))
-    return writer_of(schema, CONFLUENT_MAGIC_BYTE + registry.write_ids[entry.subject].to_bytes(4, "big"))
+        return _single_object_writer(entry)
+    prefix = CONFLUENT_MAGIC_BYTE + registry.write_ids[entry.subject].to_bytes(4, "big")
+    return writer_of(load_schema(entry, entry.versions), prefix)
 
 
-def _schemas_by_prefix() -> dict[bytes, KnownSchema]:
+@cache
+def _single_object_writer(entry: EventType) -> Callable[[EventData], bytes]:
+    schema = load_schema(entry, entry.versions)
+    return writer_of(schema, single_object_prefix(schema))
+
+
+@cache
+def _schemas_by_prefix() -> Mapping[bytes, KnownSchema]:
     schemas = [(entry, load_schema(entry, version)) for entry in CATALOGUE for version in range(1, entry.versions + 1)]
     return {single_object_prefix(schema): _known_schema(entry, schema) for entry, schema in schemas}
 
