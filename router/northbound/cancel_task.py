@@ -51,7 +51,7 @@ def read_cancellation(body: object) -> tuple[str, str | None]:
     if run_id is None:
         place = "/serviceTest/id" if isinstance(run, dict) else "/serviceTest"
         raise refuse(400, MistakeCode.MISSING, "the run to cancel is missing", place)
-    if not isinstance(run_id, str) or not run_id or "\x00" in run_id:
+    if not isinstance(run_id, str) or not run_id.strip() or "\x00" in run_id:
         raise refuse(400, MistakeCode.INVALID_VALUE, "the id of a run is a text", "/serviceTest/id")
     if reason is not None and (
         not isinstance(reason, str) or len(reason) > MAX_REASON_LENGTH or "\x00" in reason or not reason.strip()

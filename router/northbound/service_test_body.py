@@ -238,8 +238,9 @@ class BodyReader:
             if href is None and not self.version.is_v5:
                 mistakes.missing("the metricHref of a measure", (*here, "metricHref"))
             _check_results(measure, here, mistakes)
-            own_id = measure.get("id", definition)
-            if own_id is None:
+            own_id = measure.get("id")
+            own_id = definition if _is_blank(own_id) else own_id
+            if _is_blank(own_id):
                 own_id = requested_measure_id(run_id, str(name), str(href or ""))
             if isinstance(own_id, str) and own_id in seen:
                 mistakes.add(MistakeCode.INVALID_VALUE, "two measures of a run have the same id", here)
@@ -257,6 +258,10 @@ def ends_before_start(document: RunDocument) -> bool:
     """Return whether the planned window of a run ends before it starts."""
     start, end = document.start_date_time, document.end_date_time
     return start is not None and end is not None and end < start
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _object(value: object, what: str, at: BodyPath, mistakes: _Mistakes) -> JsonMapping:

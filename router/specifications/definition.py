@@ -124,7 +124,7 @@ class _Measure(_Part):
 
 class _Value(_Part):
     value: object = None
-    is_default: Boolean = Field(default=False, alias="isDefault")
+    is_default: Annotated[Boolean | None, BeforeValidator(_blank_is_none)] = Field(None, alias="isDefault")
 
 
 class _Characteristic(_Part):

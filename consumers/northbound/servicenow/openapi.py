@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumers.northbound.api.openapi.service_test import (
+    BLANK,
     NAME,
     NAMED_MEASURE,
-    OPTIONAL_NAME,
     TEXT,
+    TEXT_WITHOUT_NUL,
     Schema,
     links,
     query_parameter,
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
 REQUESTS_PATH = "/spoke-selector/requests"
 _RUN, _NEW_RUN, _CHANGED_RUN = "ServiceNowServiceTest", "ServiceNowServiceTest_Create", "ServiceNowServiceTest_Update"
 _STATES = [spelled_state(TargetFormat(), state) for state in RunState if state is not RunState.UNKNOWN]
-_MEASURE_ID: Schema = {**TEXT, "pattern": "^[^\\u0000]*$"}
 _LOCAL_MOMENT: Schema = {
     "anyOf": [
-        *({"type": "string", "enum": ["", "2026-01-31 09:35:43", "2026-11-29 23:59:59"]},),
-        *({"type": "string", "format": "date-time"}, {"type": "null"}),
+        {"type": "string", "enum": ["2026-01-31 09:35:43", "2026-11-29 23:59:59"]},
+        {"type": "string", "format": "date-time"},
+        BLANK,
     ],
     "description": "`YYYY-MM-DD HH:MM:SS` in the zone of the setting, or as RFC 3339; empty for none.",
 }
@@ -99,11 +100,12 @@ def management_schemas() -> dict[str, object]:
             name: {**_schema(properties[name]), "type": ["array", "null"]}
             for name in ("characteristic", "relatedParty")
         },
-        "mode": {"enum": ["ONDEMAND", "PROACTIVE", "ondemand", "proactive", "", None]},
+        "mode": {"anyOf": [{"enum": ["ONDEMAND", "PROACTIVE", "ondemand", "proactive"]}, BLANK]},
         "startDateTime": _LOCAL_MOMENT,
         "endDateTime": _LOCAL_MOMENT,
         "validFor": {
-            "type": ["object", "null"],
+            **BLANK,
+            "type": ["object", "string", "null"],
             "properties": {"startDateTime": _LOCAL_MOMENT, "endDateTime": _LOCAL_MOMENT},
         },
         "testMeasure": {"type": ["array", "null"], "maxItems": MAX_ITEMS, "items": _measure()},
@@ -244,7 +246,7 @@ def _list_parameters() -> list[Schema]:
 
 def _measure() -> Schema:
     texts = ("metricHref", "unitOfMeasure", "testMeasureDefinitionId")
-    properties = {"id": _MEASURE_ID, "metricName": OPTIONAL_NAME, **dict.fromkeys(texts, TEXT)}
+    properties = {**dict.fromkeys(("id", "metricName"), TEXT_WITHOUT_NUL), **dict.fromkeys(texts, TEXT)}
     return {"type": "object", "anyOf": NAMED_MEASURE, "properties": properties}
 
 

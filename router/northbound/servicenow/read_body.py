@@ -80,7 +80,7 @@ def _is_shown(name: str, value: object, view: RunView, shown: JsonMapping) -> bo
         return normalise_state(value) is view.state
     if name == "mode" and isinstance(value, str):
         return value.strip().upper() in ("", str(shown.get(name)).upper())
-    return is_equal(value, shown.get(name)) or (value == "" and name not in shown)
+    return is_equal(value, shown.get(name)) or (value == "" and name not in {*shown, *_NEVER_REMOVED})
 
 
 def _patch_of(name: str, value: object, shown: JsonMapping, resource: JsonMapping, zone: tzinfo) -> object:

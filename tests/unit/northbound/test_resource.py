@@ -17,6 +17,7 @@ from router.northbound.errors import ApiRefusedError
 from router.northbound.order import OrderEventKind, OrderRefusal, RunView
 from router.northbound.resource import OUR_PREFIX, select_fields, to_resource
 from router.northbound.service_test_body import BodyReader
+from router.runs.ids import requested_measure_id
 from schemas.results import Reason
 from schemas.run_document import JsonText, RunDocument
 from schemas.vocabulary import Mode
@@ -34,6 +35,9 @@ READER = {
 }
 
 
+GENERATED = requested_measure_id("R1", "speed", "urn:x")
+
+
 def validator_of(version: ApiVersion, name: str) -> Any:  # noqa: ANN401 - jsonschema_rs has no types
     schemas = service_test_schemas(version)
     return jsonschema_rs.Draft202012Validator(
@@ -42,6 +46,15 @@ def validator_of(version: ApiVersion, name: str) -> Any:  # noqa: ANN401 - jsons
 
 
 SHOWN = {version: validator_of(version, "ServiceTestV5" if version.is_v5 else "ServiceTest") for version in ApiVersion}
+
+
+@pytest.mark.parametrize("blank", [None, "", " "])
+@pytest.mark.parametrize(("definition", "expected"), [("D1", "D1"), (None, GENERATED), (" ", GENERATED)])
+def test_a_measure_with_a_blank_id_gets_one(blank: str | None, definition: str | None, expected: str) -> None:
+    measure = {"id": blank, "testMeasureDefinitionId": definition, "metricName": "speed", "metricHref": "urn:x"}
+    body = {"name": "n", "relatedService": {"id": "s"}, "testSpecification": {"id": "t"}, "testMeasure": [measure]}
+    runs = READER[ApiVersion.V5].read_order(body, "R1")
+    assert [measure.id for measure in runs.document.test_measure] == [expected]
 
 
 @given(run_rows(), st.sampled_from(ApiVersion))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consumers.northbound.api.openapi.service_test import NAME, links, reference, refusals
+from consumers.northbound.api.openapi.service_test import NAME, OPTIONAL_NAME, links, reference, refusals
 from router.northbound.api_version import ApiVersion
 from router.northbound.cancel_task import MAX_REASON_LENGTH, TASK_STATES
 
@@ -64,7 +64,7 @@ def cancel_paths() -> dict[str, object]:
 def cancel_schemas() -> dict[str, object]:
     """Return the schemas."""
     run: Schema = {"type": "object", "required": ["id"], "properties": {"id": NAME}}
-    reason: Schema = {**NAME, "maxLength": MAX_REASON_LENGTH}
+    reason: Schema = {**OPTIONAL_NAME, "maxLength": MAX_REASON_LENGTH}
     return {
         "CancelServiceTest": {
             "type": "object",

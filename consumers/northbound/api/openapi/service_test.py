@@ -28,6 +28,9 @@ NAMED_MEASURE: list[Schema] = [
     {"required": [name], "properties": {name: NAME}} for name in ("metricName", "testMeasureDefinitionId")
 ]
 OPTIONAL_NAME: Schema = {**NAME, "type": ["string", "null"]}
+BLANK: Schema = {"type": ["string", "null"], "pattern": "^\\s*$"}
+# A measure whose id is blank gets one.
+TEXT_WITHOUT_NUL: Schema = {"type": ["string", "null"], "pattern": "^[^\\u0000]*$"}
 MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
 _VALID_FOR: Schema = {
     "type": ["object", "null"],
@@ -300,7 +303,7 @@ def _create(version: ApiVersion) -> Schema:
             "id": own_id,
             "name": NAME,
             "description": TEXT,
-            "mode": {"type": "string", "enum": ["ONDEMAND", "PROACTIVE"]},
+            "mode": {"enum": ["ONDEMAND", "PROACTIVE", None]},
             "relatedService": _service_reference(),
             "testSpecification": _service_reference("version"),
             "startDateTime": MOMENT,
@@ -355,8 +358,8 @@ def _related_party(version: ApiVersion) -> Schema:
 
 
 def _requested_measure(version: ApiVersion) -> Schema:
-    properties = {
-        "id": NAME,
+    properties: Schema = {
+        "id": TEXT_WITHOUT_NUL,
         "metricName": NAME,
         "metricHref": {"type": "string"},
         "metricDescription": _BOUNDED_TEXT,
@@ -369,7 +372,7 @@ def _requested_measure(version: ApiVersion) -> Schema:
     }
     if not version.is_v5:
         return {"type": "object", "required": ["metricName", "metricHref"], "properties": properties}
-    properties |= {"metricName": OPTIONAL_NAME, "testMeasureDefinitionId": TEXT}
+    properties |= {"metricName": OPTIONAL_NAME, **dict.fromkeys(("metricHref", "testMeasureDefinitionId"), TEXT)}
     return {"type": "object", "anyOf": NAMED_MEASURE, "properties": properties}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumers.northbound.api.openapi.service_test import (
+    BLANK,
     NAME,
     Schema,
     links,
@@ -37,21 +38,21 @@ _LEAVES: dict[Leaf, Schema] = {
     Leaf.TEXT: {"type": ["string", "number", "null"], "maxLength": MAX_TEXT_LENGTH, "pattern": _NO_NUL},
     Leaf.CONTENT: {"type": ["string", "null"], "pattern": _NO_NUL},
     Leaf.ID: {"type": ["string", "number", "null"], "maxLength": MAX_ID_LENGTH, "pattern": _CONTROL_FREE},
-    Leaf.BOOLEAN: {"enum": [*_BOOLEANS, "", None]},
-    Leaf.FLAG: {"enum": [*_BOOLEANS, "0", "1", "", None]},
+    Leaf.BOOLEAN: {"anyOf": [{"enum": _BOOLEANS}, BLANK]},
+    Leaf.FLAG: {"anyOf": [{"enum": [*_BOOLEANS, "0", "1"]}, BLANK]},
     Leaf.WHOLE: {
         "type": ["integer", "string", "null"],
         "minimum": LONG_MIN,
         "maximum": LONG_MAX,
-        "pattern": "^(-?[0-9]{1,15})?$",
+        "pattern": "^\\s*(-?[0-9]{1,15}\\s*)?$",
     },
     Leaf.COUNT: {
         "type": ["integer", "string", "null"],
         "minimum": 0,
         "maximum": LONG_MAX,
-        "pattern": "^[0-9]{0,15}$",
+        "pattern": "^\\s*([0-9]{1,15}\\s*)?$",
     },
-    Leaf.MOMENT: {"anyOf": [{"type": "string", "format": "date-time"}, {"enum": ["", None]}]},
+    Leaf.MOMENT: {"anyOf": [{"type": "string", "format": "date-time"}, BLANK]},
     Leaf.PERIOD: {
         "anyOf": [
             {
@@ -62,7 +63,7 @@ _LEAVES: dict[Leaf, Schema] = {
                     "units": {"type": "string", "enum": [f"{unit}{end}" for unit in UNITS for end in ("s", "")]},
                 },
             },
-            {"type": "string", "pattern": f"^([0-9]{{1,12}} ?({'|'.join(UNITS)})s?)?$"},
+            {"type": "string", "pattern": f"^(\\s*|[0-9]{{1,12}} ?({'|'.join(UNITS)})s?)$"},
             {"type": "null"},
         ]
     },
@@ -73,7 +74,7 @@ _LEAVES[Leaf.DURATION] = {
             "type": "object",
             "properties": {"amount": {**_AMOUNT, "type": ["integer", "string", "null"]}, "units": _LEAVES[Leaf.TEXT]},
         },
-        {"type": "string", "pattern": "^([0-9]{1,12} ?[A-Za-z]{1,40})?$"},
+        {"type": "string", "pattern": "^(\\s*|[0-9]{1,12} ?[A-Za-z]{1,40})$"},
         {"type": "null"},
     ]
 }
@@ -82,7 +83,7 @@ _REQUIRED: dict[Leaf | str, Schema] = {
     Leaf.ID: {"type": ["string", "number"], "minLength": 1, "maxLength": MAX_ID_LENGTH, "pattern": _ID_PATTERN},
 }
 # What a run reads, and is not null therefore.
-_NOT_NULL = frozenset({"mandatory", "isDefault"})
+_NOT_NULL = frozenset({"mandatory"})
 
 
 def specification_paths(version: ApiVersion) -> dict[str, object]:
