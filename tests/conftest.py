@@ -1,7 +1,10 @@
 """Fixtures of all tests: a Kafka broker, a database, and topics that belong to one test."""
 
+import gc
 import signal
 
+import pytest
+from aiohttp import web_app
 from hypothesis import settings
 
 pytest_plugins = ["tests.fixtures.kafka", "tests.fixtures.topics", "tests.fixtures.postgres"]
@@ -13,3 +16,15 @@ settings.load_profile("southbound")
 # A shell's background job, which a CI job may be, ignores SIGINT, and every process started here would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Do not search the modules and tests for garbage again and again: they stay until the end."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Drop what aiohttp keeps of the last 1,024 handlers: each holds its server, with its store and all statements."""
+    web_app._cached_build_middleware.cache_clear()
