@@ -44,7 +44,7 @@ def fold_of(lifecycle: list[Event], gateway: InMemoryGateway) -> list[FoldedHier
     ]
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(SCENARIOS)
 def test_the_fold_of_all_events_equals_the_rows_of_the_store(scenario: CrashScenario) -> None:
     gateway = asyncio.run(run_scenario(scenario, CrashPoint()))
@@ -60,7 +60,7 @@ def test_the_fold_of_all_events_equals_the_rows_of_the_store(scenario: CrashScen
     assert fold_of([*lifecycle_of(scenario), *map(replayed, lifecycle_of(scenario))], gateway) == folded
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(SCENARIOS, st.sampled_from([{"reposted": ["description"]}, {"reposted": ["description"], "cancel": "delete"}]))
 def test_the_fold_knows_the_tests_that_changes_have_replaced(scenario: CrashScenario, profile: dict[str, Any]) -> None:
     gateway = asyncio.run(run_scenario(scenario, CrashPoint(), profile=profile))
