@@ -3,8 +3,6 @@
 import gc
 import signal
 
-import pytest
-from aiohttp import web_app
 from hypothesis import settings
 
 pytest_plugins = ["tests.fixtures.kafka", "tests.fixtures.topics", "tests.fixtures.postgres"]
@@ -22,9 +20,3 @@ def pytest_collection_finish() -> None:
     """Do not search the modules and tests for garbage again and again: they stay until the end."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown() -> None:
-    """Drop what aiohttp keeps of the last 1,024 handlers: each holds its server, with its store and all statements."""
-    web_app._cached_build_middleware.cache_clear()

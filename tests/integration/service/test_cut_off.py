@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import pytest
 
 from consumers.runtime import broker_check
 from consumers.runtime.kafka.membership import proof_duration
@@ -21,6 +20,8 @@ from tests.integration.service.test_startup import get_json
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from consumers.spokes.port import BeforeCall
     from consumers.spokes.transport import HttpRequest
@@ -70,29 +71,33 @@ async def test_no_post_leaves_later_than_the_last_proof_of_membership_allows(
         assert sent < RUNS
 
 
-@pytest.mark.parametrize("role", [Role.LISTENER, Role.POLLER, Role.API])
 async def test_fault_a_role_without_a_worker_is_not_ready_while_no_broker_answers(
-    kafka_bootstrap: str, tmp_path: Path, role: Role, monkeypatch: pytest.MonkeyPatch
+    kafka_bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broker_check, "UNREADY_AFTER", 2.0)
-    async with (
-        a_service(kafka_bootstrap, tmp_path, started=False) as service,
-        a_kafka_proxy(kafka_bootstrap) as proxy,
-    ):
-        kafka = service.settings.kafka.model_copy(update={"bootstrap": proxy.bootstrap})
-        service.settings = service.settings.model_copy(update={"kafka": kafka})
-        started = await service.start([role])
-
-        async def wait_for_status(status: int) -> dict[str, object]:
-            # librdkafka waits for a minute for the answers that were dropped, before it connects anew.
-            async with asyncio.timeout(150):
-                while True:
-                    found, answer = await asyncio.to_thread(get_json, started.health_port, "/health/ready")
-                    if found == status:
-                        return answer
-
-        await wait_for_status(200)
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(a_kafka_proxy(kafka_bootstrap))
+        ports: list[int] = []
+        for role in (Role.LISTENER, Role.POLLER, Role.API):
+            (folder := tmp_path / role).mkdir()
+            service = await stack.enter_async_context(a_service(kafka_bootstrap, folder, started=False))
+            kafka = service.settings.kafka.model_copy(update={"bootstrap": proxy.bootstrap})
+            service.settings = service.settings.model_copy(update={"kafka": kafka})
+            ports.append((await service.start([role])).health_port)
+        for port in ports:
+            await wait_for_status(port, 200)
         proxy.requests = proxy.responses = False
-        assert "no broker has answered the publisher" in str((await wait_for_status(503))["problems"])
+        for port in ports:
+            assert "no broker has answered the publisher" in str((await wait_for_status(port, 503))["problems"])
         proxy.requests = proxy.responses = True
-        await wait_for_status(200)
+        for port in ports:
+            await wait_for_status(port, 200)
+
+
+async def wait_for_status(port: int, status: int) -> dict[str, object]:
+    # librdkafka waits for a minute for the answers that were dropped, before it connects anew.
+    async with asyncio.timeout(150):
+        while True:
+            found, answer = await asyncio.to_thread(get_json, port, "/health/ready")
+            if found == status:
+                return answer
