@@ -19,6 +19,7 @@ from router.specifications.checks import moment_of
 from router.specifications.tmf_types import MAX_TEXT_LENGTH
 from schemas.files.mistakes import sentence_of
 from schemas.run_document import JsonText, RunDocument
+from schemas.text.blank import is_blank
 from schemas.text.json_pointer import pointer_to
 from schemas.vocabulary import Mode
 
@@ -238,9 +239,8 @@ class BodyReader:
             if href is None and not self.version.is_v5:
                 mistakes.missing("the metricHref of a measure", (*here, "metricHref"))
             _check_results(measure, here, mistakes)
-            own_id = measure.get("id")
-            own_id = definition if _is_blank(own_id) else own_id
-            if _is_blank(own_id):
+            own_id = definition if is_blank(measure.get("id")) else measure["id"]
+            if is_blank(own_id):
                 own_id = requested_measure_id(run_id, str(name), str(href or ""))
             if isinstance(own_id, str) and own_id in seen:
                 mistakes.add(MistakeCode.INVALID_VALUE, "two measures of a run have the same id", here)
@@ -258,10 +258,6 @@ def ends_before_start(document: RunDocument) -> bool:
     """Return whether the planned window of a run ends before it starts."""
     start, end = document.start_date_time, document.end_date_time
     return start is not None and end is not None and end < start
-
-
-def _is_blank(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _object(value: object, what: str, at: BodyPath, mistakes: _Mistakes) -> JsonMapping:

@@ -17,6 +17,7 @@ from router.specifications.durations import MAX_AMOUNT, UNITS, duration_of
 from router.specifications.tmf_types import MAX_ID_LENGTH, MAX_TEXT_LENGTH, PARTY, ROOT, TYPES, Leaf
 from router.specifications.views import NEWER_NAME, OLDER_NAME, OUTER_PARTY, as_version_4, fits_type
 from schemas.base import LONG_MAX, LONG_MIN
+from schemas.text.blank import is_blank
 from schemas.text.json_pointer import pointer_to
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _wrong_object(value: object, type_name: str, at: DocumentPlace) -> FoundMist
 
 
 def _wrong_attribute(value: object, attribute: Attribute, at: DocumentPlace) -> FoundMistakes:
-    if attribute.required and (value is None or value == [] or (isinstance(value, str) and not value.strip())):
+    if attribute.required and (is_blank(value) or value == []):
         yield at, "is missing"
     elif attribute.most is None:
         if value is not None:
@@ -295,14 +296,10 @@ def _number_of(target: object) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def _is_given(value: object) -> bool:
-    return value is not None and not (isinstance(value, str) and not value.strip())
-
-
 def _wrong_rule(value: JsonMapping, at: DocumentPlace) -> FoundMistakes:
     """Yield what makes no sense in a threshold rule (TMF653 4.1: the lower target is less than the upper one)."""
     targets = {end: value.get(f"conformanceTarget{end}") for end in ("Lower", "Upper", "Exact")}
-    given = {end for end, target in targets.items() if _is_given(target)}
+    given = {end for end, target in targets.items() if not is_blank(target)}
     if not given:
         yield at, "has no target: write conformanceTargetLower, conformanceTargetUpper or conformanceTargetExact"
         return
@@ -310,7 +307,7 @@ def _wrong_rule(value: JsonMapping, at: DocumentPlace) -> FoundMistakes:
     if lower is not None and upper is not None and lower > upper:
         yield (*at, "conformanceTargetLower"), "is greater than conformanceTargetUpper, so that no value is between"
     for end in ("Lower", "Upper"):
-        if end not in given and _is_given(value.get(f"conformanceComparator{end}")):
+        if end not in given and not is_blank(value.get(f"conformanceComparator{end}")):
             yield (*at, f"conformanceComparator{end}"), f"compares with nothing: write conformanceTarget{end}"
     exact = value.get("conformanceComparatorExact")
     if "Exact" not in given and (exact is True or (isinstance(exact, str) and exact.strip().lower() == "true")):
@@ -319,7 +316,7 @@ def _wrong_rule(value: JsonMapping, at: DocumentPlace) -> FoundMistakes:
 
 def _wrong_measure(value: JsonMapping, at: DocumentPlace) -> FoundMistakes:
     href, uri = value.get("metricHref"), value.get("metricUri")
-    if _is_given(href) and _is_given(uri) and href != uri:
+    if not is_blank(href) and not is_blank(uri) and href != uri:
         yield (*at, "metricUri"), "is another address than metricHref, which is its former name: write one of them"
     yield from _wrong_twins(value, at, "thresholdRule", "id")
 

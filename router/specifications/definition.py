@@ -17,6 +17,7 @@ from schemas.run_document import (
     RequestedMeasure,
     ThresholdRule,
 )
+from schemas.text.blank import is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,7 +41,7 @@ class SpecificationError(ValueError):
 
 
 def _blank_is_none(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value  # ServiceNow writes "" for null
+    return None if is_blank(value) else value  # ServiceNow writes "" for null
 
 
 def _whole(value: object) -> object:
@@ -68,6 +69,7 @@ def _boolean(value: object) -> object:
 
 NullableText = Annotated[Annotated[str, Field(pattern=_NO_NUL)] | None, BeforeValidator(_blank_is_none)]
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
+NullableBoolean = Annotated[Boolean | None, BeforeValidator(_blank_is_none)]
 Count = Annotated[
     Annotated[int, Field(ge=0, le=LONG_MAX), BeforeValidator(_whole)] | None, BeforeValidator(_blank_is_none)
 ]
@@ -104,9 +106,7 @@ class _Rule(_Part):
     target_exact: NullableText = Field(None, alias="conformanceTargetExact")
     comparator_lower: NullableText = Field(None, alias="conformanceComparatorLower")
     comparator_upper: NullableText = Field(None, alias="conformanceComparatorUpper")
-    comparator_exact: Annotated[Boolean | None, BeforeValidator(_blank_is_none)] = Field(
-        None, alias="conformanceComparatorExact"
-    )
+    comparator_exact: NullableBoolean = Field(None, alias="conformanceComparatorExact")
     allowed_crossing: Count = Field(None, alias="numberOfAllowedCrossing")
     tolerance: Period = Field(None, alias="tolerancePeriod")
 
@@ -124,7 +124,7 @@ class _Measure(_Part):
 
 class _Value(_Part):
     value: object = None
-    is_default: Annotated[Boolean | None, BeforeValidator(_blank_is_none)] = Field(None, alias="isDefault")
+    is_default: NullableBoolean = Field(None, alias="isDefault")
 
 
 class _Characteristic(_Part):

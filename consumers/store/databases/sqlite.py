@@ -116,7 +116,7 @@ class _ConnectionThread:
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close_connection)
         self._thread.shutdown(wait=False)
-        self._engine.clear_compiled_cache()  # megabytes, and who still knows the store keeps them
+        self._engine.clear_compiled_cache()  # megabytes, which last as long as anything refers to the store
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
         if self._connection is None:

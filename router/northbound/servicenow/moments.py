@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from schemas.text.blank import is_blank
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
@@ -35,7 +37,7 @@ def read_moment(value: object, zone: tzinfo) -> object:
 
 def read_period(value: object, zone: tzinfo) -> object:
     """Return a `TimePeriod` with date-times as RFC 3339 has them, without empty ones; None for an empty text."""
-    if isinstance(value, str) and not value.strip():
+    if is_blank(value):
         return None
     return with_moments(value, zone) if isinstance(value, dict) else value
 

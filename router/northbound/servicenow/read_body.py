@@ -12,6 +12,7 @@ from router.northbound.errors import ApiRefusedError, Mistake, MistakeCode, refu
 from router.northbound.patches.patch import is_equal
 from router.northbound.servicenow.moments import MOMENTS, read_moment, read_period
 from router.runs.states import normalise_state
+from schemas.text.blank import is_blank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,7 +81,7 @@ def _is_shown(name: str, value: object, view: RunView, shown: JsonMapping) -> bo
         return normalise_state(value) is view.state
     if name == "mode" and isinstance(value, str):
         return value.strip().upper() in ("", str(shown.get(name)).upper())
-    return is_equal(value, shown.get(name)) or (value == "" and name not in {*shown, *_NEVER_REMOVED})
+    return is_equal(value, shown.get(name)) or (value == "" and name not in shown and name not in _NEVER_REMOVED)
 
 
 def _patch_of(name: str, value: object, shown: JsonMapping, resource: JsonMapping, zone: tzinfo) -> object:
@@ -147,7 +148,7 @@ def _key_of_metric(item: JsonMapping, items: Mapping[str, JsonMapping]) -> str |
 
 def _measure_key(measure: JsonMapping) -> str | None:
     own = measure.get("id")
-    return own if isinstance(own, str) and not _is_empty(own) else None
+    return own if isinstance(own, str) and not is_blank(own) else None
 
 
 def _name_of(characteristic: JsonMapping) -> str | None:
@@ -161,7 +162,7 @@ def _translated(name: str, value: object, zone: tzinfo) -> object:
     if name == "validFor":
         return read_period(value, zone)
     if name == "mode":
-        return None if _is_empty(value) else value
+        return None if is_blank(value) else value
     if name in _REFERENCES and isinstance(value, dict):
         return {part: one for part, one in value.items() if one != ""}
     if name == "testMeasure" and isinstance(value, list):
@@ -170,12 +171,8 @@ def _translated(name: str, value: object, zone: tzinfo) -> object:
 
 
 def _measure(measure: JsonMapping) -> dict[str, object]:
-    return {name: measure[name] for name in _MEASURE_FIELDS if not _is_empty(measure.get(name))}
+    return {name: measure[name] for name in _MEASURE_FIELDS if not is_blank(measure.get(name))}
 
 
 def _characteristic(characteristic: JsonMapping) -> dict[str, object]:
     return {name: characteristic[name] for name in _CHARACTERISTIC_FIELDS if name in characteristic}
-
-
-def _is_empty(value: object) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())

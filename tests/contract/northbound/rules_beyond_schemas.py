@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # What is valid by its schema and refused all the same, with the sentence of the refusal.
 RULES_BEYOND_SCHEMAS = {
@@ -42,6 +46,11 @@ RULES_BEYOND_SCHEMAS = {
 _SENTENCES = re.compile("|".join(RULES_BEYOND_SCHEMAS.values()))
 
 
-def is_rule_beyond_schemas(sentence: str) -> bool:
-    """Return whether a refusal with this sentence is one of a body that is valid by its schema."""
-    return _SENTENCES.search(sentence) is not None
+def sentence_of(answer: Mapping[str, object]) -> str:
+    """Return why a request was refused, in the form of TMF630 or of ServiceNow."""
+    return str(answer.get("reason") or answer.get("status_reason"))
+
+
+def is_rule_beyond_schemas(answer: Mapping[str, object]) -> bool:
+    """Return whether this refusal is one of a body that is valid by its schema."""
+    return _SENTENCES.search(sentence_of(answer)) is not None

@@ -56,7 +56,7 @@ def _is_rule_beyond_schemas(case: Case[Any], response: Response) -> bool:
     is_of_result = not re.fullmatch(r"/\d+", str(error.get("propertyPath")))
     if case.media_type == "application/json-patch+json" and is_of_result:
         return True
-    return is_rule_beyond_schemas(str(error.get("reason") or error.get("status_reason")))
+    return is_rule_beyond_schemas(error)
 
 
 def _is_unmet_condition(case: Case[Any], status: int) -> bool:

@@ -33,8 +33,6 @@ READER = {
     version: BodyReader(version=version, tenant=None, run_id_of=lambda own: f"run of {own}", max_depth=5)
     for version in ApiVersion
 }
-
-
 GENERATED = requested_measure_id("R1", "speed", "urn:x")
 
 

@@ -28,16 +28,16 @@ NAMED_MEASURE: list[Schema] = [
     {"required": [name], "properties": {name: NAME}} for name in ("metricName", "testMeasureDefinitionId")
 ]
 OPTIONAL_NAME: Schema = {**NAME, "type": ["string", "null"]}
-BLANK: Schema = {"type": ["string", "null"], "pattern": "^\\s*$"}
-# A measure whose id is blank gets one.
-TEXT_WITHOUT_NUL: Schema = {"type": ["string", "null"], "pattern": "^[^\\u0000]*$"}
+BLANK: Schema = {**TEXT, "pattern": "^\\s*$"}
+NO_NUL = "^[^\\u0000]*$"
+TEXT_WITHOUT_NUL: Schema = {**TEXT, "pattern": NO_NUL}
 MOMENT: Schema = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
 _VALID_FOR: Schema = {
     "type": ["object", "null"],
     "description": "When the results are valid.",
     "properties": {"startDateTime": MOMENT, "endDateTime": MOMENT},
 }
-_BOUNDED_TEXT: Schema = {"type": ["string", "null"], "maxLength": MAX_TEXT_LENGTH, "pattern": "^[^\\u0000]*$"}
+_BOUNDED_TEXT: Schema = {**TEXT_WITHOUT_NUL, "maxLength": MAX_TEXT_LENGTH}
 _KEY: Schema = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^([!#-~]|[!-~][ -~]*[!-~])$"}
 _REFUSALS = {
     "400": "The request is wrong; `propertyPath` is the JSON pointer of the mistake.",
@@ -238,7 +238,7 @@ def _list_parameters() -> list[Schema]:
     }
     offset: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_OFFSET, "default": 0}
     limit: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_OFFSET}
-    text: Schema = {"type": "string", "maxLength": MAX_VALUE_LENGTH, "pattern": "^[^\\u0000]*$"}
+    text: Schema = {"type": "string", "maxLength": MAX_VALUE_LENGTH, "pattern": NO_NUL}
     states: Schema = {
         "type": "array",
         "minItems": 1,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from consumers.northbound.api.openapi.service_test import (
     BLANK,
     NAME,
+    NO_NUL,
+    TEXT_WITHOUT_NUL,
     Schema,
     links,
     reference,
@@ -27,16 +29,15 @@ if TYPE_CHECKING:
     from router.specifications.tmf_types import Attribute
 
 # Numbers are taken as texts, and texts of digits as numbers: systems write them in both ways.
-_NO_NUL = "^[^\\u0000]*$"
 _CONTROL_FREE = "^[^\\u0000-\\u001f\\u007f]*$"
 _ID_PATTERN = "^[^\\u0000-\\u001f\\u007f]*[^\\u0000-\\u001f\\u007f\\s][^\\u0000-\\u001f\\u007f]*$"
-_FILTER: Schema = {"type": "string", "maxLength": MAX_VALUE_LENGTH, "pattern": _NO_NUL}
+_FILTER: Schema = {"type": "string", "maxLength": MAX_VALUE_LENGTH, "pattern": NO_NUL}
 _AMOUNT: Schema = {"type": ["integer", "string"], "minimum": 0, "maximum": MAX_AMOUNT, "pattern": "^[0-9]{1,12}$"}
 _BOOLEANS = [True, False, "true", "false"]
 _LEAVES: dict[Leaf, Schema] = {
     Leaf.ANY: {},
-    Leaf.TEXT: {"type": ["string", "number", "null"], "maxLength": MAX_TEXT_LENGTH, "pattern": _NO_NUL},
-    Leaf.CONTENT: {"type": ["string", "null"], "pattern": _NO_NUL},
+    Leaf.TEXT: {"type": ["string", "number", "null"], "maxLength": MAX_TEXT_LENGTH, "pattern": NO_NUL},
+    Leaf.CONTENT: TEXT_WITHOUT_NUL,
     Leaf.ID: {"type": ["string", "number", "null"], "maxLength": MAX_ID_LENGTH, "pattern": _CONTROL_FREE},
     Leaf.BOOLEAN: {"anyOf": [{"enum": _BOOLEANS}, BLANK]},
     Leaf.FLAG: {"anyOf": [{"enum": [*_BOOLEANS, "0", "1"]}, BLANK]},
